@@ -91,7 +91,7 @@ struct MetaRange {
 
 struct MetaHeader {
   char magic[8];              // kMetaMagic
-  uint64_t checksum;          // XXH64, see checksum.h
+  uint64_t checksum;          // see checksum.h
   uint64_t input_size;        // bytes of the file that was rewritten
   uint64_t base_vaddr;        // sites and springboards are offsets from here
   uint64_t entry_vaddr;       // e_entry: the load bias is AT_ENTRY minus this

@@ -1,7 +1,6 @@
 #include "trampoline/rewritten_file.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "trampoline/checksum.h"
 
 namespace sysrewrite {
 
@@ -238,34 +237,30 @@ std::optional<FileOffset> RewrittenFile::offset_of(Vaddr vaddr, uint64_t size) c
 }
 
 std::optional<uint64_t> RewrittenFile::checksum() const {
-  XXH64_state_t state;
-  XXH64_reset(&state, 0);
-  const auto add = [&state](ByteView part) {
-    if (!part.empty()) XXH64_update(&state, part.data(), part.size());
-  };
-  add(bytes_.first(sizeof(elf::Ehdr)));
-  add(program_headers());
+  Checksum sum;
+  sum.add(bytes_.first(sizeof(elf::Ehdr)));
+  sum.add(program_headers());
   for (uint32_t i = 0; i < site_count(); ++i) {
     const SiteRecord record = site(i);
     const auto window = offset_of(window_vaddr(record), record.window);
     if (!window) return std::nullopt;
-    add(bytes_.subspan(window->value, record.window));
+    sum.add(bytes_.subspan(window->value, record.window));
     if (record.springboard == kNoSpringboard) continue;
     const auto springboard = offset_of({meta_.base_vaddr + record.springboard}, kSpringboardSize);
     if (!springboard) return std::nullopt;
-    add(bytes_.subspan(springboard->value, kSpringboardSize));
+    sum.add(bytes_.subspan(springboard->value, kSpringboardSize));
   }
   for (uint32_t i = 0; i < edit_count(); ++i) {
     const EditRecord record = edit(i);
-    add(bytes_.subspan(record.offset, record.size));
+    sum.add(bytes_.subspan(record.offset, record.size));
   }
-  add(trampoline());
+  sum.add(trampoline());
   MetaHeader header = meta_;
   header.checksum = 0;
-  add(as_byte_view(&header, sizeof(header)));
-  add(metadata().subspan(sizeof(MetaHeader)));
-  add(as_byte_view(&trailer_, sizeof(trailer_)));
-  return XXH64_digest(&state);
+  sum.add(as_byte_view(&header, sizeof(header)));
+  sum.add(metadata().subspan(sizeof(MetaHeader)));
+  sum.add(as_byte_view(&trailer_, sizeof(trailer_)));
+  return sum.digest();
 }
 
 }  // namespace sysrewrite

@@ -64,9 +64,8 @@ class RewrittenFile {
   // where no PT_LOAD's file part holds all `size` bytes.
   std::optional<FileOffset> offset_of(Vaddr vaddr, uint64_t size) const;
 
-  // XXH64 over ELF header, program headers, windows, springboards, edits, trampoline, metadata
-  // (with the checksum taken as 0) and trailer; nothing where a window lies outside the file.
-  // The file is whole where this equals meta().checksum.
+  // The sum that checksum.h describes; nothing where a window lies outside the file. The file is
+  // whole where this equals meta().checksum.
   std::optional<uint64_t> checksum() const;
 
  private:

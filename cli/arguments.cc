@@ -1,0 +1,125 @@
+#include "cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <sstream>
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr const char* kDescription =
+    "Rewrites an x86-64 ELF file so that each of its system calls becomes a jump into a trampoline\n"
+    "appended to the file. sysload, named as the program's interpreter, maps the trampoline at start\n"
+    "and serves the calls: the output just runs.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
+    "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
+    "  sysrewrite --dry-run --json IN OUT         what would be done, site by site\n"
+    "\n"
+    "Exit status:\n"
+    "  0  done, every site redirected or trapped\n"
+    "  1  error, nothing written\n"
+    "  2  usage\n"
+    "  3  written, but sites were left native and are listed\n";
+
+template <typename T>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value,
+                        const std::map<std::string, T>& choices, const std::string& help) {
+  return app.add_option(name, value, help)
+      ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case).description(""));
+}
+
+std::string parse_tiers(const std::string& letters, TierSet& tiers) {
+  tiers = {false, false, false, false};
+  for (const char letter : letters) {
+    switch (letter) {
+      case 'A': case 'a': tiers.a = true; break;
+      case 'B': case 'b': tiers.b = true; break;
+      case 'C': case 'c': tiers.c = true; break;
+      case 'D': case 'd': tiers.d = true; break;
+      default: return "--tiers takes letters of ABCD, as in --tiers=AB";
+    }
+  }
+  return {};
+}
+
+void add_options(CLI::App& app, RewriteCommand& command) {
+  Options& options = command.options;
+  app.add_option("IN", command.input, "the ELF file to rewrite")->required();
+  app.add_option("OUT", command.output, "where to write it; may be IN itself")->required();
+  app.add_option_function<std::string>(
+         "--interp", [&options](const std::string& path) { options.interpreter = path; },
+         std::string("path of sysload, written into executables as their interpreter\n") +
+             "(default " + kDefaultInterpreter + ")")
+      ->type_name("PATH");
+  app.add_flag_callback("--no-interp", [&options] { options.interpreter.reset(); },
+                        "leave the interpreter alone");
+  add_choice<Format>(app, "--format", options.format,
+                     {{"sysrewrite", Format::kSysrewrite}, {"litebox", Format::kLitebox}},
+                     "trailer and layout: sysrewrite (default) or litebox")
+      ->type_name("FORMAT");
+  add_choice<StubKind>(app, "--stub", options.stub,
+                       {{"redzone", StubKind::kRedzone}, {"plain", StubKind::kPlain}},
+                       "redzone (default): step over the red zone, restart address in r11;\n"
+                       "plain: neither, for callbacks that restart at rcx - 6")
+      ->type_name("KIND");
+  app.add_flag_callback("--no-native-tail", [&options] { options.native_tail = false; },
+                        "no syscall instruction in the stubs; the callback must issue all calls\n"
+                        "itself (sysload needs the tail; implied by --format=litebox)");
+  add_choice<OnUnpatchable>(app, "--on-unpatchable", options.on_unpatchable,
+                            {{"trap", OnUnpatchable::kTrap},
+                             {"fail", OnUnpatchable::kFail},
+                             {"keep", OnUnpatchable::kKeep}},
+                            "where no jump fits: trap (default) poisons the site, fail writes\n"
+                            "nothing, keep leaves it native")
+      ->type_name("WHAT");
+  add_choice<UncertainPolicy>(app, "--uncertain", options.uncertain,
+                              {{"leave", UncertainPolicy::kLeave},
+                               {"trap", UncertainPolicy::kTrap},
+                               {"patch", UncertainPolicy::kPatch}},
+                              "bytes 0f 05 that may be data: leave (default), trap or patch")
+      ->type_name("WHAT");
+  app.add_option_function<std::string>(
+         "--tiers",
+         [&options](const std::string& letters) {
+           const std::string problem = parse_tiers(letters, options.tiers);
+           if (!problem.empty()) throw CLI::ValidationError(problem);
+         },
+         "use only these tiers, as in --tiers=AB; without D, what is left stays native")
+      ->type_name("ABCD");
+  app.add_option_function<std::string>(
+         "--hook",
+         [&options](const std::string& hook) { options.loader_options.push_back("hook=" + hook); },
+         "write into OUT which hook sysload runs it under (none, count)")
+      ->type_name("HOOK");
+  app.add_flag("--force", options.force, "rewrite files that find a payload from their own end");
+  app.add_flag("--json", command.json, "print the report as JSON on standard output");
+  app.add_flag("-n,--dry-run", command.dry_run, "decide everything, write nothing");
+  app.add_flag("-q,--quiet", command.quiet, "no report; errors only");
+}
+
+}  // namespace
+
+std::variant<RewriteCommand, Message> parse_arguments(int argc, const char* const* argv) {
+  RewriteCommand command;
+  CLI::App app(kDescription, "sysrewrite");
+  app.footer(kFooter);
+  app.set_version_flag("-V,--version", "sysrewrite " SYSREWRITE_VERSION);
+  app.get_formatter()->column_width(28);
+  add_options(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, problem;
+    const int code = app.exit(error, out, problem);
+    if (code == 0) return Message{out.str(), ExitStatus::kDone};
+    return Message{"sysrewrite: " + problem.str(), ExitStatus::kUsage};
+  }
+  if (command.options.format == Format::kLitebox) command.options.native_tail = false;
+  return command;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,37 @@
+// The command line: what was asked, or what to say instead.
+#ifndef SYSREWRITE_CLI_ARGUMENTS_H_
+#define SYSREWRITE_CLI_ARGUMENTS_H_
+
+#include <string>
+#include <variant>
+
+#include "rewriter/options.h"
+
+namespace sysrewrite {
+
+enum class ExitStatus : int {
+  kDone = 0,        // every site redirected or trapped
+  kError = 1,       // nothing written
+  kUsage = 2,
+  kIncomplete = 3,  // written, but sites were left native and are listed
+};
+
+struct RewriteCommand {
+  std::string input, output;
+  Options options;
+  bool json = false;
+  bool dry_run = false;
+  bool quiet = false;
+};
+
+// Nothing to do but print and leave: --help, --version, a usage error.
+struct Message {
+  std::string text;
+  ExitStatus status = ExitStatus::kDone;
+};
+
+std::variant<RewriteCommand, Message> parse_arguments(int argc, const char* const* argv);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_ARGUMENTS_H_

@@ -1,0 +1,41 @@
+// A file as bytes: mapped, never copied, so that a large input costs no private memory.
+#ifndef SYSREWRITE_CLI_INPUT_FILE_H_
+#define SYSREWRITE_CLI_INPUT_FILE_H_
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "rewriter/result.h"
+#include "trampoline/bytes.h"
+
+namespace sysrewrite {
+
+class InputFile {
+ public:
+  // Fails for what is not a regular file (without blocking on a FIFO) and for what cannot be read.
+  static Result<InputFile> open(const std::string& path);
+
+  InputFile(InputFile&& other) noexcept;
+  InputFile& operator=(InputFile&&) = delete;
+  InputFile(const InputFile&) = delete;
+  ~InputFile();
+
+  ByteView bytes() const { return bytes_; }
+  int descriptor() const { return descriptor_; }
+  const struct stat& status() const { return status_; }
+
+ private:
+  InputFile() = default;
+
+  int descriptor_ = -1;
+  ByteView bytes_;
+  struct stat status_ {};
+};
+
+// An Error that carries the system's reason: "<what> <path>: <strerror>".
+Error system_error(const std::string& what, const std::string& path, int error_number);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_INPUT_FILE_H_

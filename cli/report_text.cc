@@ -1,0 +1,162 @@
+#include "cli/report_text.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace sysrewrite {
+
+namespace {
+
+const char* kind_text(ImageKind kind) {
+  switch (kind) {
+    case ImageKind::kStaticExecutable: return "static executable";
+    case ImageKind::kDynamicExecutable: return "dynamic executable";
+    case ImageKind::kSharedObject: return "shared object";
+  }
+  return "";
+}
+
+const char* class_text(CandidateClass kind) {
+  switch (kind) {
+    case CandidateClass::kInstruction: return "instruction";
+    case CandidateClass::kInside: return "inside";
+    case CandidateClass::kData: return "data";
+    case CandidateClass::kUncertain: return "uncertain";
+  }
+  return "";
+}
+
+const char* pair_text(PairKind kind) {
+  switch (kind) {
+    case PairKind::kSyscall: return "syscall";
+    case PairKind::kSysenter: return "sysenter";
+    case PairKind::kInt80: return "int $0x80";
+  }
+  return "";
+}
+
+std::string start_text(const Report& report) {
+  switch (report.start) {
+    case StartChange::kNone: return "as before";
+    case StartChange::kPathInPlace: return fmt::format("by {}", report.interpreter);
+    case StartChange::kPathAtEnd:
+      return fmt::format("by {} (a path this long is lost by strip)", report.interpreter);
+    case StartChange::kHeadersAtEnd:
+      return fmt::format("by {}, through new program headers", report.interpreter);
+  }
+  return "";
+}
+
+std::string tier_lines(const Report& report) {
+  struct Row {
+    Tier tier;
+    const char* what;
+  };
+  constexpr Row kRows[] = {
+      {Tier::kInstruction, "the jump replaces the instruction before"},
+      {Tier::kSpringboard, "a short jump to a springboard in dead padding"},
+      {Tier::kWindow, "the jump replaces several instructions"},
+      {Tier::kTrap, "poisoned; each call is served by a trap"},
+      {Tier::kNative, "left native: the kernel is called directly"},
+  };
+  std::string out;
+  for (const Row& row : kRows) {
+    const size_t count = report.count(row.tier);
+    if (count == 0 && (row.tier == Tier::kTrap || row.tier == Tier::kNative)) continue;
+    out += fmt::format("  tier {}   {:>6}   {}\n", static_cast<char>(row.tier), count, row.what);
+  }
+  return out;
+}
+
+std::string exception_lines(const Report& report) {
+  std::string out;
+  for (const SiteReport& site : report.sites)
+    if (site.tier == Tier::kTrap || site.tier == Tier::kNative)
+      out += fmt::format("  {:#x}: {}: {}\n", site.address.value,
+                         site.tier == Tier::kTrap ? "trap" : "native", reason_text(site.reason));
+  for (const ClassifiedCandidate& candidate : report.candidates)
+    if (candidate.kind == CandidateClass::kUncertain)
+      out += fmt::format("  {:#x}: 0f 05 left alone: {}\n", candidate.candidate.address.value,
+                         evidence_text(candidate.evidence));
+  for (const ClassifiedCandidate& other : report.other_calls)
+    out += fmt::format("  {:#x}: {} left alone: only syscall is redirected\n",
+                       other.candidate.address.value, pair_text(other.candidate.kind));
+  return out;
+}
+
+nlohmann::json site_json(const SiteReport& site) {
+  nlohmann::json out = {{"address", site.address.value},
+                        {"tier", std::string(1, static_cast<char>(site.tier))},
+                        {"reason", reason_text(site.reason)},
+                        {"evidence", evidence_text(site.evidence)},
+                        {"window", {{"address", site.window.value}, {"size", site.window_size}}}};
+  if (site.tier != Tier::kNative) out["stub"] = site.stub.value;
+  if (site.springboard) out["springboard"] = site.springboard->value;
+  return out;
+}
+
+nlohmann::json candidate_json(const ClassifiedCandidate& candidate) {
+  return {{"address", candidate.candidate.address.value},
+          {"pair", pair_text(candidate.candidate.kind)},
+          {"class", class_text(candidate.kind)},
+          {"evidence", evidence_text(candidate.evidence)}};
+}
+
+}  // namespace
+
+std::string report_text(const Report& report, const std::string& input, const std::string& output,
+                        bool dry_run) {
+  const std::string where = dry_run ? "nothing written (--dry-run)" : output;
+  if (report.already_rewritten)
+    return fmt::format("{}: already rewritten, nothing to do: {}\n", input, where);
+  std::string out = fmt::format("{} -> {}\n", input, where);
+  out += fmt::format("  {}, {} -> {} bytes (+{:.1f} %), {} sites of {} `0f 05` pairs\n",
+                     kind_text(report.kind), report.input_size, report.output_size,
+                     100.0 * static_cast<double>(report.output_size - report.input_size) /
+                         static_cast<double>(report.input_size),
+                     report.sites.size(), report.candidates.size());
+  out += tier_lines(report);
+  out += fmt::format("  started {}\n", start_text(report));
+  return out + exception_lines(report);
+}
+
+std::string report_json(const Report& report, const std::string& input, const std::string& output,
+                        bool dry_run) {
+  nlohmann::json out = {{"input", input},
+                        {"output", output},
+                        {"dry_run", dry_run},
+                        {"already_rewritten", report.already_rewritten},
+                        {"input_size", report.input_size},
+                        {"output_size", report.output_size}};
+  if (!report.already_rewritten) {
+    out["kind"] = kind_text(report.kind);
+    out["interpreter"] = report.interpreter;
+    out["trampoline"] = {{"address", report.trampoline.value}, {"size", report.trampoline_size}};
+    out["tiers"] = {{"A", report.count(Tier::kInstruction)},
+                    {"B", report.count(Tier::kSpringboard)},
+                    {"C", report.count(Tier::kWindow)},
+                    {"D", report.count(Tier::kTrap)},
+                    {"native", report.count(Tier::kNative)}};
+    out["candidates"] = {{"total", report.candidates.size()},
+                         {"instruction", report.count(CandidateClass::kInstruction)},
+                         {"inside", report.count(CandidateClass::kInside)},
+                         {"data", report.count(CandidateClass::kData)},
+                         {"uncertain", report.count(CandidateClass::kUncertain)}};
+    out["sites"] = nlohmann::json::array();
+    for (const SiteReport& site : report.sites) out["sites"].push_back(site_json(site));
+    out["pairs"] = nlohmann::json::array();
+    for (const auto& candidate : report.candidates) out["pairs"].push_back(candidate_json(candidate));
+    out["other_calls"] = nlohmann::json::array();
+    for (const auto& other : report.other_calls) out["other_calls"].push_back(candidate_json(other));
+  }
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string error_json(const Error& error, const std::string& input) {
+  nlohmann::json out = {{"input", input}, {"error", error.message}};
+  if (error.where) out["where"] = *error.where;
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace sysrewrite

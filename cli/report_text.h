@@ -1,0 +1,23 @@
+// The report for people, and as JSON for scripts.
+#ifndef SYSREWRITE_CLI_REPORT_TEXT_H_
+#define SYSREWRITE_CLI_REPORT_TEXT_H_
+
+#include <string>
+
+#include "rewriter/pipeline.h"
+
+namespace sysrewrite {
+
+// A few lines: sizes, tiers, how it will be started, and each site that is not redirected by a jump.
+std::string report_text(const Report& report, const std::string& input, const std::string& output,
+                        bool dry_run);
+
+// One JSON object with everything; addresses are numbers.
+std::string report_json(const Report& report, const std::string& input, const std::string& output,
+                        bool dry_run);
+
+std::string error_json(const Error& error, const std::string& input);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_REPORT_TEXT_H_

@@ -1,0 +1,103 @@
+#include <emmintrin.h>
+
+#include "rewriter/evidence.h"
+
+// The superset branch scan.
+//
+//     70..7F cb   jcc rel8        EB cb   jmp rel8        E0..E3 cb   loop, jrcxz
+//     0F 80..8F cd  jcc rel32     E9 cd   jmp rel32       E8 cd       call rel32
+//     C7 F8 cd    xbegin
+//
+// Prefixes stand in front and change neither target nor length. Each position of the code is taken
+// for the first byte of each of them. Short branches need no scan of the whole: only those 129
+// bytes around a range can reach it. For the long ones 16 positions at a time are asked whether
+// the byte before a displacement is one of the opcodes; one in twenty is, and only there a
+// displacement is loaded and looked up.
+
+namespace sysrewrite {
+
+namespace {
+
+struct Code {
+  const uint8_t* bytes;
+  uint64_t size;
+  uint64_t address;
+};
+
+bool is_short_branch(uint8_t opcode) {
+  return (opcode & 0xf0) == 0x70 || opcode == 0xeb || (opcode >= 0xe0 && opcode <= 0xe3);
+}
+
+void scan_short(const Code& code, const Range& range, std::vector<uint64_t>& found) {
+  constexpr uint64_t kBack = 127 + 2, kAhead = 128;
+  if (range.to.value + kAhead <= code.address) return;
+  const uint64_t from = range.from.value < code.address + kBack
+                            ? 0 : range.from.value - kBack - code.address;
+  const uint64_t to = std::min(code.size, range.to.value + kAhead - code.address);
+  for (uint64_t at = from; at + 2 <= to; ++at) {
+    if (!is_short_branch(code.bytes[at])) continue;
+    const auto displacement = static_cast<int8_t>(code.bytes[at + 1]);
+    const uint64_t target = code.address + at + 2 + static_cast<uint64_t>(int64_t{displacement});
+    if (target >= range.from.value && target < range.to.value) found.push_back(target);
+  }
+}
+
+// `at`: the byte before a displacement.
+bool ends_long_opcode(const Code& code, uint64_t at) {
+  const uint8_t byte = code.bytes[at];
+  if ((byte & 0xfe) == 0xe8) return true;
+  if (at == 0) return false;
+  const uint8_t before = code.bytes[at - 1];
+  return ((byte & 0xf0) == 0x80 && before == 0x0f) || (byte == 0xf8 && before == 0xc7);
+}
+
+void check_long(const Code& code, uint64_t at, const RangeSet& ranges,
+                std::vector<uint64_t>& found) {
+  if (!ends_long_opcode(code, at)) return;
+  int32_t displacement;
+  std::memcpy(&displacement, code.bytes + at + 1, sizeof(displacement));
+  const uint64_t target = code.address + at + 5 + static_cast<uint64_t>(int64_t{displacement});
+  if (ranges.contains(target)) found.push_back(target);
+}
+
+// One bit for each of 16 positions that may be the last byte of a long branch's opcode.
+unsigned possible_ends(const uint8_t* bytes) {
+  const __m128i v = _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(bytes)));
+  const auto equals = [](__m128i a, uint8_t b) {
+    return _mm_cmpeq_epi8(a, _mm_set1_epi8(static_cast<char>(b)));
+  };
+  const auto masked = [&v](uint8_t mask) {
+    return _mm_and_si128(v, _mm_set1_epi8(static_cast<char>(mask)));
+  };
+  const __m128i jump_or_call = equals(masked(0xfe), 0xe8);
+  const __m128i conditional = equals(masked(0xf0), 0x80);
+  const __m128i transaction = equals(v, 0xf8);
+  return static_cast<unsigned>(
+      _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(jump_or_call, conditional), transaction)));
+}
+
+void scan_long(const Code& code, const RangeSet& ranges, std::vector<uint64_t>& found) {
+  if (code.size < 5) return;
+  const uint64_t last = code.size - 5;  // the last position that a displacement still follows
+  uint64_t at = 0;
+  for (; at + 16 <= last; at += 16)
+    for (unsigned bits = possible_ends(code.bytes + at); bits != 0; bits &= bits - 1)
+      check_long(code, at + static_cast<unsigned>(__builtin_ctz(bits)), ranges, found);
+  for (; at <= last; ++at) check_long(code, at, ranges, found);
+}
+
+}  // namespace
+
+std::vector<uint64_t> scan_branches(const ElfImage& image, const RangeSet& ranges) {
+  std::vector<uint64_t> found;
+  for (const Segment& segment : image.segments()) {
+    if (!segment.executable() || segment.file_size == 0) continue;
+    const void* start = image.bytes().data() + segment.offset.value;
+    const Code code{static_cast<const uint8_t*>(start), segment.file_size, segment.vaddr.value};
+    scan_long(code, ranges, found);
+    for (const Range& range : ranges.ranges()) scan_short(code, range, found);
+  }
+  return found;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,243 @@
+#include "rewriter/code_reader.h"
+
+#include <algorithm>
+#include <map>
+
+namespace sysrewrite {
+
+namespace {
+
+// A short jump reaches 128 bytes back and 127 ahead of its end; a springboard is 5 long, and one
+// more instruction in front tells whether the padding is dead.
+constexpr uint64_t kReach = 128 + 5 + 15;
+
+// An unsized function (a bare entry point) is believed only near its start.
+constexpr uint64_t kUnsizedTrust = 4096;
+
+constexpr size_t kRecentFunctions = 16;
+
+// Agreement: where no start is known, decodes from 16 consecutive places, this far in front. x86
+// code falls into step within a few instructions, so they have all met long before the address;
+// where they have not, nothing is believed.
+constexpr uint64_t kAgreementDistance = 160;
+constexpr uint64_t kAgreementStarts = 16;
+constexpr size_t kAgreementMinimum = 4;
+
+}  // namespace
+
+const Instruction* Neighborhood::holding(Vaddr address) const {
+  auto after = std::upper_bound(code.begin(), code.end(), address,
+                                [](Vaddr a, const Instruction& i) { return a < i.address; });
+  if (after == code.begin()) return nullptr;
+  --after;
+  return address < after->end() ? &*after : nullptr;
+}
+
+std::optional<size_t> Neighborhood::index_of(Vaddr address) const {
+  const auto found = std::lower_bound(code.begin(), code.end(), address,
+                                      [](const Instruction& i, Vaddr a) { return i.address < a; });
+  if (found == code.end() || found->address != address) return std::nullopt;
+  return static_cast<size_t>(found - code.begin());
+}
+
+std::optional<Neighborhood> CodeReader::around(Vaddr address) {
+  if (auto known = from_known_start(address)) return known;
+  return by_agreement(address);
+}
+
+const CodeReader::DecodedFunction* CodeReader::decode(const Function& function) {
+  for (const DecodedFunction& recent : recent_)
+    if (recent.function.start == function.start && recent.function.end == function.end)
+      return &recent;
+  const auto bytes = image_.bytes_from(function.start);
+  if (!bytes) return nullptr;
+  const auto size = static_cast<uint64_t>(function.end - function.start);
+  const ByteView body = bytes->first(std::min<uint64_t>(size, bytes->size()));
+  DecodedFunction decoded;
+  decoded.function = function;
+  follow_flow(decoded, body);
+  sweep_gaps(decoded, body);
+  decoded.indirect_jump =
+      std::any_of(decoded.code.begin(), decoded.code.end(),
+                  [](const Instruction& i) { return i.flow == Flow::kIndirectJump; });
+  if (recent_.size() == kRecentFunctions) recent_.pop_front();
+  recent_.push_back(std::move(decoded));
+  return &recent_.back();
+}
+
+// Collects what control flow reaches from the function's first byte.
+void CodeReader::follow_flow(DecodedFunction& out, ByteView bytes) const {
+  std::vector<bool> seen(bytes.size());
+  std::vector<uint64_t> work{0};
+  while (!work.empty()) {
+    uint64_t at = work.back();
+    work.pop_back();
+    while (at < bytes.size() && !seen[at]) {
+      seen[at] = true;
+      auto in = decoder_.decode(bytes.subspan(at), out.function.start + at);
+      if (!in) {
+        out.lost_step = true;
+        break;
+      }
+      in->reached = true;
+      out.code.push_back(*in);
+      const auto target = static_cast<uint64_t>(in->target - out.function.start);
+      if (in->direct && target < bytes.size()) work.push_back(target);
+      if (!in->falls_through()) break;
+      at += in->length;
+    }
+  }
+  std::sort(out.code.begin(), out.code.end(),
+            [](const Instruction& a, const Instruction& b) { return a.address < b.address; });
+}
+
+// Decodes what lies between reached instructions. Where a sweep runs into a reached instruction's
+// middle, its last instruction is dropped: the reached one is right.
+void CodeReader::sweep_gaps(DecodedFunction& out, ByteView bytes) const {
+  std::vector<Instruction> all;
+  const Vaddr end = out.function.start + bytes.size();
+  Vaddr at = out.function.start;
+  const auto sweep_to = [&](Vaddr border) {
+    while (at < border) {
+      const auto offset = static_cast<uint64_t>(at - out.function.start);
+      const auto in = decoder_.decode(bytes.subspan(offset), at);
+      if (!in || in->end() > border) {
+        out.lost_step = true;
+        return;
+      }
+      all.push_back(*in);
+      at = in->end();
+    }
+  };
+  for (const Instruction& reached : out.code) {
+    if (reached.address < at) {
+      out.lost_step = true;  // two decodes overlap: a jump past a prefix, or data after all
+      continue;
+    }
+    sweep_to(reached.address);
+    all.push_back(reached);
+    at = reached.end();
+  }
+  sweep_to(end);
+  out.code = std::move(all);
+}
+
+std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
+  auto function = functions_.covering(address);
+  if (!function) return std::nullopt;
+  if (!function->sized) {
+    if (address.value - function->start.value > kUnsizedTrust) return std::nullopt;
+    function->end = std::min(function->end, function->start + 4 * kUnsizedTrust);
+  }
+  const DecodedFunction* decoded = decode(*function);
+  if (decoded == nullptr || decoded->code.empty() || decoded->code.back().end() <= address)
+    return std::nullopt;
+  Neighborhood out;
+  out.function = *function;
+  out.indirect_jump = decoded->indirect_jump;
+  const auto near = [address](const Instruction& i) {
+    return i.end() + kReach > address && i.address < address + kReach;
+  };
+  std::copy_if(decoded->code.begin(), decoded->code.end(), std::back_inserter(out.code), near);
+  out.clean = std::none_of(out.code.begin(), out.code.end(),
+                           [](const Instruction& i) { return i.unlikely; });
+  const Vaddr end = decoded->code.back().end();
+  if (function->start + kReach > address) add_before(function->start, out.code);
+  if (end < address + kReach) add_behind(end, out.code);
+  return out;
+}
+
+// The functions in front: only those whose own decode ends where the next one begins, or in padding.
+void CodeReader::add_before(Vaddr address, std::vector<Instruction>& code) {
+  const Vaddr limit = address - std::min<uint64_t>(kReach, address.value);
+  Vaddr border = address;
+  while (border > limit && border.value != 0) {
+    const auto function = functions_.covering(border - 1);
+    Vaddr from = border;
+    std::vector<Instruction> part;
+    if (function && function->start < border && function->sized) {
+      const DecodedFunction* decoded = decode(*function);
+      if (decoded == nullptr || decoded->lost_step || function->end > border) return;
+      part = decoded->code;
+      from = function->start;
+    } else {
+      const auto start = functions_.previous_start(border - 1, limit - std::min<uint64_t>(4096, limit.value));
+      if (!start || *start >= border) return;
+      const auto previous = functions_.covering(*start);
+      if (!previous || !previous->sized || previous->end > border) return;
+      part = decode_gap(previous->end, border);
+      if (part.empty() || part.back().end() != border) return;
+      from = previous->end;
+    }
+    code.insert(code.begin(), part.begin(), part.end());
+    border = from;
+  }
+}
+
+void CodeReader::add_behind(Vaddr address, std::vector<Instruction>& code) {
+  const Vaddr limit = address + kReach;
+  Vaddr border = address;
+  while (border < limit) {
+    const auto function = functions_.covering(border);
+    std::vector<Instruction> part;
+    if (function && function->start == border && function->sized) {
+      const DecodedFunction* decoded = decode(*function);
+      if (decoded == nullptr || decoded->lost_step) return;
+      part = decoded->code;
+    } else {
+      part = decode_gap(border, functions_.next_start(border, limit));
+    }
+    if (part.empty()) return;
+    code.insert(code.end(), part.begin(), part.end());
+    border = part.back().end();
+  }
+}
+
+// Between two functions only padding is believed: nops and int3.
+std::vector<Instruction> CodeReader::decode_gap(Vaddr from, Vaddr to) const {
+  const auto bytes = image_.bytes_from(from);
+  if (!bytes || to <= from) return {};
+  const auto size = std::min<uint64_t>(static_cast<uint64_t>(to - from), bytes->size());
+  std::vector<Instruction> code = decoder_.decode_all(bytes->first(size), from);
+  const auto other = std::find_if(code.begin(), code.end(), [](const Instruction& i) {
+    return i.special != Special::kNop && i.special != Special::kInt3;
+  });
+  code.erase(other, code.end());
+  return code;
+}
+
+std::optional<Neighborhood> CodeReader::by_agreement(Vaddr address) {
+  const Segment* segment = image_.executable_segment_of(address);
+  if (segment == nullptr) return std::nullopt;
+  const uint64_t room = address.value - segment->vaddr.value;
+  const Vaddr first = address - std::min(room, kAgreementDistance);
+  const ByteView bytes = *image_.bytes_from(first);
+  const uint64_t length = std::min<uint64_t>(bytes.size(), address.value - first.value + kReach);
+  std::map<uint64_t, std::pair<size_t, Instruction>> seen;  // by address: how many decodes met it
+  size_t survivors = 0;
+  for (uint64_t skip = 0; skip < kAgreementStarts && first + skip <= address; ++skip) {
+    const auto code = decoder_.decode_all(bytes.first(length).subspan(skip), first + skip);
+    if (code.empty() || code.back().end() <= address) continue;
+    ++survivors;
+    for (const Instruction& i : code) {
+      auto& entry = seen.try_emplace(i.address.value, size_t{0}, i).first->second;
+      ++entry.first;
+    }
+  }
+  if (survivors < kAgreementMinimum) return std::nullopt;
+  Neighborhood out;
+  out.trust = Trust::kAgreement;
+  for (const auto& [where, entry] : seen) {
+    if (entry.first != survivors) continue;
+    const Instruction& in = entry.second;
+    if (!out.code.empty() && in.address < out.code.back().end()) return std::nullopt;
+    if (in.end() + kReach <= address || in.address >= address + kReach) continue;
+    out.code.push_back(in);
+    out.clean = out.clean && !in.unlikely;
+    out.indirect_jump |= in.flow == Flow::kIndirectJump;
+  }
+  if (out.holding(address) == nullptr) return std::nullopt;
+  return out;
+}
+
+}  // namespace sysrewrite

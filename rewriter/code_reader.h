@@ -1,0 +1,79 @@
+// Decodes just enough code: the functions around a candidate, each from a known start.
+//
+// Within a function control flow is followed first, since hand-written code keeps tables behind a
+// jump, and a plain sweep would read them as instructions. What flow does not reach (jump-table
+// cases, landing pads, padding, data) is swept afterwards, between what it did reach, and keeps
+// `reached` false: whoever relies on such an instruction asks for more evidence.
+#ifndef SYSREWRITE_REWRITER_CODE_READER_H_
+#define SYSREWRITE_REWRITER_CODE_READER_H_
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "rewriter/decoder.h"
+#include "rewriter/elf_image.h"
+#include "rewriter/functions.h"
+
+namespace sysrewrite {
+
+// How an instruction start came to be believed.
+enum class Trust : uint8_t {
+  kKnownStart,  // a decode from a known function start arrives there
+  kAgreement,   // no known start, but decodes from many places all arrive there
+};
+
+// The instructions around one address, ascending; where two neighbours do not touch, what lies
+// between is not known. All of them together reach over short-jump distance on both sides.
+struct Neighborhood {
+  std::vector<Instruction> code;
+  Trust trust = Trust::kKnownStart;
+  std::optional<Function> function;  // of the address; nothing where kAgreement
+  bool indirect_jump = false;        // the function has one
+  bool clean = true;                 // no instruction that compilers do not emit
+
+  // The instruction that holds the address, or null.
+  const Instruction* holding(Vaddr address) const;
+  // Its index, for an address that is an instruction's start.
+  std::optional<size_t> index_of(Vaddr address) const;
+};
+
+// Not thread safe: it remembers the functions decoded last, since candidates come in order.
+class CodeReader {
+ public:
+  CodeReader(const ElfImage& image, const FunctionIndex& functions)
+      : image_(image), functions_(functions) {}
+
+  // Nothing where no decode arrives anywhere near the address.
+  std::optional<Neighborhood> around(Vaddr address);
+
+  // What decodes from many places agree on, whatever is known of functions.
+  std::optional<Neighborhood> by_agreement(Vaddr address);
+
+  const Decoder& decoder() const { return decoder_; }
+
+ private:
+  struct DecodedFunction {
+    Function function;
+    std::vector<Instruction> code;
+    bool lost_step = false;  // some bytes of it are no instructions
+    bool indirect_jump = false;
+  };
+
+  const DecodedFunction* decode(const Function& function);
+  void follow_flow(DecodedFunction& out, ByteView bytes) const;
+  void sweep_gaps(DecodedFunction& out, ByteView bytes) const;
+  std::optional<Neighborhood> from_known_start(Vaddr address);
+  void add_before(Vaddr address, std::vector<Instruction>& code);
+  void add_behind(Vaddr address, std::vector<Instruction>& code);
+  std::vector<Instruction> decode_gap(Vaddr from, Vaddr to) const;
+
+  const ElfImage& image_;
+  const FunctionIndex& functions_;
+  Decoder decoder_;
+  std::deque<DecodedFunction> recent_;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_CODE_READER_H_

@@ -1,0 +1,209 @@
+#include "rewriter/eh_frame.h"
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+namespace {
+
+// Pointer encodings, LSB Core 5.0, 10.5.1.
+constexpr uint8_t kOmit = 0xff, kPcRel = 0x10, kIndirect = 0x80;
+
+struct Cie {
+  uint8_t pointer_encoding = 0;
+  bool has_lsda = false;
+  bool has_augmentation_data = false;
+  bool signal_frame = false;
+};
+
+// Walks bytes that lie at a known address, so that pc-relative values can be read.
+class Cursor {
+ public:
+  Cursor(ByteView bytes, Vaddr address) : bytes_(bytes), address_(address) {}
+
+  bool good() const { return good_; }
+  uint64_t position() const { return position_; }
+  Vaddr address() const { return address_ + position_; }
+  void skip(uint64_t count) { take(count); }
+
+  template <typename T>
+  T read() {
+    const auto value = load<T>(bytes_, position_);
+    take(sizeof(T));
+    return good_ && value ? *value : T{};
+  }
+
+  uint64_t read_uleb() {
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const auto byte = read<uint8_t>();
+      value |= uint64_t{byte & 0x7fU} << shift;
+      if ((byte & 0x80) == 0) return value;
+    }
+    good_ = false;
+    return 0;
+  }
+
+  // An encoded pointer. `relative` false reads a length: the same format, no base added.
+  uint64_t read_encoded(uint8_t encoding, bool relative) {
+    const Vaddr base = address();
+    uint64_t value = 0;
+    switch (encoding & 0x0f) {
+      case 0x00:
+      case 0x04:
+      case 0x0c: value = read<uint64_t>(); break;
+      case 0x01: value = read_uleb(); break;
+      case 0x02: value = read<uint16_t>(); break;
+      case 0x03: value = read<uint32_t>(); break;
+      case 0x0a: value = static_cast<uint64_t>(int64_t{read<int16_t>()}); break;
+      case 0x0b: value = static_cast<uint64_t>(int64_t{read<int32_t>()}); break;
+      default: good_ = false;
+    }
+    if (!relative) return value;
+    if ((encoding & 0x70) == kPcRel) return value + base.value;
+    if ((encoding & 0x70) != 0 || (encoding & kIndirect) != 0) good_ = false;
+    return value;
+  }
+
+ private:
+  void take(uint64_t count) {
+    if (!range_fits(position_, count, bytes_.size())) {
+      good_ = false;
+      return;
+    }
+    position_ += count;
+  }
+
+  ByteView bytes_;
+  Vaddr address_;
+  uint64_t position_ = 0;
+  bool good_ = true;
+};
+
+struct FrameTable {
+  ByteView bytes;
+  Vaddr address;
+};
+
+std::optional<Cie> read_cie(const FrameTable& table, uint64_t offset) {
+  const auto length = load<uint32_t>(table.bytes, offset);
+  if (!length || *length == 0xffffffffU) return std::nullopt;
+  const auto body = slice(table.bytes, offset + 4, *length);
+  if (!body) return std::nullopt;
+  Cursor in(*body, table.address + (offset + 4));
+  if (in.read<uint32_t>() != 0) return std::nullopt;
+  const auto version = in.read<uint8_t>();
+  char augmentation[8] = {};
+  for (size_t i = 0;; ++i) {
+    const auto c = in.read<uint8_t>();
+    if (!in.good() || i >= sizeof(augmentation)) return std::nullopt;
+    if (c == 0) break;
+    augmentation[i] = static_cast<char>(c);
+  }
+  in.read_uleb();  // code alignment
+  in.read_uleb();  // data alignment; signed, but only skipped
+  if (version == 1) in.read<uint8_t>();
+  else in.read_uleb();
+  Cie cie;
+  if (augmentation[0] == 0) return in.good() ? std::optional(cie) : std::nullopt;
+  if (augmentation[0] != 'z') return std::nullopt;
+  cie.has_augmentation_data = true;
+  in.read_uleb();
+  for (size_t i = 1; i < sizeof(augmentation) && augmentation[i] != 0; ++i) {
+    switch (augmentation[i]) {
+      case 'R': cie.pointer_encoding = in.read<uint8_t>(); break;
+      case 'L': cie.has_lsda = in.read<uint8_t>() != kOmit; break;
+      case 'P': {
+        const auto encoding = in.read<uint8_t>();
+        in.read_encoded(encoding & 0x0f, false);
+        break;
+      }
+      case 'S': cie.signal_frame = true; break;
+      case 'B': break;
+      default: return std::nullopt;
+    }
+  }
+  return in.good() ? std::optional(cie) : std::nullopt;
+}
+
+// Consecutive FDEs share a CIE, so the last one read is kept.
+class FrameWalker {
+ public:
+  explicit FrameWalker(const FrameTable& table) : table_(table) {}
+
+  std::vector<FrameEntry> walk() {
+    std::vector<FrameEntry> entries;
+    for (uint64_t offset = 0;;) {
+      const auto length = load<uint32_t>(table_.bytes, offset);
+      if (!length || *length == 0 || *length == 0xffffffffU) break;
+      const auto body = slice(table_.bytes, offset + 4, *length);
+      if (!body) break;
+      if (const auto entry = read_entry(offset, *body)) entries.push_back(*entry);
+      offset += 4 + uint64_t{*length};
+    }
+    return entries;
+  }
+
+ private:
+  std::optional<FrameEntry> read_entry(uint64_t offset, ByteView body) {
+    const auto delta = load<uint32_t>(body, 0);
+    if (!delta || *delta == 0 || *delta > offset + 4) return std::nullopt;
+    const Cie* cie = cie_at(offset + 4 - *delta);
+    if (cie == nullptr) return std::nullopt;
+    Cursor in(body, table_.address + (offset + 4));
+    in.skip(4);
+    FrameEntry entry;
+    entry.start = {in.read_encoded(cie->pointer_encoding, true)};
+    entry.size = in.read_encoded(cie->pointer_encoding, false);
+    entry.signal_frame = cie->signal_frame;
+    if (cie->has_augmentation_data && cie->has_lsda && in.read_uleb() >= 4)
+      entry.has_lsda = in.read<uint32_t>() != 0;
+    if (!in.good() || entry.size == 0) return std::nullopt;
+    return entry;
+  }
+
+  const Cie* cie_at(uint64_t offset) {
+    if (!last_ || last_offset_ != offset) {
+      last_ = read_cie(table_, offset);
+      last_offset_ = offset;
+    }
+    return last_ ? &*last_ : nullptr;
+  }
+
+  FrameTable table_;
+  std::optional<Cie> last_;
+  uint64_t last_offset_ = 0;
+};
+
+// .eh_frame's place: from the header segment, which stripped files keep, or else from the section.
+std::optional<FrameTable> find_table(const ElfImage& image) {
+  if (const elf::Phdr* header = image.find_header(elf::kPtGnuEhFrame)) {
+    const auto bytes = image.bytes_from({header->vaddr});
+    if (bytes && bytes->size() >= 8 && (*bytes)[0] == std::byte{1}) {
+      Cursor in(*bytes, {header->vaddr});
+      in.skip(4);
+      const Vaddr start{in.read_encoded(std::to_integer<uint8_t>((*bytes)[1]), true)};
+      const auto table = image.bytes_from(start);
+      if (in.good() && table) return FrameTable{*table, start};
+    }
+  }
+  for (const elf::Shdr& section : image.sections()) {
+    if (section.type == elf::kShtNobits || image.section_name(section) != ".eh_frame") continue;
+    const auto bytes = slice(image.bytes(), section.offset, section.size);
+    if (bytes) return FrameTable{*bytes, {section.addr}};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<FrameEntry> read_frame_entries(const ElfImage& image) {
+  const auto table = find_table(image);
+  if (!table) return {};
+  std::vector<FrameEntry> entries = FrameWalker(*table).walk();
+  std::sort(entries.begin(), entries.end(),
+            [](const FrameEntry& a, const FrameEntry& b) { return a.start < b.start; });
+  return entries;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,26 @@
+// Functions as the unwind tables know them. Nearly every compiled function has an FDE, with the
+// exact start and end, in stripped files too.
+// Source: LSB Core 5.0, 10.6 "Exception Frames"; DWARF 5, 6.4.1.
+#ifndef SYSREWRITE_REWRITER_EH_FRAME_H_
+#define SYSREWRITE_REWRITER_EH_FRAME_H_
+
+#include <vector>
+
+#include "rewriter/elf_image.h"
+
+namespace sysrewrite {
+
+struct FrameEntry {
+  Vaddr start;
+  uint64_t size = 0;
+  bool has_lsda = false;      // landing pads
+  bool signal_frame = false;  // unwinders look this one up at its address minus nothing
+};
+
+// All FDEs of the image, ascending by start. What does not parse is left out: an unwind table is
+// evidence, and missing evidence is never a reason to patch.
+std::vector<FrameEntry> read_frame_entries(const ElfImage& image);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_EH_FRAME_H_

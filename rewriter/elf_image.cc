@@ -1,0 +1,281 @@
+#include "rewriter/elf_image.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+namespace {
+
+Error unsupported(std::string message) {
+  return {ErrorCode::kUnsupportedFile, std::nullopt, std::move(message)};
+}
+
+Error damaged(uint64_t where, std::string message) {
+  return {ErrorCode::kDamagedFile, where, std::move(message)};
+}
+
+std::optional<Error> check_ident(ByteView bytes) {
+  if (bytes.size() < 4 || std::memcmp(bytes.data(), elf::kMagic, 4) != 0)
+    return Error{ErrorCode::kNotElf, 0,
+                 "not an ELF file: the first four bytes are not 7f 45 4c 46"};
+  if (bytes.size() < sizeof(elf::Ehdr))
+    return damaged(0, fmt::format("the ELF header is cut off: {} bytes of 64", bytes.size()));
+  const auto ident = [&bytes](size_t i) { return std::to_integer<int>(bytes[i]); };
+  if (ident(4) == elf::kClass32) return unsupported("a 32-bit ELF file; only 64-bit ones are rewritten");
+  if (ident(4) != elf::kClass64)
+    return damaged(4, fmt::format("EI_CLASS is {}; expected 2 (64-bit)", ident(4)));
+  if (ident(5) == elf::kDataBig) return unsupported("a big-endian ELF file");
+  if (ident(5) != elf::kDataLittle)
+    return damaged(5, fmt::format("EI_DATA is {}; expected 1 (little endian)", ident(5)));
+  if (ident(6) != 1) return damaged(6, fmt::format("EI_VERSION is {}; expected 1", ident(6)));
+  return std::nullopt;
+}
+
+std::optional<Error> check_type(const elf::Ehdr& header) {
+  if (header.machine != elf::kMachineX8664)
+    return unsupported(fmt::format("an ELF file for machine {}; only x86-64 (62) is rewritten",
+                                   header.machine));
+  switch (header.type) {
+    case elf::kTypeExec:
+    case elf::kTypeDyn: return std::nullopt;
+    case elf::kTypeRel:
+      return unsupported("a relocatable object (ET_REL); rewrite what the linker makes of it");
+    case elf::kTypeCore: return unsupported("a core file (ET_CORE)");
+    default:
+      return unsupported(fmt::format("e_type {}; only ET_EXEC (2) and ET_DYN (3) are rewritten",
+                                     header.type));
+  }
+}
+
+}  // namespace
+
+class ImageReader {
+ public:
+  explicit ImageReader(ByteView bytes) { image_.bytes_ = bytes; }
+
+  Result<ElfImage> read() {
+    const ByteView bytes = image_.bytes_;
+    if (auto error = check_ident(bytes)) return *error;
+    image_.header_ = *load<elf::Ehdr>(bytes, 0);
+    if (auto error = check_type(image_.header_)) return *error;
+    if (auto error = read_program_headers()) return *error;
+    if (auto error = read_segments()) return *error;
+    if (auto error = check_overlaps()) return *error;
+    if (auto error = check_interpreter()) return *error;
+    read_sections();
+    read_dynamic();
+    image_.kind_ = decide_kind();
+    return std::move(image_);
+  }
+
+ private:
+  std::optional<Error> read_program_headers() {
+    const elf::Ehdr& header = image_.header_;
+    if (header.phnum == 0)
+      return damaged(56, "there are no program headers, so nothing of the file would be mapped");
+    if (header.phnum == 0xffff) return unsupported("more than 65534 program headers (PN_XNUM)");
+    if (header.phentsize != sizeof(elf::Phdr))
+      return damaged(54, fmt::format("e_phentsize is {}; expected 56", header.phentsize));
+    const uint64_t size = uint64_t{header.phnum} * sizeof(elf::Phdr);
+    if (size > 65536)  // the kernel's own limit, fs/binfmt_elf.c load_elf_phdrs()
+      return unsupported(fmt::format("{} program headers; the kernel loads at most 1170",
+                                     header.phnum));
+    if (!range_fits(header.phoff, size, image_.bytes_.size()))
+      return damaged(32, fmt::format("the program headers ({} bytes at offset {:#x}) leave the file "
+                                     "of {} bytes", size, header.phoff, image_.bytes_.size()));
+    for (uint64_t i = 0; i < header.phnum; ++i)
+      image_.phdrs_.push_back(*load<elf::Phdr>(image_.bytes_, header.phoff + i * sizeof(elf::Phdr)));
+    return std::nullopt;
+  }
+
+  std::optional<Error> read_segments() {
+    for (size_t i = 0; i < image_.phdrs_.size(); ++i) {
+      const elf::Phdr& phdr = image_.phdrs_[i];
+      if (phdr.type != elf::kPtLoad) continue;
+      const uint64_t where = image_.header_.phoff + i * sizeof(elf::Phdr);
+      if (auto error = check_segment(phdr, where)) return error;
+      if (phdr.memsz == 0) continue;
+      const Segment segment{{phdr.vaddr}, phdr.memsz, {phdr.offset}, phdr.filesz, phdr.flags};
+      if (!image_.segments_.empty()) {
+        const Segment& last = image_.segments_.back();
+        if (segment.vaddr < last.vaddr + last.memory_size)
+          return damaged(where, fmt::format("the segment at {:#x} does not follow the one at {:#x}; "
+                                            "PT_LOAD entries must ascend and not overlap",
+                                            segment.vaddr.value, last.vaddr.value));
+      }
+      image_.segments_.push_back(segment);
+    }
+    if (image_.segments_.empty())
+      return damaged(image_.header_.phoff, "there is no PT_LOAD, so nothing of the file is mapped");
+    return std::nullopt;
+  }
+
+  std::optional<Error> check_segment(const elf::Phdr& phdr, uint64_t where) const {
+    if (phdr.filesz > phdr.memsz)
+      return damaged(where, fmt::format("p_filesz {:#x} is larger than p_memsz {:#x}", phdr.filesz,
+                                        phdr.memsz));
+    if (!range_fits(phdr.offset, phdr.filesz, image_.bytes_.size()))
+      return damaged(where, fmt::format("a segment ({:#x} bytes at offset {:#x}) leaves the file of "
+                                        "{} bytes: is it truncated?", phdr.filesz, phdr.offset,
+                                        image_.bytes_.size()));
+    const auto end = checked_add(phdr.vaddr, phdr.memsz);
+    if (!end || *end > kHighestUserAddress)
+      return damaged(where, fmt::format("a segment at {:#x} of {:#x} bytes leaves the user address "
+                                        "space", phdr.vaddr, phdr.memsz));
+    if ((phdr.align & (phdr.align - 1)) != 0)
+      return damaged(where, fmt::format("p_align {:#x} is not a power of two", phdr.align));
+    if (phdr.align > kHighestUserAddress)
+      return damaged(where, fmt::format("p_align {:#x} is larger than the address space",
+                                        phdr.align));
+    if ((phdr.vaddr - phdr.offset) % kPageSize != 0)
+      return damaged(where, fmt::format("p_vaddr {:#x} and p_offset {:#x} differ within a page, so "
+                                        "the kernel could not map it", phdr.vaddr, phdr.offset));
+    return std::nullopt;
+  }
+
+  // A patch of code must not show up in a second mapping of the same bytes as data.
+  std::optional<Error> check_overlaps() const {
+    for (const Segment& code : image_.segments_) {
+      if (!code.executable() || code.file_size == 0) continue;
+      for (const Segment& other : image_.segments_) {
+        if (&other == &code || other.file_size == 0) continue;
+        if (code.offset < other.offset + other.file_size &&
+            other.offset < code.offset + code.file_size)
+          return damaged(code.offset.value,
+                         fmt::format("the executable segment at {:#x} shares bytes of the file with "
+                                     "the segment at {:#x}", code.vaddr.value, other.vaddr.value));
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Error> check_interpreter() const {
+    int count = 0;
+    for (const elf::Phdr& phdr : image_.phdrs_) {
+      if (phdr.type != elf::kPtInterp) continue;
+      const auto path = slice(image_.bytes_, phdr.offset, phdr.filesz);
+      if (++count > 1) return damaged(image_.header_.phoff, "there is more than one PT_INTERP");
+      if (!path || path->size() < 2 || path->size() > 4096 || path->back() != std::byte{0})
+        return damaged(phdr.offset, "PT_INTERP does not hold a path of 1 to 4095 bytes that ends "
+                                    "in NUL");
+    }
+    return std::nullopt;
+  }
+
+  void read_sections() {
+    const elf::Ehdr& header = image_.header_;
+    if (header.shoff == 0 || header.shentsize != sizeof(elf::Shdr)) return;
+    const auto size = checked_multiply(header.shnum, sizeof(elf::Shdr));
+    if (!size || !range_fits(header.shoff, *size, image_.bytes_.size())) return;
+    for (uint64_t i = 0; i < header.shnum; ++i)
+      image_.sections_.push_back(
+          *load<elf::Shdr>(image_.bytes_, header.shoff + i * sizeof(elf::Shdr)));
+  }
+
+  void read_dynamic() {
+    const elf::Phdr* phdr = image_.find_header(elf::kPtDynamic);
+    if (phdr == nullptr) return;
+    const auto table = slice(image_.bytes_, phdr->offset, phdr->filesz);
+    if (!table) return;
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Dyn), table->size()); at += sizeof(elf::Dyn)) {
+      const auto entry = *load<elf::Dyn>(*table, at);
+      if (entry.tag == elf::kDtNull) return;
+      image_.dynamic_.push_back(entry);
+    }
+  }
+
+  // libc.so.6 and ld.so can be executed, but are mapped by ld.so all the same: a DT_SONAME without
+  // DF_1_PIE tells them from programs.
+  ImageKind decide_kind() const {
+    const bool interpreter = image_.find_header(elf::kPtInterp) != nullptr;
+    const auto program = interpreter ? ImageKind::kDynamicExecutable : ImageKind::kStaticExecutable;
+    if (image_.header_.type == elf::kTypeExec) return program;
+    if ((image_.dynamic(elf::kDtFlags1).value_or(0) & elf::kDf1Pie) != 0) return program;
+    if (image_.dynamic(elf::kDtSoname)) return ImageKind::kSharedObject;
+    return interpreter ? program : ImageKind::kSharedObject;
+  }
+
+  // Source: Documentation/arch/x86/x86_64/mm.rst, 4-level paging.
+  static constexpr uint64_t kHighestUserAddress = 0x7ffffffff000;
+
+  ElfImage image_;
+};
+
+Result<ElfImage> ElfImage::parse(ByteView bytes) { return ImageReader(bytes).read(); }
+
+const elf::Phdr* ElfImage::find_header(uint32_t type) const {
+  const auto found = std::find_if(phdrs_.begin(), phdrs_.end(),
+                                  [type](const elf::Phdr& phdr) { return phdr.type == type; });
+  return found == phdrs_.end() ? nullptr : &*found;
+}
+
+std::optional<ByteView> ElfImage::interpreter() const {
+  const elf::Phdr* phdr = find_header(elf::kPtInterp);
+  if (phdr == nullptr) return std::nullopt;
+  return slice(bytes_, phdr->offset, phdr->filesz);
+}
+
+std::optional<uint64_t> ElfImage::dynamic(int64_t tag) const {
+  for (const elf::Dyn& entry : dynamic_)
+    if (entry.tag == tag) return entry.value;
+  return std::nullopt;
+}
+
+std::string ElfImage::section_name(const elf::Shdr& section) const {
+  if (header_.shstrndx >= sections_.size()) return {};
+  const elf::Shdr& names = sections_[header_.shstrndx];
+  const auto table = slice(bytes_, names.offset, names.size);
+  if (!table || section.name >= table->size()) return {};
+  std::string name;
+  for (const std::byte c : table->subspan(section.name)) {
+    if (c == std::byte{0} || name.size() >= 256) break;
+    name.push_back(static_cast<char>(c));
+  }
+  return name;
+}
+
+std::optional<FileOffset> ElfImage::offset_of(Vaddr address, uint64_t size) const {
+  for (const Segment& segment : segments_)
+    if (segment.holds(address, size)) return segment.offset + (address.value - segment.vaddr.value);
+  return std::nullopt;
+}
+
+std::optional<ByteView> ElfImage::bytes_from(Vaddr address) const {
+  for (const Segment& segment : segments_) {
+    if (!segment.holds(address)) continue;
+    const uint64_t skip = address.value - segment.vaddr.value;
+    return bytes_.subspan(segment.offset.value + skip, segment.file_size - skip);
+  }
+  return std::nullopt;
+}
+
+const Segment* ElfImage::executable_segment_of(Vaddr address) const {
+  for (const Segment& segment : segments_)
+    if (segment.executable() && segment.holds(address)) return &segment;
+  return nullptr;
+}
+
+Vaddr ElfImage::lowest() const { return segments_.front().vaddr; }
+
+Vaddr ElfImage::highest_end() const { return segments_.back().vaddr + segments_.back().memory_size; }
+
+std::optional<FileOffset> ElfImage::payload() const {
+  uint64_t end = header_.phoff + header_.phnum * sizeof(elf::Phdr);
+  for (const elf::Phdr& phdr : phdrs_)
+    if (range_fits(phdr.offset, phdr.filesz, bytes_.size()))
+      end = std::max(end, phdr.offset + phdr.filesz);
+  if (!sections_.empty())
+    end = std::max(end, header_.shoff + sections_.size() * sizeof(elf::Shdr));
+  for (const elf::Shdr& section : sections_)
+    if (section.type != elf::kShtNobits && range_fits(section.offset, section.size, bytes_.size()))
+      end = std::max(end, section.offset + section.size);
+  const ByteView rest = bytes_.subspan(std::min<uint64_t>(end, bytes_.size()));
+  const bool padding = std::all_of(rest.begin(), rest.end(),
+                                   [](std::byte b) { return b == std::byte{0}; });
+  if (padding) return std::nullopt;
+  return FileOffset{end};
+}
+
+}  // namespace sysrewrite

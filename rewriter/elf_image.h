@@ -1,0 +1,87 @@
+// The reader that stands between hostile bytes and everything else: what it accepts can be used
+// without further checks of the headers.
+#ifndef SYSREWRITE_REWRITER_ELF_IMAGE_H_
+#define SYSREWRITE_REWRITER_ELF_IMAGE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rewriter/result.h"
+#include "trampoline/address.h"
+#include "trampoline/bytes.h"
+#include "trampoline/elf_types.h"
+
+namespace sysrewrite {
+
+// One PT_LOAD. Accepted ones ascend, do not overlap, and their file part lies inside the file.
+struct Segment {
+  Vaddr vaddr;
+  uint64_t memory_size = 0;
+  FileOffset offset;
+  uint64_t file_size = 0;
+  uint32_t flags = 0;
+
+  bool executable() const { return (flags & elf::kFlagExec) != 0; }
+  bool holds(Vaddr address, uint64_t size = 1) const {
+    return address >= vaddr && range_fits(address.value - vaddr.value, size, file_size);
+  }
+};
+
+enum class ImageKind {
+  kStaticExecutable,   // ET_EXEC or static-PIE, no interpreter
+  kDynamicExecutable,  // has an interpreter
+  kSharedObject,       // a library; also those that can be executed (libc.so.6, ld.so)
+};
+
+class ElfImage {
+ public:
+  // Accepts 64-bit little-endian x86-64 ET_EXEC and ET_DYN files; refuses everything else, and
+  // headers that contradict themselves, with the reason. Section headers that do not hold are
+  // ignored (has_sections() is false then), since nothing that runs needs them.
+  // `bytes` must outlive the image.
+  static Result<ElfImage> parse(ByteView bytes);
+
+  ByteView bytes() const { return bytes_; }
+  const elf::Ehdr& header() const { return header_; }
+  const std::vector<elf::Phdr>& program_headers() const { return phdrs_; }
+  const std::vector<elf::Shdr>& sections() const { return sections_; }
+  const std::vector<Segment>& segments() const { return segments_; }
+  ImageKind kind() const { return kind_; }
+  bool position_independent() const { return header_.type == elf::kTypeDyn; }
+
+  // The first program header of a type, or null.
+  const elf::Phdr* find_header(uint32_t type) const;
+  // PT_INTERP's bytes with the NUL, where there is one.
+  std::optional<ByteView> interpreter() const;
+  // A dynamic entry's value.
+  std::optional<uint64_t> dynamic(int64_t tag) const;
+  std::string section_name(const elf::Shdr& section) const;
+
+  // Where an address stands in the file, for ranges that lie in one segment's file part.
+  std::optional<FileOffset> offset_of(Vaddr address, uint64_t size = 1) const;
+  // The bytes of the image from an address to the end of its segment's file part.
+  std::optional<ByteView> bytes_from(Vaddr address) const;
+  const Segment* executable_segment_of(Vaddr address) const;
+
+  // Lowest address of a segment, and the end of the highest (with bss).
+  Vaddr lowest() const;
+  Vaddr highest_end() const;
+  // Bytes that no segment, section or header accounts for, behind all that do.
+  std::optional<FileOffset> payload() const;
+
+ private:
+  ByteView bytes_;
+  elf::Ehdr header_{};
+  std::vector<elf::Phdr> phdrs_;
+  std::vector<elf::Shdr> sections_;
+  std::vector<Segment> segments_;
+  std::vector<elf::Dyn> dynamic_;
+  ImageKind kind_ = ImageKind::kSharedObject;
+
+  friend class ImageReader;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_ELF_IMAGE_H_

@@ -1,0 +1,40 @@
+// What speaks against a patch: everything in the file that may lead into the bytes a patch wants.
+//
+// None of it trusts a disassembly. A branch is looked for at every byte position of the code, a
+// pointer at every byte position of the data: the result is a superset of what can happen, at the
+// speed of memory. The price is a false alarm now and then, which costs a better tier, never a
+// wrong patch.
+#ifndef SYSREWRITE_REWRITER_EVIDENCE_H_
+#define SYSREWRITE_REWRITER_EVIDENCE_H_
+
+#include <vector>
+
+#include "rewriter/elf_image.h"
+#include "rewriter/range_set.h"
+
+namespace sysrewrite {
+
+// Addresses inside the ranges asked about; each list ascending, without duplicates.
+struct Evidence {
+  std::vector<uint64_t> branch_targets;      // a direct branch may go there
+  std::vector<uint64_t> pointers;            // data or a relocation may hold this address
+  std::vector<uint64_t> relocated_bytes;     // a relocation writes this byte
+
+  static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
+};
+
+// Every rel8 and rel32 branch that any byte of an executable segment could begin.
+std::vector<uint64_t> scan_branches(const ElfImage& image, const RangeSet& ranges);
+
+// Values in all segments that equal an address of the ranges (only position-dependent files keep
+// such values outside relocations), and the addends of relative relocations.
+std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& ranges);
+
+// Bytes of the ranges that a relocation of the dynamic segment writes.
+std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet& ranges);
+
+Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_EVIDENCE_H_

@@ -1,0 +1,186 @@
+#include "rewriter/functions.h"
+
+#include <algorithm>
+
+#include "rewriter/eh_frame.h"
+#include "rewriter/go_table.h"
+#include "rewriter/symbols.h"
+
+namespace sysrewrite {
+
+namespace {
+
+bool by_start(const Function& a, const Function& b) {
+  if (a.start != b.start) return a.start < b.start;
+  if (a.sized != b.sized) return a.sized > b.sized;
+  return a.evidence < b.evidence;
+}
+
+}  // namespace
+
+// Gathers from every source, then sorts once and drops what says nothing new.
+class FunctionCollector {
+ public:
+  explicit FunctionCollector(const ElfImage& image) : image_(image) {}
+
+  FunctionIndex collect() {
+    add_frames();
+    add_symbols();
+    add_go_table();
+    add_entry_points();
+    auto& functions = index_.functions_;
+    std::sort(functions.begin(), functions.end(), by_start);
+    merge_duplicates();
+    close_open_ends();
+    for (const Function& function : functions) {
+      index_.starts_.push_back(function.start.value);
+      index_.longest_ = std::max<uint64_t>(index_.longest_, function.end.value - function.start.value);
+    }
+    std::sort(index_.starts_.begin(), index_.starts_.end());
+    std::sort(index_.objects_.begin(), index_.objects_.end(),
+              [](const auto& a, const auto& b) { return a.start < b.start; });
+    return std::move(index_);
+  }
+
+ private:
+  void add(Vaddr start, uint64_t size, StartEvidence evidence, bool lsda = false,
+           bool split = false, bool signal = false) {
+    const Segment* segment = image_.executable_segment_of(start);
+    if (segment == nullptr) return;
+    const uint64_t room = segment->file_size - (start.value - segment->vaddr.value);
+    const uint64_t length = std::min(size, room);
+    index_.functions_.push_back(
+        {start, start + length, evidence, length != 0, lsda, split, signal});
+  }
+
+  void add_frames() {
+    for (const FrameEntry& entry : read_frame_entries(image_))
+      add(entry.start, entry.size, StartEvidence::kFrameEntry, entry.has_lsda, false,
+          entry.signal_frame);
+  }
+
+  void add_symbols() {
+    for_each_symbol(image_, [this](const Symbol& symbol) {
+      switch (symbol.type) {
+        case elf::kSttFunc:
+        case elf::kSttGnuIfunc: {
+          const bool split = symbol.name.find(".cold") != std::string_view::npos;
+          add(symbol.address, symbol.size, StartEvidence::kSymbol, false, split);
+          break;
+        }
+        case elf::kSttNotype: add_label(symbol.address); break;
+        case elf::kSttObject: add_object(symbol); break;
+        default: break;
+      }
+    });
+  }
+
+  // A label names no function, but something may jump to it.
+  void add_label(Vaddr address) {
+    if (image_.executable_segment_of(address) != nullptr)
+      index_.starts_.push_back(address.value);
+  }
+
+  void add_object(const Symbol& symbol) {
+    if (symbol.size == 0 || image_.executable_segment_of(symbol.address) == nullptr) return;
+    const auto end = checked_add(symbol.address.value, symbol.size);
+    if (!end) return;
+    index_.objects_.push_back({symbol.address, {*end}});
+    index_.longest_object_ = std::max(index_.longest_object_, symbol.size);
+  }
+
+  void add_go_table() {
+    const std::vector<Vaddr> starts = read_go_function_starts(image_);
+    for (size_t i = 0; i + 1 < starts.size(); ++i)
+      add(starts[i], static_cast<uint64_t>(starts[i + 1] - starts[i]), StartEvidence::kGoTable);
+  }
+
+  void add_entry_points() {
+    add({image_.header().entry}, 0, StartEvidence::kEntryPoint);
+    for (const int64_t tag : {elf::kDtInit, elf::kDtFini})
+      if (const auto address = image_.dynamic(tag)) add({*address}, 0, StartEvidence::kEntryPoint);
+  }
+
+  // Of several with one start the sized one stays; what any of them knows is kept.
+  void merge_duplicates() {
+    auto& functions = index_.functions_;
+    size_t kept = 0;
+    for (size_t i = 0; i < functions.size(); ++i) {
+      if (kept != 0 && functions[kept - 1].start == functions[i].start) {
+        functions[kept - 1].has_lsda |= functions[i].has_lsda;
+        functions[kept - 1].split_off |= functions[i].split_off;
+        functions[kept - 1].signal_frame |= functions[i].signal_frame;
+        functions[kept - 1].end = std::max(functions[kept - 1].end, functions[i].end);
+        continue;
+      }
+      functions[kept++] = functions[i];
+    }
+    functions.resize(kept);
+  }
+
+  void close_open_ends() {
+    auto& functions = index_.functions_;
+    for (size_t i = 0; i < functions.size(); ++i) {
+      if (functions[i].sized) continue;
+      const Segment* segment = image_.executable_segment_of(functions[i].start);
+      Vaddr end = segment->vaddr + segment->file_size;
+      if (i + 1 < functions.size() && functions[i + 1].start < end) end = functions[i + 1].start;
+      functions[i].end = end;
+    }
+  }
+
+  const ElfImage& image_;
+  FunctionIndex index_;
+};
+
+FunctionIndex FunctionIndex::build(const ElfImage& image) {
+  return FunctionCollector(image).collect();
+}
+
+std::optional<Function> FunctionIndex::covering(Vaddr address) const {
+  auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
+                                [](Vaddr a, const Function& f) { return a < f.start; });
+  // Functions rarely nest, so the first look back nearly always answers.
+  for (int steps = 0; after != functions_.begin() && steps < 64; ++steps) {
+    --after;
+    if (address < after->end) return *after;
+    if (address.value - after->start.value > longest_) break;
+  }
+  return std::nullopt;
+}
+
+bool FunctionIndex::start_in(Vaddr from, Vaddr to) const {
+  const auto first = std::lower_bound(starts_.begin(), starts_.end(), from.value);
+  return first != starts_.end() && *first < to.value;
+}
+
+Vaddr FunctionIndex::next_start(Vaddr address, Vaddr limit) const {
+  const auto next = std::upper_bound(starts_.begin(), starts_.end(), address.value);
+  if (next == starts_.end() || *next >= limit.value) return limit;
+  return {*next};
+}
+
+std::optional<Vaddr> FunctionIndex::previous_start(Vaddr address, Vaddr limit) const {
+  const auto next = std::upper_bound(starts_.begin(), starts_.end(), address.value);
+  if (next == starts_.begin() || *(next - 1) < limit.value) return std::nullopt;
+  return Vaddr{*(next - 1)};
+}
+
+bool FunctionIndex::is_object(Vaddr address) const {
+  auto after = std::upper_bound(objects_.begin(), objects_.end(), address,
+                                [](Vaddr a, const Object& o) { return a < o.start; });
+  for (int steps = 0; after != objects_.begin() && steps < 64; ++steps) {
+    --after;
+    if (address < after->end) return true;
+    if (address.value - after->start.value > longest_object_) break;
+  }
+  return false;
+}
+
+bool FunctionIndex::signal_frame_at(Vaddr address) const {
+  const auto found = std::lower_bound(functions_.begin(), functions_.end(), address,
+                                      [](const Function& f, Vaddr a) { return f.start < a; });
+  return found != functions_.end() && found->start == address && found->signal_frame;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,62 @@
+// What is known of where functions begin and end: unwind tables, symbols, Go's pclntab, the entry
+// point. Every decode starts at such a place where there is one.
+#ifndef SYSREWRITE_REWRITER_FUNCTIONS_H_
+#define SYSREWRITE_REWRITER_FUNCTIONS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rewriter/elf_image.h"
+
+namespace sysrewrite {
+
+enum class StartEvidence : uint8_t { kFrameEntry, kSymbol, kGoTable, kEntryPoint };
+
+struct Function {
+  Vaddr start;
+  Vaddr end;                // exclusive; the next known start where nothing names a size
+  StartEvidence evidence = StartEvidence::kSymbol;
+  bool sized = false;       // `end` was named, not guessed
+  bool has_lsda = false;    // landing pads: entered by the unwinder
+  bool split_off = false;   // a .cold part, entered by jumps from elsewhere
+  bool signal_frame = false;
+};
+
+// Where code starts and where data lies. Immutable after build(), so thread safe.
+class FunctionIndex {
+ public:
+  static FunctionIndex build(const ElfImage& image);
+
+  // The innermost function whose range holds the address.
+  std::optional<Function> covering(Vaddr address) const;
+  // True where any start (function, label, alias) lies in [from, to).
+  bool start_in(Vaddr from, Vaddr to) const;
+  // The nearest start in (address, limit), or limit.
+  Vaddr next_start(Vaddr address, Vaddr limit) const;
+  // The nearest known start at or below the address and not below `limit`.
+  std::optional<Vaddr> previous_start(Vaddr address, Vaddr limit) const;
+  // True where an STT_OBJECT symbol with a size covers the address.
+  bool is_object(Vaddr address) const;
+  bool signal_frame_at(Vaddr address) const;
+  // False where the file names no functions at all.
+  bool informed() const { return !functions_.empty(); }
+  // The symbol that holds the address, for people: name+offset, or nothing.
+  const std::vector<Function>& functions() const { return functions_; }
+
+ private:
+  std::vector<Function> functions_;  // ascending by start
+  std::vector<uint64_t> starts_;     // ascending, labels included
+  struct Object {
+    Vaddr start, end;
+  };
+  std::vector<Object> objects_;  // ascending by start
+  uint64_t longest_ = 0;         // of a function, in bytes: how far covering() looks back
+  uint64_t longest_object_ = 0;
+
+  friend class FunctionCollector;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_FUNCTIONS_H_

@@ -1,0 +1,45 @@
+// What a caller may ask of a rewrite. The defaults are the product's.
+#ifndef SYSREWRITE_REWRITER_OPTIONS_H_
+#define SYSREWRITE_REWRITER_OPTIONS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rewriter/sites.h"
+#include "trampoline/stub.h"
+
+namespace sysrewrite {
+
+inline constexpr const char* kDefaultInterpreter = "/usr/lib/sysload";
+
+enum class Format : uint8_t { kSysrewrite, kLitebox };
+
+// What becomes of a site that no jump fits.
+enum class OnUnpatchable : uint8_t {
+  kTrap,  // poison; the loader serves the trap
+  kFail,  // an error, and nothing is written
+  kKeep,  // left native, and listed
+};
+
+struct TierSet {
+  bool a = true, b = true, c = true, d = true;
+};
+
+struct Options {
+  Format format = Format::kSysrewrite;
+  StubKind stub = StubKind::kRedzone;
+  bool native_tail = true;
+  // PT_INTERP of executables; nothing: left alone.
+  std::optional<std::string> interpreter = kDefaultInterpreter;
+  OnUnpatchable on_unpatchable = OnUnpatchable::kTrap;
+  UncertainPolicy uncertain = UncertainPolicy::kLeave;
+  TierSet tiers;
+  bool force = false;  // rewrite files that find a payload from their own end
+  // key=value, for sysload; written into the file.
+  std::vector<std::string> loader_options;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_OPTIONS_H_

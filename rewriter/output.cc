@@ -1,0 +1,339 @@
+#include "rewriter/output.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "rewriter/stub_writer.h"
+#include "trampoline/checksum.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kMetaAlignment = 16;
+
+uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return align_down(value + alignment - 1, alignment);
+}
+
+// Reads the output before it exists: the input, seen through the patches and the tail.
+class OutputReader {
+ public:
+  OutputReader(ByteView input, const OutputBytes& output) : input_(input), output_(output) {}
+
+  std::vector<std::byte> operator()(uint64_t offset, uint64_t size) const {
+    std::vector<std::byte> bytes(size);
+    overlay(bytes, offset, 0, input_);
+    overlay(bytes, offset, output_.tail_offset.value, output_.tail);
+    const auto& patches = output_.patches;
+    auto patch = std::partition_point(patches.begin(), patches.end(), [offset](const BytePatch& p) {
+      return p.offset.value + p.bytes.size() <= offset;
+    });
+    for (; patch != patches.end() && patch->offset.value < offset + size; ++patch)
+      overlay(bytes, offset, patch->offset.value, patch->bytes);
+    return bytes;
+  }
+
+ private:
+  // Copies what `part`, which starts at `start`, holds of [offset, offset + bytes.size()).
+  static void overlay(std::vector<std::byte>& bytes, uint64_t offset, uint64_t start,
+                      ByteView part) {
+    const uint64_t from = std::max(offset, start);
+    const uint64_t to = std::min(offset + bytes.size(), start + part.size());
+    if (from < to) std::memcpy(bytes.data() + (from - offset), part.data() + (from - start), to - from);
+  }
+
+  ByteView input_;
+  const OutputBytes& output_;
+};
+
+// Grows the tables of the metadata while the patches are made.
+class Assembler {
+ public:
+  Assembler(const ElfImage& image, const Sites& sites, const Layout& layout, const Plan& plan,
+            const StartPlan& start, const Options& options)
+      : image_(image), sites_(sites), layout_(layout), plan_(plan), start_(start),
+        options_(options), base_(first_code(image)) {}
+
+  OutputBytes assemble() {
+    write_sites();
+    place_parts();
+    write_edits();
+    write_tail();
+    std::sort(out_.patches.begin(), out_.patches.end(),
+              [](const BytePatch& a, const BytePatch& b) { return a.offset < b.offset; });
+    seal();
+    return std::move(out_);
+  }
+
+ private:
+  bool litebox() const { return options_.format == Format::kLitebox; }
+
+  static Vaddr first_code(const ElfImage& image) {
+    for (const Segment& segment : image.segments())
+      if (segment.executable()) return segment.vaddr;
+    return image.lowest();
+  }
+
+  void patch(FileOffset offset, std::vector<std::byte> bytes) {
+    out_.patches.push_back({offset, std::move(bytes)});
+  }
+
+  void patch_code(Vaddr address, std::vector<std::byte> bytes) {
+    const auto offset = image_.offset_of(address, bytes.size());
+    if (!offset) std::abort();
+    patch(*offset, std::move(bytes));
+  }
+
+  uint32_t to_blob(ByteView bytes) {
+    const auto offset = static_cast<uint32_t>(blob_.size());
+    blob_.insert(blob_.end(), bytes.begin(), bytes.end());
+    return offset;
+  }
+
+  uint32_t from_base(Vaddr address) const { return static_cast<uint32_t>(address - base_); }
+
+  void write_sites() {
+    stubs_.assign(layout_.size, std::byte{0});
+    if (layout_.size != 0) {
+      const size_t first = litebox() ? 8 : kPageSize;
+      std::fill(stubs_.begin() + static_cast<std::ptrdiff_t>(first), stubs_.end(), std::byte{0xcc});
+    }
+    auto next = layout_.stubs.begin();
+    for (const PlannedSite& planned : plan_.sites) {
+      if (planned.tier() == Tier::kNative) {
+        SiteRecord record = describe(planned);
+        record.blob = static_cast<uint32_t>(blob_.size());
+        records_.push_back(record);
+        continue;
+      }
+      write_site(planned, *next++);
+    }
+  }
+
+  SiteRecord describe(const PlannedSite& planned) const {
+    SiteRecord record{};
+    record.site = from_base(planned.site->instruction.address);
+    record.springboard = kNoSpringboard;
+    record.tier = planned.tier();
+    record.reason = static_cast<uint8_t>(planned.reason);
+    record.window = planned.window_size();
+    if (record.window != 0)
+      record.before = static_cast<uint8_t>(planned.site->instruction.address - planned.window());
+    return record;
+  }
+
+  void write_site(const PlannedSite& planned, const StubPlace& place) {
+    const StubBytes stub = write_stub(image_, place, layout_.trampoline, options_);
+    std::copy(stub.bytes.begin(), stub.bytes.end(),
+              stubs_.begin() + static_cast<std::ptrdiff_t>(place.offset.value));
+    SiteRecord record = describe(planned);
+    record.stub = static_cast<uint32_t>(place.offset.value);
+    record.stub_size = place.size;
+    record.enter = place.enter;
+    record.displaced = static_cast<uint8_t>(stub.displaced.size());
+    record.blob = to_blob(image_.bytes_from(planned.window())->first(record.window));
+    patch_code(planned.window(), write_window(place, layout_.trampoline));
+    if (const auto* board = std::get_if<SpringboardJump>(&planned.fate)) {
+      record.springboard = from_base(board->springboard);
+      to_blob(image_.bytes_from(board->springboard)->first(kSpringboardSize));
+      patch_code(board->springboard,
+                 write_springboard(board->springboard, place, layout_.trampoline));
+    }
+    for (const DisplacedRecord& displaced : stub.displaced)
+      to_blob(as_byte_view(&displaced, sizeof(displaced)));
+    records_.push_back(record);
+  }
+
+  // The order of layout.h; everything in front of the edits' blob is known by now, and the edits
+  // themselves have a known size.
+  void place_parts() {
+    edits_ = header_edits(image_, start_, {0}, {0});
+    uint64_t edit_blob = 0;
+    for (const HeaderEdit& edit : edits_) edit_blob += edit.bytes.size();
+    std::string options;
+    for (const std::string& option : options_.loader_options) options += option + '\0';
+    options_bytes_ = options;
+
+    uint64_t at = sizeof(MetaHeader);
+    const auto place = [&at](MetaRange& range, uint64_t count, uint64_t element, uint64_t align) {
+      at = align_up(at, align);
+      range = {static_cast<uint32_t>(at), static_cast<uint32_t>(count)};
+      at += count * element;
+    };
+    place(meta_.sites, records_.size(), sizeof(SiteRecord), 8);
+    place(meta_.edits, edits_.size(), sizeof(EditRecord), 8);
+    place(meta_.blob, blob_.size() + edit_blob, 1, 1);
+    place(meta_.phdrs, start_.headers.size(), sizeof(elf::Phdr), 8);
+    place(meta_.interp, start_.interpreter.empty() ? 0 : start_.interpreter.size() + 1, 1, 1);
+    place(meta_.options, options_bytes_.size(), 1, 1);
+    meta_.meta_size = static_cast<uint32_t>(align_up(at, kMetaAlignment));
+
+    const uint64_t input_end = image_.bytes().size();
+    if (litebox()) {
+      meta_offset_ = align_up(input_end, kMetaAlignment);
+      out_.tail_offset = {meta_offset_};
+      const uint64_t locator_end = meta_offset_ + meta_.meta_size + sizeof(MetaLocator);
+      trampoline_offset_ = layout_.size == 0 ? locator_end : align_up(locator_end, kPageSize);
+    } else {
+      trampoline_offset_ =
+          align_up(input_end, layout_.size == 0 ? kMetaAlignment : kPageSize);
+      out_.tail_offset = {trampoline_offset_};
+      meta_offset_ = trampoline_offset_ + layout_.size;
+    }
+  }
+
+  void write_edits() {
+    const FileOffset path{meta_offset_ + meta_.interp.offset};
+    const FileOffset table{meta_offset_ + meta_.phdrs.offset};
+    for (HeaderEdit& edit : header_edits(image_, start_, path, table)) {
+      EditRecord record{};
+      record.offset = edit.offset.value;
+      record.size = static_cast<uint32_t>(edit.bytes.size());
+      record.kind = edit.kind;
+      record.blob = to_blob(image_.bytes().subspan(edit.offset.value, edit.bytes.size()));
+      edit_records_.push_back(record);
+      patch(edit.offset, std::move(edit.bytes));
+    }
+    if (blob_.size() != meta_.blob.count) std::abort();
+  }
+
+  uint32_t flags() const {
+    uint32_t flags = 0;
+    if (options_.stub == StubKind::kPlain) flags |= kMetaPlainStub;
+    if (options_.native_tail) flags |= kMetaNativeTail;
+    if (litebox()) flags |= kMetaLitebox;
+    if (start_.change == StartChange::kHeadersAtEnd) flags |= kMetaHeadersMoved;
+    if (start_.change == StartChange::kPathInPlace) flags |= kMetaInterpInPlace;
+    if (start_.change == StartChange::kPathAtEnd) flags |= kMetaInterpMoved;
+    return flags;
+  }
+
+  void fill_header() {
+    std::memcpy(meta_.magic, kMetaMagic, sizeof(kMetaMagic));
+    meta_.input_size = image_.bytes().size();
+    meta_.base_vaddr = base_.value;
+    meta_.entry_vaddr = image_.header().entry;
+    meta_.phdr_vaddr = start_.input_headers.value;
+    meta_.flags = flags();
+    meta_.input_phnum = image_.header().phnum;
+    const auto count = [this](CandidateClass kind) {
+      return static_cast<uint32_t>(sites_.count(kind));
+    };
+    meta_.candidate_count = static_cast<uint32_t>(sites_.all.size());
+    meta_.instruction_count = count(CandidateClass::kInstruction);
+    meta_.inside_count = count(CandidateClass::kInside);
+    meta_.data_count = count(CandidateClass::kData);
+    meta_.uncertain_count = count(CandidateClass::kUncertain);
+    const uint64_t sum = uint64_t{meta_.instruction_count} + meta_.inside_count +
+                         meta_.data_count + meta_.uncertain_count;
+    if (sum != meta_.candidate_count || records_.size() != meta_.instruction_count) std::abort();
+  }
+
+  std::vector<std::byte> metadata() {
+    fill_header();
+    std::vector<std::byte> bytes(meta_.meta_size);
+    const auto put = [&bytes](uint64_t at, const void* data, size_t size) {
+      if (!range_fits(at, size, bytes.size())) std::abort();
+      if (size != 0) std::memcpy(bytes.data() + at, data, size);
+    };
+    put(0, &meta_, sizeof(meta_));
+    put(meta_.sites.offset, records_.data(), records_.size() * sizeof(SiteRecord));
+    put(meta_.edits.offset, edit_records_.data(), edit_records_.size() * sizeof(EditRecord));
+    put(meta_.blob.offset, blob_.data(), blob_.size());
+    const auto headers = finished_headers(start_, {meta_offset_ + meta_.interp.offset});
+    put(meta_.phdrs.offset, headers.data(), headers.size() * sizeof(elf::Phdr));
+    if (meta_.interp.count != 0)
+      put(meta_.interp.offset, start_.interpreter.c_str(), meta_.interp.count);
+    put(meta_.options.offset, options_bytes_.data(), options_bytes_.size());
+    return bytes;
+  }
+
+  void write_tail() {
+    const std::vector<std::byte> meta = metadata();
+    auto& tail = out_.tail;
+    const auto append = [&tail](ByteView bytes) {
+      tail.insert(tail.end(), bytes.begin(), bytes.end());
+    };
+    Trailer trailer{};
+    std::memcpy(trailer.magic, litebox() ? kLiteboxMagic : kTrailerMagic, 8);
+    trailer.size = layout_.size;
+    trailer.vaddr = layout_.size == 0 ? 0 : layout_.trampoline.value;
+    trailer.offset = layout_.size == 0 && litebox() ? 0 : trampoline_offset_;
+    if (litebox()) {
+      append(meta);
+      MetaLocator locator{};
+      std::memcpy(locator.magic, kMetaMagic, 8);
+      locator.meta_offset = meta_offset_;
+      tail.resize(trampoline_offset_ - meta_offset_ - sizeof(locator));
+      append(as_byte_view(&locator, sizeof(locator)));
+      append(stubs_);
+    } else {
+      append(stubs_);
+      append(meta);
+    }
+    append(as_byte_view(&trailer, sizeof(trailer)));
+  }
+
+  // The order of checksum.h, over the parts where they are: the output is never whole in memory.
+  void seal() {
+    const OutputReader read(image_.bytes(), out_);
+    const auto header = *load<elf::Ehdr>(read(0, sizeof(elf::Ehdr)), 0);
+    Checksum sum;
+    sum.add(read(0, sizeof(elf::Ehdr)));
+    sum.add(read(header.phoff, header.phnum * sizeof(elf::Phdr)));
+    for (const SiteRecord& record : records_) {
+      const Vaddr window = base_ + record.site - record.before;
+      sum.add(read(image_.offset_of(window)->value, record.window));
+      if (record.springboard == kNoSpringboard) continue;
+      sum.add(read(image_.offset_of(base_ + record.springboard)->value, kSpringboardSize));
+    }
+    for (const EditRecord& edit : edit_records_) sum.add(read(edit.offset, edit.size));
+    sum.add(stubs_);
+    sum.add(read(meta_offset_, meta_.meta_size));
+    sum.add(ByteView(out_.tail).last(sizeof(Trailer)));
+    const uint64_t meta_in_tail = meta_offset_ - out_.tail_offset.value;
+    const uint64_t digest = sum.digest();
+    if (!store(MutableByteView(out_.tail), meta_in_tail + offsetof(MetaHeader, checksum), digest))
+      std::abort();
+  }
+
+  const ElfImage& image_;
+  const Sites& sites_;
+  const Layout& layout_;
+  const Plan& plan_;
+  const StartPlan& start_;
+  const Options& options_;
+  const Vaddr base_;
+
+  OutputBytes out_;
+  std::vector<std::byte> stubs_;
+  std::vector<SiteRecord> records_;
+  std::vector<HeaderEdit> edits_;
+  std::vector<EditRecord> edit_records_;
+  std::vector<std::byte> blob_;
+  std::string options_bytes_;
+  MetaHeader meta_{};
+  uint64_t meta_offset_ = 0;
+  uint64_t trampoline_offset_ = 0;
+};
+
+}  // namespace
+
+OutputBytes assemble(const ElfImage& image, const Sites& sites, const Layout& layout,
+                     const Plan& plan, const StartPlan& start, const Options& options) {
+  return Assembler(image, sites, layout, plan, start, options).assemble();
+}
+
+std::vector<std::byte> materialize(ByteView input, const OutputBytes& output) {
+  std::vector<std::byte> whole(output.tail_offset.value + output.tail.size());
+  if (!input.empty()) std::memcpy(whole.data(), input.data(), input.size());
+  for (const BytePatch& patch : output.patches)
+    std::copy(patch.bytes.begin(), patch.bytes.end(),
+              whole.begin() + static_cast<std::ptrdiff_t>(patch.offset.value));
+  std::copy(output.tail.begin(), output.tail.end(),
+            whole.begin() + static_cast<std::ptrdiff_t>(output.tail_offset.value));
+  return whole;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,33 @@
+// The bytes of the output: what to change in a copy of the input, and what to append.
+#ifndef SYSREWRITE_REWRITER_OUTPUT_H_
+#define SYSREWRITE_REWRITER_OUTPUT_H_
+
+#include <vector>
+
+#include "rewriter/layout.h"
+#include "rewriter/start.h"
+
+namespace sysrewrite {
+
+struct BytePatch {
+  FileOffset offset;
+  std::vector<std::byte> bytes;
+};
+
+// Nearly all of a large output is a copy of its input, so only the difference is held in memory.
+struct OutputBytes {
+  std::vector<BytePatch> patches;  // ascending, disjoint, inside the input
+  FileOffset tail_offset;          // zeros from the input's end to here
+  std::vector<std::byte> tail;     // the end of the file
+};
+
+// Cannot fail: everything that could was decided in the plan. Aborts on a broken invariant.
+OutputBytes assemble(const ElfImage& image, const Sites& sites, const Layout& layout,
+                     const Plan& plan, const StartPlan& start, const Options& options);
+
+// The whole output in one buffer, for tests and for those who want it in memory.
+std::vector<std::byte> materialize(ByteView input, const OutputBytes& output);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_OUTPUT_H_

@@ -1,0 +1,138 @@
+#include "rewriter/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "rewriter/payload.h"
+#include "trampoline/rewritten_file.h"
+
+namespace sysrewrite {
+
+namespace {
+
+Report describe(const ElfImage& image, const Sites& sites, const Plan& plan, const Layout& layout,
+                const StartPlan& start, const OutputBytes& output) {
+  Report report;
+  report.kind = image.kind();
+  report.start = start.change;
+  report.interpreter = start.interpreter;
+  report.input_size = image.bytes().size();
+  report.output_size = output.tail_offset.value + output.tail.size();
+  report.trampoline = layout.trampoline;
+  report.trampoline_size = layout.size;
+  report.candidates = sites.all;
+  report.other_calls = sites.others;
+  auto stub = layout.stubs.begin();
+  for (const PlannedSite& planned : plan.sites) {
+    SiteReport site{planned.site->instruction.address, planned.tier(), planned.reason,
+                    planned.site->evidence, planned.window(), planned.window_size(), {}, {}};
+    if (site.tier != Tier::kNative) site.stub = layout.trampoline + (stub++)->offset.value;
+    if (const auto* board = std::get_if<SpringboardJump>(&planned.fate))
+      site.springboard = board->springboard;
+    report.sites.push_back(site);
+  }
+  return report;
+}
+
+std::optional<Error> check_options(const Options& options) {
+  if (options.format == Format::kLitebox && options.native_tail)
+    return Error{ErrorCode::kOptions, std::nullopt,
+                 "a litebox file holds no syscall instruction, so it cannot have native tails; add "
+                 "--no-native-tail"};
+  return std::nullopt;
+}
+
+std::optional<Error> refuse_unpatchable(const Plan& plan, const Options& options) {
+  if (options.on_unpatchable != OnUnpatchable::kFail) return std::nullopt;
+  for (const PlannedSite& site : plan.sites) {
+    if (site.tier() != Tier::kTrap && site.tier() != Tier::kNative) continue;
+    const uint64_t address = site.site->instruction.address.value;
+    return Error{ErrorCode::kUnpatchable, address,
+                 fmt::format("no jump fits at {:#x}: {}; --on-unpatchable=trap poisons it, keep "
+                             "leaves it native", address, reason_text(site.reason))};
+  }
+  return std::nullopt;
+}
+
+// 32-bit offsets in the site table.
+std::optional<Error> check_span(const ElfImage& image) {
+  uint64_t first = UINT64_MAX, last = 0;
+  for (const Segment& segment : image.segments()) {
+    if (!segment.executable()) continue;
+    first = std::min(first, segment.vaddr.value);
+    last = std::max(last, segment.vaddr.value + segment.file_size);
+  }
+  if (last > first && last - first >= kNoSpringboard)
+    return Error{ErrorCode::kUnsupportedFile, first,
+                 "the executable segments lie more than 4 GiB apart"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Rewritten> rewrite(ByteView input, const Options& options) {
+  if (auto error = check_options(options)) return *error;
+
+  // A file that carries our trailer has been through here. Afterwards: the input is a first one.
+  const auto previous = RewrittenFile::parse(input);
+  if (previous.status == TrailerStatus::kDamaged)
+    return Error{ErrorCode::kDamagedTrailer, std::nullopt,
+                 fmt::format("the file ends in a trailer that does not hold: {}; restore it from "
+                             "its source and rewrite that", previous.problem)};
+  if (previous.status == TrailerStatus::kValid) {
+    Rewritten same;
+    same.report.already_rewritten = true;
+    same.report.input_size = same.report.output_size = input.size();
+    return same;
+  }
+
+  // Headers that can be relied on.
+  auto image = ElfImage::parse(input);
+  if (!image) return image.error();
+  if (auto error = check_span(*image)) return *error;
+  if (auto error = refuse_payload(*image, options)) return *error;
+
+  // What its headers become. Afterwards: this can no longer fail.
+  auto start = plan_start(*image, options);
+  if (!start) return start.error();
+
+  // Every pair of bytes that may be a system call, and what each of them is.
+  const std::vector<Candidate> candidates = find_candidates(*image);
+  const FunctionIndex functions =
+      candidates.empty() ? FunctionIndex{} : FunctionIndex::build(*image);
+  const Sites sites = classify(*image, candidates, functions, options.uncertain);
+
+  // What speaks against a patch, over the whole file, but only about the bytes in question.
+  const Evidence evidence = gather_evidence(*image, ranges_of_interest(sites, functions));
+
+  // Each site's fate. Afterwards: nothing can fail any more.
+  const Placement placement =
+      Placement::choose(*image, options.format, trampoline_bound(sites.syscalls.size()));
+  const Plan plan = make_plan(sites, functions, evidence, placement, options);
+  if (auto error = refuse_unpatchable(plan, options)) return *error;
+
+  // Addresses, then bytes.
+  const Layout layout = lay_out(plan, placement, options);
+  Rewritten rewritten;
+  rewritten.output = assemble(*image, sites, layout, plan, *start, options);
+  rewritten.report = describe(*image, sites, plan, layout, *start, rewritten.output);
+  return rewritten;
+}
+
+size_t Report::count(Tier tier) const {
+  return static_cast<size_t>(std::count_if(
+      sites.begin(), sites.end(), [tier](const SiteReport& s) { return s.tier == tier; }));
+}
+
+size_t Report::count(CandidateClass wanted) const {
+  return static_cast<size_t>(
+      std::count_if(candidates.begin(), candidates.end(),
+                    [wanted](const ClassifiedCandidate& c) { return c.kind == wanted; }));
+}
+
+bool Report::incomplete() const {
+  return count(Tier::kNative) != 0 || count(CandidateClass::kUncertain) != 0;
+}
+
+}  // namespace sysrewrite

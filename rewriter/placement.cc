@@ -1,0 +1,59 @@
+#include "rewriter/placement.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// vm.mmap_min_addr as distributions set it: no program maps anything below.
+constexpr uint64_t kLowestMappable = 65536;
+// Behind the last segment of a position-dependent program, out of the way of its heap, which the
+// kernel starts up to 1 GiB behind (arch_randomize_brk), and still in reach of the code.
+constexpr uint64_t kBehindHeapStart = (uint64_t{5} << 30) / 4;
+// Instructions are at most 15 bytes long: displacements count from their end.
+constexpr uint64_t kReachMargin = 64;
+
+uint64_t page_down(uint64_t value) { return align_down(value, kPageSize); }
+uint64_t page_up(uint64_t value) { return align_down(value + kPageSize - 1, kPageSize); }
+
+}  // namespace
+
+Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound) {
+  Placement placement;
+  const auto anchor_below = [&placement, bound](uint64_t end) {
+    placement.low_ = {end - bound};
+    placement.high_ = {end};
+    placement.anchored_high_ = true;
+  };
+  const auto anchor_above = [&placement, bound](uint64_t start) {
+    placement.low_ = {start};
+    placement.high_ = {start + bound};
+  };
+  const uint64_t first = page_down(image.lowest().value);
+  const uint64_t last = page_up(image.highest_end().value);
+  if (format == Format::kLitebox || image.kind() == ImageKind::kSharedObject) {
+    anchor_above(last);
+  } else if (image.position_independent() || first >= kLowestMappable + bound) {
+    anchor_below(first);
+  } else {
+    anchor_above(last + kBehindHeapStart);
+    const auto& segments = image.segments();
+    for (size_t i = 0; i + 1 < segments.size(); ++i) {
+      const uint64_t end = page_up(segments[i].vaddr.value + segments[i].memory_size);
+      const uint64_t next = page_down(segments[i + 1].vaddr.value);
+      if (next < end || next - end < bound) continue;
+      anchor_below(next);
+      break;
+    }
+  }
+  return placement;
+}
+
+bool Placement::reaches(Vaddr from_or_to) const {
+  constexpr int64_t kReach = (int64_t{1} << 31) - static_cast<int64_t>(kReachMargin);
+  const int64_t to_low = from_or_to - low_;
+  const int64_t to_high = from_or_to - high_;
+  const auto inside = [](int64_t distance) { return distance > -kReach && distance < kReach; };
+  return inside(to_low) && inside(to_high);
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,335 @@
+#include "rewriter/plan.h"
+
+#include <algorithm>
+#include <map>
+
+#include "rewriter/padding.h"
+
+// How a site gets its tier.
+//
+//   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the syscall
+//   B  else, where dead padding is in reach
+//   A  else, in spite of a possible jump to the syscall (it meets the poison)
+//   C  else, where the function's whole control flow is known not to enter the window
+//   D  else
+//
+// Sites take their bytes in that order of tiers, not of addresses, so that a costly window never
+// takes bytes that a cheap patch of its neighbour needs.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kJumpSize = 5;
+constexpr size_t kMostDisplaced = 4;  // instructions on each side of the syscall
+
+// Bytes that a patch has taken, or that a site cannot do without.
+class Claims {
+ public:
+  explicit Claims(const Sites& sites) {
+    for (const Site& site : sites.syscalls)
+      sites_[site.instruction.address.value] = site.instruction.end().value;
+  }
+
+  // `own`: the site that asks; its own instruction is no obstacle.
+  bool free(Vaddr from, Vaddr to, Vaddr own) const {
+    return !overlaps(taken_, from, to, UINT64_MAX) && !overlaps(sites_, from, to, own.value);
+  }
+  void take(Vaddr from, Vaddr to) { taken_[from.value] = to.value; }
+
+ private:
+  using Spans = std::map<uint64_t, uint64_t>;
+
+  static bool overlaps(const Spans& spans, Vaddr from, Vaddr to, uint64_t except) {
+    auto it = spans.lower_bound(to.value);
+    // Spans are disjoint and at most 64 bytes long.
+    while (it != spans.begin()) {
+      --it;
+      if (it->first + 64 < from.value) return false;
+      if (it->first != except && it->second > from.value) return true;
+    }
+    return false;
+  }
+
+  Spans taken_;
+  Spans sites_;
+};
+
+const Instruction* instruction_before(const Site& site) {
+  if (site.index == 0) return nullptr;
+  const Instruction& before = site.around.code[site.index - 1];
+  if (before.end() != site.instruction.address) return nullptr;
+  // What flow does not reach, in front of what it does, may be data.
+  if (site.instruction.reached && !before.reached) return nullptr;
+  return &before;
+}
+
+bool covers_alone(const Instruction& before) {
+  return before.length >= kJumpSize && before.movable && before.special == Special::kNone;
+}
+
+struct Shape {
+  std::vector<Instruction> before, behind;
+
+  Vaddr from(const Site& site) const {
+    return before.empty() ? site.instruction.address : before.front().address;
+  }
+  Vaddr to(const Site& site) const {
+    return behind.empty() ? site.instruction.end() : behind.back().end();
+  }
+  uint64_t size(const Site& site) const { return static_cast<uint64_t>(to(site) - from(site)); }
+};
+
+// `count` instructions directly in front (or behind), or nothing where one of them is not known.
+std::optional<std::vector<Instruction>> run_before(const Site& site, size_t count) {
+  if (site.index < count) return std::nullopt;
+  std::vector<Instruction> run;
+  for (size_t i = site.index - count; i < site.index; ++i) {
+    const Instruction& in = site.around.code[i];
+    if (in.end() != site.around.code[i + 1].address) return std::nullopt;
+    if (site.instruction.reached && !in.reached) return std::nullopt;
+    run.push_back(in);
+  }
+  return run;
+}
+
+std::optional<std::vector<Instruction>> run_behind(const Site& site, size_t count) {
+  if (site.index + count >= site.around.code.size()) return std::nullopt;
+  std::vector<Instruction> run;
+  for (size_t i = site.index + 1; i <= site.index + count; ++i) {
+    const Instruction& in = site.around.code[i];
+    if (in.address != site.around.code[i - 1].end()) return std::nullopt;
+    if (site.instruction.reached && !in.reached) return std::nullopt;
+    run.push_back(in);
+  }
+  return run;
+}
+
+// Every window of tier C that could be: the shortest on each count, those without instructions
+// behind the syscall first, since a stub without them is left by its jump directly.
+std::vector<Shape> window_shapes(const Site& site) {
+  std::vector<Shape> shapes;
+  for (size_t behind = 0; behind <= kMostDisplaced; ++behind) {
+    for (size_t before = 0; before <= kMostDisplaced; ++before) {
+      auto front = run_before(site, before);
+      auto back = run_behind(site, behind);
+      if (!front || !back) continue;
+      Shape shape{std::move(*front), std::move(*back)};
+      if (shape.size(site) < kJumpSize) continue;
+      shapes.push_back(std::move(shape));
+      break;
+    }
+  }
+  return shapes;
+}
+
+class Planner {
+ public:
+  Planner(const Sites& sites, const FunctionIndex& functions, const Evidence& evidence,
+          const Placement& placement, const Options& options)
+      : sites_(sites), functions_(functions), evidence_(evidence), placement_(placement),
+        options_(options), claims_(sites) {}
+
+  Plan plan() {
+    std::vector<std::optional<PlannedSite>> fates(sites_.syscalls.size());
+    for (const auto attempt : {&Planner::try_covering, &Planner::try_springboard,
+                               &Planner::try_covering_anyway, &Planner::try_window}) {
+      for (size_t i = 0; i < fates.size(); ++i)
+        if (!fates[i]) fates[i] = (this->*attempt)(sites_.syscalls[i]);
+    }
+    Plan plan;
+    for (size_t i = 0; i < fates.size(); ++i)
+      plan.sites.push_back(fates[i] ? std::move(*fates[i]) : last_resort(sites_.syscalls[i]));
+    return plan;
+  }
+
+ private:
+  using Attempt = std::optional<PlannedSite>;
+
+  bool branch_in(Vaddr from, Vaddr to) const {
+    return Evidence::any_in(evidence_.branch_targets, from, to);
+  }
+  bool relocated(Vaddr from, Vaddr to) const {
+    return Evidence::any_in(evidence_.relocated_bytes, from, to);
+  }
+  bool entered_directly(const Site& site) const {
+    const Vaddr at = site.instruction.address;
+    return branch_in(at, at + 1) || functions_.start_in(at, at + 1);
+  }
+
+  // Displaced operands must be in reach from wherever the stub will lie.
+  bool in_reach(const std::vector<Instruction>& displaced) const {
+    return std::all_of(displaced.begin(), displaced.end(), [this](const Instruction& in) {
+      return !in.rip_relative() || placement_.reaches(in.target);
+    });
+  }
+
+  Attempt cover(const Site& site, Reason reason) {
+    const Instruction& before = *instruction_before(site);
+    const Vaddr from = before.address, to = site.instruction.end();
+    if (!claims_.free(from, to, site.instruction.address)) return std::nullopt;
+    claims_.take(from, to);
+    return PlannedSite{&site,
+                       WindowJump{Tier::kInstruction, from, static_cast<uint8_t>(to - from),
+                                  {before}, {}},
+                       reason};
+  }
+
+  bool can_cover(const Site& site) const {
+    const Instruction* before = instruction_before(site);
+    if (!options_.tiers.a || before == nullptr || !covers_alone(*before)) return false;
+    const Vaddr at = site.instruction.address;
+    // Behind a prefix another instruction starts, which a branch may use.
+    return !branch_in(before->address + 1, before->address + before->prefixes + 1) &&
+           !functions_.start_in(before->address + 1, at) &&
+           !relocated(before->address, site.instruction.end()) && in_reach({*before}) &&
+           placement_.reaches(at);
+  }
+
+  Attempt try_covering(const Site& site) {
+    if (!can_cover(site) || entered_directly(site)) return std::nullopt;
+    // An unwinder inside the stub would be misled by a moved stack pointer: better displace nothing.
+    if (instruction_before(site)->moves_stack) return std::nullopt;
+    return cover(site, Reason::kCoversPreviousInstruction);
+  }
+
+  Attempt try_covering_anyway(const Site& site) {
+    if (!can_cover(site)) return std::nullopt;
+    return cover(site, entered_directly(site) ? Reason::kCoversDespiteBranch
+                                              : Reason::kCoversPreviousInstruction);
+  }
+
+  Attempt try_springboard(const Site& site) {
+    const Vaddr at = site.instruction.address;
+    if (!options_.tiers.b || relocated(at, site.instruction.end()) || !placement_.reaches(at))
+      return std::nullopt;
+    if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
+    for (const Range& run : find_dead_padding(site.around, functions_)) {
+      for (Vaddr pad = run.from; pad + kSpringboardSize <= run.to; pad = pad + 1) {
+        if (!usable_springboard(site, pad)) continue;
+        claims_.take(at, site.instruction.end());
+        claims_.take(pad, pad + kSpringboardSize);
+        const Reason reason = entered_directly(site) ? Reason::kBranchToSyscall
+                                                     : Reason::kSpringboardInReach;
+        return PlannedSite{&site, SpringboardJump{pad}, reason};
+      }
+    }
+    return std::nullopt;
+  }
+
+  bool usable_springboard(const Site& site, Vaddr pad) const {
+    const Vaddr end = pad + kSpringboardSize;
+    return Rel8::between(site.instruction.address + 2, pad) && !branch_in(pad, end) &&
+           !Evidence::any_in(evidence_.pointers, pad, end) && !relocated(pad, end) &&
+           claims_.free(pad, end, site.instruction.address);
+  }
+
+  // Why a window of tier C is refused, or kNone.
+  Reason objection(const Site& site, const Shape& shape) const {
+    const auto& function = site.around.function;
+    if (!function) return Reason::kFunctionUnknown;
+    if (site.around.indirect_jump) return Reason::kFunctionHasIndirectJump;
+    if (function->has_lsda) return Reason::kFunctionHasLandingPads;
+    if (function->split_off) return Reason::kColdFragment;
+    const Vaddr from = shape.from(site), to = shape.to(site);
+    for (const auto* part : {&shape.before, &shape.behind})
+      for (const Instruction& in : *part)
+        if (!in.movable || in.moves_stack) return Reason::kNotReencodable;
+    if (from < function->start || to > function->end || functions_.start_in(from + 1, to))
+      return Reason::kSymbolInWindow;
+    if (branch_in(from + 1, to)) return Reason::kBranchIntoWindow;
+    if (Evidence::any_in(evidence_.pointers, from + 1, to)) return Reason::kPointerIntoWindow;
+    if (relocated(from, to)) return Reason::kRelocationInWindow;
+    if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
+    if (!in_reach(shape.before) || !in_reach(shape.behind) || !placement_.reaches(from))
+      return Reason::kOutOfReach;
+    return Reason::kNone;
+  }
+
+  Attempt try_window(const Site& site) {
+    if (!options_.tiers.c) return std::nullopt;
+    for (Shape& shape : window_shapes(site)) {
+      if (objection(site, shape) != Reason::kNone) continue;
+      const Vaddr from = shape.from(site), to = shape.to(site);
+      claims_.take(from, to);
+      const Reason reason = shape.before.empty()   ? Reason::kWindowBehind
+                            : shape.behind.empty() ? Reason::kWindowBefore
+                                                   : Reason::kWindowAcross;
+      return PlannedSite{&site,
+                         WindowJump{Tier::kWindow, from, static_cast<uint8_t>(to - from),
+                                    std::move(shape.before), std::move(shape.behind)},
+                         reason};
+    }
+    return std::nullopt;
+  }
+
+  // The first objection to the shortest window says best what is missing.
+  Reason what_is_missing(const Site& site) const {
+    if (site.around.code.size() <= 1) return Reason::kLoneSyscall;
+    if (!placement_.reaches(site.instruction.address)) return Reason::kOutOfReach;
+    for (const Shape& shape : window_shapes(site)) {
+      const Reason reason = objection(site, shape);
+      if (reason != Reason::kNone) return reason;
+    }
+    return Reason::kNoRoom;
+  }
+
+  PlannedSite last_resort(const Site& site) {
+    const Vaddr at = site.instruction.address, end = site.instruction.end();
+    if (relocated(at, end)) return {&site, LeftNative{}, Reason::kRelocationInWindow};
+    const Reason reason = what_is_missing(site);
+    if (options_.on_unpatchable == OnUnpatchable::kKeep || !options_.tiers.d)
+      return {&site, LeftNative{}, reason};
+    return {&site, Trap{}, reason};
+  }
+
+  const Sites& sites_;
+  const FunctionIndex& functions_;
+  const Evidence& evidence_;
+  const Placement& placement_;
+  const Options& options_;
+  Claims claims_;
+};
+
+}  // namespace
+
+Tier PlannedSite::tier() const {
+  if (const auto* jump = std::get_if<WindowJump>(&fate)) return jump->tier;
+  if (std::holds_alternative<SpringboardJump>(fate)) return Tier::kSpringboard;
+  return std::holds_alternative<Trap>(fate) ? Tier::kTrap : Tier::kNative;
+}
+
+Vaddr PlannedSite::window() const {
+  const auto* jump = std::get_if<WindowJump>(&fate);
+  return jump != nullptr ? jump->window : site->instruction.address;
+}
+
+uint8_t PlannedSite::window_size() const {
+  if (const auto* jump = std::get_if<WindowJump>(&fate)) return jump->size;
+  return std::holds_alternative<LeftNative>(fate) ? uint8_t{0} : site->instruction.length;
+}
+
+size_t Plan::count(Tier tier) const {
+  return static_cast<size_t>(std::count_if(
+      sites.begin(), sites.end(), [tier](const PlannedSite& s) { return s.tier() == tier; }));
+}
+
+RangeSet ranges_of_interest(const Sites& sites, const FunctionIndex& functions) {
+  RangeSet ranges;
+  for (const Site& site : sites.syscalls) {
+    ranges.add(site.instruction.address, site.instruction.end());
+    if (const Instruction* before = instruction_before(site))
+      ranges.add(before->address, site.instruction.end());
+    for (const Shape& shape : window_shapes(site)) ranges.add(shape.from(site), shape.to(site));
+    for (const Range& run : find_dead_padding(site.around, functions)) ranges.add(run.from, run.to);
+  }
+  ranges.seal();
+  return ranges;
+}
+
+Plan make_plan(const Sites& sites, const FunctionIndex& functions, const Evidence& evidence,
+               const Placement& placement, const Options& options) {
+  return Planner(sites, functions, evidence, placement, options).plan();
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,62 @@
+// The relocations that ld.so (or a static-PIE itself) applies, one at a time: RELA, REL, RELR and
+// the PLT's, found through the dynamic segment.
+// Source: gABI "Relocation", "Relative Relocation Table"; x86-64 psABI 4.4.
+#ifndef SYSREWRITE_REWRITER_RELOCATIONS_H_
+#define SYSREWRITE_REWRITER_RELOCATIONS_H_
+
+#include "rewriter/elf_image.h"
+
+namespace sysrewrite {
+
+struct Relocation {
+  Vaddr place;          // where it writes
+  uint64_t target = 0;  // its addend, which for relative ones is the address written
+};
+
+// Calls visit(const Relocation&) for each. Tables that do not lie in the file are passed over: ld.so
+// could not read them either.
+template <typename Visit>
+void for_each_relocation(const ElfImage& image, Visit visit) {
+  const auto table = [&image](int64_t address_tag, int64_t size_tag) {
+    const auto address = image.dynamic(address_tag);
+    const auto size = image.dynamic(size_tag);
+    if (!address || !size) return ByteView{};
+    const auto bytes = image.bytes_from({*address});
+    return bytes ? slice(*bytes, 0, *size).value_or(ByteView{}) : ByteView{};
+  };
+  const auto word_at = [&image](uint64_t address) {
+    const auto bytes = image.bytes_from({address});
+    return bytes ? load<uint64_t>(*bytes, 0).value_or(0) : 0;
+  };
+  for (const ByteView relas : {table(elf::kDtRela, elf::kDtRelasz),
+                               table(elf::kDtJmprel, elf::kDtPltrelsz)}) {
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Rela), relas.size()); at += sizeof(elf::Rela)) {
+      const auto rela = *load<elf::Rela>(relas, at);
+      visit(Relocation{{rela.offset}, static_cast<uint64_t>(rela.addend)});
+    }
+  }
+  const ByteView rels = table(elf::kDtRel, elf::kDtRelsz);
+  for (uint64_t at = 0; range_fits(at, 16, rels.size()); at += 16) {
+    const uint64_t place = *load<uint64_t>(rels, at);
+    visit(Relocation{{place}, word_at(place)});
+  }
+  const ByteView relrs = table(elf::kDtRelr, elf::kDtRelrsz);
+  uint64_t next = 0;
+  for (uint64_t at = 0; range_fits(at, 8, relrs.size()); at += 8) {
+    const uint64_t entry = *load<uint64_t>(relrs, at);
+    if ((entry & 1) == 0) {
+      visit(Relocation{{entry}, word_at(entry)});
+      next = entry + 8;
+      continue;
+    }
+    for (unsigned bit = 1; bit < 64; ++bit) {
+      const uint64_t place = next + (bit - 1) * 8;
+      if ((entry >> bit & 1) != 0) visit(Relocation{{place}, word_at(place)});
+    }
+    next += 63 * 8;
+  }
+}
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_RELOCATIONS_H_

@@ -1,0 +1,169 @@
+#include "rewriter/sites.h"
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+namespace {
+
+// A system call's number is put into rax shortly before it; random bytes that happen to decode
+// rarely do that.
+constexpr size_t kNumberDistance = 16;  // instructions
+
+bool sets_number(const Neighborhood& around, size_t index) {
+  const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
+  for (size_t i = first; i < index; ++i)
+    if (around.code[i].writes_rax) return true;
+  return false;
+}
+
+// Code that agrees with itself up to the next instruction that ends a path.
+bool runs_on(const Neighborhood& around, size_t index) {
+  for (size_t i = index + 1; i < around.code.size(); ++i) {
+    if (around.code[i].address != around.code[i - 1].end()) return false;
+    if (!around.code[i].falls_through()) return true;
+  }
+  return around.code.size() > index + 8;
+}
+
+bool plausible(const Neighborhood& around, size_t index) {
+  return around.clean && sets_number(around, index) && runs_on(around, index);
+}
+
+Special special_of(PairKind kind) {
+  switch (kind) {
+    case PairKind::kSyscall: return Special::kSyscall;
+    case PairKind::kSysenter: return Special::kSysenter;
+    case PairKind::kInt80: return Special::kInt80;
+  }
+  return Special::kNone;
+}
+
+class Classifier {
+ public:
+  Classifier(const ElfImage& image, const FunctionIndex& functions, UncertainPolicy uncertain)
+      : functions_(functions), uncertain_(uncertain), reader_(image, functions) {}
+
+  void add(const Candidate& candidate) {
+    ClassifiedCandidate out{candidate};
+    std::optional<Site> site;
+    if (functions_.is_object(candidate.address)) {
+      out.kind = CandidateClass::kData;
+      out.evidence = CandidateEvidence::kObjectSymbol;
+    } else {
+      site = judge(out);
+    }
+    if (out.candidate.kind != PairKind::kSyscall) {
+      if (out.kind == CandidateClass::kInstruction) sites_.others.push_back(out);
+      return;
+    }
+    if (out.kind == CandidateClass::kUncertain && uncertain_ != UncertainPolicy::kLeave)
+      site = insist(out);
+    if (site) sites_.syscalls.push_back(std::move(*site));
+    sites_.all.push_back(out);
+  }
+
+  Sites take() { return std::move(sites_); }
+
+ private:
+  // The pair ends the instruction: a prefix may stand in front of it, nothing behind.
+  static bool is_call(const Instruction& in, const Candidate& candidate) {
+    return in.special == special_of(candidate.kind) && in.end() == candidate.address + 2;
+  }
+
+  std::optional<Site> judge(ClassifiedCandidate& out) {
+    auto around = reader_.around(out.candidate.address);
+    if (!around) return std::nullopt;
+    const Instruction* holder = around->holding(out.candidate.address);
+    if (holder == nullptr) return std::nullopt;
+    if (holder->reached) {
+      out.evidence = CandidateEvidence::kFunctionDecode;
+      if (!is_call(*holder, out.candidate)) {
+        out.kind = CandidateClass::kInside;
+        return std::nullopt;
+      }
+      return accept(out, *holder, std::move(*around));
+    }
+    return judge_unreached(out, *holder, std::move(*around));
+  }
+
+  // Flow from a known start does not arrive: a second opinion, from decodes that know nothing of
+  // any function, must say the same, and the code around a call must make sense.
+  std::optional<Site> judge_unreached(ClassifiedCandidate& out, Instruction holder,
+                                      Neighborhood around) {
+    const bool call = is_call(holder, out.candidate);
+    if (around.trust == Trust::kKnownStart) {
+      const auto second = reader_.by_agreement(out.candidate.address);
+      const Instruction* other = second ? second->holding(out.candidate.address) : nullptr;
+      if (other == nullptr || other->address != holder.address) return std::nullopt;
+    }
+    out.evidence = CandidateEvidence::kAgreementDecode;
+    if (!call) {
+      out.kind = CandidateClass::kInside;
+      return std::nullopt;
+    }
+    if (!plausible(around, *around.index_of(holder.address))) {
+      out.evidence = CandidateEvidence::kImplausible;
+      return std::nullopt;
+    }
+    return accept(out, holder, std::move(around));
+  }
+
+  static Site accept(ClassifiedCandidate& out, Instruction instruction, Neighborhood around) {
+    out.kind = CandidateClass::kInstruction;
+    const size_t index = *around.index_of(instruction.address);
+    return Site{instruction, std::move(around), index, out.evidence};
+  }
+
+  // On request: taken for an instruction, with nothing known around it.
+  std::optional<Site> insist(ClassifiedCandidate& out) {
+    out.kind = CandidateClass::kInstruction;
+    Site site;
+    site.instruction.address = out.candidate.address;
+    site.instruction.length = 2;
+    site.instruction.special = Special::kSyscall;
+    site.around.trust = Trust::kAgreement;
+    if (uncertain_ == UncertainPolicy::kPatch)
+      if (auto around = reader_.around(out.candidate.address))
+        if (around->index_of(out.candidate.address)) site.around = std::move(*around);
+    if (!site.around.index_of(out.candidate.address)) site.around.code = {site.instruction};
+    site.index = *site.around.index_of(out.candidate.address);
+    site.evidence = out.evidence;
+    return site;
+  }
+
+  const FunctionIndex& functions_;
+  UncertainPolicy uncertain_;
+  CodeReader reader_;
+  Sites sites_;
+};
+
+}  // namespace
+
+const char* evidence_text(CandidateEvidence evidence) {
+  switch (evidence) {
+    case CandidateEvidence::kFunctionDecode: return "decoded from the start of its function";
+    case CandidateEvidence::kAgreementDecode:
+      return "no known start; decodes from many places agree, and the code around makes sense";
+    case CandidateEvidence::kObjectSymbol: return "a data symbol covers it";
+    case CandidateEvidence::kNoAgreement:
+      return "no known start, and decodes from different places disagree";
+    case CandidateEvidence::kImplausible:
+      return "no known start; decodes agree, but the code around makes no sense";
+  }
+  return "";
+}
+
+size_t Sites::count(CandidateClass kind) const {
+  return static_cast<size_t>(std::count_if(
+      all.begin(), all.end(), [kind](const ClassifiedCandidate& c) { return c.kind == kind; }));
+}
+
+Sites classify(const ElfImage& image, const std::vector<Candidate>& candidates,
+               const FunctionIndex& functions, UncertainPolicy uncertain) {
+  Classifier classifier(image, functions, uncertain);
+  for (const Candidate& candidate : candidates) classifier.add(candidate);
+  return classifier.take();
+}
+
+}  // namespace sysrewrite

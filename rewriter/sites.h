@@ -1,0 +1,61 @@
+// What each candidate is: an instruction, part of one, or data, with the evidence for it.
+#ifndef SYSREWRITE_REWRITER_SITES_H_
+#define SYSREWRITE_REWRITER_SITES_H_
+
+#include <string>
+#include <vector>
+
+#include "rewriter/candidates.h"
+#include "rewriter/code_reader.h"
+
+namespace sysrewrite {
+
+enum class CandidateClass : uint8_t {
+  kInstruction,  // a system-call instruction
+  kInside,       // inside another instruction
+  kData,         // data in code
+  kUncertain,    // no evidence either way: left alone and reported, unless asked otherwise
+};
+
+// The kind of evidence that decided, one sentence each in evidence_text().
+enum class CandidateEvidence : uint8_t {
+  kFunctionDecode,     // a decode from the function's start arrives at it, or steps over it
+  kAgreementDecode,    // decodes from many places agree, and the code around makes sense
+  kObjectSymbol,       // an STT_OBJECT symbol covers it
+  kNoAgreement,        // decodes disagree, or meet bytes that are no instructions
+  kImplausible,        // decodes agree, but the code around makes no sense
+};
+
+const char* evidence_text(CandidateEvidence evidence);
+
+struct ClassifiedCandidate {
+  Candidate candidate;
+  CandidateClass kind = CandidateClass::kUncertain;
+  CandidateEvidence evidence = CandidateEvidence::kNoAgreement;
+};
+
+// A syscall instruction and what is known of the code around it.
+struct Site {
+  Instruction instruction;  // with its prefixes, if somebody gave it any
+  Neighborhood around;
+  size_t index = 0;         // of the instruction in around.code
+  CandidateEvidence evidence = CandidateEvidence::kFunctionDecode;
+};
+
+struct Sites {
+  std::vector<Site> syscalls;                 // ascending
+  std::vector<ClassifiedCandidate> all;       // every candidate, ascending; kind says how it ended
+  std::vector<ClassifiedCandidate> others;    // int 0x80 and sysenter that are instructions
+
+  size_t count(CandidateClass kind) const;    // of the `0F 05` pairs
+};
+
+enum class UncertainPolicy : uint8_t { kLeave, kTrap, kPatch };
+
+// `uncertain`: kPatch and kTrap turn uncertain candidates into sites.
+Sites classify(const ElfImage& image, const std::vector<Candidate>& candidates,
+               const FunctionIndex& functions, UncertainPolicy uncertain);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_SITES_H_

@@ -1,0 +1,110 @@
+#include "rewriter/start.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr size_t kLongestPath = 4095;          // PATH_MAX without the NUL
+constexpr size_t kMostHeaders = 65536 / 56;    // fs/binfmt_elf.c load_elf_phdrs()
+
+template <typename T>
+std::vector<std::byte> bytes_of(const T& value) {
+  const ByteView view = as_byte_view(&value, sizeof(value));
+  return {view.begin(), view.end()};
+}
+
+std::optional<size_t> interpreter_index(const ElfImage& image) {
+  const auto& headers = image.program_headers();
+  for (size_t i = 0; i < headers.size(); ++i)
+    if (headers[i].type == elf::kPtInterp) return i;
+  return std::nullopt;
+}
+
+std::optional<Error> check_path(const std::string& path) {
+  if (path.empty() || path[0] != '/')
+    return Error{ErrorCode::kOptions, std::nullopt,
+                 fmt::format("the interpreter '{}' is no absolute path; the kernel would look for "
+                             "it in the current directory", path)};
+  if (path.size() > kLongestPath || path.find('\0') != std::string::npos)
+    return Error{ErrorCode::kOptions, std::nullopt,
+                 "the interpreter's path is longer than 4095 bytes or holds a NUL"};
+  return std::nullopt;
+}
+
+// Where the input's table appears in memory, as the kernel computes AT_PHDR.
+Vaddr mapped_headers(const ElfImage& image) {
+  for (const Segment& segment : image.segments()) {
+    const uint64_t phoff = image.header().phoff;
+    if (phoff >= segment.offset.value && phoff - segment.offset.value < segment.file_size)
+      return segment.vaddr + (phoff - segment.offset.value);
+  }
+  return {0};
+}
+
+}  // namespace
+
+Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
+  StartPlan plan;
+  plan.input_headers = mapped_headers(image);
+  const bool program = image.kind() != ImageKind::kSharedObject;
+  if (!program || !options.interpreter || options.format == Format::kLitebox) return plan;
+  if (auto error = check_path(*options.interpreter)) return *error;
+  plan.interpreter = *options.interpreter;
+  if (image.kind() == ImageKind::kDynamicExecutable) {
+    const bool fits = plan.interpreter.size() < image.interpreter()->size();
+    plan.change = fits ? StartChange::kPathInPlace : StartChange::kPathAtEnd;
+    return plan;
+  }
+  if (image.program_headers().size() + 1 > kMostHeaders)
+    return Error{ErrorCode::kUnsupportedFile, image.header().phoff,
+                 "the kernel loads at most 1170 program headers, and one more is needed; use "
+                 "--no-interp"};
+  plan.change = StartChange::kHeadersAtEnd;
+  elf::Phdr interp{};
+  interp.type = elf::kPtInterp;
+  interp.flags = elf::kFlagRead;
+  interp.filesz = interp.memsz = plan.interpreter.size() + 1;
+  interp.align = 1;
+  plan.headers.push_back(interp);  // gABI: PT_INTERP stands in front of every PT_LOAD
+  plan.headers.insert(plan.headers.end(), image.program_headers().begin(),
+                      image.program_headers().end());
+  return plan;
+}
+
+std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path) {
+  std::vector<elf::Phdr> headers = plan.headers;
+  if (!headers.empty()) headers.front().offset = path.value;
+  return headers;
+}
+
+std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& plan,
+                                     FileOffset path, FileOffset table) {
+  switch (plan.change) {
+    case StartChange::kNone: return {};
+    case StartChange::kPathInPlace: {
+      std::vector<std::byte> bytes(image.interpreter()->size());  // NUL to its end
+      std::memcpy(bytes.data(), plan.interpreter.data(), plan.interpreter.size());
+      return {{{image.find_header(elf::kPtInterp)->offset}, EditKind::kInterpreterPath, bytes}};
+    }
+    case StartChange::kPathAtEnd: {
+      const size_t index = *interpreter_index(image);
+      elf::Phdr header = image.program_headers()[index];
+      header.offset = path.value;
+      header.filesz = plan.interpreter.size() + 1;
+      const FileOffset where{image.header().phoff + index * sizeof(elf::Phdr)};
+      return {{where, EditKind::kProgramHeader, bytes_of(header)}};
+    }
+    case StartChange::kHeadersAtEnd: {
+      const auto count = static_cast<uint16_t>(plan.headers.size());
+      return {{{offsetof(elf::Ehdr, phoff)}, EditKind::kElfHeader, bytes_of(table.value)},
+              {{offsetof(elf::Ehdr, phnum)}, EditKind::kElfHeader, bytes_of(count)}};
+    }
+  }
+  return {};
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,84 @@
+#include "rewriter/symbols.h"
+
+namespace sysrewrite::detail {
+
+namespace {
+
+// How many symbols the dynamic table has is told by the hash table only.
+// Source: gABI "Hash Table" (nchain); the GNU one: chains end at a hash with its lowest bit set.
+std::optional<uint64_t> count_dynamic_symbols(const ElfImage& image) {
+  if (const auto address = image.dynamic(elf::kDtHash)) {
+    const auto bytes = image.bytes_from({*address});
+    if (!bytes) return std::nullopt;
+    const auto count = load<uint32_t>(*bytes, 4);
+    return count ? std::optional<uint64_t>(*count) : std::nullopt;
+  }
+  const auto address = image.dynamic(elf::kDtGnuHash);
+  if (!address) return std::nullopt;
+  const auto bytes = image.bytes_from({*address});
+  if (!bytes) return std::nullopt;
+  const auto buckets = load<uint32_t>(*bytes, 0);
+  const auto first = load<uint32_t>(*bytes, 4);
+  const auto bloom = load<uint32_t>(*bytes, 8);
+  if (!buckets || !first || !bloom) return std::nullopt;
+  const uint64_t bucket_table = 16 + uint64_t{*bloom} * 8;
+  uint64_t highest = 0;
+  for (uint64_t i = 0; i < *buckets; ++i) {
+    const auto bucket = load<uint32_t>(*bytes, bucket_table + i * 4);
+    if (!bucket) return std::nullopt;
+    highest = std::max<uint64_t>(highest, *bucket);
+  }
+  if (highest < *first) return *first;
+  const uint64_t chains = bucket_table + uint64_t{*buckets} * 4;
+  for (;; ++highest) {
+    const auto hash = load<uint32_t>(*bytes, chains + (highest - *first) * 4);
+    if (!hash) return std::nullopt;
+    if ((*hash & 1) != 0) return highest + 1;
+  }
+}
+
+std::optional<SymbolTable> dynamic_table(const ElfImage& image) {
+  const auto symbols = image.dynamic(elf::kDtSymtab);
+  const auto names = image.dynamic(elf::kDtStrtab);
+  const auto names_size = image.dynamic(elf::kDtStrsz);
+  const auto count = count_dynamic_symbols(image);
+  if (!symbols || !names || !names_size || !count) return std::nullopt;
+  const auto symbol_bytes = image.bytes_from({*symbols});
+  const auto name_bytes = image.bytes_from({*names});
+  const auto size = checked_multiply(*count, sizeof(elf::Sym));
+  if (!symbol_bytes || !name_bytes || !size) return std::nullopt;
+  const auto table = slice(*symbol_bytes, 0, *size);
+  const auto strings = slice(*name_bytes, 0, *names_size);
+  if (!table || !strings) return std::nullopt;
+  return SymbolTable{*table, *strings};
+}
+
+}  // namespace
+
+std::vector<SymbolTable> find_symbol_tables(const ElfImage& image) {
+  std::vector<SymbolTable> tables;
+  bool dynamic_seen = false;
+  for (const elf::Shdr& section : image.sections()) {
+    if (section.type != elf::kShtSymtab && section.type != elf::kShtDynsym) continue;
+    const auto symbols = slice(image.bytes(), section.offset, section.size);
+    if (!symbols || section.link >= image.sections().size()) continue;
+    const elf::Shdr& strings = image.sections()[section.link];
+    const auto names = slice(image.bytes(), strings.offset, strings.size);
+    tables.push_back({*symbols, names.value_or(ByteView{})});
+    dynamic_seen |= section.type == elf::kShtDynsym;
+  }
+  if (!dynamic_seen)
+    if (const auto table = dynamic_table(image)) tables.push_back(*table);
+  return tables;
+}
+
+std::string_view name_at(ByteView names, uint32_t offset) {
+  if (offset >= names.size()) return {};
+  const ByteView rest = names.subspan(offset);
+  const void* end = std::memchr(rest.data(), 0, rest.size());
+  if (end == nullptr) return {};
+  const auto* first = static_cast<const char*>(static_cast<const void*>(rest.data()));
+  return {first, static_cast<size_t>(static_cast<const char*>(end) - first)};
+}
+
+}  // namespace sysrewrite::detail

@@ -1,0 +1,50 @@
+// The symbol tables, one symbol at a time.
+#ifndef SYSREWRITE_REWRITER_SYMBOLS_H_
+#define SYSREWRITE_REWRITER_SYMBOLS_H_
+
+#include <string_view>
+
+#include "rewriter/elf_image.h"
+
+namespace sysrewrite {
+
+struct Symbol {
+  Vaddr address;
+  uint64_t size = 0;
+  uint8_t type = 0;  // STT_*
+  std::string_view name;
+};
+
+// Calls visit(const Symbol&) for each defined symbol of .symtab and .dynsym (through the dynamic
+// segment where there are no section headers). Symbols that do not parse are left out.
+template <typename Visit>
+void for_each_symbol(const ElfImage& image, Visit visit);
+
+namespace detail {
+
+struct SymbolTable {
+  ByteView symbols;
+  ByteView names;
+};
+
+std::vector<SymbolTable> find_symbol_tables(const ElfImage& image);
+std::string_view name_at(ByteView names, uint32_t offset);
+
+}  // namespace detail
+
+template <typename Visit>
+void for_each_symbol(const ElfImage& image, Visit visit) {
+  for (const detail::SymbolTable& table : detail::find_symbol_tables(image)) {
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), table.symbols.size());
+         at += sizeof(elf::Sym)) {
+      const auto symbol = *load<elf::Sym>(table.symbols, at);
+      if (symbol.shndx == 0 || symbol.value == 0) continue;
+      visit(Symbol{{symbol.value}, symbol.size, static_cast<uint8_t>(symbol.info & 0xf),
+                   detail::name_at(table.names, symbol.name)});
+    }
+  }
+}
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_SYMBOLS_H_
