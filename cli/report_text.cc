@@ -69,20 +69,39 @@ std::string tier_lines(const Report& report) {
   return out;
 }
 
+// Lines for people: a list that nobody would read to its end is cut, and says so.
+class ShortList {
+ public:
+  void add(std::string line) {
+    if (++count_ <= kMost) text_ += line;
+  }
+  std::string text() const {
+    if (count_ <= kMost) return text_;
+    return text_ + fmt::format("  ... and {} more (--json lists them all)\n", count_ - kMost);
+  }
+
+ private:
+  static constexpr size_t kMost = 20;
+  size_t count_ = 0;
+  std::string text_;
+};
+
 std::string exception_lines(const Report& report) {
-  std::string out;
+  ShortList sites, uncertain, others;
   for (const SiteReport& site : report.sites)
     if (site.tier == Tier::kTrap || site.tier == Tier::kNative)
-      out += fmt::format("  {:#x}: {}: {}\n", site.address.value,
-                         site.tier == Tier::kTrap ? "trap" : "native", reason_text(site.reason));
+      sites.add(fmt::format("  {:#x}: {}: {}\n", site.address.value,
+                            site.tier == Tier::kTrap ? "trap" : "native",
+                            reason_text(site.reason)));
   for (const ClassifiedCandidate& candidate : report.candidates)
     if (candidate.kind == CandidateClass::kUncertain)
-      out += fmt::format("  {:#x}: 0f 05 left alone: {}\n", candidate.candidate.address.value,
-                         evidence_text(candidate.evidence));
+      uncertain.add(fmt::format("  {:#x}: 0f 05 left alone: {}\n",
+                                candidate.candidate.address.value,
+                                evidence_text(candidate.evidence)));
   for (const ClassifiedCandidate& other : report.other_calls)
-    out += fmt::format("  {:#x}: {} left alone: only syscall is redirected\n",
-                       other.candidate.address.value, pair_text(other.candidate.kind));
-  return out;
+    others.add(fmt::format("  {:#x}: {} left alone: only syscall is redirected\n",
+                           other.candidate.address.value, pair_text(other.candidate.kind)));
+  return sites.text() + uncertain.text() + others.text();
 }
 
 nlohmann::json site_json(const SiteReport& site) {

@@ -135,6 +135,18 @@ bool writes_rax_of(const ZydisDecodedInstruction& in) {
   }
 }
 
+// mov $imm, %eax in its two forms, and xor %eax, %eax.
+int32_t rax_value_of(const ZydisDecodedInstruction& in) {
+  constexpr uint64_t kMost = INT32_MAX;
+  if (!writes_rax_of(in) || in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return -1;
+  const bool immediate = in.opcode == 0xb8 || in.opcode == 0xc7;
+  if (immediate && in.raw.imm[0].value.u <= kMost)
+    return static_cast<int32_t>(in.raw.imm[0].value.u);
+  const bool clears = (in.opcode == 0x31 || in.opcode == 0x33) && in.raw.modrm.mod == 3 &&
+                      in.raw.modrm.reg == 0 && in.raw.modrm.rm == 0;
+  return clears ? 0 : -1;
+}
+
 bool has_rip_operand(const ZydisDecodedInstruction& in) {
   return (in.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && in.raw.modrm.mod == 0 &&
          in.raw.modrm.rm == 5 && in.raw.disp.size == 32;
@@ -150,6 +162,7 @@ Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   out.unlikely = unlikely_of(in);
   out.moves_stack = moves_stack_of(in);
   out.writes_rax = writes_rax_of(in);
+  out.rax_value = rax_value_of(in);
   const Vaddr end = address + in.length;
   if (in.raw.imm[0].is_relative) {
     out.direct = true;

@@ -37,6 +37,7 @@ struct Instruction {
   bool moves_stack = false;   // changes rsp: an unwinder inside the stub would be misled
   bool unlikely = false;      // privileged or obsolete: compilers do not emit it
   bool writes_rax = false;    // al, ax, eax or rax is its first, written operand
+  int32_t rax_value = -1;     // what it puts there, where that is a small constant
   bool reached = false;       // control flow from a known start leads here (set by CodeReader)
 
   Vaddr end() const { return address + length; }

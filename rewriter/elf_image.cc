@@ -65,6 +65,7 @@ class ImageReader {
     if (auto error = check_overlaps()) return *error;
     if (auto error = check_interpreter()) return *error;
     read_sections();
+    collect_code_sections();
     read_dynamic();
     image_.kind_ = decide_kind();
     return std::move(image_);
@@ -174,6 +175,18 @@ class ImageReader {
           *load<elf::Shdr>(image_.bytes_, header.shoff + i * sizeof(elf::Shdr)));
   }
 
+  void collect_code_sections() {
+    constexpr uint64_t kAlloc = 2, kExecInstr = 4;
+    const uint64_t entry = image_.header_.entry;
+    bool holds_entry = entry == 0;
+    for (const elf::Shdr& section : image_.sections_) {
+      if ((section.flags & kAlloc) == 0 || (section.flags & kExecInstr) == 0) continue;
+      image_.code_sections_.push_back(section);
+      holds_entry |= entry >= section.addr && entry - section.addr < section.size;
+    }
+    if (!holds_entry) image_.code_sections_.clear();
+  }
+
   void read_dynamic() {
     const elf::Phdr* phdr = image_.find_header(elf::kPtDynamic);
     if (phdr == nullptr) return;
@@ -234,6 +247,13 @@ std::string ElfImage::section_name(const elf::Shdr& section) const {
     name.push_back(static_cast<char>(c));
   }
   return name;
+}
+
+bool ElfImage::outside_code_sections(Vaddr address) const {
+  if (code_sections_.empty()) return false;
+  return std::none_of(code_sections_.begin(), code_sections_.end(), [address](const auto& section) {
+    return address.value >= section.addr && address.value - section.addr < section.size;
+  });
 }
 
 std::optional<FileOffset> ElfImage::offset_of(Vaddr address, uint64_t size) const {

@@ -58,6 +58,10 @@ class ElfImage {
   std::optional<uint64_t> dynamic(int64_t tag) const;
   std::string section_name(const elf::Shdr& section) const;
 
+  // True where section headers exist and say that the address holds no code. Headers that do not
+  // even put the entry point into code are not believed.
+  bool outside_code_sections(Vaddr address) const;
+
   // Where an address stands in the file, for ranges that lie in one segment's file part.
   std::optional<FileOffset> offset_of(Vaddr address, uint64_t size = 1) const;
   // The bytes of the image from an address to the end of its segment's file part.
@@ -77,6 +81,7 @@ class ElfImage {
   std::vector<elf::Shdr> sections_;
   std::vector<Segment> segments_;
   std::vector<elf::Dyn> dynamic_;
+  std::vector<elf::Shdr> code_sections_;  // empty: nothing to believe
   ImageKind kind_ = ImageKind::kSharedObject;
 
   friend class ImageReader;

@@ -54,9 +54,15 @@ class FunctionCollector {
   }
 
   void add_frames() {
-    for (const FrameEntry& entry : read_frame_entries(image_))
+    uint64_t covered = 0, code = 0;
+    for (const FrameEntry& entry : read_frame_entries(image_)) {
+      covered += entry.size;
       add(entry.start, entry.size, StartEvidence::kFrameEntry, entry.has_lsda, false,
           entry.signal_frame);
+    }
+    for (const Segment& segment : image_.segments())
+      if (segment.executable()) code += segment.file_size;
+    index_.unwind_covers_most_ = covered > code / 2;
   }
 
   void add_symbols() {

@@ -39,10 +39,9 @@ class FunctionIndex {
   // True where an STT_OBJECT symbol with a size covers the address.
   bool is_object(Vaddr address) const;
   bool signal_frame_at(Vaddr address) const;
-  // False where the file names no functions at all.
-  bool informed() const { return !functions_.empty(); }
-  // The symbol that holds the address, for people: name+offset, or nothing.
-  const std::vector<Function>& functions() const { return functions_; }
+  // True where unwind tables cover most of the code, as every compiler's output has them: code that
+  // they do not cover is then the exception.
+  bool unwind_covers_most() const { return unwind_covers_most_; }
 
  private:
   std::vector<Function> functions_;  // ascending by start
@@ -53,6 +52,7 @@ class FunctionIndex {
   std::vector<Object> objects_;  // ascending by start
   uint64_t longest_ = 0;         // of a function, in bytes: how far covering() looks back
   uint64_t longest_object_ = 0;
+  bool unwind_covers_most_ = false;
 
   friend class FunctionCollector;
 };

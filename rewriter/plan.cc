@@ -224,6 +224,24 @@ class Planner {
            claims_.free(pad, end, site.instruction.address);
   }
 
+  // True where one of the listed addresses is one at which the window's inside could be entered: an
+  // instruction's start, or behind one of its prefixes. Others are in the middle of an instruction
+  // that is known to be one, so what a scan finds there is no branch and no pointer.
+  bool enters(const std::vector<uint64_t>& list, const Site& site, const Shape& shape) const {
+    const auto hit = [&list](const Instruction& in, bool first) {
+      const uint64_t skip = first ? 1 : 0;
+      return Evidence::any_in(list, in.address + skip, in.address + in.prefixes + 1);
+    };
+    bool first = true;
+    for (const Instruction& in : shape.before) {
+      if (hit(in, first)) return true;
+      first = false;
+    }
+    if (hit(site.instruction, first)) return true;
+    return std::any_of(shape.behind.begin(), shape.behind.end(),
+                       [&hit](const Instruction& in) { return hit(in, false); });
+  }
+
   // Why a window of tier C is refused, or kNone.
   Reason objection(const Site& site, const Shape& shape) const {
     const auto& function = site.around.function;
@@ -237,8 +255,8 @@ class Planner {
         if (!in.movable || in.moves_stack) return Reason::kNotReencodable;
     if (from < function->start || to > function->end || functions_.start_in(from + 1, to))
       return Reason::kSymbolInWindow;
-    if (branch_in(from + 1, to)) return Reason::kBranchIntoWindow;
-    if (Evidence::any_in(evidence_.pointers, from + 1, to)) return Reason::kPointerIntoWindow;
+    if (enters(evidence_.branch_targets, site, shape)) return Reason::kBranchIntoWindow;
+    if (enters(evidence_.pointers, site, shape)) return Reason::kPointerIntoWindow;
     if (relocated(from, to)) return Reason::kRelocationInWindow;
     if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
     if (!in_reach(shape.before) || !in_reach(shape.behind) || !placement_.reaches(from))

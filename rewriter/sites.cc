@@ -10,11 +10,20 @@ namespace {
 // rarely do that.
 constexpr size_t kNumberDistance = 16;  // instructions
 
-bool sets_number(const Neighborhood& around, size_t index) {
+constexpr int32_t kMostNumber = 1023;
+
+enum class NumberEvidence { kNone, kWritten, kConstant };
+
+NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
-  for (size_t i = first; i < index; ++i)
-    if (around.code[i].writes_rax) return true;
-  return false;
+  auto found = NumberEvidence::kNone;
+  for (size_t i = first; i < index; ++i) {
+    const Instruction& in = around.code[i];
+    if (!in.writes_rax) continue;
+    const bool constant = in.rax_value >= 0 && in.rax_value <= kMostNumber;
+    found = constant ? NumberEvidence::kConstant : NumberEvidence::kWritten;
+  }
+  return found;
 }
 
 // Code that agrees with itself up to the next instruction that ends a path.
@@ -26,8 +35,12 @@ bool runs_on(const Neighborhood& around, size_t index) {
   return around.code.size() > index + 8;
 }
 
-bool plausible(const Neighborhood& around, size_t index) {
-  return around.clean && sets_number(around, index) && runs_on(around, index);
+// `exceptional`: in code that the file's own tables leave out, where data is as likely.
+bool plausible(const Neighborhood& around, size_t index, bool exceptional) {
+  const NumberEvidence number = number_evidence(around, index);
+  if (number == NumberEvidence::kNone) return false;
+  if (exceptional && number != NumberEvidence::kConstant) return false;
+  return around.clean && runs_on(around, index);
 }
 
 Special special_of(PairKind kind) {
@@ -42,7 +55,7 @@ Special special_of(PairKind kind) {
 class Classifier {
  public:
   Classifier(const ElfImage& image, const FunctionIndex& functions, UncertainPolicy uncertain)
-      : functions_(functions), uncertain_(uncertain), reader_(image, functions) {}
+      : image_(image), functions_(functions), uncertain_(uncertain), reader_(image, functions) {}
 
   void add(const Candidate& candidate) {
     ClassifiedCandidate out{candidate};
@@ -73,10 +86,15 @@ class Classifier {
 
   std::optional<Site> judge(ClassifiedCandidate& out) {
     auto around = reader_.around(out.candidate.address);
-    if (!around) return std::nullopt;
-    const Instruction* holder = around->holding(out.candidate.address);
+    const Instruction* holder = around ? around->holding(out.candidate.address) : nullptr;
+    const bool reached = holder != nullptr && holder->reached;
+    if (!reached && image_.outside_code_sections(out.candidate.address)) {
+      out.kind = CandidateClass::kData;
+      out.evidence = CandidateEvidence::kDataSection;
+      return std::nullopt;
+    }
     if (holder == nullptr) return std::nullopt;
-    if (holder->reached) {
+    if (reached) {
       out.evidence = CandidateEvidence::kFunctionDecode;
       if (!is_call(*holder, out.candidate)) {
         out.kind = CandidateClass::kInside;
@@ -102,7 +120,9 @@ class Classifier {
       out.kind = CandidateClass::kInside;
       return std::nullopt;
     }
-    if (!plausible(around, *around.index_of(holder.address))) {
+    const bool exceptional =
+        around.trust == Trust::kAgreement && functions_.unwind_covers_most();
+    if (!plausible(around, *around.index_of(holder.address), exceptional)) {
       out.evidence = CandidateEvidence::kImplausible;
       return std::nullopt;
     }
@@ -132,6 +152,7 @@ class Classifier {
     return site;
   }
 
+  const ElfImage& image_;
   const FunctionIndex& functions_;
   UncertainPolicy uncertain_;
   CodeReader reader_;
@@ -146,6 +167,7 @@ const char* evidence_text(CandidateEvidence evidence) {
     case CandidateEvidence::kAgreementDecode:
       return "no known start; decodes from many places agree, and the code around makes sense";
     case CandidateEvidence::kObjectSymbol: return "a data symbol covers it";
+    case CandidateEvidence::kDataSection: return "it lies in a section that holds no code";
     case CandidateEvidence::kNoAgreement:
       return "no known start, and decodes from different places disagree";
     case CandidateEvidence::kImplausible:
