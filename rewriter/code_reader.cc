@@ -141,10 +141,14 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   std::copy_if(decoded->code.begin(), decoded->code.end(), std::back_inserter(out.code), near);
   out.clean = std::none_of(out.code.begin(), out.code.end(),
                            [](const Instruction& i) { return i.unlikely; });
-  const Vaddr end = decoded->code.back().end();
-  if (function->start + kReach > address) add_before(function->start, out.code);
-  if (end < address + kReach) add_behind(end, out.code);
   return out;
+}
+
+void CodeReader::widen(Neighborhood& around, Vaddr address) {
+  if (around.trust != Trust::kKnownStart || around.code.empty()) return;
+  const Vaddr start = around.code.front().address, end = around.code.back().end();
+  if (start + kReach > address && start == around.function->start) add_before(start, around.code);
+  if (end < address + kReach) add_behind(end, around.code);
 }
 
 // The functions in front: only those whose own decode ends where the next one begins, or in padding.

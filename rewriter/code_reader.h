@@ -24,7 +24,7 @@ enum class Trust : uint8_t {
 };
 
 // The instructions around one address, ascending; where two neighbours do not touch, what lies
-// between is not known. All of them together reach over short-jump distance on both sides.
+// between is not known.
 struct Neighborhood {
   std::vector<Instruction> code;
   Trust trust = Trust::kKnownStart;
@@ -46,6 +46,10 @@ class CodeReader {
 
   // Nothing where no decode arrives anywhere near the address.
   std::optional<Neighborhood> around(Vaddr address);
+
+  // Adds what lies beyond the function's ends, up to short-jump distance from the address. Most
+  // candidates turn out to be no system call, and their neighbours are never decoded.
+  void widen(Neighborhood& around, Vaddr address);
 
   // What decodes from many places agree on, whatever is known of functions.
   std::optional<Neighborhood> by_agreement(Vaddr address);

@@ -129,8 +129,9 @@ class Classifier {
     return accept(out, holder, std::move(around));
   }
 
-  static Site accept(ClassifiedCandidate& out, Instruction instruction, Neighborhood around) {
+  Site accept(ClassifiedCandidate& out, Instruction instruction, Neighborhood around) {
     out.kind = CandidateClass::kInstruction;
+    if (out.candidate.kind == PairKind::kSyscall) reader_.widen(around, instruction.address);
     const size_t index = *around.index_of(instruction.address);
     return Site{instruction, std::move(around), index, out.evidence};
   }
