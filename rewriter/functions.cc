@@ -57,12 +57,24 @@ class FunctionCollector {
     uint64_t covered = 0, code = 0;
     for (const FrameEntry& entry : read_frame_entries(image_)) {
       covered += entry.size;
-      add(entry.start, entry.size, StartEvidence::kFrameEntry, entry.has_lsda, false,
+      // A signal frame's entry begins one byte early, in whatever stands in front of the restorer,
+      // because unwinders look a return address up at its last byte. A decode from there would be
+      // out of step.
+      const uint64_t early = entry.signal_frame && begins_before_restorer(entry.start) ? 1 : 0;
+      add(entry.start + early, entry.size - early, StartEvidence::kFrameEntry, entry.has_lsda, false,
           entry.signal_frame);
     }
     for (const Segment& segment : image_.segments())
       if (segment.executable()) code += segment.file_size;
     index_.unwind_covers_most_ = covered > code / 2;
+  }
+
+  // mov $15, %rax; syscall: gdb and libgcc know the restorer by these bytes too.
+  bool begins_before_restorer(Vaddr start) const {
+    constexpr uint8_t kRestorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+    const auto bytes = image_.bytes_from(start + 1);
+    return bytes && bytes->size() >= sizeof(kRestorer) &&
+           std::memcmp(bytes->data(), kRestorer, sizeof(kRestorer)) == 0;
   }
 
   void add_symbols() {
