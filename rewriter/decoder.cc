@@ -170,6 +170,7 @@ Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   } else if (has_rip_operand(in)) {
     out.displacement = in.raw.disp.offset;
     out.target = end + static_cast<uint64_t>(in.raw.disp.value);
+    out.takes_address = in.mnemonic == ZYDIS_MNEMONIC_LEA;
   }
   const bool eip_relative = out.rip_relative() && in.address_width != 64;
   out.movable = out.flow == Flow::kFallsThrough && !out.direct && !eip_relative &&

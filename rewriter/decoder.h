@@ -35,6 +35,7 @@ struct Instruction {
   bool direct = false;        // `target` is a branch target
   bool movable = false;       // does the same from another address, once the disp32 is mended
   bool moves_stack = false;   // changes rsp: an unwinder inside the stub would be misled
+  bool takes_address = false; // lea of a RIP-relative address: `target` may be a table, or a label
   bool unlikely = false;      // privileged or obsolete: compilers do not emit it
   bool writes_rax = false;    // al, ax, eax or rax is its first, written operand
   int32_t rax_value = -1;     // what it puts there, where that is a small constant

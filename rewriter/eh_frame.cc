@@ -11,7 +11,7 @@ constexpr uint8_t kOmit = 0xff, kPcRel = 0x10, kIndirect = 0x80;
 
 struct Cie {
   uint8_t pointer_encoding = 0;
-  bool has_lsda = false;
+  uint8_t lsda_encoding = kOmit;
   bool has_augmentation_data = false;
   bool signal_frame = false;
 };
@@ -112,7 +112,7 @@ std::optional<Cie> read_cie(const FrameTable& table, uint64_t offset) {
   for (size_t i = 1; i < sizeof(augmentation) && augmentation[i] != 0; ++i) {
     switch (augmentation[i]) {
       case 'R': cie.pointer_encoding = in.read<uint8_t>(); break;
-      case 'L': cie.has_lsda = in.read<uint8_t>() != kOmit; break;
+      case 'L': cie.lsda_encoding = in.read<uint8_t>(); break;
       case 'P': {
         const auto encoding = in.read<uint8_t>();
         in.read_encoded(encoding & 0x0f, false);
@@ -156,8 +156,11 @@ class FrameWalker {
     entry.start = {in.read_encoded(cie->pointer_encoding, true)};
     entry.size = in.read_encoded(cie->pointer_encoding, false);
     entry.signal_frame = cie->signal_frame;
-    if (cie->has_augmentation_data && cie->has_lsda && in.read_uleb() >= 4)
-      entry.has_lsda = in.read<uint32_t>() != 0;
+    if (cie->has_augmentation_data && cie->lsda_encoding != kOmit && in.read_uleb() >= 4) {
+      const Vaddr place = in.address();
+      const Vaddr lsda{in.read_encoded(cie->lsda_encoding, true)};
+      if (lsda != place && lsda.value != 0) entry.lsda = lsda;  // 0 on file means: none
+    }
     if (!in.good() || entry.size == 0) return std::nullopt;
     return entry;
   }
@@ -204,6 +207,30 @@ std::vector<FrameEntry> read_frame_entries(const ElfImage& image) {
   std::sort(entries.begin(), entries.end(),
             [](const FrameEntry& a, const FrameEntry& b) { return a.start < b.start; });
   return entries;
+}
+
+std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,
+                                                    Vaddr lsda) {
+  const auto bytes = image.bytes_from(lsda);
+  if (!bytes) return std::nullopt;
+  Cursor in(*bytes, lsda);
+  Vaddr pads_start = function;
+  if (const auto encoding = in.read<uint8_t>(); encoding != kOmit)
+    pads_start = {in.read_encoded(encoding, true)};
+  if (const auto encoding = in.read<uint8_t>(); encoding != kOmit) in.read_uleb();
+  const auto encoding = in.read<uint8_t>();
+  const uint64_t length = in.read_uleb();
+  const uint64_t end = in.position() + std::min<uint64_t>(length, bytes->size());
+  std::vector<Vaddr> pads;
+  while (in.good() && in.position() < end) {
+    in.read_encoded(encoding, false);  // start
+    in.read_encoded(encoding, false);  // length
+    const uint64_t pad = in.read_encoded(encoding, false);
+    in.read_uleb();                    // action
+    if (pad != 0) pads.push_back(pads_start + pad);
+  }
+  if (!in.good() || in.position() != end) return std::nullopt;
+  return pads;
 }
 
 }  // namespace sysrewrite

@@ -13,13 +13,19 @@ namespace sysrewrite {
 struct FrameEntry {
   Vaddr start;
   uint64_t size = 0;
-  bool has_lsda = false;      // landing pads
+  std::optional<Vaddr> lsda;  // language-specific data: where its landing pads are listed
   bool signal_frame = false;  // unwinders look this one up at its address minus nothing
 };
 
 // All FDEs of the image, ascending by start. What does not parse is left out: an unwind table is
 // evidence, and missing evidence is never a reason to patch.
 std::vector<FrameEntry> read_frame_entries(const ElfImage& image);
+
+// Where the unwinder may enter a function whose language-specific data lies at `lsda`, in the format
+// that gcc, clang and rustc share; nothing where it does not parse.
+// Source: Itanium C++ ABI: Exception Handling, and gcc's unwind-pe.h.
+std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,
+                                                    Vaddr lsda);
 
 }  // namespace sysrewrite
 

@@ -43,7 +43,7 @@ class FunctionCollector {
   }
 
  private:
-  void add(Vaddr start, uint64_t size, StartEvidence evidence, bool lsda = false,
+  void add(Vaddr start, uint64_t size, StartEvidence evidence, std::optional<Vaddr> lsda = {},
            bool split = false, bool signal = false) {
     const Segment* segment = image_.executable_segment_of(start);
     if (segment == nullptr) return;
@@ -61,7 +61,7 @@ class FunctionCollector {
       // because unwinders look a return address up at its last byte. A decode from there would be
       // out of step.
       const uint64_t early = entry.signal_frame && begins_before_restorer(entry.start) ? 1 : 0;
-      add(entry.start + early, entry.size - early, StartEvidence::kFrameEntry, entry.has_lsda, false,
+      add(entry.start + early, entry.size - early, StartEvidence::kFrameEntry, entry.lsda, false,
           entry.signal_frame);
     }
     for (const Segment& segment : image_.segments())
@@ -83,7 +83,7 @@ class FunctionCollector {
         case elf::kSttFunc:
         case elf::kSttGnuIfunc: {
           const bool split = symbol.name.find(".cold") != std::string_view::npos;
-          add(symbol.address, symbol.size, StartEvidence::kSymbol, false, split);
+          add(symbol.address, symbol.size, StartEvidence::kSymbol, {}, split);
           break;
         }
         case elf::kSttNotype: add_label(symbol.address); break;
@@ -125,7 +125,7 @@ class FunctionCollector {
     size_t kept = 0;
     for (size_t i = 0; i < functions.size(); ++i) {
       if (kept != 0 && functions[kept - 1].start == functions[i].start) {
-        functions[kept - 1].has_lsda |= functions[i].has_lsda;
+        if (!functions[kept - 1].lsda) functions[kept - 1].lsda = functions[i].lsda;
         functions[kept - 1].split_off |= functions[i].split_off;
         functions[kept - 1].signal_frame |= functions[i].signal_frame;
         functions[kept - 1].end = std::max(functions[kept - 1].end, functions[i].end);

@@ -18,7 +18,7 @@ struct Function {
   Vaddr end;                // exclusive; the next known start where nothing names a size
   StartEvidence evidence = StartEvidence::kSymbol;
   bool sized = false;       // `end` was named, not guessed
-  bool has_lsda = false;    // landing pads: entered by the unwinder
+  std::optional<Vaddr> lsda;  // language-specific data: the unwinder enters at landing pads
   bool split_off = false;   // a .cold part, entered by jumps from elsewhere
   bool signal_frame = false;
 };

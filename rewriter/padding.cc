@@ -18,7 +18,7 @@ bool is_padding(const Instruction& in) {
 bool stands_behind_an_end(const Neighborhood& around, const Instruction& last) {
   if (last.falls_through()) return false;
   if (last.reached || around.trust == Trust::kAgreement) return true;
-  return around.indirect_jump || (around.function && around.function->has_lsda);
+  return around.indirect_jump || (around.function && around.function->lsda);
 }
 
 // The part in front of the next known start; nothing where what is left does not look like padding.

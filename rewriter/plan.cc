@@ -246,8 +246,7 @@ class Planner {
   Reason objection(const Site& site, const Shape& shape) const {
     const auto& function = site.around.function;
     if (!function) return Reason::kFunctionUnknown;
-    if (site.around.indirect_jump) return Reason::kFunctionHasIndirectJump;
-    if (function->has_lsda) return Reason::kFunctionHasLandingPads;
+    if (site.around.opaque != Reason::kNone) return site.around.opaque;
     if (function->split_off) return Reason::kColdFragment;
     const Vaddr from = shape.from(site), to = shape.to(site);
     for (const auto* part : {&shape.before, &shape.behind})
@@ -257,6 +256,7 @@ class Planner {
       return Reason::kSymbolInWindow;
     if (enters(evidence_.branch_targets, site, shape)) return Reason::kBranchIntoWindow;
     if (enters(evidence_.pointers, site, shape)) return Reason::kPointerIntoWindow;
+    if (enters(site.around.hidden_entries, site, shape)) return Reason::kHiddenEntryInWindow;
     if (relocated(from, to)) return Reason::kRelocationInWindow;
     if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
     if (!in_reach(shape.before) || !in_reach(shape.behind) || !placement_.reaches(from))

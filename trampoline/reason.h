@@ -34,6 +34,7 @@ enum class Reason : uint8_t {
   kPointerIntoWindow = 41,
   kColdFragment = 42,
   kExcluded = 43,
+  kHiddenEntryInWindow = 44,
 };
 
 constexpr const char* reason_text(Reason reason) {
@@ -53,8 +54,8 @@ constexpr const char* reason_text(Reason reason) {
     case Reason::kNoRoom: return "no 5 bytes to displace and no dead padding within reach";
     case Reason::kBranchIntoWindow: return "a branch may go into the window";
     case Reason::kRelocationInWindow: return "a relocation applies to the window";
-    case Reason::kFunctionHasIndirectJump: return "the function has an indirect jump";
-    case Reason::kFunctionHasLandingPads: return "the function has exception landing pads";
+    case Reason::kFunctionHasIndirectJump: return "the function has an indirect jump whose targets are not known";
+    case Reason::kFunctionHasLandingPads: return "the function's exception landing pads could not be read";
     case Reason::kNotReencodable: return "an instruction of the window cannot run elsewhere";
     case Reason::kNeighbourInWindow: return "another site's patch needs the same bytes";
     case Reason::kFunctionUnknown: return "the bounds of the function are not known";
@@ -62,6 +63,8 @@ constexpr const char* reason_text(Reason reason) {
     case Reason::kSymbolInWindow: return "a symbol or function start lies in the window";
     case Reason::kPointerIntoWindow: return "data may hold a pointer into the window";
     case Reason::kColdFragment: return "the site lies in a split-off part of a function";
+    case Reason::kHiddenEntryInWindow:
+      return "a jump table or landing pad leads into the window";
     case Reason::kExcluded: return "excluded on request";
   }
   return "unknown reason";
