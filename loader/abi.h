@@ -1,0 +1,27 @@
+// What sysload's assembler and its C++ both know: offsets into the loader's state, and the numbers
+// of the few system calls that the assembler issues itself. state.cc asserts the offsets.
+#ifndef SYSREWRITE_LOADER_ABI_H_
+#define SYSREWRITE_LOADER_ABI_H_
+
+#include "trampoline/layout.h"
+
+#define SYSLOAD_STATE_ENTRY 0       // u64: where the program (or its interpreter) starts
+#define SYSLOAD_STATE_TABLE_DIV8 8  // u64: the counters' address divided by 8
+#define SYSLOAD_STATE_OWNER_PID 16  // u32: the process that prints
+#define SYSLOAD_STATE_EXIT_LOCK 20  // u32: held by the thread that runs on the exit stack
+
+#define SYSLOAD_EXIT_STACK_SIZE 16384
+#define SYSLOAD_PAGE_SIZE 4096
+
+// Source: linux, arch/x86/entry/syscalls/syscall_64.tbl.
+#define SYSLOAD_NR_RT_SIGPROCMASK 14
+#define SYSLOAD_NR_RT_SIGRETURN 15
+#define SYSLOAD_NR_SCHED_YIELD 24
+#define SYSLOAD_NR_GETPID 39
+#define SYSLOAD_NR_EXIT 60
+#define SYSLOAD_NR_EXIT_GROUP 231
+
+#define SYSLOAD_SIG_SETMASK 2
+#define SYSLOAD_SIGSET_SIZE 8
+
+#endif  // SYSREWRITE_LOADER_ABI_H_

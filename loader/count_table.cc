@@ -1,0 +1,106 @@
+#include "loader/count_table.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "loader/report.h"
+#include "loader/state.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// Names stand in the table itself, not behind pointers, which would need relocations.
+struct SyscallName {
+  uint16_t number;
+  char name[26];
+};
+constexpr SyscallName kNames[] = {
+#include "loader/syscall_names.inc"
+};
+
+constexpr bool names_ascend() {
+  for (size_t i = 1; i < std::size(kNames); ++i)
+    if (kNames[i - 1].number >= kNames[i].number) return false;
+  return true;
+}
+static_assert(names_ascend());
+
+const char* name_of(uint32_t number) {
+  const SyscallName* found =
+      std::lower_bound(std::begin(kNames), std::end(kNames), number,
+                       [](const SyscallName& name, uint32_t n) { return name.number < n; });
+  return found != std::end(kNames) && found->number == number ? found->name : nullptr;
+}
+
+struct Row {
+  uint64_t calls;
+  uint32_t number;
+};
+
+// Real programs make well under 400 different calls; what is beyond is summed up.
+struct Rows {
+  std::array<Row, 600> row;
+  uint32_t count = 0;
+  uint64_t beyond = 0;
+  uint64_t total = 0;
+};
+
+void collect(Rows& rows) {
+  const uint64_t* counters = sysload_state.count.counters;
+  for (uint32_t number = 0; number < kCounterCount; ++number) {
+    const uint64_t calls = counters[number];
+    if (calls == 0) continue;
+    rows.total += calls;
+    if (rows.count == rows.row.size()) {
+      rows.beyond += calls;
+    } else {
+      rows.row[rows.count++] = {calls, number};
+    }
+  }
+  rows.beyond += sysload_shared_page[0];
+  rows.total += sysload_shared_page[0];
+  std::sort(rows.row.begin(), rows.row.begin() + rows.count, [](const Row& a, const Row& b) {
+    return a.calls != b.calls ? a.calls > b.calls : a.number < b.number;
+  });
+}
+
+void print_unseen(Writer& out) {
+  const CountState& count = sysload_state.count;
+  if (count.native_sites != 0)
+    out.text("sysload: not counted: ").number(count.native_sites).text(" sites left native\n");
+  if (count.uncertain_sites != 0)
+    out.text("sysload: not counted: ")
+        .number(count.uncertain_sites)
+        .text(" places that may be system calls (see sysrewrite inspect)\n");
+  if (count.has_interpreter)
+    out.text("sysload: not counted: the program's interpreter and libraries, which are native\n");
+}
+
+constexpr unsigned kColumn = 10;
+
+}  // namespace
+
+void print_count_table() {
+  Rows rows;
+  collect(rows);
+  Writer out(kStandardError);
+  out.text("sysload: system calls of ").number(sysload_state.owner_pid);
+  out.text(" (").text(sysload_state.count.name).text(")\n");
+  out.text("     calls  syscall\n---------- ----------------\n");
+  for (uint32_t i = 0; i < rows.count; ++i) {
+    out.number(rows.row[i].calls, kColumn).text("  ");
+    if (const char* name = name_of(rows.row[i].number)) {
+      out.text(name).text("\n");
+    } else {
+      out.text("syscall_").number(rows.row[i].number).text("\n");
+    }
+  }
+  if (rows.beyond != 0) out.number(rows.beyond, kColumn).text("  (other numbers)\n");
+  out.text("---------- ----------------\n");
+  out.number(rows.total, kColumn).text("  total\n");
+  print_unseen(out);
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,16 @@
+// Printing the counters.
+#ifndef SYSREWRITE_LOADER_COUNT_TABLE_H_
+#define SYSREWRITE_LOADER_COUNT_TABLE_H_
+
+#include <cstdint>
+
+namespace sysrewrite {
+
+inline constexpr uint32_t kCounterCount = 65536;
+
+// Writes the table to standard error: most frequent calls first, then by number, and a total.
+void print_count_table();
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_COUNT_TABLE_H_

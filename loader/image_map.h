@@ -1,0 +1,32 @@
+// Mapping an executable as the kernel would.
+#ifndef SYSREWRITE_LOADER_IMAGE_MAP_H_
+#define SYSREWRITE_LOADER_IMAGE_MAP_H_
+
+#include "loader/elf_image.h"
+#include "loader/program_file.h"
+
+namespace sysrewrite {
+
+// An image in memory: a runtime address is a vaddr plus the bias, which wraps.
+class MappedImage {
+ public:
+  explicit MappedImage(uint64_t bias) : bias_(bias) {}
+  RuntimeAddr at(Vaddr vaddr) const { return {vaddr.value + bias_}; }
+  uint64_t bias() const { return bias_; }
+
+ private:
+  uint64_t bias_;
+};
+
+// Maps all segments of a file whose segments have been checked, and leaves the place of its
+// trampoline, if it has one, free. `hint` is where its lowest segment should lie; 0: anywhere.
+// Ends the process with a line where something is in the way.
+MappedImage map_image(const char* phase, const ProgramFile& file, const ElfImage& image,
+                      uint64_t hint);
+
+// Maps slot page and stubs of a rewritten file whose image is mapped, and fills the slot.
+void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_IMAGE_MAP_H_

@@ -1,0 +1,91 @@
+#include "loader/interpreter.h"
+
+#include <asm/unistd.h>
+#include <linux/fcntl.h>
+
+#include <algorithm>
+
+#include "loader/memory.h"
+#include "loader/report.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr char kPhase[] = "interpreter";
+
+template <typename T>
+T original(const ProgramFile& program, FileOffset offset) {
+  T value{};
+  const MutableByteView bytes = Memory::bytes(Memory::address_of(&value), sizeof(value));
+  if (!program.read_original(offset, bytes))
+    fail(kPhase, program.path(), ": the input's program headers leave the file");
+  return value;
+}
+
+// Writes to a mapping that may not be written. A page that is executable must never lose that,
+// since PR_SET_MDWE would not let it come back: there the kernel writes through /proc/self/mem.
+bool write_through_kernel(RuntimeAddr address, ByteView bytes) {
+  const char path[] = "/proc/self/mem";
+  const sys::Fd fd = sys::call(__NR_openat, static_cast<uint64_t>(AT_FDCWD),
+                               Memory::address_of(path).value, O_RDWR | O_CLOEXEC);
+  if (sys::failed(fd)) return false;
+  const int64_t written =
+      sys::call(__NR_pwrite64, static_cast<uint64_t>(fd), Memory::address_of(bytes.data()).value,
+                bytes.size(), address.value);
+  sys::close(fd);
+  return written == static_cast<int64_t>(bytes.size());
+}
+
+void overwrite(const ProgramFile& program, const elf::Phdr& segment, RuntimeAddr address,
+               ByteView bytes) {
+  const bool is_code = (segment.flags & elf::kFlagExec) != 0;
+  if (is_code && write_through_kernel(address, bytes)) return;
+  const RuntimeAddr start = {align_down(address.value, kPageSize)};
+  const uint64_t size = address.value + bytes.size() - start.value;
+  const uint32_t protection = ((segment.flags & elf::kFlagRead) != 0 ? sys::kRead : 0U) |
+                              ((segment.flags & elf::kFlagWrite) != 0 ? sys::kWrite : 0U) |
+                              (is_code ? sys::kExec : 0U);
+  int64_t answer = sys::protect(start, size, protection | sys::kRead | sys::kWrite);
+  if (!sys::failed(answer)) {
+    std::copy(bytes.begin(), bytes.end(), Memory::bytes(address, bytes.size()).begin());
+    answer = sys::protect(start, size, protection);
+  }
+  if (sys::failed(answer))
+    fail_errno(answer, kPhase, "cannot restore the interpreter's path in ", program.path());
+}
+
+}  // namespace
+
+void find_interpreter(const ProgramFile& program, InterpreterPath* result) {
+  const auto header = original<elf::Ehdr>(program, {0});
+  for (uint32_t i = 0; i < header.phnum; ++i) {
+    const auto segment =
+        original<elf::Phdr>(program, {header.phoff + uint64_t{i} * sizeof(elf::Phdr)});
+    if (segment.type != elf::kPtInterp) continue;
+    const uint64_t size = segment.filesz;
+    if (size < 2 || size > kMaxPath ||
+        !program.read_original({segment.offset},
+                               Memory::bytes(Memory::address_of(&result->path[0]), size)) ||
+        result->path[size - 1] != 0)
+      fail(kPhase, program.path(), ": the path of its interpreter is damaged");
+    result->found = true;
+    return;
+  }
+}
+
+void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
+                              const MappedImage& mapped) {
+  const RewrittenFile& file = program.rewritten();
+  for (uint32_t i = 0; i < file.edit_count(); ++i) {
+    const EditRecord edit = file.edit(i);
+    if (edit.kind != EditKind::kInterpreterPath) continue;
+    elf::Phdr segment{};
+    Vaddr vaddr{};
+    // A string outside of every segment is read by the kernel alone, from the file.
+    if (!image.vaddr_of({edit.offset}, edit.size, &segment, &vaddr)) continue;
+    overwrite(program, segment, mapped.at(vaddr), file.original_edit(edit));
+  }
+}
+
+}  // namespace sysrewrite

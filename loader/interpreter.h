@@ -1,0 +1,27 @@
+// The interpreter that a dynamic program named before sysrewrite put sysload in its place.
+#ifndef SYSREWRITE_LOADER_INTERPRETER_H_
+#define SYSREWRITE_LOADER_INTERPRETER_H_
+
+#include "loader/image_map.h"
+#include "loader/program_file.h"
+
+namespace sysrewrite {
+
+inline constexpr uint64_t kMaxPath = 4096;  // PATH_MAX, NUL included
+
+struct InterpreterPath {
+  bool found = false;  // false: the program is static
+  char path[kMaxPath];
+};
+
+// Reads the path out of the input's own headers, whichever way sysrewrite changed them.
+void find_interpreter(const ProgramFile& program, InterpreterPath* result);
+
+// Puts the path's old bytes back in memory where they were overwritten in place: ld.so reads its
+// own name there.
+void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
+                              const MappedImage& mapped);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_INTERPRETER_H_

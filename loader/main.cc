@@ -1,0 +1,144 @@
+// sysload: starts a program that sysrewrite has rewritten. The stages, in order:
+//
+//   1. find the program's file and validate what stands at its end     program_file, elf_image
+//   2. decide on the hook                                              options
+//   3. map what the kernel has not mapped                              image_map, interpreter
+//   4. map the trampolines, fill their slots, arm the trap             image_map, trap
+//   5. mend the stack's auxiliary vector and tell the kernel           stack_view, publish
+//   6. jump to the program, or to its own interpreter                  start.S
+//
+// There are two ways in. As PT_INTERP of a rewritten program the kernel has mapped the program and
+// sysload, and AT_ENTRY is the program's. As a command the kernel has mapped sysload alone, and
+// AT_ENTRY is sysload's own.
+//
+// Legal here: no memory but the stack, mappings and the one State; no libc; no vector registers;
+// nothing that would need a relocation. Whatever fails before stage 6 ends the process with one
+// line and status 127. From stage 6 on sysload is the callbacks of start.S and the trap.
+#include <asm/unistd.h>
+#include <linux/auxvec.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "loader/count.h"
+#include "loader/elf_image.h"
+#include "loader/image_map.h"
+#include "loader/interpreter.h"
+#include "loader/memory.h"
+#include "loader/options.h"
+#include "loader/placement.h"
+#include "loader/program_file.h"
+#include "loader/publish.h"
+#include "loader/report.h"
+#include "loader/running.h"
+#include "loader/stack_view.h"
+#include "loader/state.h"
+#include "loader/trap.h"
+
+namespace sysrewrite {
+
+namespace {
+
+RuntimeAddr callback_of(Hook hook) {
+  return Memory::address_of(hook == Hook::kCount ? sysload_callback_count : sysload_callback_pass);
+}
+
+// Whoever loses its trailer keeps its jumps, so there is no running it without.
+[[noreturn]] void fail_without_trailer(const ProgramFile& program) {
+  fail("trailer", program.path(),
+       ": the trailer is gone (strip, objcopy, or a truncated or concatenated file);"
+       " strip before rewriting, and rewrite again");
+}
+
+void serve(const ProgramFile& file, const MappedImage& image, Hook hook) {
+  if (!file.is_rewritten() || !file.rewritten().has_sites()) return;
+  map_trampoline(file, image, callback_of(hook));
+  add_trap_table(file, image);
+  if (hook == Hook::kCount) note_unseen(file);
+}
+
+// Maps the program's own interpreter. It may be a rewritten one.
+MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
+  const char* const phase = "interpreter";
+  ProgramFile file = ProgramFile::open(phase, path);
+  file.read_trailer(phase);
+  const ElfImage image = ElfImage::read(phase, path, file.bytes());
+  image.check_segments(phase, path);
+  const MappedImage mapped = map_image(phase, file, image, 0);
+  serve(file, mapped, hook);
+  if (hook == Hook::kCount) note_native_libraries();
+  *entry = mapped.at(image.entry());
+  file.close();
+  return mapped;
+}
+
+// Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
+void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
+                   const MappedImage& mapped, Hook hook, uint64_t brk) {
+  if (hook == Hook::kCount) prepare_count(program.path());
+  serve(program, mapped, hook);
+  InterpreterPath interpreter;
+  find_interpreter(program, &interpreter);
+  sysload_state.entry = mapped.at(image.entry());
+  uint64_t base = 0;  // what the kernel gives a program without interpreter
+  if (interpreter.found) {
+    restore_interpreter_path(program, image, mapped);
+    base = load_interpreter(interpreter.path, hook, &sysload_state.entry).bias();
+  }
+  install_trap();
+  const MetaHeader& meta = program.rewritten().meta();
+  stack.set_auxiliary(AT_BASE, base);
+  if ((meta.flags & kMetaHeadersMoved) != 0) {
+    stack.set_auxiliary(AT_PHDR, meta.phdr_vaddr == 0 ? 0 : mapped.at({meta.phdr_vaddr}).value);
+    stack.set_auxiliary(AT_PHNUM, meta.input_phnum);
+  }
+  const SegmentBounds bounds = image.bounds(mapped.bias());
+  program.close();
+  publish_memory_map(stack, bounds, brk);
+}
+
+void start_as_interpreter(StackView& stack) {
+  ProgramFile program = open_running_program(stack);
+  program.read_trailer("trailer");
+  if (!program.is_rewritten()) fail_without_trailer(program);
+  const ElfImage image = ElfImage::read("program", program.path(), program.bytes());
+  const MappedImage mapped = locate_running_program(stack, program, image);
+  const Hook hook = choose_hook({}, stack, program.rewritten().options());
+  start_program(stack, program, image, mapped, hook, current_brk());
+}
+
+void start_as_command(StackView& stack) {
+  const Arguments arguments = read_arguments(stack);
+  const char* path = stack.argument(arguments.program_index);
+  ProgramFile program = ProgramFile::open("program", path);
+  const ElfImage image = ElfImage::read("program", path, program.bytes());
+  program.read_trailer("program");
+  if (!program.is_rewritten())
+    fail("program", path, ": not a rewritten file; run sysrewrite first");
+  const Hook hook = choose_hook(arguments, stack, program.rewritten().options());
+  image.check_segments("program", path);
+  const Placement placement = choose_placement(stack);
+  const MappedImage mapped = map_image("program", program, image, placement.image_hint);
+  path = stack.drop_arguments(arguments.program_index, arguments.argv0);
+  program.rename(path);
+  mend_for_command(stack, image, mapped, path);
+  publish_name(path);
+  start_program(stack, program, image, mapped, hook, heap_start(program, image, mapped, placement));
+}
+
+}  // namespace
+
+// Called by start.S with the stack pointer that execve left; returns the program's. Where it then
+// starts stands in the state.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_main(uint64_t stack_pointer) {
+  StackView stack({stack_pointer});
+  const uint64_t entry = stack.auxiliary_or(AT_ENTRY, 0);
+  if (entry == Memory::address_of(&_start[0]).value) {
+    start_as_command(stack);
+  } else {
+    start_as_interpreter(stack);
+  }
+  return stack.stack_pointer().value;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,143 @@
+#include "loader/options.h"
+
+#include <linux/auxvec.h>
+
+#include <cstring>
+
+#include "loader/report.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr char kUsage[] = "usage: sysload [--hook none|count] [--argv0 NAME] PROGRAM [ARGUMENT...]";
+
+constexpr char kHelp[] = R"(
+Runs PROGRAM, an executable that sysrewrite has rewritten, under a hook that sees its system calls.
+PROGRAM is a path; $PATH is not searched. A rewritten executable names sysload as its interpreter,
+so that ./PROGRAM alone does the same; options then come from the environment or from the file.
+
+  --hook none     let every call through (default)
+  --hook count    let every call through, and print at exit how often each was made
+  --argv0 NAME    what the program finds as its own name, instead of PROGRAM
+  --help          print this
+  --version       print the version
+
+environment:
+  SYSLOAD_HOOK    as --hook; ignored by programs that run with raised privileges
+
+--hook wins over SYSLOAD_HOOK, and that over what `sysrewrite --hook` wrote into the file.
+What sysload itself has to say goes to standard error, one line, with exit status 127.
+
+examples:
+  sysrewrite ./busybox ./busybox.rw
+  sysload --hook count ./busybox.rw ls
+  SYSLOAD_HOOK=count ./busybox.rw ls
+)";
+
+constexpr char kVersion[] = "sysload " SYSLOAD_VERSION "\n";
+constexpr char kKnownHooks[] = "none, count";
+
+bool equal(const char* a, const char* b) {
+  return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
+}
+
+// What stands behind `prefix`, or nullptr where the text does not begin with it.
+const char* after(const char* text, const char* prefix) {
+  const size_t size = strlen(prefix);
+  return strlen(text) >= size && memcmp(text, prefix, size) == 0 ? text + size : nullptr;
+}
+
+Hook hook_by_name(const char* name, const char* source) {
+  if (equal(name, "none")) return Hook::kNone;
+  if (equal(name, "count")) return Hook::kCount;
+  fail("options", source, ": there is no hook named \"", name, "\"; known are: ", kKnownHooks);
+}
+
+[[noreturn]] void answer(const char* first, const char* second) {
+  {
+    Writer out(kStandardOutput);
+    out.text(first).text(second);
+  }
+  sys::exit_group(0);
+}
+
+// Reads `--name value` and `--name=value`; nullptr where the argument is another one.
+class ArgumentReader {
+ public:
+  ArgumentReader(const StackView& stack, uint64_t index) : stack_(stack), index_(index) {}
+
+  bool at_option() const {
+    return index_ < stack_.argc() && stack_.argument(index_)[0] == '-' &&
+           stack_.argument(index_)[1] != 0;
+  }
+  const char* option() const { return stack_.argument(index_); }
+  uint64_t index() const { return index_; }
+  void next() { ++index_; }
+
+  char* value_of(const char* name) {
+    char* option = stack_.argument(index_);
+    const char* rest = after(option, name);
+    if (rest == nullptr || (*rest != 0 && *rest != '=')) return nullptr;
+    if (*rest == '=') return option + (rest - option) + 1;
+    if (index_ + 1 >= stack_.argc()) fail("options", name, " needs a value; see sysload --help");
+    return stack_.argument(++index_);
+  }
+
+ private:
+  const StackView& stack_;
+  uint64_t index_;
+};
+
+// The options of the file: "key=value", each NUL-ended (RewrittenFile::parse has seen the last).
+const char* hook_in_file(ByteView options) {
+  const char* hook = nullptr;
+  for (size_t at = 0; at < options.size();) {
+    const char* option = static_cast<const char*>(static_cast<const void*>(options.data() + at));
+    const char* value = after(option, "hook=");
+    // Whoever wrote another option meant it to be obeyed.
+    if (value == nullptr)
+      fail("options", "the file says \"", option, "\", which this sysload does not know");
+    hook = value;
+    at += strlen(option) + 1;
+  }
+  return hook;
+}
+
+}  // namespace
+
+Arguments read_arguments(const StackView& stack) {
+  Arguments arguments;
+  ArgumentReader reader(stack, 1);
+  for (; reader.at_option(); reader.next()) {
+    if (equal(reader.option(), "--")) {
+      reader.next();
+      break;
+    }
+    if (equal(reader.option(), "--help")) answer(kUsage, kHelp);
+    if (equal(reader.option(), "--version")) answer(kVersion, "");
+    if (const char* hook = reader.value_of("--hook")) {
+      arguments.hook = hook_by_name(hook, "--hook");
+    } else if (char* name = reader.value_of("--argv0")) {
+      arguments.argv0 = name;
+    } else {
+      fail("options", "unknown option ", reader.option(), "; see sysload --help");
+    }
+  }
+  arguments.program_index = reader.index();
+  if (arguments.program_index >= stack.argc()) fail("options", "no program is named; ", kUsage);
+  return arguments;
+}
+
+Hook choose_hook(const Arguments& arguments, const StackView& stack, ByteView file_options) {
+  const char* in_file = hook_in_file(file_options);
+  if (arguments.hook) return *arguments.hook;
+  // Under AT_SECURE whoever set the environment has fewer rights than the program.
+  const bool trusted = stack.auxiliary_or(AT_SECURE, 0) == 0;
+  const char* in_environment = trusted ? stack.environment("SYSLOAD_HOOK") : nullptr;
+  if (in_environment != nullptr && in_environment[0] != 0)
+    return hook_by_name(in_environment, "SYSLOAD_HOOK");
+  return in_file == nullptr ? Hook::kNone : hook_by_name(in_file, "the file's options");
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,34 @@
+// What the user asked for: arguments win over the environment, and that wins over what sysrewrite
+// wrote into the file.
+#ifndef SYSREWRITE_LOADER_OPTIONS_H_
+#define SYSREWRITE_LOADER_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "loader/stack_view.h"
+#include "trampoline/bytes.h"
+
+namespace sysrewrite {
+
+enum class Hook : uint8_t {
+  kNone,   // every call passes through
+  kCount,  // the same, and a table at exit
+};
+
+struct Arguments {
+  std::optional<Hook> hook;
+  char* argv0 = nullptr;       // the name that the program is given, instead of its path
+  uint64_t program_index = 0;  // which argument is the program's path
+};
+
+// The arguments of `sysload [options] program [arguments]`. Answers --help and --version itself
+// and then ends the process; ends it with a line, too, where an option is unknown.
+Arguments read_arguments(const StackView& stack);
+
+// Ends the process with a line where one of the sources names a hook that does not exist.
+Hook choose_hook(const Arguments& arguments, const StackView& stack, ByteView file_options);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_OPTIONS_H_

@@ -1,0 +1,113 @@
+#include "loader/program_file.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#include <algorithm>
+
+#include "loader/memory.h"
+#include "loader/report.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// sysrewrite writes a handful; each read of an original header looks at all of them.
+constexpr uint32_t kMaxEdits = 256;
+
+// Source: linux, include/uapi/linux/resource.h, struct rlimit64, which clashes with libc's headers.
+struct ResourceLimit {
+  uint64_t current, maximum;
+};
+constexpr uint64_t kLimitDescriptors = 7;  // RLIMIT_NOFILE
+
+// Opens a file although the program may have used up its descriptors: exec needs none, so a program
+// must start here too. The limit is raised for the moment of the call, as far as it may be.
+sys::Fd open_beyond_limit(const char* path) {
+  const sys::Fd fd = sys::open_for_reading(path);
+  if (fd != -EMFILE) return fd;
+  ResourceLimit old_limit{};
+  const uint64_t where = Memory::address_of(&old_limit).value;
+  if (sys::failed(sys::call(__NR_prlimit64, 0, kLimitDescriptors, 0, where))) return fd;
+  ResourceLimit raised = old_limit;
+  raised.current = raised.maximum;
+  sys::call(__NR_prlimit64, 0, kLimitDescriptors, Memory::address_of(&raised).value, 0);
+  const sys::Fd second = sys::open_for_reading(path);
+  sys::call(__NR_prlimit64, 0, kLimitDescriptors, where, 0);
+  return second;
+}
+
+}  // namespace
+
+bool ProgramFile::try_open(const char* path, ProgramFile* file, int64_t* answer) {
+  *answer = open_beyond_limit(path);
+  if (sys::failed(*answer)) return false;
+  file->path_ = path;
+  file->fd_ = *answer;
+  file->map("program");
+  return true;
+}
+
+ProgramFile ProgramFile::open(const char* phase, const char* path) {
+  ProgramFile file;
+  file.path_ = path;
+  file.fd_ = open_beyond_limit(path);
+  if (sys::failed(file.fd_)) fail_errno(file.fd_, phase, "cannot open ", path);
+  file.map(phase);
+  return file;
+}
+
+void ProgramFile::map(const char* phase) {
+  const int64_t size = sys::size_of_regular_file(fd_);
+  if (sys::failed(size)) fail_errno(size, phase, path_, " is no regular file");
+  if (size == 0) fail(phase, path_, ": the file is empty");
+  const int64_t view = sys::map_file(static_cast<uint64_t>(size), sys::kRead, fd_, {0});
+  if (sys::failed(view)) fail_errno(view, phase, "cannot map ", path_);
+  bytes_ = Memory::view({static_cast<uint64_t>(view)}, static_cast<uint64_t>(size));
+}
+
+void ProgramFile::read_trailer(const char* phase) {
+  const RewrittenFile::Parsed parsed = RewrittenFile::parse(bytes_);
+  if (parsed.status == TrailerStatus::kAbsent) return;
+  if (parsed.status == TrailerStatus::kDamaged)
+    fail(phase, path_, ": the trailer is damaged: ", parsed.problem);
+  const MetaHeader& meta = parsed.file.meta();
+  if (parsed.file.checksum() != meta.checksum)
+    fail(phase, path_,
+         ": the file was changed after it was rewritten (checksum); rewrite it again");
+  if (parsed.file.is_litebox())
+    fail(phase, path_, ": written with --format=litebox, for a library OS's own loader");
+  if (parsed.file.has_sites() && (meta.flags & kMetaNativeTail) == 0)
+    fail(phase, path_, ": written with --no-native-tail, for a library OS's own loader");
+  if (parsed.file.edit_count() > kMaxEdits)
+    fail(phase, path_, ": the trailer is damaged: there are more than 256 edits");
+  rewritten_ = parsed.file;
+  is_rewritten_ = true;
+}
+
+bool ProgramFile::read_original(FileOffset offset, MutableByteView into) const {
+  const auto now = slice(bytes_, offset.value, into.size());
+  if (!now) return false;
+  std::copy(now->begin(), now->end(), into.begin());
+  if (!is_rewritten_) return true;
+  const uint64_t end = offset.value + into.size();
+  for (uint32_t i = 0; i < rewritten_.edit_count(); ++i) {
+    const EditRecord edit = rewritten_.edit(i);
+    const ByteView original = rewritten_.original_edit(edit);
+    const uint64_t from = std::max(offset.value, edit.offset);
+    const uint64_t to = std::min(end, edit.offset + edit.size);
+    if (from >= to) continue;
+    const auto part = slice(original, from - edit.offset, to - from);
+    if (part) std::copy(part->begin(), part->end(), into.begin() + (from - offset.value));
+  }
+  return true;
+}
+
+void ProgramFile::close() {
+  sys::unmap(Memory::address_of(bytes_.data()), bytes_.size());
+  sys::close(fd_);
+  bytes_ = {};
+  fd_ = -1;
+}
+
+}  // namespace sysrewrite

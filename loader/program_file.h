@@ -1,0 +1,49 @@
+// A file that sysload reads: opened, mapped as a whole for as long as it is looked at, and, where
+// it was rewritten, validated.
+#ifndef SYSREWRITE_LOADER_PROGRAM_FILE_H_
+#define SYSREWRITE_LOADER_PROGRAM_FILE_H_
+
+#include "loader/syscalls.h"
+#include "trampoline/rewritten_file.h"
+
+namespace sysrewrite {
+
+class ProgramFile {
+ public:
+  // Opens and maps a regular file for reading. Ends the process with a line where it cannot.
+  static ProgramFile open(const char* phase, const char* path);
+  // The same, but the answer is false, and nothing has happened, where the file cannot be opened.
+  static bool try_open(const char* path, ProgramFile* file, int64_t* answer);
+
+  // Reads the trailer. Ends the process where it is damaged, where the file does not match its
+  // checksum, or where it was rewritten for somebody else's loader.
+  void read_trailer(const char* phase);
+
+  // The name for people, which is not always the one that the file was opened by.
+  const char* path() const { return path_; }
+  void rename(const char* path) { path_ = path; }
+  sys::Fd fd() const { return fd_; }
+  ByteView bytes() const { return bytes_; }
+  bool is_rewritten() const { return is_rewritten_; }
+  const RewrittenFile& rewritten() const { return rewritten_; }  // where is_rewritten()
+
+  // Bytes of the input, before sysrewrite changed headers and interpreter. Windows stay patched.
+  // False where they leave the file.
+  bool read_original(FileOffset offset, MutableByteView into) const;
+
+  // Gives back descriptor and mapping. Nothing may be read from this file any more.
+  void close();
+
+ private:
+  void map(const char* phase);
+
+  const char* path_ = "";
+  sys::Fd fd_ = -1;
+  ByteView bytes_;
+  bool is_rewritten_ = false;
+  RewrittenFile rewritten_;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_PROGRAM_FILE_H_

@@ -1,0 +1,11 @@
+#include "loader/state.h"
+
+namespace sysrewrite {
+
+extern "C" {
+State sysload_state{};
+alignas(SYSLOAD_PAGE_SIZE) uint64_t sysload_shared_page[SYSLOAD_PAGE_SIZE / sizeof(uint64_t)]{};
+alignas(16) std::byte sysload_exit_stack[SYSLOAD_EXIT_STACK_SIZE]{};
+}
+
+}  // namespace sysrewrite

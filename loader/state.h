@@ -1,0 +1,73 @@
+// Everything that outlives sysload's own start: what callbacks, the exit hook and the trap need
+// while the program runs. This is the loader's one mutable global.
+#ifndef SYSREWRITE_LOADER_STATE_H_
+#define SYSREWRITE_LOADER_STATE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "loader/abi.h"
+#include "trampoline/address.h"
+#include "trampoline/layout.h"
+
+namespace sysrewrite {
+
+// The sites of one mapped file, for the trap. Written before the program starts, read by handlers.
+struct TrapTable {
+  RuntimeAddr base;         // where base_vaddr of the metadata lies
+  RuntimeAddr trampoline;   // where the trampoline lies
+  const SiteRecord* sites;  // ascending by address, in a read-only mapping
+  uint32_t count;
+};
+
+struct TrapState {
+  std::array<TrapTable, 2> tables;  // the program, and its interpreter where that is rewritten too
+  uint32_t table_count;
+  bool sigtrap_was_ignored;  // when the program was started
+};
+
+struct CountState {
+  uint64_t* counters;  // 65,536 of them, shared with forked children
+  bool can_print;      // standard error was open at the start
+  bool leader_exited;  // the first thread has left by exit
+  bool printed;
+  uint32_t native_sites;     // sites that no hook sees
+  uint32_t uncertain_sites;  // candidates that were left alone
+  bool has_interpreter;      // so there are libraries, which may be native
+  char name[64];             // of the program, for the table's first line
+  uint32_t exiting_count;
+  std::array<uint32_t, 512> exiting;  // threads that passed the exit hook
+};
+
+struct State {
+  RuntimeAddr entry;
+  uint64_t table_div8;
+  uint32_t owner_pid;
+  uint32_t exit_lock;
+  TrapState trap;
+  CountState count;
+};
+
+static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
+static_assert(offsetof(State, table_div8) == SYSLOAD_STATE_TABLE_DIV8);
+static_assert(offsetof(State, owner_pid) == SYSLOAD_STATE_OWNER_PID);
+static_assert(offsetof(State, exit_lock) == SYSLOAD_STATE_EXIT_LOCK);
+
+extern "C" [[gnu::visibility("hidden")]] State sysload_state;
+
+// The counter of the numbers beyond the table, at the start of a page of its own; and the stack of
+// the exit hook.
+extern "C" [[gnu::visibility(
+    "hidden")]] uint64_t sysload_shared_page[SYSLOAD_PAGE_SIZE / sizeof(uint64_t)];
+extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EXIT_STACK_SIZE];
+
+// The entries of start.S, as addresses: none of them is a C function.
+extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_count[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_STATE_H_

@@ -1,0 +1,125 @@
+#include "loader/syscalls.h"
+
+#include <asm/stat.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#include "loader/memory.h"
+
+// linux/fcntl.h names only what asm-generic does not.
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+namespace sysrewrite::sys {
+
+namespace {
+
+constexpr uint64_t kAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+constexpr uint64_t kNoFd = static_cast<uint64_t>(-1);
+
+int64_t mmap(uint64_t address, uint64_t size, uint32_t protection, uint64_t flags, uint64_t fd,
+             uint64_t offset) {
+  return call(__NR_mmap, address, size, protection, flags, fd, offset);
+}
+
+// Kernels before 4.17 take MAP_FIXED_NOREPLACE for a mere hint, and may answer with another place.
+int64_t insist(int64_t answer, RuntimeAddr wanted, uint64_t size) {
+  if (failed(answer) || static_cast<uint64_t>(answer) == wanted.value) return answer;
+  unmap({static_cast<uint64_t>(answer)}, size);
+  return -EEXIST;
+}
+
+}  // namespace
+
+Fd open_for_reading(const char* path) {
+  return call(__NR_openat, static_cast<uint64_t>(AT_FDCWD), Memory::address_of(path).value,
+              O_RDONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+void close(Fd fd) {
+  call(__NR_close, static_cast<uint64_t>(fd));
+}
+
+int64_t read(Fd fd, MutableByteView into) {
+  return call(__NR_read, static_cast<uint64_t>(fd), Memory::address_of(into.data()).value,
+              into.size());
+}
+
+int64_t write(Fd fd, const char* bytes, uint64_t size) {
+  return call(__NR_write, static_cast<uint64_t>(fd), Memory::address_of(bytes).value, size);
+}
+
+int64_t size_of_regular_file(Fd fd) {
+  struct stat status {};
+  const int64_t answer =
+      call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
+  if (failed(answer)) return answer;
+  constexpr uint32_t kTypeMask = 0170000, kRegular = 0100000, kDirectory = 0040000;
+  if ((status.st_mode & kTypeMask) == kDirectory) return -EISDIR;
+  if ((status.st_mode & kTypeMask) != kRegular) return -EACCES;
+  return status.st_size;
+}
+
+int64_t map_anonymous(uint64_t hint, uint64_t size, uint32_t protection) {
+  return mmap(hint, size, protection, kAnonymous | MAP_NORESERVE, kNoFd, 0);
+}
+
+int64_t map_anonymous_at(RuntimeAddr address, uint64_t size, uint32_t protection) {
+  return insist(mmap(address.value, size, protection,
+                     kAnonymous | MAP_NORESERVE | MAP_FIXED_NOREPLACE, kNoFd, 0),
+                address, size);
+}
+
+int64_t replace_anonymous(RuntimeAddr address, uint64_t size, uint32_t protection) {
+  return mmap(address.value, size, protection, kAnonymous | MAP_FIXED, kNoFd, 0);
+}
+
+int64_t replace_shared(RuntimeAddr address, uint64_t size, uint32_t protection) {
+  return mmap(address.value, size, protection, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, kNoFd, 0);
+}
+
+int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd,
+                     FileOffset at) {
+  return mmap(address.value, size, protection, MAP_PRIVATE | MAP_FIXED, static_cast<uint64_t>(fd),
+              at.value);
+}
+
+int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at) {
+  return mmap(0, size, protection, MAP_PRIVATE, static_cast<uint64_t>(fd), at.value);
+}
+
+int64_t map_file_at(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd, FileOffset at) {
+  return insist(mmap(address.value, size, protection, MAP_PRIVATE | MAP_FIXED_NOREPLACE,
+                     static_cast<uint64_t>(fd), at.value),
+                address, size);
+}
+
+int64_t protect(RuntimeAddr address, uint64_t size, uint32_t protection) {
+  return call(__NR_mprotect, address.value, size, protection);
+}
+
+int64_t unmap(RuntimeAddr address, uint64_t size) {
+  return size == 0 ? 0 : call(__NR_munmap, address.value, size);
+}
+
+bool is_mapped(RuntimeAddr address, uint64_t size) {
+  const uint64_t start = align_down(address.value, kPageSize);
+  // msync answers ENOMEM for a hole, and MS_ASYNC does nothing else (msync(2)).
+  return !failed(call(__NR_msync, start, address.value + size - start, MS_ASYNC));
+}
+
+uint32_t pid() {
+  return static_cast<uint32_t>(call(__NR_getpid));
+}
+uint32_t tid() {
+  return static_cast<uint32_t>(call(__NR_gettid));
+}
+
+void exit_group(int status) {
+  for (;;) call(__NR_exit_group, static_cast<uint64_t>(status));
+}
+
+}  // namespace sysrewrite::sys

@@ -1,0 +1,180 @@
+#include "loader/trap.h"
+
+#include <asm/unistd.h>
+
+#include "loader/memory.h"
+#include "loader/report.h"
+#include "loader/state.h"
+
+// The trap.
+//
+// A site of tier A or C is poisoned behind its jump, for whoever jumps straight to the syscall; a
+// site of tier D is nothing but poison. F1 (icebp) raises SIGTRAP with si_code > 0. Which address
+// the frame holds depends on the machine: under KVM that of F1, so that returning would trap again
+// for ever; elsewhere the one behind it, where F4 (hlt) stands, which raises SIGSEGV once it runs.
+// Both addresses name the same site, and the signal's number does not matter.
+//
+//   rip in the frame  ->  the site, by binary search  ->  rip = the stub's `enter`, and return
+//
+// `enter` lies behind the displaced instructions: whoever met the poison never passed the jump,
+// and has executed them itself, or was not meant to.
+//
+// What is not ours must end as it would have without us. The disposition goes back to its default;
+// a fault then simply happens again. A SIGTRAP of int3 does not, and neither does a queued signal:
+// those are queued once more with the same siginfo, while blocked, so that they strike when the
+// handler has returned, and a core file shows the program and not sysload.
+//
+// Limits: a handler that the program installs for SIGTRAP replaces this one, and poison met while
+// SIGTRAP is blocked ends the process. The handler runs on the program's stack, or on its
+// alternate one, where it set one up.
+//
+// Legal in the handler: anything but memory of the program's other than the frame. It is compiled
+// without vector registers, and the kernel has saved them anyway.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr int kSigTrap = 5, kSigSegv = 11;
+
+// Source: linux, include/linux/signal_types.h, arch/x86/include/uapi/asm/signal.h.
+struct KernelSigaction {
+  uint64_t handler;
+  uint64_t flags;
+  uint64_t restorer;
+  uint64_t mask;
+};
+constexpr uint64_t kSigDefault = 0, kSigIgnore = 1;
+constexpr uint64_t kFlags = 0x00000004 /* SA_SIGINFO */ | 0x04000000 /* SA_RESTORER */ |
+                            0x08000000 /* SA_ONSTACK */ | 0x40000000 /* SA_NODEFER */;
+constexpr uint64_t kSigBlock = 0;
+
+// Source: linux, arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, behind uc_flags,
+// uc_link and uc_stack of struct ucontext.
+struct KernelUcontext {
+  uint64_t flags, link, stack[3];
+  uint64_t r8_to_rcx[14];  // r8 ... r15, rdi, rsi, rbp, rbx, rdx, rax, rcx
+  uint64_t rcx, rsp, rip;
+};
+static_assert(offsetof(KernelUcontext, rip) == 40 + 16 * 8);
+
+struct KernelSiginfo {
+  int32_t signo, errno_value, code;
+};
+
+int64_t set_action(int signal, const KernelSigaction* wanted, KernelSigaction* old) {
+  return sys::call(__NR_rt_sigaction, static_cast<uint64_t>(signal),
+                   Memory::address_of(wanted).value, Memory::address_of(old).value,
+                   SYSLOAD_SIGSET_SIZE);
+}
+
+bool has_poison(const SiteRecord& site) {
+  return site.tier == Tier::kInstruction || site.tier == Tier::kWindow || site.tier == Tier::kTrap;
+}
+
+const SiteRecord* find_site(const TrapTable& table, uint64_t offset) {
+  uint32_t low = 0, high = table.count;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    const SiteRecord& site = table.sites[middle];
+    if (offset == site.site || offset == uint64_t{site.site} + 1) return &site;
+    if (offset < site.site) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return nullptr;
+}
+
+// Where a program that met poison at `rip` goes on; nothing where there is none.
+RuntimeAddr stub_for(RuntimeAddr rip) {
+  const TrapState& trap = sysload_state.trap;
+  for (uint32_t i = 0; i < trap.table_count; ++i) {
+    const TrapTable& table = trap.tables[i];
+    const SiteRecord* site = find_site(table, rip.value - table.base.value);
+    if (site != nullptr && has_poison(*site)) return table.trampoline + site->stub + site->enter;
+  }
+  return {0};
+}
+
+void hand_back(int signal, const KernelSiginfo* info) {
+  const bool is_queued = info->code <= 0;
+  if (is_queued && signal == kSigTrap && sysload_state.trap.sigtrap_was_ignored) return;
+  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
+  set_action(signal, &by_default, nullptr);
+  if (signal == kSigSegv && !is_queued) return;
+  const uint64_t mask = uint64_t{1} << (signal - 1);
+  sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
+            SYSLOAD_SIGSET_SIZE);
+  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+            Memory::address_of(info).value);
+}
+
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_trap(int signal,
+                                                                         KernelSiginfo* info,
+                                                                         KernelUcontext* context) {
+  const RuntimeAddr target = info->code > 0 ? stub_for({context->rip}) : RuntimeAddr{0};
+  if (target.value == 0) return hand_back(signal, info);
+  context->rip = target.value;
+}
+
+void take_over(int signal, bool* was_ignored) {
+  KernelSigaction old{};
+  set_action(signal, nullptr, &old);
+  *was_ignored = old.handler == kSigIgnore;
+  KernelSigaction ours{};
+  asm("leaq sysload_on_trap(%%rip), %0" : "=r"(ours.handler));
+  ours.flags = kFlags;
+  ours.restorer = Memory::address_of(sysload_restorer).value;
+  const int64_t answer = set_action(signal, &ours, nullptr);
+  if (sys::failed(answer)) fail_errno(answer, "trap", "cannot handle signal ", uint64_t(signal));
+}
+
+bool any_site(bool (*predicate)(const SiteRecord&)) {
+  const TrapState& trap = sysload_state.trap;
+  for (uint32_t i = 0; i < trap.table_count; ++i)
+    for (uint32_t j = 0; j < trap.tables[i].count; ++j)
+      if (predicate(trap.tables[i].sites[j])) return true;
+  return false;
+}
+
+}  // namespace
+
+void add_trap_table(const ProgramFile& file, const MappedImage& image) {
+  const RewrittenFile& rewritten = file.rewritten();
+  bool needed = false;
+  for (uint32_t i = 0; i < rewritten.site_count() && !needed; ++i)
+    needed = has_poison(rewritten.site(i));
+  if (!needed) return;
+  // The table alone is mapped, from the page that it begins in.
+  const MetaRange& sites = rewritten.meta().sites;
+  const FileOffset start = rewritten.meta_offset() + sites.offset;
+  const FileOffset page = {align_down(start.value, kPageSize)};
+  const uint64_t in_page = start.value - page.value;
+  const int64_t answer = sys::map_file(in_page + uint64_t{sites.count} * sizeof(SiteRecord),
+                                       sys::kRead, file.fd(), page);
+  if (sys::failed(answer)) fail_errno(answer, "trap", "cannot map the sites of ", file.path());
+  TrapState& trap = sysload_state.trap;
+  trap.tables[trap.table_count++] = {
+      image.at({rewritten.meta().base_vaddr}), image.at({rewritten.trailer().vaddr}),
+      Memory::at<const SiteRecord>({static_cast<uint64_t>(answer) + in_page}), sites.count};
+}
+
+void install_trap() {
+  TrapState& trap = sysload_state.trap;
+  if (trap.table_count == 0) return;
+  const bool is_alone = any_site([](const SiteRecord& site) { return site.tier == Tier::kTrap; });
+  KernelSigaction old{};
+  set_action(kSigTrap, nullptr, &old);
+  // A program that was started with SIGTRAP ignored hands that on to what it executes in turn; a
+  // handler would be reset to the default there. So the handler is installed only where the program
+  // cannot run without: poison behind a jump is hardly ever met.
+  if (old.handler == kSigIgnore && !is_alone) return;
+  take_over(kSigTrap, &trap.sigtrap_was_ignored);
+  if (!is_alone) return;
+  bool unused = false;
+  take_over(kSigSegv, &unused);
+}
+
+}  // namespace sysrewrite
