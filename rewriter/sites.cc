@@ -26,8 +26,20 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   return found;
 }
 
+// Nothing need follow a call that does not come back: a signal restorer, the last line of a program.
+bool comes_back(const Neighborhood& around, size_t index) {
+  constexpr int32_t kRtSigreturn = 15, kExit = 60, kExitGroup = 231;
+  for (size_t i = index; i-- > 0 && index - i <= kNumberDistance;) {
+    const Instruction& in = around.code[i];
+    if (!in.writes_rax) continue;
+    return in.rax_value != kRtSigreturn && in.rax_value != kExit && in.rax_value != kExitGroup;
+  }
+  return true;
+}
+
 // Code that agrees with itself up to the next instruction that ends a path.
 bool runs_on(const Neighborhood& around, size_t index) {
+  if (!comes_back(around, index)) return true;
   for (size_t i = index + 1; i < around.code.size(); ++i) {
     if (around.code[i].address != around.code[i - 1].end()) return false;
     if (!around.code[i].falls_through()) return true;
