@@ -146,11 +146,9 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   return out;
 }
 
-// A jump through a pointer goes to an address that stands somewhere as a whole, which the pointer and
-// relocation scans find. What they cannot find is an address that is computed: gcc, clang and rustc
-// write tables of 32-bit distances from the table itself, whose address the function takes with
-// lea. So every address that it takes is read as such a table, for as long as the entries lead into
-// code. A function that takes the address of a label of its own computes in a way that is not known.
+// Landing pads are listed in the LSDA. A function that takes the address of a label of its own and
+// jumps indirectly computes addresses in a way that is not known; the tables that compilers write
+// are found by a scan (address_scan.cc).
 void CodeReader::add_hidden_entries(Neighborhood& around) {
   const Function& function = *around.function;
   if (function.lsda) {
@@ -158,31 +156,15 @@ void CodeReader::add_hidden_entries(Neighborhood& around) {
     if (!pads) around.opaque = Reason::kFunctionHasLandingPads;
     for (const Vaddr pad : pads.value_or(std::vector<Vaddr>{}))
       around.hidden_entries.push_back(pad.value);
+    std::sort(around.hidden_entries.begin(), around.hidden_entries.end());
   }
   const DecodedFunction* decoded = around.indirect_jump ? decode(function) : nullptr;
-  if (decoded != nullptr) {
-    for (const Instruction& in : decoded->code) {
-      if (!in.takes_address) continue;
-      if (in.target >= function.start && in.target < function.end)
-        around.opaque = Reason::kFunctionHasIndirectJump;
-      read_table(in.target, around.hidden_entries);
-    }
-    if (decoded->lost_step) around.opaque = Reason::kFunctionHasIndirectJump;
-  }
-  std::sort(around.hidden_entries.begin(), around.hidden_entries.end());
-}
-
-void CodeReader::read_table(Vaddr table, std::vector<uint64_t>& targets) const {
-  constexpr uint64_t kMostEntries = 65536;
-  const auto bytes = image_.bytes_from(table);
-  if (!bytes) return;
-  for (uint64_t i = 0; i < kMostEntries; ++i) {
-    const auto distance = load<int32_t>(*bytes, i * sizeof(int32_t));
-    if (!distance) return;
-    const Vaddr target = table + static_cast<uint64_t>(int64_t{*distance});
-    if (image_.executable_segment_of(target) == nullptr) return;
-    targets.push_back(target.value);
-  }
+  if (decoded == nullptr) return;
+  const bool own_label = std::any_of(
+      decoded->code.begin(), decoded->code.end(), [&function](const Instruction& in) {
+        return in.takes_address && in.target >= function.start && in.target < function.end;
+      });
+  if (own_label || decoded->lost_step) around.opaque = Reason::kFunctionHasIndirectJump;
 }
 
 void CodeReader::widen(Neighborhood& around, Vaddr address) {

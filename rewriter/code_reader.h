@@ -31,8 +31,8 @@ struct Neighborhood {
   Trust trust = Trust::kKnownStart;
   std::optional<Function> function;  // of the address; nothing where kAgreement
   bool indirect_jump = false;        // the function has one
-  // Where the function may be entered other than by a branch that a scan finds: targets of its jump
-  // tables, landing pads. Ascending. Complete unless `opaque`. Filled by widen().
+  // Where the function may be entered other than by what a scan finds: its landing pads. Ascending,
+  // complete unless `opaque`. Filled by widen().
   std::vector<uint64_t> hidden_entries;
   Reason opaque = Reason::kNone;     // what could not be read
   bool clean = true;                 // no instruction that compilers do not emit
@@ -74,7 +74,6 @@ class CodeReader {
   void sweep_gaps(DecodedFunction& out, ByteView bytes) const;
   std::optional<Neighborhood> from_known_start(Vaddr address);
   void add_hidden_entries(Neighborhood& around);
-  void read_table(Vaddr table, std::vector<uint64_t>& targets) const;
   void add_before(Vaddr address, std::vector<Instruction>& code);
   void add_behind(Vaddr address, std::vector<Instruction>& code);
   std::vector<Instruction> decode_gap(Vaddr from, Vaddr to) const;

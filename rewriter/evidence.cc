@@ -56,6 +56,8 @@ Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges) {
   evidence.branch_targets = scan_branches(image, ranges);
   sort_unique(evidence.branch_targets);
   evidence.pointers = scan_pointers(image, ranges);
+  evidence.taken = scan_taken_addresses(image, ranges);
+  sort_unique(evidence.taken);
   evidence.relocated_bytes = scan_relocated_bytes(image, ranges);
   return evidence;
 }

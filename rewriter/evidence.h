@@ -18,6 +18,7 @@ namespace sysrewrite {
 struct Evidence {
   std::vector<uint64_t> branch_targets;      // a direct branch may go there
   std::vector<uint64_t> pointers;            // data or a relocation may hold this address
+  std::vector<uint64_t> taken;               // code may take or compute this address
   std::vector<uint64_t> relocated_bytes;     // a relocation writes this byte
 
   static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
@@ -29,6 +30,9 @@ std::vector<uint64_t> scan_branches(const ElfImage& image, const RangeSet& range
 // Values in all segments that equal an address of the ranges (only position-dependent files keep
 // such values outside relocations), and the addends of relative relocations.
 std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& ranges);
+
+// Addresses that some lea may take, and targets of the relative jump tables that may lie there.
+std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet& ranges);
 
 // Bytes of the ranges that a relocation of the dynamic segment writes.
 std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet& ranges);

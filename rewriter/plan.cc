@@ -220,7 +220,8 @@ class Planner {
   bool usable_springboard(const Site& site, Vaddr pad) const {
     const Vaddr end = pad + kSpringboardSize;
     return Rel8::between(site.instruction.address + 2, pad) && !branch_in(pad, end) &&
-           !Evidence::any_in(evidence_.pointers, pad, end) && !relocated(pad, end) &&
+           !Evidence::any_in(evidence_.pointers, pad, end) &&
+           !Evidence::any_in(evidence_.taken, pad, end) && !relocated(pad, end) &&
            claims_.free(pad, end, site.instruction.address);
   }
 
@@ -245,17 +246,19 @@ class Planner {
   // Why a window of tier C is refused, or kNone.
   Reason objection(const Site& site, const Shape& shape) const {
     const auto& function = site.around.function;
-    if (!function) return Reason::kFunctionUnknown;
+    if (!function && site.evidence != CandidateEvidence::kAgreementDecode)
+      return Reason::kFunctionUnknown;
     if (site.around.opaque != Reason::kNone) return site.around.opaque;
-    if (function->split_off) return Reason::kColdFragment;
     const Vaddr from = shape.from(site), to = shape.to(site);
     for (const auto* part : {&shape.before, &shape.behind})
       for (const Instruction& in : *part)
         if (!in.movable || in.moves_stack) return Reason::kNotReencodable;
-    if (from < function->start || to > function->end || functions_.start_in(from + 1, to))
+    if (function && (from < function->start || to > function->end)) return Reason::kSymbolInWindow;
+    if (functions_.start_in(from + 1, to))
       return Reason::kSymbolInWindow;
     if (enters(evidence_.branch_targets, site, shape)) return Reason::kBranchIntoWindow;
     if (enters(evidence_.pointers, site, shape)) return Reason::kPointerIntoWindow;
+    if (enters(evidence_.taken, site, shape)) return Reason::kHiddenEntryInWindow;
     if (enters(site.around.hidden_entries, site, shape)) return Reason::kHiddenEntryInWindow;
     if (relocated(from, to)) return Reason::kRelocationInWindow;
     if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
