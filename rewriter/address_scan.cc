@@ -1,0 +1,140 @@
+#include <emmintrin.h>
+
+#include "rewriter/evidence.h"
+
+// The superset of computed jumps.
+//
+// A jump through a pointer goes to an address that stands somewhere as a whole, which the pointer and
+// relocation scans find. What they cannot find is an address that is computed: gcc, clang and rustc
+// write tables of 32-bit distances from the table itself, whose address is taken with
+// `lea table(%rip), %reg`. So each byte position of the code is taken for such a lea (8D, then a ModRM
+// byte with mod 00 and rm 101), and what it points at for such a table, for as long as its entries
+// lead into code. A table of another function counts as well: gcc lets a switch lead into the
+// function's split-off part.
+//
+//     tables back to back:   T1: e e e e   T2: e e   T3: e e e e e   "text"
+//                            `------------- run -----------------'
+//
+// Read one by one, each to the end of the run, they would cost the square of their number: large
+// libraries have a hundred thousand. So the words are walked once. A word belongs to a run where the
+// distance, counted from the word itself, leads into code or near it, which it does for every table
+// that the word may be part of. Only where some range lies within a table's length of that target is
+// the word tried with each table start of its run: with few ranges that is nearly never.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kWord = 4;
+constexpr uint64_t kLongestTable = 65536 * kWord;  // bytes
+
+// A bit for each aligned word of one segment's file part: some lea takes its address.
+class TakenWords {
+ public:
+  explicit TakenWords(const Segment& segment)
+      : start_(segment.vaddr.value), words_(segment.file_size / kWord),
+        bits_(words_ / 64 + 1) {}
+
+  void add(uint64_t address) {
+    const uint64_t offset = address - start_;
+    if (offset / kWord >= words_ || offset % kWord != 0) return;
+    bits_[offset / kWord / 64] |= uint64_t{1} << (offset / kWord % 64);
+  }
+  bool holds(uint64_t word) const { return (bits_[word / 64] >> (word % 64) & 1) != 0; }
+  uint64_t words() const { return words_; }
+  uint64_t address_of(uint64_t word) const { return start_ + word * kWord; }
+
+ private:
+  uint64_t start_;
+  uint64_t words_;
+  std::vector<uint64_t> bits_;
+};
+
+unsigned possible_leas(const std::byte* bytes) {
+  const auto load16 = [](const std::byte* p) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(p)));
+  };
+  const __m128i opcode = _mm_cmpeq_epi8(load16(bytes), _mm_set1_epi8(static_cast<char>(0x8d)));
+  const __m128i modrm = _mm_and_si128(load16(bytes + 1), _mm_set1_epi8(static_cast<char>(0xc7)));
+  const __m128i rip = _mm_cmpeq_epi8(modrm, _mm_set1_epi8(0x05));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(opcode, rip)));
+}
+
+// Calls visit(address) for every address that a lea in this code may take.
+template <typename Visit>
+void for_each_taken(ByteView code, uint64_t start, Visit visit) {
+  constexpr size_t kLea = 6;  // without its prefix
+  const auto check = [&](size_t at) {
+    const auto distance = *load<int32_t>(code, at + 2);
+    visit(start + at + kLea + static_cast<uint64_t>(int64_t{distance}));
+  };
+  size_t at = 0;
+  for (; at + 16 + kLea <= code.size(); at += 16)
+    for (unsigned bits = possible_leas(code.data() + at); bits != 0; bits &= bits - 1)
+      check(at + static_cast<size_t>(__builtin_ctz(bits)));
+  for (; at + kLea <= code.size(); ++at)
+    if (code[at] == std::byte{0x8d} && (code[at + 1] & std::byte{0xc7}) == std::byte{0x05}) check(at);
+}
+
+class TableScan {
+ public:
+  TableScan(const ElfImage& image, const RangeSet& ranges) : image_(image), ranges_(ranges) {
+    for (const Segment& segment : image.segments()) {
+      if (!segment.executable()) continue;
+      code_from_ = std::min(code_from_, segment.vaddr.value);
+      code_to_ = std::max(code_to_, segment.vaddr.value + segment.file_size);
+    }
+    // A word's target counted from the word lies up to a table's length behind the true one.
+    for (const Range& range : ranges.ranges())
+      near_.add(range.from, range.to + kLongestTable);
+    near_.seal();
+  }
+
+  void read(const Segment& segment, const TakenWords& taken, std::vector<uint64_t>& found) const {
+    const ByteView bytes = image_.bytes().subspan(segment.offset.value, segment.file_size);
+    std::vector<uint64_t> starts;  // of tables in the current run
+    for (uint64_t word = 0; word < taken.words(); ++word) {
+      if (taken.holds(word)) starts.push_back(taken.address_of(word));
+      if (starts.empty()) continue;
+      const auto distance = static_cast<uint64_t>(int64_t{*load<int32_t>(bytes, word * kWord)});
+      const uint64_t target = taken.address_of(word) + distance;
+      if (target - (code_from_ - kLongestTable) >= code_to_ - code_from_ + 2 * kLongestTable) {
+        starts.clear();
+        continue;
+      }
+      if (!near_.contains(target)) continue;
+      for (const uint64_t table : starts)
+        if (ranges_.contains(table + distance)) found.push_back(table + distance);
+    }
+  }
+
+ private:
+  const ElfImage& image_;
+  const RangeSet& ranges_;
+  RangeSet near_;
+  uint64_t code_from_ = UINT64_MAX;
+  uint64_t code_to_ = 0;
+};
+
+}  // namespace
+
+std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet& ranges) {
+  std::vector<uint64_t> found;
+  std::vector<TakenWords> taken;
+  for (const Segment& segment : image.segments()) taken.emplace_back(segment);
+  const auto& segments = image.segments();
+  for (const Segment& segment : segments) {
+    if (!segment.executable()) continue;
+    const ByteView code = image.bytes().subspan(segment.offset.value, segment.file_size);
+    for_each_taken(code, segment.vaddr.value, [&](uint64_t address) {
+      if (ranges.contains(address)) found.push_back(address);
+      for (size_t i = 0; i < segments.size(); ++i)
+        if (segments[i].holds({address})) taken[i].add(address);
+    });
+  }
+  const TableScan scan(image, ranges);
+  for (size_t i = 0; i < segments.size(); ++i) scan.read(segments[i], taken[i], found);
+  return found;
+}
+
+}  // namespace sysrewrite
