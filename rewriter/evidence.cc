@@ -11,6 +11,11 @@ void sort_unique(std::vector<uint64_t>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
+void append(std::vector<uint64_t>& list, const std::vector<uint64_t>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+  sort_unique(list);
+}
+
 }  // namespace
 
 bool Evidence::any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to) {
@@ -53,13 +58,17 @@ std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet
 Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges) {
   Evidence evidence;
   if (ranges.empty()) return evidence;
-  evidence.branch_targets = scan_branches(image, ranges);
-  sort_unique(evidence.branch_targets);
-  evidence.pointers = scan_pointers(image, ranges);
-  evidence.taken = scan_taken_addresses(image, ranges);
-  sort_unique(evidence.taken);
-  evidence.relocated_bytes = scan_relocated_bytes(image, ranges);
+  append(evidence.branch_targets, scan_branches(image, ranges));
+  append(evidence.relocated_bytes, scan_relocated_bytes(image, ranges));
   return evidence;
+}
+
+void deepen_evidence(const ElfImage& image, const RangeSet& ranges, Evidence& evidence) {
+  if (ranges.empty()) return;
+  append(evidence.branch_targets, scan_branches(image, ranges));
+  append(evidence.pointers, scan_pointers(image, ranges));
+  append(evidence.taken, scan_taken_addresses(image, ranges));
+  append(evidence.relocated_bytes, scan_relocated_bytes(image, ranges));
 }
 
 }  // namespace sysrewrite

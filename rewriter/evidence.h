@@ -37,7 +37,11 @@ std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet
 // Bytes of the ranges that a relocation of the dynamic segment writes.
 std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet& ranges);
 
+// Branches and relocated bytes: all that tier A asks for, and cheap.
 Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges);
+
+// Adds everything, about further ranges: what springboards and windows of several instructions ask.
+void deepen_evidence(const ElfImage& image, const RangeSet& ranges, Evidence& evidence);
 
 }  // namespace sysrewrite
 

@@ -103,12 +103,15 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
       candidates.empty() ? FunctionIndex{} : FunctionIndex::build(*image);
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
 
-  // What speaks against a patch, over the whole file, but only about the bytes in question.
-  const Evidence evidence = gather_evidence(*image, ranges_of_interest(sites, functions));
-
-  // Each site's fate. Afterwards: nothing can fail any more.
+  // What speaks against a patch, over the whole file but only about the bytes in question: first the
+  // little that tier A asks for, which settles most sites, then everything about the rest.
   const Placement placement =
       Placement::choose(*image, options.format, trampoline_bound(sites.syscalls.size()));
+  Evidence evidence = gather_evidence(*image, covering_ranges(sites));
+  const auto contested = contested_sites(sites, functions, evidence, placement, options);
+  deepen_evidence(*image, contested_ranges(contested, functions), evidence);
+
+  // Each site's fate. Afterwards: nothing can fail any more.
   const Plan plan = make_plan(sites, functions, evidence, placement, options);
   if (auto error = refuse_unpatchable(plan, options)) return *error;
 

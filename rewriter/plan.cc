@@ -143,6 +143,13 @@ class Planner {
     return plan;
   }
 
+  std::vector<const Site*> contested() {
+    std::vector<const Site*> rest;
+    for (const Site& site : sites_.syscalls)
+      if (!try_covering(site)) rest.push_back(&site);
+    return rest;
+  }
+
  private:
   using Attempt = std::optional<PlannedSite>;
 
@@ -335,14 +342,28 @@ size_t Plan::count(Tier tier) const {
       sites.begin(), sites.end(), [tier](const PlannedSite& s) { return s.tier() == tier; }));
 }
 
-RangeSet ranges_of_interest(const Sites& sites, const FunctionIndex& functions) {
+RangeSet covering_ranges(const Sites& sites) {
   RangeSet ranges;
   for (const Site& site : sites.syscalls) {
-    ranges.add(site.instruction.address, site.instruction.end());
-    if (const Instruction* before = instruction_before(site))
-      ranges.add(before->address, site.instruction.end());
-    for (const Shape& shape : window_shapes(site)) ranges.add(shape.from(site), shape.to(site));
-    for (const Range& run : find_dead_padding(site.around, functions)) ranges.add(run.from, run.to);
+    const Instruction* before = instruction_before(site);
+    ranges.add(before != nullptr ? before->address : site.instruction.address,
+               site.instruction.end());
+  }
+  ranges.seal();
+  return ranges;
+}
+
+std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex& functions,
+                                         const Evidence& evidence, const Placement& placement,
+                                         const Options& options) {
+  return Planner(sites, functions, evidence, placement, options).contested();
+}
+
+RangeSet contested_ranges(const std::vector<const Site*>& sites, const FunctionIndex& functions) {
+  RangeSet ranges;
+  for (const Site* site : sites) {
+    for (const Shape& shape : window_shapes(*site)) ranges.add(shape.from(*site), shape.to(*site));
+    for (const Range& run : find_dead_padding(site->around, functions)) ranges.add(run.from, run.to);
   }
   ranges.seal();
   return ranges;

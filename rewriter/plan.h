@@ -51,8 +51,16 @@ struct Plan {
   size_t count(Tier tier) const;
 };
 
-// The ranges that evidence is needed for: all bytes that any tier might want.
-RangeSet ranges_of_interest(const Sites& sites, const FunctionIndex& functions);
+// The bytes of every window that tier A might want.
+RangeSet covering_ranges(const Sites& sites);
+
+// Sites that tier A alone does not settle, given evidence about covering_ranges().
+std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex& functions,
+                                         const Evidence& evidence, const Placement& placement,
+                                         const Options& options);
+
+// The bytes that tiers B and C might want for them.
+RangeSet contested_ranges(const std::vector<const Site*>& sites, const FunctionIndex& functions);
 
 // Pure: the same arguments give the same plan. Bytes of two patches never overlap.
 Plan make_plan(const Sites& sites, const FunctionIndex& functions, const Evidence& evidence,
