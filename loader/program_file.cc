@@ -98,7 +98,7 @@ bool ProgramFile::read_original(FileOffset offset, MutableByteView into) const {
     const uint64_t to = std::min(end, edit.offset + edit.size);
     if (from >= to) continue;
     const auto part = slice(original, from - edit.offset, to - from);
-    if (part) std::copy(part->begin(), part->end(), into.begin() + (from - offset.value));
+    if (part) std::copy(part->begin(), part->end(), into.subspan(from - offset.value).begin());
   }
   return true;
 }
