@@ -33,6 +33,7 @@ namespace sysrewrite {
 
 namespace {
 
+constexpr char kPhase[] = "hook count";
 constexpr uint64_t kTableSize = uint64_t{kCounterCount} * sizeof(uint64_t);
 static_assert(kTableSize == 512 * 1024, "start.S makes addresses from 16 bits of the number");
 
@@ -128,22 +129,21 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_at_exit(uint32_
 }  // namespace
 
 void prepare_count(const char* name) {
-  const char* const phase = "hook count";
   CountState& count = sysload_state.count;
   // Twice the size always holds one aligned table.
   const int64_t answer = sys::map_anonymous(0, 2 * kTableSize, sys::kNoAccess);
-  if (sys::failed(answer)) fail_errno(answer, phase, "cannot reserve the counters");
+  if (sys::failed(answer)) fail_errno(answer, kPhase, "cannot reserve the counters");
   const auto start = static_cast<uint64_t>(answer);
   const RuntimeAddr table = {align_down(start + kTableSize - 1, kTableSize)};
   const uint32_t protection = sys::kRead | sys::kWrite;
   int64_t mapped = sys::replace_shared(table, kTableSize, protection);
-  if (sys::failed(mapped)) fail_errno(mapped, phase, "no memory for the counters");
+  if (sys::failed(mapped)) fail_errno(mapped, kPhase, "no memory for the counters");
   sys::unmap({start}, table.value - start);
   const uint64_t end = table.value + kTableSize;
   sys::unmap({end}, start + 2 * kTableSize - end);
   mapped = sys::replace_shared(Memory::address_of(&sysload_shared_page[0]),
                                sizeof(sysload_shared_page), protection);
-  if (sys::failed(mapped)) fail_errno(mapped, phase, "no memory for the counters");
+  if (sys::failed(mapped)) fail_errno(mapped, kPhase, "no memory for the counters");
   sysload_state.table_div8 = table.value / sizeof(uint64_t);
   sysload_state.owner_pid = sys::pid();
   count.counters = Memory::at<uint64_t>(table);
@@ -157,16 +157,20 @@ void prepare_count(const char* name) {
   count.name[size] = 0;
 }
 
-void note_unseen(const ProgramFile& file) {
-  CountState& count = sysload_state.count;
+void report_unseen(const ProgramFile& file) {
   const RewrittenFile& rewritten = file.rewritten();
-  count.uncertain_sites += rewritten.meta().uncertain_count;
+  const uint32_t uncertain = rewritten.meta().uncertain_count;
+  uint32_t native = 0;
   for (uint32_t i = 0; i < rewritten.site_count(); ++i)
-    if (rewritten.site(i).tier == Tier::kNative) ++count.native_sites;
+    if (rewritten.site(i).tier == Tier::kNative) ++native;
+  if (native == 0 && uncertain == 0) return;
+  note(kPhase, file.path(), ": not counted: ", uint64_t{native}, " system calls left native, ",
+       uint64_t{uncertain}, " places that may be system calls (see sysrewrite inspect)");
 }
 
-void note_native_libraries() {
-  sysload_state.count.has_interpreter = true;
+void report_unseen_libraries(const ProgramFile& program) {
+  note(kPhase, program.path(),
+       ": not counted: its interpreter and libraries, and no table where one of them exits");
 }
 
 }  // namespace sysrewrite

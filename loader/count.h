@@ -9,9 +9,12 @@ namespace sysrewrite {
 // Maps the counters. `name` is the program's path, of which the table shows the last part.
 void prepare_count(const char* name);
 
-// Notes what of a file no hook sees, so that the table can say so.
-void note_unseen(const ProgramFile& file);
-void note_native_libraries();
+// Says, where it is so, that some of a file's system calls will not be counted: one line. Nothing
+// is half hooked in silence.
+void report_unseen(const ProgramFile& file);
+
+// The same for the libraries of a dynamic program, which nobody has rewritten.
+void report_unseen_libraries(const ProgramFile& program);
 
 }  // namespace sysrewrite
 

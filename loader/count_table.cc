@@ -66,18 +66,6 @@ void collect(Rows& rows) {
   });
 }
 
-void print_unseen(Writer& out) {
-  const CountState& count = sysload_state.count;
-  if (count.native_sites != 0)
-    out.text("sysload: not counted: ").number(count.native_sites).text(" sites left native\n");
-  if (count.uncertain_sites != 0)
-    out.text("sysload: not counted: ")
-        .number(count.uncertain_sites)
-        .text(" places that may be system calls (see sysrewrite inspect)\n");
-  if (count.has_interpreter)
-    out.text("sysload: not counted: the program's interpreter and libraries, which are native\n");
-}
-
 constexpr unsigned kColumn = 10;
 
 }  // namespace
@@ -100,7 +88,6 @@ void print_count_table() {
   if (rows.beyond != 0) out.number(rows.beyond, kColumn).text("  (other numbers)\n");
   out.text("---------- ----------------\n");
   out.number(rows.total, kColumn).text("  total\n");
-  print_unseen(out);
 }
 
 }  // namespace sysrewrite

@@ -4,6 +4,7 @@
 #include <linux/fcntl.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "loader/memory.h"
 #include "loader/report.h"
@@ -64,14 +65,26 @@ void find_interpreter(const ProgramFile& program, InterpreterPath* result) {
         original<elf::Phdr>(program, {header.phoff + uint64_t{i} * sizeof(elf::Phdr)});
     if (segment.type != elf::kPtInterp) continue;
     const uint64_t size = segment.filesz;
-    if (size < 2 || size > kMaxPath ||
+    result->damaged =
+        size < 2 || size > kMaxPath ||
         !program.read_original({segment.offset},
                                Memory::bytes(Memory::address_of(&result->path[0]), size)) ||
-        result->path[size - 1] != 0)
-      fail(kPhase, program.path(), ": the path of its interpreter is damaged");
+        result->path[size - 1] != 0;
     result->found = true;
     return;
   }
+}
+
+bool names_sysload(const ProgramFile& program) {
+  InterpreterPath interpreter;
+  find_interpreter(program, &interpreter);
+  if (!interpreter.found) return false;
+  // GNU strip leaves an empty PT_INTERP where the path stood behind the last section.
+  if (interpreter.damaged) return true;
+  const char name[] = "/sysload";
+  const size_t size = strlen(interpreter.path);
+  return size >= strlen(name) &&
+         memcmp(interpreter.path + size - strlen(name), name, strlen(name)) == 0;
 }
 
 void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,

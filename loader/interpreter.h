@@ -10,12 +10,16 @@ namespace sysrewrite {
 inline constexpr uint64_t kMaxPath = 4096;  // PATH_MAX, NUL included
 
 struct InterpreterPath {
-  bool found = false;  // false: the program is static
+  bool found = false;    // false: the program is static
+  bool damaged = false;  // there is one, but what it names is no path
   char path[kMaxPath];
 };
 
 // Reads the path out of the input's own headers, whichever way sysrewrite changed them.
 void find_interpreter(const ProgramFile& program, InterpreterPath* result);
+
+// Whether a file without a trailer still names a sysload as its interpreter: it lost the trailer.
+bool names_sysload(const ProgramFile& program);
 
 // Puts the path's old bytes back in memory where they were overwritten in place: ld.so reads its
 // own name there.

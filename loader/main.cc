@@ -51,10 +51,11 @@ RuntimeAddr callback_of(Hook hook) {
 }
 
 void serve(const ProgramFile& file, const MappedImage& image, Hook hook) {
-  if (!file.is_rewritten() || !file.rewritten().has_sites()) return;
+  if (!file.is_rewritten()) return;
+  if (hook == Hook::kCount) report_unseen(file);
+  if (!file.rewritten().has_sites()) return;
   map_trampoline(file, image, callback_of(hook));
   add_trap_table(file, image);
-  if (hook == Hook::kCount) note_unseen(file);
 }
 
 // Maps the program's own interpreter. It may be a rewritten one.
@@ -66,7 +67,6 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   image.check_segments(phase, path);
   const MappedImage mapped = map_image(phase, file, image, 0);
   serve(file, mapped, hook);
-  if (hook == Hook::kCount) note_native_libraries();
   *entry = mapped.at(image.entry());
   file.close();
   return mapped;
@@ -81,8 +81,11 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   find_interpreter(program, &interpreter);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
+  if (interpreter.damaged)
+    fail("interpreter", program.path(), ": the path of its interpreter is damaged");
   if (interpreter.found) {
     restore_interpreter_path(program, image, mapped);
+    if (hook == Hook::kCount) report_unseen_libraries(program);
     base = load_interpreter(interpreter.path, hook, &sysload_state.entry).bias();
   }
   install_trap();
@@ -113,6 +116,7 @@ void start_as_command(StackView& stack) {
   ProgramFile program = ProgramFile::open("program", path);
   const ElfImage image = ElfImage::read("program", path, program.bytes());
   program.read_trailer("program");
+  if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   if (!program.is_rewritten())
     fail("program", path, ": not a rewritten file; run sysrewrite first");
   const Hook hook = choose_hook(arguments, stack, program.rewritten().options());

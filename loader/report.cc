@@ -82,6 +82,7 @@ void Writer::flush() {
   while (written < used_) {
     const int64_t answer = sys::write(fd_, buffer_ + written, used_ - written);
     if (answer == -EINTR) continue;
+    if (answer == -EAGAIN && sys::wait_until_writable(fd_)) continue;
     if (answer <= 0) break;  // nobody to tell
     written += static_cast<uint64_t>(answer);
   }

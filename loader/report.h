@@ -55,15 +55,19 @@ inline void append(Writer& out, Hex part) {
 inline constexpr sys::Fd kStandardOutput = 1, kStandardError = 2;
 inline constexpr int kExitCannotStart = 127;
 
-// "sysload: <phase>: <what>", and the end of the process with status 127.
+// "sysload: <phase>: <what>".
+template <typename... Parts>
+[[gnu::noinline, gnu::cold]] void note(const char* phase, Parts... what) {
+  Writer out(kStandardError);
+  out.text("sysload: ").text(phase).text(": ");
+  (internal::append(out, what), ...);
+  out.text("\n");
+}
+
+// The same, and the end of the process with status 127.
 template <typename... Parts>
 [[noreturn, gnu::noinline, gnu::cold]] void fail(const char* phase, Parts... what) {
-  {
-    Writer out(kStandardError);
-    out.text("sysload: ").text(phase).text(": ");
-    (internal::append(out, what), ...);
-    out.text("\n");
-  }
+  note(phase, what...);
   sys::exit_group(kExitCannotStart);
 }
 

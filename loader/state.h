@@ -32,10 +32,7 @@ struct CountState {
   bool can_print;      // standard error was open at the start
   bool leader_exited;  // the first thread has left by exit
   bool printed;
-  uint32_t native_sites;     // sites that no hook sees
-  uint32_t uncertain_sites;  // candidates that were left alone
-  bool has_interpreter;      // so there are libraries, which may be native
-  char name[64];             // of the program, for the table's first line
+  char name[64];  // of the program, for the table's first line
   uint32_t exiting_count;
   std::array<uint32_t, 512> exiting;  // threads that passed the exit hook
 };

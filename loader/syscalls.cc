@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/poll.h>
 
 #include "loader/memory.h"
 
@@ -50,6 +51,14 @@ int64_t read(Fd fd, MutableByteView into) {
 
 int64_t write(Fd fd, const char* bytes, uint64_t size) {
   return call(__NR_write, static_cast<uint64_t>(fd), Memory::address_of(bytes).value, size);
+}
+
+bool wait_until_writable(Fd fd) {
+  struct pollfd wanted {};
+  wanted.fd = static_cast<int>(fd);
+  wanted.events = POLLOUT;
+  return call(__NR_poll, Memory::address_of(&wanted).value, 1, static_cast<uint64_t>(-1)) == 1 &&
+         (wanted.revents & POLLOUT) != 0;
 }
 
 int64_t size_of_regular_file(Fd fd) {

@@ -32,6 +32,8 @@ Fd open_for_reading(const char* path);
 void close(Fd fd);
 int64_t read(Fd fd, MutableByteView into);
 int64_t write(Fd fd, const char* bytes, uint64_t size);
+// For descriptors that do not block; false where there is nothing to wait for.
+bool wait_until_writable(Fd fd);
 // Bytes of a regular file; -EISDIR, -EACCES and the like where it is none.
 int64_t size_of_regular_file(Fd fd);
 
