@@ -91,6 +91,13 @@ bool ElfImage::vaddr_of(FileOffset offset, uint64_t size, elf::Phdr* segment, Va
   return false;
 }
 
+bool ElfImage::wants_executable_stack() const {
+  constexpr uint32_t kPtGnuStack = 0x6474e551;
+  for (uint32_t i = 0; i < header_count(); ++i)
+    if (header(i).type == kPtGnuStack) return (header(i).flags & elf::kFlagExec) != 0;
+  return false;
+}
+
 // Source: linux, fs/binfmt_elf.c, load_elf_binary().
 SegmentBounds ElfImage::bounds(uint64_t bias) const {
   SegmentBounds bounds{~uint64_t{0}, 0, 0, 0};

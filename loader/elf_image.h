@@ -39,6 +39,8 @@ class ElfImage {
 
   // Where the segment with this file offset maps it; false where none holds all `size` bytes.
   bool vaddr_of(FileOffset offset, uint64_t size, elf::Phdr* segment, Vaddr* vaddr) const;
+  // PT_GNU_STACK with PF_X. Where the header is missing, Linux 5.8 and later give no such stack.
+  bool wants_executable_stack() const;
   SegmentBounds bounds(uint64_t bias) const;
 
  private:

@@ -123,6 +123,10 @@ void start_as_command(StackView& stack) {
   image.check_segments("program", path);
   const Placement placement = choose_placement(stack);
   const MappedImage mapped = map_image("program", program, image, placement.image_hint);
+  if (image.wants_executable_stack()) {
+    const int64_t answer = sys::make_stack_executable(stack.stack_pointer());
+    if (sys::failed(answer)) fail_errno(answer, "program", "cannot make the stack executable");
+  }
   path = stack.drop_arguments(arguments.program_index, arguments.argv0);
   program.rename(path);
   mend_for_command(stack, image, mapped, path);

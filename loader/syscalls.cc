@@ -110,6 +110,11 @@ int64_t protect(RuntimeAddr address, uint64_t size, uint32_t protection) {
   return call(__NR_mprotect, address.value, size, protection);
 }
 
+int64_t make_stack_executable(RuntimeAddr address) {
+  const RuntimeAddr page = {align_down(address.value, kPageSize)};
+  return protect(page, kPageSize, kRead | kWrite | kExec | PROT_GROWSDOWN);
+}
+
 int64_t unmap(RuntimeAddr address, uint64_t size) {
   return size == 0 ? 0 : call(__NR_munmap, address.value, size);
 }

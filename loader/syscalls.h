@@ -49,6 +49,8 @@ int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at);
 int64_t map_file_at(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd, FileOffset at);
 int64_t protect(RuntimeAddr address, uint64_t size, uint32_t protection);
+// Lets code run on the stack that `address` lies in, now and where it grows.
+int64_t make_stack_executable(RuntimeAddr address);
 int64_t unmap(RuntimeAddr address, uint64_t size);
 // True where every page of the range is mapped.
 bool is_mapped(RuntimeAddr address, uint64_t size);
