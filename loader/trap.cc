@@ -119,16 +119,16 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_trap(int sig
   context->rip = target.value;
 }
 
-void take_over(int signal, bool* was_ignored) {
-  KernelSigaction old{};
-  set_action(signal, nullptr, &old);
-  *was_ignored = old.handler == kSigIgnore;
+// Returns the disposition that was there before.
+KernelSigaction take_over(int signal) {
   KernelSigaction ours{};
   asm("leaq sysload_on_trap(%%rip), %0" : "=r"(ours.handler));
   ours.flags = kFlags;
   ours.restorer = Memory::address_of(sysload_restorer).value;
-  const int64_t answer = set_action(signal, &ours, nullptr);
+  KernelSigaction old{};
+  const int64_t answer = set_action(signal, &ours, &old);
   if (sys::failed(answer)) fail_errno(answer, "trap", "cannot handle signal ", uint64_t(signal));
+  return old;
 }
 
 bool any_site(bool (*predicate)(const SiteRecord&)) {
@@ -165,16 +165,13 @@ void install_trap() {
   TrapState& trap = sysload_state.trap;
   if (trap.table_count == 0) return;
   const bool is_alone = any_site([](const SiteRecord& site) { return site.tier == Tier::kTrap; });
-  KernelSigaction old{};
-  set_action(kSigTrap, nullptr, &old);
+  const KernelSigaction old = take_over(kSigTrap);
+  trap.sigtrap_was_ignored = old.handler == kSigIgnore;
   // A program that was started with SIGTRAP ignored hands that on to what it executes in turn; a
-  // handler would be reset to the default there. So the handler is installed only where the program
-  // cannot run without: poison behind a jump is hardly ever met.
-  if (old.handler == kSigIgnore && !is_alone) return;
-  take_over(kSigTrap, &trap.sigtrap_was_ignored);
-  if (!is_alone) return;
-  bool unused = false;
-  take_over(kSigSegv, &unused);
+  // handler would be reset to the default there. So ours stays only where the program cannot run
+  // without: poison behind a jump is hardly ever met.
+  if (trap.sigtrap_was_ignored && !is_alone) set_action(kSigTrap, &old, nullptr);
+  if (is_alone) take_over(kSigSegv);
 }
 
 }  // namespace sysrewrite
