@@ -22,7 +22,8 @@ class ElfImage {
   static ElfImage read(const char* phase, const char* path, ByteView bytes);
 
   // Checks every PT_LOAD as far as mapping it relies on it, and ends the process where one does not
-  // hold: ascending, apart from each other, inside the file and the address space.
+  // hold: ascending, apart from each other, inside the file and the address space. So must be the
+  // entry point.
   void check_segments(const char* phase, const char* path) const;
 
   bool has_fixed_address() const { return header_.type == elf::kTypeExec; }

@@ -18,7 +18,7 @@ constexpr char kPhase[] = "program";
 bool is_mapped_from(const MappedImage& mapped, const ElfImage& image, Vaddr vaddr,
                     FileOffset offset, uint64_t size) {
   const auto expected = slice(image.bytes(), offset.value, size);
-  if (!expected || !sys::is_mapped(mapped.at(vaddr), size)) return false;
+  if (!expected || !sys::is_readable(mapped.at(vaddr), size)) return false;
   return memcmp(Memory::at<const std::byte>(mapped.at(vaddr)), expected->data(), size) == 0;
 }
 

@@ -119,10 +119,17 @@ int64_t unmap(RuntimeAddr address, uint64_t size) {
   return size == 0 ? 0 : call(__NR_munmap, address.value, size);
 }
 
-bool is_mapped(RuntimeAddr address, uint64_t size) {
-  const uint64_t start = align_down(address.value, kPageSize);
-  // msync answers ENOMEM for a hole, and MS_ASYNC does nothing else (msync(2)).
-  return !failed(call(__NR_msync, start, address.value + size - start, MS_ASYNC));
+bool is_readable(RuntimeAddr address, uint64_t size) {
+  // The kernel reads the 8 bytes of a signal mask before it looks at what to do with them: EFAULT
+  // where it cannot, EINVAL for an instruction that does not exist.
+  // Source: linux, kernel/signal.c, rt_sigprocmask(); the trick is abseil's AddressIsReadable().
+  constexpr uint64_t kNoInstruction = 0x7fffffff, kMaskSize = 8;
+  const auto end = checked_add(address.value, size);
+  if (!end) return false;
+  for (uint64_t at = align_down(address.value, kMaskSize); at < *end;
+       at = align_down(at, kPageSize) + kPageSize)
+    if (call(__NR_rt_sigprocmask, kNoInstruction, at, 0, kMaskSize) != -EINVAL) return false;
+  return true;
 }
 
 uint32_t pid() {

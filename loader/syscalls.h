@@ -52,8 +52,8 @@ int64_t protect(RuntimeAddr address, uint64_t size, uint32_t protection);
 // Lets code run on the stack that `address` lies in, now and where it grows.
 int64_t make_stack_executable(RuntimeAddr address);
 int64_t unmap(RuntimeAddr address, uint64_t size);
-// True where every page of the range is mapped.
-bool is_mapped(RuntimeAddr address, uint64_t size);
+// True where every page of the range can be read; changes nothing.
+bool is_readable(RuntimeAddr address, uint64_t size);
 
 uint32_t pid();
 uint32_t tid();
