@@ -35,7 +35,8 @@ namespace {
 
 constexpr char kPhase[] = "hook count";
 constexpr uint64_t kTableSize = uint64_t{kCounterCount} * sizeof(uint64_t);
-static_assert(kTableSize == uint64_t{512} * 1024, "start.S makes addresses from 16 bits of the number");
+static_assert(kTableSize == uint64_t{512} * 1024,
+              "start.S makes addresses from 16 bits of the number");
 
 // Source: linux, include/linux/dirent.h, struct linux_dirent64.
 constexpr size_t kDirentReclenOffset = 16, kDirentNameOffset = 19;

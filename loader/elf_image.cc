@@ -77,8 +77,7 @@ void ElfImage::check_segments(const char* phase, const char* path) const {
     next_free = segment.vaddr + segment.memsz;
   }
   if (next_free == 0) fail(phase, path, ": there is no segment to load");
-  if (entry() < low_ || entry() >= high_)
-    fail(phase, path, ": the entry point lies in no segment");
+  if (entry() < low_ || entry() >= high_) fail(phase, path, ": the entry point lies in no segment");
   if (alignment_ > kAddressSpaceEnd) fail(phase, path, ": a segment's alignment is absurd");
 }
 
