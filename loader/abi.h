@@ -9,11 +9,17 @@
 #define SYSLOAD_STATE_TABLE_DIV8 8  // u64: the counters' address divided by 8
 #define SYSLOAD_STATE_OWNER_PID 16  // u32: the process that prints
 #define SYSLOAD_STATE_EXIT_LOCK 20  // u32: held by the thread that runs on the exit stack
+#define SYSLOAD_STATE_NEXT 24       // u64: where the count callback goes on; r11 = the native tail
+#define SYSLOAD_STATE_OBJECTS_LOW 32   // u64: below the lowest library with a trampoline
+#define SYSLOAD_STATE_OBJECTS_HIGH 40  // u64: above the base of the highest
 
 #define SYSLOAD_EXIT_STACK_SIZE 16384
+#define SYSLOAD_SERVE_STACK_SIZE 32768
 #define SYSLOAD_PAGE_SIZE 4096
 
 // Source: linux, arch/x86/entry/syscalls/syscall_64.tbl.
+#define SYSLOAD_NR_MMAP 9
+#define SYSLOAD_NR_MUNMAP 11
 #define SYSLOAD_NR_RT_SIGPROCMASK 14
 #define SYSLOAD_NR_RT_SIGRETURN 15
 #define SYSLOAD_NR_SCHED_YIELD 24

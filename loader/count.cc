@@ -169,9 +169,14 @@ void report_unseen(const ProgramFile& file) {
        uint64_t{uncertain}, " places that may be system calls (see sysrewrite inspect)");
 }
 
-void report_unseen_libraries(const ProgramFile& program) {
-  note(kPhase, program.path(),
-       ": not counted: its interpreter and libraries, and no table where one of them exits");
+void report_unseen_libraries(const char* interpreter) {
+  note(kPhase, interpreter,
+       " is not rewritten: neither it nor the libraries that it maps are counted, and there is no"
+       " table where one of them exits");
+}
+
+void report_unseen_library(const char* path) {
+  note(kPhase, path, " is not rewritten: its calls are not counted");
 }
 
 }  // namespace sysrewrite

@@ -13,8 +13,11 @@ void prepare_count(const char* name);
 // is half hooked in silence.
 void report_unseen(const ProgramFile& file);
 
-// The same for the libraries of a dynamic program, which nobody has rewritten.
-void report_unseen_libraries(const ProgramFile& program);
+// The same for a dynamic program whose interpreter nobody has rewritten.
+void report_unseen_libraries(const char* interpreter);
+
+// The same for a library.
+void report_unseen_library(const char* path);
 
 }  // namespace sysrewrite
 

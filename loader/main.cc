@@ -31,6 +31,7 @@
 #include "loader/publish.h"
 #include "loader/report.h"
 #include "loader/running.h"
+#include "loader/serve.h"
 #include "loader/stack_view.h"
 #include "loader/state.h"
 #include "loader/trap.h"
@@ -39,8 +40,12 @@ namespace sysrewrite {
 
 namespace {
 
-RuntimeAddr callback_of(Hook hook) {
-  return Memory::address_of(hook == Hook::kCount ? sysload_callback_count : sysload_callback_pass);
+// A static program maps no code by itself, so its calls need no look at all.
+void choose_callback(Hook hook, bool dynamic) {
+  const std::byte* next = dynamic ? sysload_filter_serve : sysload_leave;
+  sysload_state.next = Memory::address_of(next).value;
+  const std::byte* plain = dynamic ? sysload_callback_serve : sysload_callback_pass;
+  prepare_serving(Memory::address_of(hook == Hook::kCount ? sysload_callback_count : plain));
 }
 
 // Whoever loses its trailer keeps its jumps, so there is no running it without.
@@ -54,7 +59,7 @@ void serve(const ProgramFile& file, const MappedImage& image, Hook hook) {
   if (!file.is_rewritten()) return;
   if (hook == Hook::kCount) report_unseen(file);
   if (!file.rewritten().has_sites()) return;
-  map_trampoline(file, image, callback_of(hook));
+  map_trampoline(file, image, {sysload_state.callback});
   add_trap_table(file, image);
 }
 
@@ -63,6 +68,7 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   const char* const phase = "interpreter";
   ProgramFile file = ProgramFile::open(phase, path);
   file.read_trailer(phase);
+  if (!file.is_rewritten() && hook == Hook::kCount) report_unseen_libraries(path);
   const ElfImage image = ElfImage::read(phase, path, file.bytes());
   image.check_segments(phase, path);
   const MappedImage mapped = map_image(phase, file, image, 0);
@@ -76,16 +82,16 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, Hook hook, uint64_t brk) {
   if (hook == Hook::kCount) prepare_count(program.path());
-  serve(program, mapped, hook);
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
+  choose_callback(hook, interpreter.found);
+  serve(program, mapped, hook);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
   if (interpreter.damaged)
     fail("interpreter", program.path(), ": the path of its interpreter is damaged");
   if (interpreter.found) {
     restore_interpreter_path(program, image, mapped);
-    if (hook == Hook::kCount) report_unseen_libraries(program);
     base = load_interpreter(interpreter.path, hook, &sysload_state.entry).bias();
   }
   install_trap();

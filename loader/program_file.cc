@@ -4,6 +4,7 @@
 #include <linux/errno.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "loader/memory.h"
 #include "loader/report.h"
@@ -57,6 +58,24 @@ ProgramFile ProgramFile::open(const char* phase, const char* path) {
   return file;
 }
 
+bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
+  const int64_t size = sys::size_of_regular_file(fd);
+  if (sys::failed(size) || size < static_cast<int64_t>(sizeof(Trailer))) return false;
+  char magic[sizeof(kTrailerMagic)];
+  const uint64_t at = static_cast<uint64_t>(size) - sizeof(Trailer);
+  const int64_t got =
+      sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(magic).value,
+                sizeof(magic), at);
+  if (got != sizeof(magic)) return false;
+  if (memcmp(magic, kTrailerMagic, sizeof(magic)) != 0 &&
+      memcmp(magic, kLiteboxMagic, sizeof(magic)) != 0)
+    return false;
+  file->path_ = "a library";
+  file->fd_ = fd;
+  file->map("library");
+  return true;
+}
+
 void ProgramFile::map(const char* phase) {
   const int64_t size = sys::size_of_regular_file(fd_);
   if (sys::failed(size)) fail_errno(size, phase, path_, " is no regular file");
@@ -104,10 +123,14 @@ bool ProgramFile::read_original(FileOffset offset, MutableByteView into) const {
 }
 
 void ProgramFile::close() {
-  sys::unmap(Memory::address_of(bytes_.data()), bytes_.size());
+  release();
   sys::close(fd_);
-  bytes_ = {};
   fd_ = -1;
+}
+
+void ProgramFile::release() {
+  sys::unmap(Memory::address_of(bytes_.data()), bytes_.size());
+  bytes_ = {};
 }
 
 }  // namespace sysrewrite

@@ -15,6 +15,10 @@ class ProgramFile {
   // The same, but the answer is false, and nothing has happened, where the file cannot be opened.
   static bool try_open(const char* path, ProgramFile* file, int64_t* answer);
 
+  // Looks at a file that the program has open, whose descriptor stays the program's. False where it
+  // cannot be a rewritten file: most mapped files are none, and their last bytes tell.
+  static bool look_at(sys::Fd fd, ProgramFile* file);
+
   // Reads the trailer. Ends the process where it is damaged, where the file does not match its
   // checksum, or where it was rewritten for somebody else's loader.
   void read_trailer(const char* phase);
@@ -33,6 +37,8 @@ class ProgramFile {
 
   // Gives back descriptor and mapping. Nothing may be read from this file any more.
   void close();
+  // Gives back the mapping alone, for a file that was only looked at.
+  void release();
 
  private:
   void map(const char* phase);

@@ -101,7 +101,7 @@ sysload_callback_count:
         addb    $0x7f, %al
         sahf
         movq    %rcx, %rax
-        jmp     *%r11
+        jmp     *sysload_state+SYSLOAD_STATE_NEXT(%rip)
 .Lsmall:
         leaq    -SYSLOAD_NR_EXIT(%rax), %rcx
         jrcxz   .Lexit
@@ -115,7 +115,7 @@ sysload_callback_count:
         addb    $0x7f, %al
         sahf
         movzwl  %cx, %eax
-        jmp     *%r11
+        jmp     *sysload_state+SYSLOAD_STATE_NEXT(%rip)
 
 // --- The exit hook ----------------------------------------------------------------------------
 //

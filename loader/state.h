@@ -21,8 +21,25 @@ struct TrapTable {
   uint32_t count;
 };
 
+// A library that ld.so has mapped; size 0: the entry is free.
+struct MappedObject {
+  RuntimeAddr base;
+  uint64_t size;
+  RuntimeAddr trampoline;
+  uint64_t trampoline_size;
+};
+
+inline constexpr uint32_t kMostObjects = 1024;
+
+struct ObjectTable {
+  std::array<MappedObject, kMostObjects> entries;
+  uint32_t count;
+};
+
 struct TrapState {
-  std::array<TrapTable, 2> tables;  // the program, and its interpreter where that is rewritten too
+  // The program, its interpreter, and the libraries. Read by handlers while another thread adds one:
+  // an entry is whole before the count says that it is there.
+  std::array<TrapTable, kMostObjects + 2> tables;
   uint32_t table_count;
   bool sigtrap_was_ignored;  // when the program was started
 };
@@ -42,14 +59,21 @@ struct State {
   uint64_t table_div8;
   uint32_t owner_pid;
   uint32_t exit_lock;
+  uint64_t next;
+  uint64_t objects_low, objects_high;
+  uint64_t callback;  // what slots are filled with
   TrapState trap;
   CountState count;
+  ObjectTable objects;
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
 static_assert(offsetof(State, table_div8) == SYSLOAD_STATE_TABLE_DIV8);
 static_assert(offsetof(State, owner_pid) == SYSLOAD_STATE_OWNER_PID);
 static_assert(offsetof(State, exit_lock) == SYSLOAD_STATE_EXIT_LOCK);
+static_assert(offsetof(State, next) == SYSLOAD_STATE_NEXT);
+static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
+static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
 
 extern "C" [[gnu::visibility("hidden")]] State sysload_state;
 
@@ -63,6 +87,9 @@ extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EX
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_count[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_serve[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_leave[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];
 
 }  // namespace sysrewrite

@@ -44,6 +44,21 @@ void close(Fd fd) {
   call(__NR_close, static_cast<uint64_t>(fd));
 }
 
+const char* name_of(Fd fd, char* into, uint64_t size) {
+  char link[32] = "/proc/self/fd/";
+  char digits[20];
+  unsigned count = 0, at = 14;
+  for (auto rest = static_cast<uint64_t>(fd); count == 0 || rest != 0; rest /= 10)
+    digits[count++] = static_cast<char>('0' + rest % 10);
+  while (count != 0) link[at++] = digits[--count];
+  link[at] = 0;
+  const int64_t got = call(__NR_readlink, Memory::address_of(link).value,
+                           Memory::address_of(into).value, size - 1);
+  if (failed(got)) return "a file";
+  into[got] = 0;
+  return into;
+}
+
 int64_t read(Fd fd, MutableByteView into) {
   return call(__NR_read, static_cast<uint64_t>(fd), Memory::address_of(into.data()).value,
               into.size());
@@ -94,6 +109,11 @@ int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd
                      FileOffset at) {
   return mmap(address.value, size, protection, MAP_PRIVATE | MAP_FIXED, static_cast<uint64_t>(fd),
               at.value);
+}
+
+int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
+                     Fd fd) {
+  return mmap(address.value, size, protection, flags | MAP_FIXED, static_cast<uint64_t>(fd), 0);
 }
 
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at) {

@@ -30,6 +30,8 @@ enum Protection : uint32_t { kNoAccess = 0, kRead = 1, kWrite = 2, kExec = 4 };
 
 Fd open_for_reading(const char* path);
 void close(Fd fd);
+// The path that a descriptor was opened by, as /proc shows it; "a file" where it does not.
+const char* name_of(Fd fd, char* into, uint64_t size);
 int64_t read(Fd fd, MutableByteView into);
 int64_t write(Fd fd, const char* bytes, uint64_t size);
 // For descriptors that do not block; false where there is nothing to wait for.
@@ -45,6 +47,8 @@ int64_t map_anonymous_at(RuntimeAddr address, uint64_t size, uint32_t protection
 int64_t replace_anonymous(RuntimeAddr address, uint64_t size, uint32_t protection);
 int64_t replace_shared(RuntimeAddr address, uint64_t size, uint32_t protection);
 int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd, FileOffset at);
+// The same with a program's own flags; MAP_FIXED is added.
+int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, Fd fd);
 // A private mapping of a file, anywhere, or exactly there and never over something.
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at);
 int64_t map_file_at(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd, FileOffset at);

@@ -139,6 +139,19 @@ bool any_site(bool (*predicate)(const SiteRecord&)) {
   return false;
 }
 
+// A dropped library's entry is used again. Handlers of other threads may read the table meanwhile,
+// so the count of sites, which makes an entry valid, is written last.
+void keep(const TrapTable& table) {
+  TrapState& trap = sysload_state.trap;
+  uint32_t free = 0;
+  while (free < trap.table_count && trap.tables[free].count != 0) ++free;
+  if (free == trap.tables.size()) fail("trap", "too many files are mapped");
+  trap.tables[free] = {table.base, table.trampoline, table.sites, 0};
+  __atomic_store_n(&trap.tables[free].count, table.count, __ATOMIC_RELEASE);
+  if (free == trap.table_count)
+    __atomic_store_n(&trap.table_count, free + 1, __ATOMIC_RELEASE);
+}
+
 }  // namespace
 
 void add_trap_table(const ProgramFile& file, const MappedImage& image) {
@@ -155,10 +168,20 @@ void add_trap_table(const ProgramFile& file, const MappedImage& image) {
   const int64_t answer = sys::map_file(in_page + uint64_t{sites.count} * sizeof(SiteRecord),
                                        sys::kRead, file.fd(), page);
   if (sys::failed(answer)) fail_errno(answer, "trap", "cannot map the sites of ", file.path());
+  keep({image.at({rewritten.meta().base_vaddr}), image.at({rewritten.trailer().vaddr}),
+        Memory::at<const SiteRecord>({static_cast<uint64_t>(answer) + in_page}), sites.count});
+}
+
+void drop_trap_table(RuntimeAddr trampoline) {
   TrapState& trap = sysload_state.trap;
-  trap.tables[trap.table_count++] = {
-      image.at({rewritten.meta().base_vaddr}), image.at({rewritten.trailer().vaddr}),
-      Memory::at<const SiteRecord>({static_cast<uint64_t>(answer) + in_page}), sites.count};
+  for (uint32_t i = 0; i < trap.table_count; ++i) {
+    TrapTable& table = trap.tables[i];
+    if (table.count == 0 || table.trampoline != trampoline) continue;
+    const uint64_t size = table.count * sizeof(SiteRecord);
+    const uint64_t start = Memory::address_of(table.sites).value;
+    table.count = 0;
+    sys::unmap({align_down(start, kPageSize)}, size + start % kPageSize);
+  }
 }
 
 void install_trap() {

@@ -10,6 +10,9 @@ namespace sysrewrite {
 // Keeps the site table of a mapped file, where one of its sites has poison.
 void add_trap_table(const ProgramFile& file, const MappedImage& image);
 
+// Drops the table of the file whose trampoline lies there.
+void drop_trap_table(RuntimeAddr trampoline);
+
 // Takes the signals over, where there is anything to serve. Called once, after the last table.
 void install_trap();
 

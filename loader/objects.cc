@@ -1,0 +1,138 @@
+#include "loader/objects.h"
+
+#include <asm/unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "loader/count.h"
+#include "loader/image_map.h"
+#include "loader/memory.h"
+#include "loader/program_file.h"
+#include "loader/report.h"
+#include "loader/state.h"
+#include "loader/trap.h"
+
+// Room for a trampoline.
+//
+// ld.so maps a library in two steps: the whole span of its segments with one mmap, from the file's
+// start, anywhere; then each further segment with MAP_FIXED inside it. The trampoline of a library
+// lies behind its last segment (or below its first: a program that is loaded as one), and what lies
+// there in memory is nearly always the neighbour. So the first mmap is answered from a reservation
+// that is larger by what the trampoline needs:
+//
+//      ld.so asks for:      |==== span ====|
+//      reserved:            |==== span ====|-- gap --|= slot =|== stubs ==|
+//      ld.so is told:       ^                        replaced by the trampoline
+//
+// MAP_FIXED replaces only what was reserved here a moment ago. The gap is given back.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr char kPhase[] = "library";
+
+struct Span {
+  uint64_t low, high;  // vaddrs, page-aligned; low may be "negative"
+};
+
+// The library's own span and its trampoline.
+Span span_of(const LibraryRequest& request, const Trailer& trailer, Vaddr image_low) {
+  const uint64_t image_end = image_low.value + align_down(request.size + kPageSize - 1, kPageSize);
+  Span span{image_low.value, image_end};
+  const uint64_t end = trailer.vaddr + trailer.size;
+  if (static_cast<int64_t>(trailer.vaddr - span.low) < 0) span.low = trailer.vaddr;
+  if (static_cast<int64_t>(end - span.high) > 0) span.high = end;
+  return span;
+}
+
+bool overlaps_image(const LibraryRequest& request, const Trailer& trailer, Vaddr image_low) {
+  const uint64_t from = trailer.vaddr - image_low.value;
+  return from < request.size || from + trailer.size - 1 < from;
+}
+
+MappedObject* free_entry() {
+  ObjectTable& table = sysload_state.objects;
+  for (uint32_t i = 0; i < table.count; ++i)
+    if (table.entries[i].size == 0) return &table.entries[i];
+  if (table.count == table.entries.size()) fail(kPhase, "more than ", table.count, " are mapped");
+  return &table.entries[table.count++];
+}
+
+void remember(const MappedObject& object) {
+  *free_entry() = object;
+  sysload_state.objects_low = std::min(sysload_state.objects_low, object.base.value);
+  sysload_state.objects_high = std::max(sysload_state.objects_high, object.base.value + 1);
+}
+
+int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& file,
+                            const ElfImage& image) {
+  const Trailer& trailer = file.rewritten().trailer();
+  if (overlaps_image(request, trailer, image.low()))
+    fail(kPhase, "the trampoline of ", file.path(), " lies inside its image");
+  const Span span = span_of(request, trailer, image.low());
+  const int64_t reserved = sys::map_anonymous(0, span.high - span.low, sys::kNoAccess);
+  if (sys::failed(reserved)) return reserved;
+  const uint64_t bias = static_cast<uint64_t>(reserved) - span.low;
+  const RuntimeAddr base = {image.low().value + bias};
+  const int64_t mapped =
+      sys::replace_like(base, request.size, request.protection, request.flags, request.fd);
+  if (sys::failed(mapped)) {
+    sys::unmap({static_cast<uint64_t>(reserved)}, span.high - span.low);
+    return mapped;
+  }
+  // What is neither is given back, and the trampoline's own place with it: it is mapped like every
+  // other, never over something. The lock keeps this process's other loaders away, and a stranger's
+  // mmap that slips in between ends the process with a line.
+  const uint64_t image_end = base.value + align_down(request.size + kPageSize - 1, kPageSize);
+  sys::unmap({span.low + bias}, base.value - (span.low + bias));
+  sys::unmap({image_end}, span.high + bias - image_end);
+  map_trampoline(file, MappedImage(bias), {sysload_state.callback});
+  add_trap_table(file, MappedImage(bias));
+  remember({base, request.size, {trailer.vaddr + bias}, trailer.size});
+  return static_cast<int64_t>(base.value);
+}
+
+bool is_library(sys::Fd fd) {
+  elf::Ehdr header{};
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                Memory::address_of(&header).value, sizeof(header), 0);
+  return got == sizeof(header) && memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
+         header.type == elf::kTypeDyn;
+}
+
+}  // namespace
+
+bool map_library(const LibraryRequest& request, int64_t* answer) {
+  char name[512];
+  ProgramFile file;
+  if (!ProgramFile::look_at(request.fd, &file)) {
+    const bool unseen = sysload_state.count.counters != nullptr && is_library(request.fd);
+    if (unseen) report_unseen_library(sys::name_of(request.fd, name, sizeof(name)));
+    return false;
+  }
+  file.rename(sys::name_of(request.fd, name, sizeof(name)));
+  file.read_trailer(kPhase);
+  const bool served = file.is_rewritten() && file.rewritten().has_sites();
+  if (served) {
+    const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
+    image.check_segments(kPhase, file.path());
+    *answer = map_with_trampoline(request, file, image);
+  }
+  file.release();
+  return served;
+}
+
+void forget_libraries(RuntimeAddr start, uint64_t size) {
+  ObjectTable& table = sysload_state.objects;
+  for (uint32_t i = 0; i < table.count; ++i) {
+    MappedObject& object = table.entries[i];
+    if (object.size == 0 || object.base < start || object.base.value - start.value >= size) continue;
+    drop_trap_table(object.trampoline);
+    sys::unmap(object.trampoline, object.trampoline_size);
+    object.size = 0;
+  }
+}
+
+}  // namespace sysrewrite

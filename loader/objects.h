@@ -1,0 +1,30 @@
+// The libraries that the program's own ld.so maps, and their trampolines.
+#ifndef SYSREWRITE_LOADER_OBJECTS_H_
+#define SYSREWRITE_LOADER_OBJECTS_H_
+
+#include <cstdint>
+
+#include "loader/syscalls.h"
+
+namespace sysrewrite {
+
+// What ld.so asks for with its first mmap of a library: `size` bytes anywhere, from the file's start.
+struct LibraryRequest {
+  uint64_t hint, size;
+  uint32_t protection;
+  uint64_t flags;
+  sys::Fd fd;
+};
+
+// Maps it as asked, where the file is a rewritten one with room for its trampoline, and maps the
+// trampoline. True, and the answer for ld.so, where that was done; false where the file is none.
+// Ends the process where a rewritten library cannot be served: its jumps would lead nowhere.
+bool map_library(const LibraryRequest& request, int64_t* answer);
+
+// Takes along the trampoline of a library whose first bytes are given back. The rest of the range is
+// the caller's to unmap.
+void forget_libraries(RuntimeAddr start, uint64_t size);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_OBJECTS_H_

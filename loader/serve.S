@@ -1,0 +1,154 @@
+// The callback for dynamic programs, and the way from it into C++.
+//
+// Nearly every call passes. The few that change what code is mapped are served: a file is mapped
+// that may be a rewritten library (mmap), or memory is given back in which one lies (munmap). Those
+// few may cost something, so the way in is simple instead of fast:
+//
+//   a few words on the program's stack   what C++ and the kernel clobber, 88 bytes below the red zone
+//   all signals blocked                  no handler runs, and none builds its frame, while rsp is ours
+//   one lock, one stack                  no thread block has to be found
+//
+// The program's stack is valid here: nobody maps a file without one. A thread that unmaps its own
+// stack is let through before anything is popped again.
+#include "loader/abi.h"
+
+        .section .note.GNU-stack, "", @progbits
+        .text
+
+// --- The filter -------------------------------------------------------------------------------
+//
+//   in       sysload_callback_serve: rcx = resume; sysload_filter_serve: r11 = the native tail;
+//            all else the program's, rsp 128 lower
+//   out      at the native tail, as for every callback that passes; or at resume, with an answer
+//   clobbers rcx, r11
+//   flags    kept: lea, mov and jrcxz touch none; munmap's comparison saves them in ax, whose value
+//            is known there
+        .globl  sysload_callback_serve
+        .hidden sysload_callback_serve
+        .type   sysload_callback_serve, @function
+        .p2align 6
+sysload_callback_serve:
+        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
+        .globl  sysload_filter_serve
+        .hidden sysload_filter_serve
+        .type   sysload_filter_serve, @function
+sysload_filter_serve:
+        leaq    -SYSLOAD_NR_MMAP(%rax), %rcx
+        jrcxz   .Lmmap
+        leaq    -SYSLOAD_NR_MUNMAP(%rax), %rcx
+        jrcxz   .Lmunmap
+        .globl  sysload_leave
+        .hidden sysload_leave
+        .type   sysload_leave, @function
+sysload_leave:
+        jmp     *%r11
+
+.Lmmap: movslq  %r8d, %rcx              // anonymous memory has descriptor -1
+        leaq    1(%rcx), %rcx
+        jrcxz   sysload_leave
+        jmp     .Lserve
+
+.Lmunmap:
+        lahf
+        seto    %al
+        cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_LOW(%rip), %rdi
+        jb      .Lelsewhere
+        cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_HIGH(%rip), %rdi
+        jae     .Lelsewhere
+        addb    $0x7f, %al
+        sahf
+        movl    $SYSLOAD_NR_MUNMAP, %eax
+        jmp     .Lserve
+.Lelsewhere:
+        addb    $0x7f, %al
+        sahf
+        movl    $SYSLOAD_NR_MUNMAP, %eax
+        jmp     *%r11
+        .size   sysload_callback_serve, . - sysload_callback_serve
+
+// --- Serving ----------------------------------------------------------------------------------
+//
+//   in       r11 = the native tail; all else the program's, rsp 128 lower
+//   out      as above
+//   stack    the words of CallFrame (serve.h), lowest first: rbx, flags, mask, r9, r8, r10, rdx,
+//            rsi, rdi, rax, tail
+//
+// `syscall` leaves the flags in r11, which is how they are learnt without a push of their own.
+        .type   sysload_serve_entry, @function
+        .p2align 4
+sysload_serve_entry:
+.Lserve:
+        pushq   %r11
+        pushq   %rax
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        pushq   %r10
+        pushq   %r8
+        pushq   %r9
+        leaq    -8(%rsp), %rsp          // mask
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    .Lall(%rip), %rsi
+        movq    %rsp, %rdx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        pushq   %r11
+        pushq   %rbx
+        cld
+.Ltake: movl    $1, %eax
+        xchgl   %eax, sysload_serve_lock(%rip)
+        testl   %eax, %eax
+        jz      .Ltaken
+        movl    $SYSLOAD_NR_SCHED_YIELD, %eax
+        syscall
+        jmp     .Ltake
+.Ltaken:
+        movq    %rsp, %rbx
+        movq    %rsp, %rdi
+        leaq    sysload_serve_stack+SYSLOAD_SERVE_STACK_SIZE(%rip), %rsp
+        call    sysload_serve           // eax: 1 where the call is answered
+        movq    %rbx, %rsp
+        movl    %eax, %ebx
+        movl    $0, sysload_serve_lock(%rip)
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    16(%rsp), %rsi
+        xorl    %edx, %edx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        testl   %ebx, %ebx
+        jnz     .Lanswered
+        popq    %rbx
+        popfq
+        leaq    8(%rsp), %rsp
+        popq    %r9
+        popq    %r8
+        popq    %r10
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+        popq    %rax
+        popq    %r11
+        jmp     *%r11
+.Lanswered:
+        popq    %rbx
+        movq    (%rsp), %r11            // as the kernel leaves it
+        popfq
+        leaq    8(%rsp), %rsp
+        popq    %r9
+        popq    %r8
+        popq    %r10
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+        popq    %rax
+        popq    %rcx
+        leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
+        leaq    -SYSREWRITE_TAIL_FROM_RESUME(%rcx), %rcx
+        jmp     *%rcx
+        .size   sysload_serve_entry, . - sysload_serve_entry
+
+        .section .rodata, "a"
+        .p2align 3
+.Lall:  .quad   -1
