@@ -17,6 +17,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
+    "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
     "  sysrewrite --dry-run --json IN OUT         what would be done, site by site\n"
     "\n"
     "Exit status:\n"
@@ -101,23 +102,68 @@ void add_options(CLI::App& app, RewriteCommand& command) {
   app.add_flag("-q,--quiet", command.quiet, "no report; errors only");
 }
 
-}  // namespace
+constexpr const char* kRunDescription =
+    "Runs an installed program with its system calls going through sysload. The program, its\n"
+    "interpreter and its libraries are rewritten in memory as they are mapped; no file changes.";
 
-std::variant<RewriteCommand, Message> parse_arguments(int argc, const char* const* argv) {
-  RewriteCommand command;
-  CLI::App app(kDescription, "sysrewrite");
-  app.footer(kFooter);
-  app.set_version_flag("-V,--version", "sysrewrite " SYSREWRITE_VERSION);
+constexpr const char* kRunFooter =
+    "Examples:\n"
+    "  sysrewrite run -- python3 -c 'print(1)'\n"
+    "  sysrewrite run --hook count -- git status\n"
+    "\n"
+    "The exit status is the program's own (128 + signal where one killed it); 127 where it could\n"
+    "not be started.\n";
+
+void add_run_options(CLI::App& app, RunCommand& command) {
+  app.add_option("CMD", command.command, "the program, and its arguments")->required();
+  app.add_option("--hook", command.hook, "what sysload does with each call (none, count)")
+      ->type_name("HOOK");
+  add_choice<UnpatchedPolicy>(app, "--unpatched", command.unpatched,
+                              {{"rewrite", UnpatchedPolicy::kRewrite},
+                               {"native", UnpatchedPolicy::kNative},
+                               {"fail", UnpatchedPolicy::kFail}},
+                              "an object that cannot be rewritten: rewrite (default) and native run\n"
+                              "it as it is and say so at the end, fail ends the program")
+      ->type_name("WHAT");
+  app.add_option("--loader", command.loader, "path of sysload (default: the one beside sysrewrite)")
+      ->type_name("PATH");
+  app.add_flag("-q,--quiet", command.quiet, "do not list what ran native");
+  app.positionals_at_end();
+  app.prefix_command();
+}
+
+// Parses into a command; a Message where there is nothing to do but print.
+std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   app.get_formatter()->column_width(28);
-  add_options(app, command);
   try {
     app.parse(argc, argv);
+    return std::nullopt;
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, problem;
     const int code = app.exit(error, out, problem);
     if (code == 0) return Message{out.str(), ExitStatus::kDone};
     return Message{"sysrewrite: " + problem.str(), ExitStatus::kUsage};
   }
+}
+
+}  // namespace
+
+std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc,
+                                                                  const char* const* argv) {
+  if (argc > 1 && std::string(argv[1]) == "run") {
+    RunCommand command;
+    CLI::App app(kRunDescription, "sysrewrite run");
+    app.footer(kRunFooter);
+    add_run_options(app, command);
+    if (auto message = parse(app, argc - 1, argv + 1)) return *message;
+    return command;
+  }
+  RewriteCommand command;
+  CLI::App app(kDescription, "sysrewrite");
+  app.footer(kFooter);
+  app.set_version_flag("-V,--version", "sysrewrite " SYSREWRITE_VERSION);
+  add_options(app, command);
+  if (auto message = parse(app, argc, argv)) return *message;
   if (command.options.format == Format::kLitebox) command.options.native_tail = false;
   return command;
 }

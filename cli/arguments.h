@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "cli/run_command.h"
 #include "rewriter/options.h"
 
 namespace sysrewrite {
@@ -30,7 +31,7 @@ struct Message {
   ExitStatus status = ExitStatus::kDone;
 };
 
-std::variant<RewriteCommand, Message> parse_arguments(int argc, const char* const* argv);
+std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc, const char* const* argv);
 
 }  // namespace sysrewrite
 

@@ -17,9 +17,14 @@ Error system_error(const std::string& what, const std::string& path, int error_n
 }
 
 Result<InputFile> InputFile::open(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return system_error("cannot open", path, errno);
+  return adopt(descriptor, path);
+}
+
+Result<InputFile> InputFile::adopt(int descriptor, const std::string& path) {
   InputFile file;
-  file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file.descriptor_ < 0) return system_error("cannot open", path, errno);
+  file.descriptor_ = descriptor;
   if (fstat(file.descriptor_, &file.status_) != 0) return system_error("cannot stat", path, errno);
   if (!S_ISREG(file.status_.st_mode))
     return Error{ErrorCode::kInputOutput, std::nullopt,

@@ -16,6 +16,9 @@ class InputFile {
   // Fails for what is not a regular file (without blocking on a FIFO) and for what cannot be read.
   static Result<InputFile> open(const std::string& path);
 
+  // Takes over a descriptor; `path` is for messages.
+  static Result<InputFile> adopt(int descriptor, const std::string& path);
+
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&&) = delete;
   InputFile(const InputFile&) = delete;

@@ -21,7 +21,7 @@ int fail(const RewriteCommand& command, const Error& error) {
   return static_cast<int>(ExitStatus::kError);
 }
 
-int run(const RewriteCommand& command) {
+int rewrite_file(const RewriteCommand& command) {
   const auto input = InputFile::open(command.input);
   if (!input) return fail(command, input.error());
   const auto rewritten = rewrite(input->bytes(), command.options);
@@ -51,5 +51,7 @@ int main(int argc, char** argv) {
     sysrewrite::print(good ? stdout : stderr, message->text);
     return static_cast<int>(message->status);
   }
-  return sysrewrite::run(std::get<sysrewrite::RewriteCommand>(parsed));
+  if (const auto* command = std::get_if<sysrewrite::RunCommand>(&parsed))
+    return sysrewrite::run(*command);
+  return sysrewrite::rewrite_file(std::get<sysrewrite::RewriteCommand>(parsed));
 }

@@ -145,18 +145,20 @@ std::optional<Error> copy_metadata(const InputFile& input, int to, const std::st
 
 }  // namespace
 
+bool write_contents(const InputFile& input, const OutputBytes* output, int descriptor) {
+  if (!copy_contents(input, descriptor)) return false;
+  if (output == nullptr) return true;
+  for (const BytePatch& patch : output->patches)
+    if (!write_at(descriptor, patch.bytes, patch.offset.value)) return false;
+  return write_at(descriptor, output->tail, output->tail_offset.value);
+}
+
 std::optional<Error> write_output(const InputFile& input, const OutputBytes* output,
                                   const std::string& path) {
   TemporaryFile file(path);
   if (auto error = file.open()) return error;
-  if (!copy_contents(input, file.descriptor())) return system_error("cannot write", path, errno);
-  if (output != nullptr) {
-    for (const BytePatch& patch : output->patches)
-      if (!write_at(file.descriptor(), patch.bytes, patch.offset.value))
-        return system_error("cannot write", path, errno);
-    if (!write_at(file.descriptor(), output->tail, output->tail_offset.value))
-      return system_error("cannot write", path, errno);
-  }
+  if (!write_contents(input, output, file.descriptor()))
+    return system_error("cannot write", path, errno);
   if (auto error = copy_metadata(input, file.descriptor(), path)) return error;
   return file.publish();
 }

@@ -92,7 +92,9 @@ void map_segment(const char* phase, const ProgramFile& file, const elf::Phdr& se
   const uint64_t file_pages_end = segment.filesz == 0 ? start : page_up(file_end);
   const uint32_t protection = protection_of(segment);
   if (segment.filesz != 0) {
-    const int64_t answer = sys::replace_file({start}, file_pages_end - start, protection, file.fd(),
+    const bool is_code = (segment.flags & elf::kFlagExec) != 0;
+    const int64_t answer = sys::replace_file({start}, file_pages_end - start, protection,
+                                             is_code ? file.code_fd() : file.fd(),
                                              {segment.offset - in_page});
     if (sys::failed(answer)) fail_errno(answer, phase, "cannot map a segment of ", file.path());
   }
@@ -132,13 +134,13 @@ void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAd
   const RuntimeAddr stubs = slot + kPageSize;
   const uint64_t stubs_size = trailer.size - kPageSize;
   int64_t answer =
-      sys::map_file_at(slot, kPageSize, sys::kRead | sys::kWrite, file.fd(), {trailer.offset});
+      sys::map_file_at(slot, kPageSize, sys::kRead | sys::kWrite, file.code_fd(), {trailer.offset});
   if (sys::failed(answer))
     fail_errno(answer, phase, "cannot map the slot of ", file.path(), " at ", Hex{slot.value});
   *Memory::at<uint64_t>(slot) = callback.value;
   answer = sys::protect(slot, kPageSize, sys::kRead);
   if (sys::failed(answer)) fail_errno(answer, phase, "cannot protect the slot of ", file.path());
-  answer = sys::map_file_at(stubs, stubs_size, sys::kRead | sys::kExec, file.fd(),
+  answer = sys::map_file_at(stubs, stubs_size, sys::kRead | sys::kExec, file.code_fd(),
                             {trailer.offset + kPageSize});
   if (sys::failed(answer))
     fail_errno(answer, phase, "cannot map the stubs of ", file.path(), " at ", Hex{stubs.value});

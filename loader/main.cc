@@ -68,6 +68,7 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   const char* const phase = "interpreter";
   ProgramFile file = ProgramFile::open(phase, path);
   file.read_trailer(phase);
+  file.use_copy(phase);
   if (!file.is_rewritten() && hook == Hook::kCount) report_unseen_libraries(path);
   const ElfImage image = ElfImage::read(phase, path, file.bytes());
   image.check_segments(phase, path);
@@ -116,6 +117,13 @@ void start_as_interpreter(StackView& stack) {
   start_program(stack, program, image, mapped, hook, current_brk());
 }
 
+void remember_server(const char* name) {
+  if (name == nullptr) return;
+  const size_t size = strlen(name) + 1;
+  if (size > kServerNameSize) fail("options", "the name of the server is too long");
+  memcpy(sysload_state.server_name, name, size);
+}
+
 void start_as_command(StackView& stack) {
   const Arguments arguments = read_arguments(stack);
   const char* path = stack.argument(arguments.program_index);
@@ -123,7 +131,9 @@ void start_as_command(StackView& stack) {
   const ElfImage image = ElfImage::read("program", path, program.bytes());
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
-  if (!program.is_rewritten())
+  remember_server(arguments.server);
+  program.use_copy("program");
+  if (!program.is_rewritten() && arguments.server == nullptr)
     fail("program", path, ": not a rewritten file; run sysrewrite first");
   const Hook hook = choose_hook(arguments, stack, program.rewritten().options());
   image.check_segments("program", path);

@@ -77,7 +77,8 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   const uint64_t bias = static_cast<uint64_t>(reserved) - span.low;
   const RuntimeAddr base = {image.low().value + bias};
   const int64_t mapped =
-      sys::replace_like(base, request.size, request.protection, request.flags, request.fd);
+      sys::replace_like(base, request.size, request.protection, request.flags,
+                        (request.protection & sys::kExec) != 0 ? file.code_fd() : request.fd, 0);
   if (sys::failed(mapped)) {
     sys::unmap({static_cast<uint64_t>(reserved)}, span.high - span.low);
     return mapped;
@@ -102,6 +103,16 @@ bool is_library(sys::Fd fd) {
          header.type == elf::kTypeDyn;
 }
 
+// Inside a library whose trampoline is mapped: only there code may be exchanged for a copy's.
+bool is_known(RuntimeAddr address) {
+  const ObjectTable& table = sysload_state.objects;
+  for (uint32_t i = 0; i < table.count; ++i) {
+    const MappedObject& object = table.entries[i];
+    if (object.size != 0 && address.value - object.base.value < object.size) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool map_library(const LibraryRequest& request, int64_t* answer) {
@@ -114,12 +125,28 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   }
   file.rename(sys::name_of(request.fd, name, sizeof(name)));
   file.read_trailer(kPhase);
+  file.use_copy(kPhase);
   const bool served = file.is_rewritten() && file.rewritten().has_sites();
   if (served) {
     const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
     image.check_segments(kPhase, file.path());
     *answer = map_with_trampoline(request, file, image);
   }
+  file.release();
+  return served;
+}
+
+bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
+              uint64_t offset, int64_t* answer) {
+  char name[512];
+  ProgramFile file;
+  if (sysload_state.server_name[0] == 0 || !is_known(address)) return false;
+  if (!ProgramFile::look_at(fd, &file)) return false;
+  file.rename(sys::name_of(fd, name, sizeof(name)));
+  file.read_trailer(kPhase);
+  file.use_copy(kPhase);
+  const bool served = file.code_fd() != fd && file.rewritten().has_sites();
+  if (served) *answer = sys::replace_like(address, size, protection, flags, file.code_fd(), offset);
   file.release();
   return served;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "loader/syscalls.h"
+#include "trampoline/address.h"
 
 namespace sysrewrite {
 
@@ -20,6 +21,11 @@ struct LibraryRequest {
 // trampoline. True, and the answer for ld.so, where that was done; false where the file is none.
 // Ends the process where a rewritten library cannot be served: its jumps would lead nowhere.
 bool map_library(const LibraryRequest& request, int64_t* answer);
+
+// Maps code with MAP_FIXED from the rewritten copy of a file, where the file itself is none and the
+// place belongs to a library mapped by map_library(). True, and the answer, where that was done.
+bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
+              uint64_t offset, int64_t* answer);
 
 // Takes along the trampoline of a library whose first bytes are given back. The rest of the range is
 // the caller's to unmap.

@@ -20,6 +20,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --hook none     let every call through (default)
   --hook count    let every call through, and print at exit how often each was made
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
+  --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
   --help          print this
   --version       print the version
 
@@ -118,6 +119,8 @@ Arguments read_arguments(const StackView& stack) {
     if (equal(reader.option(), "--version")) answer(kVersion, "");
     if (const char* hook = reader.value_of("--hook")) {
       arguments.hook = hook_by_name(hook, "--hook");
+    } else if (const char* server = reader.value_of("--server")) {
+      arguments.server = server;
     } else if (char* name = reader.value_of("--argv0")) {
       arguments.argv0 = name;
     } else {

@@ -18,6 +18,7 @@ enum class Hook : uint8_t {
 
 struct Arguments {
   std::optional<Hook> hook;
+  const char* server = nullptr;  // of the hosted rewriter; nullptr: there is none
   char* argv0 = nullptr;       // the name that the program is given, instead of its path
   uint64_t program_index = 0;  // which argument is the program's path
 };

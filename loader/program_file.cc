@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/client.h"
 #include "loader/memory.h"
 #include "loader/report.h"
+#include "loader/state.h"
 
 namespace sysrewrite {
 
@@ -58,6 +60,26 @@ ProgramFile ProgramFile::open(const char* phase, const char* path) {
   return file;
 }
 
+namespace {
+
+bool begins_as_elf(sys::Fd fd) {
+  uint8_t magic[sizeof(elf::kMagic)];
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                Memory::address_of(magic).value, sizeof(magic), 0);
+  return got == sizeof(magic) && memcmp(magic, elf::kMagic, sizeof(magic)) == 0;
+}
+
+// Somewhere the way to the server ended (another network namespace, another user, a seccomp filter):
+// said once, since every library after it would say the same.
+void report_no_server(const char* path) {
+  if (sysload_state.server_lost) return;
+  sysload_state.server_lost = true;
+  note("run", path, " and what follows it runs native: the process behind `sysrewrite run` cannot"
+       " be reached from here");
+}
+
+}  // namespace
+
 bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
   const int64_t size = sys::size_of_regular_file(fd);
   if (sys::failed(size) || size < static_cast<int64_t>(sizeof(Trailer))) return false;
@@ -67,9 +89,9 @@ bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
       sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(magic).value,
                 sizeof(magic), at);
   if (got != sizeof(magic)) return false;
-  if (memcmp(magic, kTrailerMagic, sizeof(magic)) != 0 &&
-      memcmp(magic, kLiteboxMagic, sizeof(magic)) != 0)
-    return false;
+  const bool has_trailer = memcmp(magic, kTrailerMagic, sizeof(magic)) == 0 ||
+                           memcmp(magic, kLiteboxMagic, sizeof(magic)) == 0;
+  if (!has_trailer && (sysload_state.server_name[0] == 0 || !begins_as_elf(fd))) return false;
   file->path_ = "a library";
   file->fd_ = fd;
   file->map("library");
@@ -85,8 +107,29 @@ void ProgramFile::map(const char* phase) {
   bytes_ = Memory::view({static_cast<uint64_t>(view)}, static_cast<uint64_t>(size));
 }
 
+void ProgramFile::use_copy(const char* phase) {
+  if (is_rewritten_ || sysload_state.server_name[0] == 0) return;
+  sys::Fd copy = -1;
+  const ServerAnswer answer = ask_for_copy(fd_, &copy);
+  if (answer == ServerAnswer::kRefused)
+    fail(phase, path_, ": cannot be rewritten, and --unpatched=fail was asked for");
+  if (answer == ServerAnswer::kNoServer) report_no_server(path_);
+  if (answer != ServerAnswer::kCopy) return;
+  const int64_t size = sys::size_of_regular_file(copy);
+  if (sys::failed(size) || size == 0) fail(phase, path_, ": its rewritten copy is no file");
+  const int64_t view = sys::map_file(static_cast<uint64_t>(size), sys::kRead, copy, {0});
+  if (sys::failed(view)) fail_errno(view, phase, "cannot map the rewritten copy of ", path_);
+  copy_fd_ = copy;
+  copy_ = Memory::view({static_cast<uint64_t>(view)}, static_cast<uint64_t>(size));
+  read_trailer_of(phase, copy_);
+}
+
 void ProgramFile::read_trailer(const char* phase) {
-  const RewrittenFile::Parsed parsed = RewrittenFile::parse(bytes_);
+  read_trailer_of(phase, bytes_);
+}
+
+void ProgramFile::read_trailer_of(const char* phase, ByteView whole) {
+  const RewrittenFile::Parsed parsed = RewrittenFile::parse(whole);
   if (parsed.status == TrailerStatus::kAbsent) return;
   if (parsed.status == TrailerStatus::kDamaged)
     fail(phase, path_, ": the trailer is damaged: ", parsed.problem);
@@ -131,6 +174,11 @@ void ProgramFile::close() {
 void ProgramFile::release() {
   sys::unmap(Memory::address_of(bytes_.data()), bytes_.size());
   bytes_ = {};
+  if (copy_fd_ < 0) return;
+  sys::unmap(Memory::address_of(copy_.data()), copy_.size());
+  copy_ = {};
+  sys::close(copy_fd_);
+  copy_fd_ = -1;
 }
 
 }  // namespace sysrewrite

@@ -23,10 +23,17 @@ class ProgramFile {
   // checksum, or where it was rewritten for somebody else's loader.
   void read_trailer(const char* phase);
 
+  // Where the file itself is none, asks the hosted rewriter for a rewritten copy. Code is then mapped
+  // from the copy, and everything else from the file. Ends the process where the file must not run
+  // as it is.
+  void use_copy(const char* phase);
+
   // The name for people, which is not always the one that the file was opened by.
   const char* path() const { return path_; }
   void rename(const char* path) { path_ = path; }
   sys::Fd fd() const { return fd_; }
+  // What code, stubs and site table are mapped from.
+  sys::Fd code_fd() const { return copy_fd_ >= 0 ? copy_fd_ : fd_; }
   ByteView bytes() const { return bytes_; }
   bool is_rewritten() const { return is_rewritten_; }
   const RewrittenFile& rewritten() const { return rewritten_; }  // where is_rewritten()
@@ -37,15 +44,18 @@ class ProgramFile {
 
   // Gives back descriptor and mapping. Nothing may be read from this file any more.
   void close();
-  // Gives back the mapping alone, for a file that was only looked at.
+  // Gives back the mappings and the copy, for a file whose descriptor is the program's.
   void release();
 
  private:
   void map(const char* phase);
+  void read_trailer_of(const char* phase, ByteView whole);
 
   const char* path_ = "";
   sys::Fd fd_ = -1;
+  sys::Fd copy_fd_ = -1;
   ByteView bytes_;
+  ByteView copy_;
   bool is_rewritten_ = false;
   RewrittenFile rewritten_;
 };

@@ -22,14 +22,20 @@ constexpr uint64_t kPass = 0, kAnswered = 1;
 
 uint64_t serve_mmap(CallFrame& call) {
   const uint64_t flags = call.r10;
-  // ld.so's first mapping of a library: private, anywhere, from the file's start. Others are of
-  // data, or go into what such a one has reserved.
   if ((flags & MAP_ANONYMOUS) != 0 || (flags & MAP_TYPE) != MAP_PRIVATE) return kPass;
-  if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 || call.r9 != 0) return kPass;
-  const LibraryRequest request{call.rdi, call.rsi, static_cast<uint32_t>(call.rdx), flags,
-                               static_cast<int32_t>(call.r8)};
+  const auto protection = static_cast<uint32_t>(call.rdx);
+  const auto fd = static_cast<int32_t>(call.r8);
+  const bool fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
   int64_t answer = 0;
-  if (!map_library(request, &answer)) return kPass;
+  bool served = false;
+  // ld.so's first mapping of a library goes anywhere, from the file's start. The others go into what
+  // that one has reserved, and only code is of interest.
+  if (!fixed && call.r9 == 0) {
+    served = map_library({call.rdi, call.rsi, protection, flags, fd}, &answer);
+  } else if (fixed && (protection & PROT_EXEC) != 0) {
+    served = map_code({call.rdi}, call.rsi, protection, flags, fd, call.r9, &answer);
+  }
+  if (!served) return kPass;
   call.rax = static_cast<uint64_t>(answer);
   return kAnswered;
 }

@@ -10,6 +10,7 @@
 #include "loader/abi.h"
 #include "trampoline/address.h"
 #include "trampoline/layout.h"
+#include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
 
@@ -65,6 +66,8 @@ struct State {
   TrapState trap;
   CountState count;
   ObjectTable objects;
+  char server_name[kServerNameSize];  // empty: there is none
+  bool server_lost;                   // said once that it cannot be reached
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);

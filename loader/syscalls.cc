@@ -112,8 +112,9 @@ int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd
 }
 
 int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
-                     Fd fd) {
-  return mmap(address.value, size, protection, flags | MAP_FIXED, static_cast<uint64_t>(fd), 0);
+                     Fd fd, uint64_t offset) {
+  return mmap(address.value, size, protection, flags | MAP_FIXED, static_cast<uint64_t>(fd),
+              offset);
 }
 
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at) {

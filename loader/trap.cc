@@ -166,7 +166,7 @@ void add_trap_table(const ProgramFile& file, const MappedImage& image) {
   const FileOffset page = {align_down(start.value, kPageSize)};
   const uint64_t in_page = start.value - page.value;
   const int64_t answer = sys::map_file(in_page + uint64_t{sites.count} * sizeof(SiteRecord),
-                                       sys::kRead, file.fd(), page);
+                                       sys::kRead, file.code_fd(), page);
   if (sys::failed(answer)) fail_errno(answer, "trap", "cannot map the sites of ", file.path());
   keep({image.at({rewritten.meta().base_vaddr}), image.at({rewritten.trailer().vaddr}),
         Memory::at<const SiteRecord>({static_cast<uint64_t>(answer) + in_page}), sites.count});

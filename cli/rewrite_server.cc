@@ -1,0 +1,256 @@
+#include "cli/rewrite_server.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <future>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <tuple>
+
+#include "cli/descriptor.h"
+#include "cli/memory_copy.h"
+#include "rewriter/pipeline.h"
+#include "trampoline/server_protocol.h"
+
+// One thread accepts; each request has a thread of its own, since rewriting a large library takes a
+// while and nobody else should wait for it. Two who ask for the same file wait for one rewrite: the
+// first to ask puts a future into the table, and makes it.
+//
+// A file is known by device, inode, size and both times: whoever replaces it changes one of them.
+// Requests are answered only for the same user; what is answered is derived from what was attached,
+// so nobody gets anything that he could not read before.
+
+namespace sysrewrite {
+
+namespace {
+
+using FileKey = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
+
+FileKey key_of(const struct stat& status) {
+  return {status.st_dev,          status.st_ino,          status.st_size,        status.st_mtim.tv_sec,
+          status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+}
+
+// What there is to say about one file, forever.
+struct Outcome {
+  ServerVerdict verdict = ServerVerdict::kNothing;
+  Descriptor copy;
+};
+using SharedOutcome = std::shared_future<std::shared_ptr<const Outcome>>;
+
+std::string path_of(int descriptor) {
+  char path[4096];
+  const std::string link = fmt::format("/proc/self/fd/{}", descriptor);
+  const ssize_t size = readlink(link.c_str(), path, sizeof(path));
+  return size < 0 ? "a file" : std::string(path, static_cast<size_t>(size));
+}
+
+struct Request {
+  ServerRequest request{};
+  Descriptor file;
+};
+
+std::optional<Request> receive(int socket) {
+  Request out;
+  iovec vector{&out.request, sizeof(out.request)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  const cmsghdr* message = CMSG_FIRSTHDR(&header);
+  if (message != nullptr && message->cmsg_type == SCM_RIGHTS &&
+      message->cmsg_len == CMSG_LEN(sizeof(int))) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(message), sizeof(fd));
+    out.file.reset(fd);
+  }
+  if (got != static_cast<ssize_t>(sizeof(out.request))) return std::nullopt;
+  out.request.text[sizeof(out.request.text) - 1] = 0;
+  return out;
+}
+
+void answer(int socket, ServerVerdict verdict, int descriptor) {
+  iovec vector{&verdict, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header{};
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    header.msg_control = control;
+    header.msg_controllen = sizeof(control);
+    cmsghdr* message = CMSG_FIRSTHDR(&header);
+    message->cmsg_level = SOL_SOCKET;
+    message->cmsg_type = SCM_RIGHTS;
+    message->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(message), &descriptor, sizeof(descriptor));
+  }
+  // A client that has died in the meantime is nobody's loss.
+  static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
+}
+
+bool same_user(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+}
+
+}  // namespace
+
+struct RewriteServer::Impl {
+  ServerOptions options;
+  std::string name;
+  Descriptor listener, wake;
+  std::thread acceptor;
+
+  mutable std::mutex mutex;
+  std::condition_variable idle;
+  size_t busy = 0;
+  std::map<FileKey, SharedOutcome> outcomes;
+  std::vector<NativeObject> natives;
+
+  void report(std::string path, std::string reason) {
+    const std::lock_guard lock(mutex);
+    natives.push_back({std::move(path), std::move(reason)});
+  }
+
+  Outcome give_up(const std::string& path, const Error& error) {
+    report(path, error.message);
+    const bool fail = options.unpatched == UnpatchedPolicy::kFail;
+    return {fail ? ServerVerdict::kRefused : ServerVerdict::kNative, {}};
+  }
+
+  // The original is what the program opens and reads, so a payload at its end is no obstacle.
+  Outcome rewrite_file(Descriptor file) {
+    const std::string path = path_of(file.get());
+    const auto input = InputFile::adopt(file.release(), path);
+    if (!input) return give_up(path, input.error());
+    Options rewrite_options;
+    rewrite_options.interpreter.reset();
+    rewrite_options.force = true;
+    const auto rewritten = rewrite(input->bytes(), rewrite_options);
+    if (!rewritten) return give_up(path, rewritten.error());
+    for (const SiteReport& site : rewritten->report.sites)
+      if (site.tier == Tier::kNative)
+        report(path, fmt::format("{:#x}: {}", site.address.value, reason_text(site.reason)));
+    if (rewritten->report.sites.empty()) return {ServerVerdict::kNothing, {}};
+    auto copy = make_memory_copy(*input, rewritten->output);
+    if (!copy) return give_up(path, copy.error());
+    return {ServerVerdict::kCopy, std::move(*copy)};
+  }
+
+  std::shared_ptr<const Outcome> outcome_for(Descriptor file) {
+    struct stat status {};
+    if (fstat(file.get(), &status) != 0) return std::make_shared<Outcome>();
+    std::promise<std::shared_ptr<const Outcome>> promise;
+    SharedOutcome shared;
+    bool mine = false;
+    {
+      const std::lock_guard lock(mutex);
+      const auto [entry, inserted] = outcomes.try_emplace(key_of(status));
+      if (inserted) entry->second = promise.get_future().share();
+      shared = entry->second;
+      mine = inserted;
+    }
+    if (mine) promise.set_value(std::make_shared<const Outcome>(rewrite_file(std::move(file))));
+    return shared.get();
+  }
+
+  void serve(int socket) {
+    if (!same_user(socket)) return;
+    auto request = receive(socket);
+    if (!request) return;
+    switch (request->request.kind) {
+      case RequestKind::kCopy: {
+        if (!request->file.valid()) return;
+        const auto outcome = outcome_for(std::move(request->file));
+        return answer(socket, outcome->verdict, outcome->copy.get());
+      }
+      case RequestKind::kLoader: return answer(socket, ServerVerdict::kCopy, options.loader);
+      case RequestKind::kUnfollowed: {
+        const std::string path = request->request.text;
+        const size_t reason = std::min(path.size() + 1, sizeof(request->request.text) - 1);
+        report(path, request->request.text + reason);
+        return answer(socket, ServerVerdict::kNothing, -1);
+      }
+    }
+  }
+
+  void accept_all() {
+    for (;;) {
+      pollfd waits[] = {{listener.get(), POLLIN, 0}, {wake.get(), POLLIN, 0}};
+      if (poll(waits, 2, -1) < 0 && errno != EINTR) return;
+      if (waits[1].revents != 0) return;
+      Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!socket.valid()) continue;
+      {
+        const std::lock_guard lock(mutex);
+        ++busy;
+      }
+      std::thread([this, held = std::move(socket)]() mutable {
+        serve(held.get());
+        held.reset();
+        const std::lock_guard lock(mutex);
+        --busy;
+        idle.notify_all();
+      }).detach();
+    }
+  }
+};
+
+Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  uint64_t random[2] = {};
+  if (getrandom(random, sizeof(random), 0) != sizeof(random))
+    return system_error("cannot get", "random bytes", errno);
+  impl->name = fmt::format("sysrewrite-{:016x}{:016x}", random[0], random[1]);
+  impl->listener.reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  impl->wake.reset(eventfd(0, EFD_CLOEXEC));
+  if (!impl->listener.valid() || !impl->wake.valid())
+    return system_error("cannot create", "a socket", errno);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, impl->name.data(), impl->name.size());
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + impl->name.size());
+  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  if (bind(impl->listener.get(), generic, size) != 0 || listen(impl->listener.get(), 4096) != 0)
+    return system_error("cannot listen on", impl->name, errno);
+  impl->acceptor = std::thread([raw = impl.get()] { raw->accept_all(); });
+  return std::unique_ptr<RewriteServer>(new RewriteServer(std::move(impl)));
+}
+
+RewriteServer::RewriteServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+RewriteServer::~RewriteServer() { stop(); }
+
+const std::string& RewriteServer::name() const { return impl_->name; }
+
+std::vector<NativeObject> RewriteServer::natives() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->natives;
+}
+
+void RewriteServer::stop() {
+  if (!impl_->acceptor.joinable()) return;
+  const uint64_t one = 1;
+  static_cast<void>(!write(impl_->wake.get(), &one, sizeof(one)));
+  impl_->acceptor.join();
+  impl_->listener.reset();
+  std::unique_lock lock(impl_->mutex);
+  impl_->idle.wait(lock, [this] { return impl_->busy == 0; });
+}
+
+}  // namespace sysrewrite

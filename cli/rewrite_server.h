@@ -1,0 +1,46 @@
+// The hosted rewriter: rewrites files for the processes under `sysrewrite run`, while they run.
+#ifndef SYSREWRITE_CLI_REWRITE_SERVER_H_
+#define SYSREWRITE_CLI_REWRITE_SERVER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rewriter/result.h"
+
+namespace sysrewrite {
+
+// What becomes of an object that has no rewritten copy.
+enum class UnpatchedPolicy { kRewrite, kNative, kFail };
+
+struct ServerOptions {
+  UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
+  int loader = -1;  // sysload, open for reading; stays the caller's
+};
+
+// Something that ran without its system calls being seen.
+struct NativeObject {
+  std::string path, reason;
+};
+
+// Listens on an abstract unix socket with a name that cannot be guessed, answers requests of the
+// same user only, and keeps each rewritten copy (a sealed memory file) for the next who asks.
+class RewriteServer {
+ public:
+  static Result<std::unique_ptr<RewriteServer>> start(const ServerOptions& options);
+  ~RewriteServer();
+
+  const std::string& name() const;
+  // What could not be rewritten or followed, in the order it came up. After stop().
+  std::vector<NativeObject> natives() const;
+  void stop();
+
+ private:
+  struct Impl;
+  explicit RewriteServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_REWRITE_SERVER_H_

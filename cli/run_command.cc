@@ -1,0 +1,126 @@
+#include "cli/run_command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+#include <set>
+
+#include "cli/descriptor.h"
+#include "cli/input_file.h"
+#include "cli/program_path.h"
+
+// The parent stays: it is the hosted rewriter. It must be as if it were not there: what is sent to it
+// goes to the program, what the terminal sends to both it leaves to the program, and when the
+// program stops, it stops.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr int kCannotStart = 127;
+
+void complain(const std::string& message) {
+  const std::string line = "sysrewrite: run: " + message + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+Result<Descriptor> open_loader(const RunCommand& command) {
+  std::string path = command.loader;
+  if (path.empty()) {
+    char self[PATH_MAX];
+    const ssize_t size = readlink("/proc/self/exe", self, sizeof(self));
+    if (size < 0) return system_error("cannot read", "/proc/self/exe", errno);
+    const std::string program(self, static_cast<size_t>(size));
+    path = program.substr(0, program.rfind('/') + 1) + "sysload";
+    if (access(path.c_str(), X_OK) != 0) path = "/usr/lib/sysload";
+  }
+  Descriptor loader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!loader.valid()) return system_error("cannot open the loader", path, errno);
+  return loader;
+}
+
+sigset_t forwarded_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGCHLD,
+                           SIGWINCH, SIGALRM})
+    sigaddset(&set, signal);
+  return set;
+}
+
+std::vector<std::string> loader_arguments(const RunCommand& command, const std::string& server,
+                                          const ResolvedProgram& program) {
+  std::vector<std::string> arguments{"sysload", "--server", server};
+  if (!command.hook.empty()) arguments.insert(arguments.end(), {"--hook", command.hook});
+  arguments.insert(arguments.end(), {"--argv0", program.arguments.front(), "--", program.path});
+  arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());
+  return arguments;
+}
+
+pid_t spawn(int loader, const std::vector<std::string>& arguments, const sigset_t& old_mask) {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child != 0) return child;
+  sigprocmask(SIG_SETMASK, &old_mask, nullptr);
+  fexecve(loader, argv.data(), environ);
+  complain(fmt::format("cannot start the loader: {}", std::strerror(errno)));
+  _exit(kCannotStart);
+}
+
+// Waits and forwards until the child is gone; its status as a shell shows it.
+int wait_for(pid_t child, const sigset_t& signals) {
+  for (;;) {
+    siginfo_t info{};
+    if (sigwaitinfo(&signals, &info) < 0) continue;
+    if (info.si_signo != SIGCHLD) {
+      // What the terminal sends, the program has got as well.
+      if (info.si_code != SI_KERNEL) kill(child, info.si_signo);
+      continue;
+    }
+    int status = 0;
+    while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
+      if (WIFEXITED(status)) return WEXITSTATUS(status);
+      if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
+      if (WIFSTOPPED(status)) raise(SIGSTOP);
+    }
+  }
+}
+
+void list_natives(const RewriteServer& server) {
+  std::set<std::string> seen;
+  for (const NativeObject& object : server.natives()) {
+    const std::string line = fmt::format("native: {}: {}", object.path, object.reason);
+    if (seen.insert(line).second) complain(line);
+  }
+}
+
+}  // namespace
+
+int run(const RunCommand& command) {
+  const auto program = resolve_program(command.command);
+  if (!program) return complain(program.error().message), kCannotStart;
+  const auto loader = open_loader(command);
+  if (!loader) return complain(loader.error().message), kCannotStart;
+  const sigset_t signals = forwarded_signals();
+  sigset_t old_mask;
+  sigprocmask(SIG_BLOCK, &signals, &old_mask);  // before the server's threads, which inherit it
+  auto server = RewriteServer::start({command.unpatched, loader->get()});
+  if (!server) return complain(server.error().message), kCannotStart;
+  const pid_t child =
+      spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), old_mask);
+  if (child < 0) return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
+  const int status = wait_for(child, signals);
+  (*server)->stop();
+  if (!command.quiet) list_natives(**server);
+  return status;
+}
+
+}  // namespace sysrewrite

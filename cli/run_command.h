@@ -1,0 +1,26 @@
+// sysrewrite run: any installed program, with its system calls going through sysload.
+#ifndef SYSREWRITE_CLI_RUN_COMMAND_H_
+#define SYSREWRITE_CLI_RUN_COMMAND_H_
+
+#include <string>
+#include <vector>
+
+#include "cli/rewrite_server.h"
+
+namespace sysrewrite {
+
+struct RunCommand {
+  std::vector<std::string> command;  // the program and its arguments
+  std::string hook;                  // empty: none
+  std::string loader;                // path of sysload; empty: the one beside sysrewrite
+  UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
+  bool quiet = false;
+};
+
+// Runs it and returns its exit status (128 + the signal that killed it); 127 where it could not be
+// started. What ran native is listed on standard error at the end, unless quiet.
+int run(const RunCommand& command);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_RUN_COMMAND_H_

@@ -1,0 +1,134 @@
+#include "loader/client.h"
+
+#include <asm/unistd.h>
+
+#include <cstring>
+
+#include "loader/memory.h"
+#include "loader/state.h"
+#include "trampoline/server_protocol.h"
+
+namespace sysrewrite {
+
+namespace {
+
+size_t length_up_to(const char* text, size_t most) {
+  size_t length = 0;
+  while (length < most && text[length] != 0) ++length;
+  return length;
+}
+
+// Source: linux, include/linux/socket.h (struct user_msghdr, struct cmsghdr), include/linux/un.h.
+constexpr uint64_t kUnix = 1, kSeqPacket = 5, kCloseOnExec = 02000000;
+constexpr int32_t kSolSocket = 1, kScmRights = 1;
+constexpr uint64_t kMsgNoSignal = 0x4000, kMsgCmsgCloexec = 0x40000000;
+
+struct SocketAddress {
+  uint16_t family;
+  char path[108];
+};
+struct IoVector {
+  uint64_t base, length;
+};
+struct ControlWithFd {
+  uint64_t length;
+  int32_t level, type;
+  int32_t fd, padding;
+};
+constexpr uint64_t kControlLength = 20;  // CMSG_LEN(sizeof(int))
+struct MessageHeader {
+  uint64_t name;
+  uint32_t name_length, padding1;
+  uint64_t vectors, vector_count;
+  uint64_t control, control_length;
+  uint32_t flags, padding2;
+};
+
+sys::Fd connect_to_server() {
+  const char* name = sysload_state.server_name;
+  if (name[0] == 0) return -1;
+  const sys::Fd fd = sys::call(__NR_socket, kUnix, kSeqPacket | kCloseOnExec, 0);
+  if (sys::failed(fd)) return fd;
+  SocketAddress address{};
+  address.family = kUnix;
+  const size_t length = strlen(name);
+  memcpy(address.path + 1, name, length);  // a leading NUL: the abstract namespace
+  const int64_t answer = sys::call(__NR_connect, static_cast<uint64_t>(fd),
+                                   Memory::address_of(&address).value, 2 + 1 + length);
+  if (!sys::failed(answer)) return fd;
+  sys::close(fd);
+  return answer;
+}
+
+bool send(sys::Fd socket, const ServerRequest& request, sys::Fd file) {
+  const IoVector vector{Memory::address_of(&request).value, sizeof(request)};
+  ControlWithFd control{kControlLength, kSolSocket, kScmRights, static_cast<int32_t>(file), 0};
+  MessageHeader header{};
+  header.vectors = Memory::address_of(&vector).value;
+  header.vector_count = 1;
+  if (file >= 0) {
+    header.control = Memory::address_of(&control).value;
+    header.control_length = sizeof(control);
+  }
+  return sys::call(__NR_sendmsg, static_cast<uint64_t>(socket), Memory::address_of(&header).value,
+                   kMsgNoSignal) == static_cast<int64_t>(sizeof(request));
+}
+
+ServerAnswer receive(sys::Fd socket, sys::Fd* copy) {
+  uint8_t verdict = 0;
+  const IoVector vector{Memory::address_of(&verdict).value, 1};
+  ControlWithFd control{};
+  MessageHeader header{};
+  header.vectors = Memory::address_of(&vector).value;
+  header.vector_count = 1;
+  header.control = Memory::address_of(&control).value;
+  header.control_length = sizeof(control);
+  const int64_t got = sys::call(__NR_recvmsg, static_cast<uint64_t>(socket),
+                                Memory::address_of(&header).value, kMsgCmsgCloexec);
+  if (got != 1) return ServerAnswer::kNoServer;
+  switch (static_cast<ServerVerdict>(verdict)) {
+    case ServerVerdict::kNothing: return ServerAnswer::kNothing;
+    case ServerVerdict::kNative: return ServerAnswer::kNative;
+    case ServerVerdict::kRefused: return ServerAnswer::kRefused;
+    case ServerVerdict::kCopy: break;
+  }
+  if (header.control_length < kControlLength || control.type != kScmRights)
+    return ServerAnswer::kNoServer;
+  *copy = control.fd;
+  return ServerAnswer::kCopy;
+}
+
+ServerAnswer ask(const ServerRequest& request, sys::Fd file, sys::Fd* answer) {
+  const sys::Fd socket = connect_to_server();
+  if (sys::failed(socket)) return ServerAnswer::kNoServer;
+  const ServerAnswer result =
+      send(socket, request, file) ? receive(socket, answer) : ServerAnswer::kNoServer;
+  sys::close(socket);
+  return result;
+}
+
+}  // namespace
+
+ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy) {
+  ServerRequest request{};
+  request.kind = RequestKind::kCopy;
+  return ask(request, file, copy);
+}
+
+ServerAnswer ask_for_loader(sys::Fd* loader) {
+  ServerRequest request{};
+  request.kind = RequestKind::kLoader;
+  return ask(request, -1, loader);
+}
+
+void report_unfollowed(const char* path, const char* why) {
+  ServerRequest request{};
+  request.kind = RequestKind::kUnfollowed;
+  const size_t path_length = length_up_to(path, 400);
+  memcpy(request.text, path, path_length);
+  memcpy(request.text + path_length + 1, why, length_up_to(why, 100));
+  sys::Fd none = -1;
+  ask(request, -1, &none);
+}
+
+}  // namespace sysrewrite

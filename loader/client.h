@@ -1,0 +1,32 @@
+// Asking the hosted rewriter: the parent that `sysrewrite run` left behind.
+//
+// It listens on an abstract unix socket, whose name needs no file system and so survives chroot. A
+// request is a file that the program has open; the answer is a sealed copy of it, rewritten. Each
+// request is a connection of its own, so that no descriptor is open while the program runs.
+#ifndef SYSREWRITE_LOADER_CLIENT_H_
+#define SYSREWRITE_LOADER_CLIENT_H_
+
+#include "loader/syscalls.h"
+
+namespace sysrewrite {
+
+enum class ServerAnswer : uint8_t {
+  kCopy,      // a rewritten copy, as a descriptor
+  kNothing,   // the file has no site
+  kNative,    // it cannot be rewritten, and runs as it is; the server reports it
+  kRefused,   // it cannot be rewritten, and must not run
+  kNoServer,  // nobody answers, or this process may not ask
+};
+
+// Asks for a rewritten copy of the file; the caller closes what it gets.
+ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy);
+
+// Asks for sysload's own file, to execute it where its path may not lead: after chroot.
+ServerAnswer ask_for_loader(sys::Fd* loader);
+
+// Tells the server that a child could not be followed, and why.
+void report_unfollowed(const char* path, const char* why);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_CLIENT_H_

@@ -1,0 +1,38 @@
+// What sysload and the process behind `sysrewrite run` say to each other, over a connected
+// SOCK_SEQPACKET unix socket: one packet each way.
+//
+//   request:   ServerRequest, with one descriptor attached where the kind says so
+//   answer:    one byte, a ServerVerdict, with one descriptor attached where that is kCopy
+#ifndef SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
+#define SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sysrewrite {
+
+// Longest name of the server's socket in the abstract namespace, without the leading NUL.
+inline constexpr size_t kServerNameSize = 64;
+
+enum class RequestKind : uint32_t {
+  kCopy = 1,        // a file is attached: rewrite it
+  kLoader = 2,      // sysload's own file, please
+  kUnfollowed = 3,  // `text` is a path that was executed without sysload; a reason follows its NUL
+};
+
+struct ServerRequest {
+  RequestKind kind;
+  char text[508];  // NUL-ended
+};
+static_assert(sizeof(ServerRequest) == 512);
+
+enum class ServerVerdict : uint8_t {
+  kCopy = 0,
+  kNothing = 1,
+  kNative = 2,
+  kRefused = 3,
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
