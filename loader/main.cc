@@ -26,6 +26,7 @@
 #include "loader/interpreter.h"
 #include "loader/memory.h"
 #include "loader/options.h"
+#include "loader/own_exe.h"
 #include "loader/placement.h"
 #include "loader/program_file.h"
 #include "loader/publish.h"
@@ -40,11 +41,12 @@ namespace sysrewrite {
 
 namespace {
 
-// A static program maps no code by itself, so its calls need no look at all.
-void choose_callback(Hook hook, bool dynamic) {
-  const std::byte* next = dynamic ? sysload_filter_serve : sysload_leave;
+// A static program maps no code by itself, and without a server nothing is followed: its calls then
+// need no look at all.
+void choose_callback(Hook hook, bool serves) {
+  const std::byte* next = serves ? sysload_filter_serve : sysload_leave;
   sysload_state.next = Memory::address_of(next).value;
-  const std::byte* plain = dynamic ? sysload_callback_serve : sysload_callback_pass;
+  const std::byte* plain = serves ? sysload_callback_serve : sysload_callback_pass;
   prepare_serving(Memory::address_of(hook == Hook::kCount ? sysload_callback_count : plain));
 }
 
@@ -85,7 +87,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   if (hook == Hook::kCount) prepare_count(program.path());
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
-  choose_callback(hook, interpreter.found);
+  choose_callback(hook, interpreter.found || sysload_state.server_name[0] != 0);
   serve(program, mapped, hook);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
@@ -132,6 +134,7 @@ void start_as_command(StackView& stack) {
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   remember_server(arguments.server);
+  remember_own_exe(program.fd());
   program.use_copy("program");
   if (!program.is_rewritten() && arguments.server == nullptr)
     fail("program", path, ": not a rewritten file; run sysrewrite first");
@@ -147,6 +150,7 @@ void start_as_command(StackView& stack) {
   program.rename(path);
   mend_for_command(stack, image, mapped, path);
   publish_name(path);
+  if (arguments.mask) set_signal_mask(*arguments.mask);
   start_program(stack, program, image, mapped, hook, heap_start(program, image, mapped, placement));
 }
 

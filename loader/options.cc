@@ -21,6 +21,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --hook count    let every call through, and print at exit how often each was made
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
   --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
+  --mask HEX      start PROGRAM with these signals blocked
   --help          print this
   --version       print the version
 
@@ -61,6 +62,16 @@ Hook hook_by_name(const char* name, const char* source) {
     out.text(first).text(second);
   }
   sys::exit_group(0);
+}
+
+uint64_t hexadecimal(const char* digits) {
+  uint64_t value = 0;
+  for (; *digits != 0; ++digits) {
+    const bool letter = *digits >= 'a' && *digits <= 'f';
+    if (!letter && (*digits < '0' || *digits > '9')) fail("options", "--mask takes lower-case hex");
+    value = value * 16 + static_cast<uint64_t>(letter ? *digits - 'a' + 10 : *digits - '0');
+  }
+  return value;
 }
 
 // Reads `--name value` and `--name=value`; nullptr where the argument is another one.
@@ -121,6 +132,8 @@ Arguments read_arguments(const StackView& stack) {
       arguments.hook = hook_by_name(hook, "--hook");
     } else if (const char* server = reader.value_of("--server")) {
       arguments.server = server;
+    } else if (const char* mask = reader.value_of("--mask")) {
+      arguments.mask = hexadecimal(mask);
     } else if (char* name = reader.value_of("--argv0")) {
       arguments.argv0 = name;
     } else {

@@ -15,6 +15,11 @@ void publish_name(const char* path) {
   sys::call(__NR_prctl, PR_SET_NAME, Memory::address_of(last).value);
 }
 
+void set_signal_mask(uint64_t mask) {
+  constexpr uint64_t kSetMask = 2;
+  sys::call(__NR_rt_sigprocmask, kSetMask, Memory::address_of(&mask).value, 0, sizeof(mask));
+}
+
 uint64_t current_brk() {
   return static_cast<uint64_t>(sys::call(__NR_brk, 0));
 }

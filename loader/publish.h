@@ -17,6 +17,9 @@ uint64_t current_brk();
 // code and data lie (PR_SET_MM_MAP). The last system call of sysload before the program starts.
 void publish_memory_map(const StackView& stack, const SegmentBounds& segments, uint64_t brk);
 
+// The signals that the program starts with blocked.
+void set_signal_mask(uint64_t mask);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_PUBLISH_H_

@@ -37,6 +37,12 @@ sysload_filter_serve:
         jrcxz   .Lmmap
         leaq    -SYSLOAD_NR_MUNMAP(%rax), %rcx
         jrcxz   .Lmunmap
+        leaq    -SYSLOAD_NR_READLINK(%rax), %rcx
+        jrcxz   .Lserve_near
+        leaq    -SYSLOAD_NR_READLINKAT(%rax), %rcx
+        jrcxz   .Lserve_near
+        leaq    -SYSLOAD_NR_EXECVE(%rax), %rcx
+        jrcxz   .Lserve_near
         .globl  sysload_leave
         .hidden sysload_leave
         .type   sysload_leave, @function
@@ -46,6 +52,7 @@ sysload_leave:
 .Lmmap: movslq  %r8d, %rcx              // anonymous memory has descriptor -1
         leaq    1(%rcx), %rcx
         jrcxz   sysload_leave
+.Lserve_near:
         jmp     .Lserve
 
 .Lmunmap:

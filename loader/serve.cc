@@ -3,18 +3,17 @@
 #include <asm/unistd.h>
 #include <linux/mman.h>
 
+#include <algorithm>
+
+#include "loader/follow.h"
 #include "loader/memory.h"
 #include "loader/objects.h"
+#include "loader/own_exe.h"
+#include "loader/program_memory.h"
 #include "loader/state.h"
 #include "loader/syscalls.h"
 
 namespace sysrewrite {
-
-extern "C" {
-alignas(SYSLOAD_PAGE_SIZE) [[gnu::visibility(
-    "hidden")]] uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)]{};
-alignas(16) [[gnu::visibility("hidden")]] std::byte sysload_serve_stack[SYSLOAD_SERVE_STACK_SIZE]{};
-}
 
 namespace {
 
@@ -40,12 +39,36 @@ uint64_t serve_mmap(CallFrame& call) {
   return kAnswered;
 }
 
+uint64_t serve_execve(CallFrame& call) {
+  int64_t answer = 0;
+  if (sysload_state.server_name[0] == 0) return kPass;
+  if (!follow_execve(call.rdi, call.rsi, call.rdx, call.mask, &answer)) return kPass;
+  call.rax = static_cast<uint64_t>(answer);
+  return kAnswered;
+}
+
+// As a command sysload is what the kernel executed. The links that name it are read as the
+// program's path.
+uint64_t serve_readlink(CallFrame& call, uint64_t path, uint64_t buffer, uint64_t size) {
+  char name[64];
+  if (sysload_state.exe_size == 0 || static_cast<int32_t>(size) <= 0) return kPass;
+  if (read_program_string(path, name, sizeof(name)) < 0 || !names_own_exe(name)) return kPass;
+  const uint64_t length = std::min<uint64_t>(size, sysload_state.exe_size);
+  const int64_t written =
+      write_program(buffer, as_byte_view(sysload_state.exe_path, static_cast<size_t>(length)));
+  call.rax = static_cast<uint64_t>(sys::failed(written) ? written : static_cast<int64_t>(length));
+  return kAnswered;
+}
+
 }  // namespace
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call) {
   switch (call->rax) {
     case __NR_mmap: return serve_mmap(*call);
     case __NR_munmap: forget_libraries({call->rdi}, call->rsi); return kPass;
+    case __NR_execve: return serve_execve(*call);
+    case __NR_readlink: return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
+    case __NR_readlinkat: return serve_readlink(*call, call->rsi, call->rdx, call->r10);
     default: return kPass;
   }
 }

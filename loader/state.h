@@ -37,6 +37,11 @@ struct ObjectTable {
   uint32_t count;
 };
 
+// Memory for the arguments of a program to be executed, under the serving lock.
+struct Scratch {
+  uint64_t address, size;
+};
+
 struct TrapState {
   // The program, its interpreter, and the libraries. Read by handlers while another thread adds one:
   // an entry is whole before the count says that it is there.
@@ -68,6 +73,9 @@ struct State {
   ObjectTable objects;
   char server_name[kServerNameSize];  // empty: there is none
   bool server_lost;                   // said once that it cannot be reached
+  Scratch scratch;
+  uint32_t exe_size;    // of the path; 0: /proc/self/exe names the program already
+  char exe_path[4096];  // of the program, as /proc/self/exe would show it
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
@@ -85,6 +93,13 @@ extern "C" [[gnu::visibility("hidden")]] State sysload_state;
 extern "C" [[gnu::visibility(
     "hidden")]] uint64_t sysload_shared_page[SYSLOAD_PAGE_SIZE / sizeof(uint64_t)];
 extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EXIT_STACK_SIZE];
+
+// The serving lock, alone on its page, and the stack of whoever holds it; and what follow.cc builds.
+extern "C" [[gnu::visibility(
+    "hidden")]] uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)];
+extern "C" [[gnu::visibility("hidden")]] std::byte sysload_serve_stack[SYSLOAD_SERVE_STACK_SIZE];
+extern "C" [[gnu::visibility(
+    "hidden")]] std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE];
 
 // The entries of start.S, as addresses: none of them is a C function.
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];

@@ -1,0 +1,267 @@
+#include "loader/follow.h"
+
+#include <asm/stat.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/prctl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "loader/client.h"
+#include "loader/memory.h"
+#include "loader/program_memory.h"
+#include "loader/report.h"
+#include "loader/state.h"
+#include "trampoline/elf_types.h"
+
+// Following.
+//
+//   execve("prog", {"a0", "a1"}, envp)
+//
+// becomes, with sysload's own file handed over by the process behind `sysrewrite run`, since after
+// chroot its path may lead nowhere:
+//
+//   execveat(sysload, "", {"sysload", "--server", NAME, "--mask", MASK, "--argv0", "a0", "--",
+//                          "prog", "a1"}, envp, AT_EMPTY_PATH)
+//
+// A script is resolved here, as the kernel would: sysload takes ELF files only.
+//
+// Three things survive into the new program that must not be ours. All signals are blocked while a
+// call is served, so the program's own mask goes along as an argument. The serving lock: a vfork
+// child shares it with its parent, and does not come back to open it. The kernel does that: it
+// clears the word at clear_child_tid when a thread leaves its memory, by exec as by exit, and for
+// the moment of the call that word is the lock. Where exec fails, the old address is put back.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kMaxPath = 4096;
+constexpr uint64_t kMostArguments = 1 << 20;
+constexpr int kScriptDepth = 5;  // linux, fs/exec.c, exec_binprm()
+constexpr uint64_t kScriptLine = 256;  // BINPRM_BUF_SIZE
+
+// Grows in memory of its own, which is kept for the next time.
+class ArgumentList {
+ public:
+  // `count`: how many there will be at most.
+  bool reserve(uint64_t count) {
+    Scratch& scratch = sysload_state.scratch;
+    const uint64_t size = (count + 1) * sizeof(uint64_t);
+    if (size > scratch.size) {
+      if (scratch.size != 0) sys::unmap({scratch.address}, scratch.size);
+      scratch = {};
+      const int64_t got = sys::map_anonymous(0, size, sys::kRead | sys::kWrite);
+      if (sys::failed(got)) return false;
+      scratch = {static_cast<uint64_t>(got), size};
+    }
+    words_ = Memory::at<uint64_t>({scratch.address});
+    return true;
+  }
+  void add(const char* text) { words_[count_++] = Memory::address_of(text).value; }
+  void add_address(uint64_t address) { words_[count_++] = address; }
+  uint64_t finish() {
+    words_[count_] = 0;
+    return Memory::address_of(words_).value;
+  }
+
+ private:
+  uint64_t* words_ = nullptr;
+  uint64_t count_ = 0;
+};
+
+// What is to be executed, after `#!` lines: strings live here.
+struct Target {
+  char path[kMaxPath];
+  char line[kScriptDepth][kScriptLine];
+  char scripts[kScriptDepth][kMaxPath];
+  const char* words[2 * kScriptDepth + 2];  // in front of argv[1]: interpreter's, then the script
+  uint32_t word_count;
+};
+
+enum class Kind { kElf, kScript, kOther, kUnreadable, kPrivileged, kFails };
+
+// Reads a file's first bytes and its rights.
+Kind look(const char* path, char* head, int64_t* head_size) {
+  const auto here = static_cast<uint64_t>(AT_FDCWD);
+  const uint64_t name = Memory::address_of(path).value;
+  if (sys::failed(sys::call(__NR_faccessat, here, name, 1 /* X_OK */))) return Kind::kFails;
+  const sys::Fd fd = sys::call(__NR_openat, here, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd == -EACCES) return Kind::kUnreadable;
+  if (sys::failed(fd)) return Kind::kFails;
+  struct stat status {};
+  sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
+  *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
+                         kScriptLine - 1, 0);
+  const char attribute[] = "security.capability";
+  const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
+                                 Memory::address_of(attribute).value, 0, 0) > 0;
+  sys::close(fd);
+  constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
+  if (sys::failed(*head_size) || *head_size < 4) return Kind::kOther;
+  if (capable || (status.st_mode & kSetuid) != 0 ||
+      (status.st_mode & kSetgidExec) == kSetgidExec)
+    return Kind::kPrivileged;
+  if (memcmp(head, elf::kMagic, sizeof(elf::kMagic)) == 0) {
+    const auto header = load<elf::Ehdr>(as_byte_view(head, static_cast<uint64_t>(*head_size)), 0);
+    const bool ours = header && header->ident[4] == elf::kClass64 &&
+                      header->machine == elf::kMachineX8664 &&
+                      (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
+    return ours ? Kind::kElf : Kind::kOther;
+  }
+  return head[0] == '#' && head[1] == '!' ? Kind::kScript : Kind::kOther;
+}
+
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+// Splits "#! interpreter argument" in place. The kernel gives all that follows the interpreter as
+// one argument. False where no interpreter is named.
+bool split_script_line(char* line, int64_t size, const char** interpreter, const char** argument) {
+  line[std::min<int64_t>(size, static_cast<int64_t>(kScriptLine) - 1)] = 0;
+  char* end = line;
+  while (*end != 0 && *end != '\n') ++end;
+  while (end > line && is_blank(end[-1])) --end;
+  *end = 0;
+  char* at = line + 2;
+  while (is_blank(*at)) ++at;
+  *interpreter = at;
+  while (*at != 0 && !is_blank(*at)) ++at;
+  *argument = nullptr;
+  if (*at != 0) {
+    *at++ = 0;
+    while (is_blank(*at)) ++at;
+    if (*at != 0) *argument = at;
+  }
+  return **interpreter != 0;
+}
+
+void put_words_in_front(Target* target, const char* interpreter, const char* argument,
+                        const char* script) {
+  const uint32_t more = argument == nullptr ? 2 : 3;
+  // The first word so far was the script's own name in argv[0]; its path takes its place.
+  const uint32_t kept = target->word_count == 0 ? 0 : target->word_count - 1;
+  for (uint32_t i = kept; i-- > 0;) target->words[i + more] = target->words[i + 1];
+  uint32_t at = 0;
+  target->words[at++] = interpreter;
+  if (argument != nullptr) target->words[at++] = argument;
+  target->words[at++] = script;
+  target->word_count = at + kept;
+}
+
+// Follows `#!` lines to an ELF file. `why`: the reason where it cannot be followed.
+Kind resolve(Target* target, const char** why) {
+  for (int depth = 0;; ++depth) {
+    char* line = target->line[std::min(depth, kScriptDepth - 1)];
+    int64_t size = 0;
+    const Kind kind = look(target->path, line, &size);
+    if (kind == Kind::kUnreadable) *why = "it may be executed, but not read";
+    if (kind == Kind::kPrivileged) *why = "it is setuid, setgid or has capabilities";
+    if (kind == Kind::kOther) *why = "neither an x86-64 ELF file nor a script";
+    if (kind != Kind::kScript) return kind;
+    if (depth == kScriptDepth) return Kind::kFails;  // ELOOP, says the kernel
+    const char* interpreter = nullptr;
+    const char* argument = nullptr;
+    if (!split_script_line(line, size, &interpreter, &argument)) return Kind::kFails;
+    char* script = target->scripts[depth];
+    memcpy(script, target->path, strlen(target->path) + 1);
+    put_words_in_front(target, interpreter, argument, script);
+    memcpy(target->path, interpreter, strlen(interpreter) + 1);
+  }
+}
+
+// argv's length without the end; -EFAULT where it leaves memory.
+int64_t count_arguments(uint64_t argv) {
+  if (argv == 0) return 0;
+  for (uint64_t i = 0; i < kMostArguments; ++i) {
+    uint64_t word = 0;
+    const auto into = Memory::bytes(Memory::address_of(&word), sizeof(word));
+    if (read_program(argv + i * sizeof(word), into) != sizeof(word)) return -EFAULT;
+    if (word == 0) return static_cast<int64_t>(i);
+  }
+  return -E2BIG;
+}
+
+char* hexadecimal(uint64_t value, char (&into)[17]) {
+  unsigned at = 16;
+  into[at] = 0;
+  do {
+    into[--at] = "0123456789abcdef"[value % 16];
+    value /= 16;
+  } while (value != 0);
+  return into + at;
+}
+
+uint64_t build_arguments(ArgumentList* list, const Target& target, uint64_t argv, uint64_t count,
+                         const char* mask) {
+  list->add("sysload");
+  list->add("--server");
+  list->add(sysload_state.server_name);
+  if (sysload_state.count.counters != nullptr) {
+    list->add("--hook");
+    list->add("count");
+  }
+  list->add("--mask");
+  list->add(mask);
+  const auto* words = Memory::at<const uint64_t>({argv});
+  list->add("--argv0");
+  if (target.word_count != 0) {
+    list->add(target.words[0]);
+  } else if (count != 0) {
+    list->add_address(words[0]);
+  } else {
+    list->add("");
+  }
+  list->add("--");
+  list->add(target.path);
+  for (uint32_t i = 1; i < target.word_count; ++i) list->add(target.words[i]);
+  for (uint64_t i = 1; i < count; ++i) list->add_address(words[i]);
+  return list->finish();
+}
+
+int64_t execute(sys::Fd loader, uint64_t arguments, uint64_t envp) {
+  uint64_t clear_tid = 0;
+  const bool known = !sys::failed(sys::call(__NR_prctl, PR_GET_TID_ADDRESS,
+                                            Memory::address_of(&clear_tid).value));
+  sys::call(__NR_set_tid_address, Memory::address_of(&sysload_serve_lock[0]).value);
+  const char empty[] = "";
+  const int64_t answer =
+      sys::call(__NR_execveat, static_cast<uint64_t>(loader), Memory::address_of(empty).value,
+                arguments, envp, AT_EMPTY_PATH);
+  sys::call(__NR_set_tid_address, known ? clear_tid : 0);
+  return answer;
+}
+
+}  // namespace
+
+bool follow_execve(uint64_t path, uint64_t argv, uint64_t envp, uint64_t mask, int64_t* answer) {
+  Target& target = *Memory::at<Target>(Memory::address_of(&sysload_follow_memory[0]));
+  static_assert(sizeof(Target) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
+  target.word_count = 0;
+  if (read_program_string(path, target.path, sizeof(target.path)) < 0) return false;
+  const int64_t count = count_arguments(argv);
+  if (count < 0) return false;
+  char named[kMaxPath];
+  memcpy(named, target.path, sizeof(named));
+  const char* why = nullptr;
+  if (resolve(&target, &why) != Kind::kElf) {
+    if (why != nullptr) report_unfollowed(named, why);
+    return false;
+  }
+  sys::Fd loader = -1;
+  ArgumentList list;
+  if (ask_for_loader(&loader) != ServerAnswer::kCopy) return false;
+  if (!list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16)) {
+    sys::close(loader);
+    return false;
+  }
+  char digits[17];
+  const uint64_t arguments = build_arguments(&list, target, argv, static_cast<uint64_t>(count),
+                                             hexadecimal(mask, digits));
+  *answer = execute(loader, arguments, envp);
+  sys::close(loader);
+  return true;
+}
+
+}  // namespace sysrewrite
