@@ -7,7 +7,7 @@
 #   usage: loader_is_freestanding.sh SYSLOAD
 set -u
 loader=${1:?usage: loader_is_freestanding.sh SYSLOAD}
-size_ceiling=65536
+size_ceiling=98304
 failures=0
 
 for tool in readelf objdump strip; do
