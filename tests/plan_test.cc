@@ -1,0 +1,457 @@
+// The rules by which a site gets its tier, each on the smallest code that shows it. Whole windows,
+// springboards and stubs as bytes are the golden pairs' subject (tests/golden).
+//
+// Each test compares "<site> <tier> <window>+<size> [by <springboard>]: <reason>", a line a site.
+#include "rewriter/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/rewrites.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+const Bytes kMov = hex("b8 27 00 00 00");  // mov $39, %eax
+const Bytes kShort = hex("6a 27 58");      // push $39; pop %rax: moves the stack, displaces nowhere
+const Bytes kSyscall = hex("0f 05");
+const Bytes kRet = hex("c3");
+
+constexpr char kA[] = "the instruction before the syscall is 5 bytes or longer and falls through\n";
+constexpr char kAnyway[] =
+    "the jump covers the instruction before; a branch to the syscall itself meets the trap\n";
+constexpr char kB[] = "springboard in dead padding within reach\n";
+constexpr char kBranchB[] =
+    "a branch may go straight to the syscall, so nothing is displaced; springboard\n";
+constexpr char kBefore[] = "instructions before the syscall, none of them entered\n";
+constexpr char kAcross[] = "the syscall and instructions before it, none entered\n";
+constexpr char kBehind[] = "the syscall and instructions behind it, none entered\n";
+
+std::string plan_of(const ElfBuilder& builder, const Options& options = {}) {
+  return describe(rewrite_whole(builder.build(), options).report);
+}
+std::string plan_of(const Bytes& code, const Options& options = {}) {
+  return plan_of(code_file(code), options);
+}
+
+// Code of one function, then `padding` up to the next multiple of 16.
+ElfBuilder padded(Bytes code, uint8_t padding = 0x90) {
+  const uint64_t size = code.size();
+  while (code.size() % 16 != 0) code.push_back(std::byte{padding});
+  return ElfBuilder().code(kCode, std::move(code)).symbol("f", kCode, size);
+}
+
+Options tiers(bool a, bool b, bool c, bool d) {
+  Options options;
+  options.tiers = {a, b, c, d};
+  return options;
+}
+
+// --- Tier A
+// ----------------------------------------------------------------------------------------
+
+TEST(PlanTierA, CoversAFiveByteInstructionInFront) {
+  EXPECT_EQ(plan_of(kMov + kSyscall + kRet), std::string("401005 A 401000+7: ") + kA);
+}
+
+TEST(PlanTierA, CoversAnInstructionOfAnyLengthOverFive) {
+  // movabs $0x1122334455667788, %rax
+  EXPECT_EQ(plan_of(hex("48 b8 88 77 66 55 44 33 22 11") + kSyscall + kRet),
+            std::string("40100a A 401000+12: ") + kA);
+}
+
+TEST(PlanTierA, DoesNotCoverFourBytesAlone) {
+  EXPECT_EQ(plan_of(hex("48 83 c6 08") + kSyscall + kRet),  // add $8, %rsi
+            std::string("401004 C 401000+6: ") + kBefore);
+}
+
+TEST(PlanTierA, MovesARipRelativeOperand) {
+  EXPECT_EQ(plan_of(hex("8b 05 00 00 00 00") + kSyscall + kRet),  // mov 0x401006(%rip), %eax
+            std::string("401006 A 401000+8: ") + kA);
+}
+
+TEST(PlanTierA, PrefersASpringboardWhereABranchGoesToTheSyscall) {
+  const Bytes code = hex("74 05") + kMov + kSyscall + kRet;  // je 401007
+  EXPECT_EQ(plan_of(padded(code)), std::string("401007 B 401007+2 by 40100a: ") + kBranchB);
+}
+
+TEST(PlanTierA, CoversAllTheSameWhereABranchGoesToTheSyscallAndNothingElseFits) {
+  EXPECT_EQ(plan_of(hex("74 05") + kMov + kSyscall + kRet),
+            std::string("401007 A 401002+7: ") + kAnyway);
+}
+
+TEST(PlanTierA, PrefersASpringboardWhereASymbolNamesTheSyscall) {
+  const auto file = padded(kMov + kSyscall + kRet).symbol("label", kCode + 5, 0, elf::kSttNotype);
+  EXPECT_EQ(plan_of(file), std::string("401005 B 401005+2 by 401008: ") + kBranchB);
+}
+
+TEST(PlanTierA, IsNotWantedWhereASymbolLiesInsideTheInstruction) {
+  const auto file = padded(kMov + kSyscall + kRet).symbol("label", kCode + 2, 0, elf::kSttNotype);
+  EXPECT_EQ(plan_of(file), std::string("401005 B 401005+2 by 401008: ") + kB);
+}
+
+TEST(PlanTierA, DisplacesNoMoveOfTheStackPointerWhereASpringboardIsInReach) {
+  const Bytes code = hex("48 81 ec 00 01 00 00") + kSyscall + kRet;  // sub $256, %rsp
+  EXPECT_EQ(plan_of(padded(code)), std::string("401007 B 401007+2 by 40100a: ") + kB);
+}
+
+TEST(PlanTierA, DisplacesAMoveOfTheStackPointerRatherThanTrap) {
+  const Bytes code = hex("48 81 ec 00 01 00 00") + kSyscall + kRet;
+  EXPECT_EQ(plan_of(code), std::string("401007 A 401000+9: ") + kA);
+}
+
+// A branch past a lock prefix is how libc skips it on one processor.
+TEST(PlanTierA, IsRefusedWhereABranchGoesBehindThePrefix) {
+  // je 401003; lock cmpxchg %ecx, 4(%rdi)
+  const Bytes code = hex("74 01  f0 0f b1 4f 04") + kSyscall + kRet;
+  EXPECT_EQ(plan_of(padded(code)), std::string("401007 B 401007+2 by 40100a: ") + kB);
+  EXPECT_EQ(plan_of(code), "401007 D 401007+2: a branch may go into the window\n");
+}
+
+TEST(PlanTierA, MayCoverAnInstructionWhoseImmediateABranchSeemsToEnter) {
+  // A branch to 401003, the middle of the immediate: no instruction starts there.
+  const Bytes code = hex("b8 27 00 00 00") + kSyscall + hex("74 fa") + kRet;
+  EXPECT_EQ(plan_of(code), std::string("401005 A 401000+7: ") + kA);
+}
+
+// musl's utimensat.
+TEST(PlanTierA, NeverCoversALongNop) {
+  // je 401008; jmp 401000; nopw 0(%rax,%rax); syscall
+  const Bytes code = hex("74 08  eb fc  66 0f 1f 44 00 00") + kSyscall + kRet;
+  EXPECT_EQ(plan_of(code),
+            "40100a D 40100a+2: no 5 bytes to displace and no dead padding within "
+            "reach\n");
+}
+
+TEST(PlanTierA, NeverCoversWhatDoesNotFallThrough) {
+  // je 401007; jmp 401002 (5 bytes); syscall
+  EXPECT_EQ(plan_of(hex("74 05  e9 fb ff ff ff") + kSyscall + kRet).substr(0, 8), "401007 D");
+}
+
+TEST(PlanTierA, NeverCoversACallOrAConditionalBranch) {
+  EXPECT_EQ(plan_of(hex("e8 fb ff ff ff") + kSyscall + kRet).substr(0, 8), "401005 D");
+  EXPECT_EQ(plan_of(hex("0f 84 fa ff ff ff") + kSyscall + kRet).substr(0, 8), "401006 D");
+}
+
+TEST(PlanTierA, NeverCoversAnEndbr64) {
+  EXPECT_EQ(plan_of(hex("f3 0f 1e fa") + kSyscall + kRet),
+            "401004 D 401004+2: an instruction of the window cannot run elsewhere\n");
+}
+
+TEST(PlanTierA, CoversAWindowThatStraddlesAPage) {
+  Bytes code = repeat(0x90, 0xffb) + kMov + kSyscall + kRet;
+  EXPECT_EQ(plan_of(code), std::string("402000 A 401ffb+7: ") + kA);
+  code = repeat(0x90, 0xffa) + kMov + kSyscall + kRet;  // the syscall itself straddles it
+  EXPECT_EQ(plan_of(code), std::string("401fff A 401ffa+7: ") + kA);
+}
+
+// --- Tier B
+// ----------------------------------------------------------------------------------------
+
+TEST(PlanTierB, TakesInt3PaddingToo) {
+  EXPECT_EQ(plan_of(padded(kShort + kSyscall + kRet, 0xcc)),
+            std::string("401003 B 401003+2 by 401006: ") + kB);
+}
+
+TEST(PlanTierB, TakesPaddingInFrontOfTheFunction) {
+  const Bytes code = kRet + repeat(0xcc, 15) + kShort + kSyscall + kRet;
+  const auto file =
+      ElfBuilder().code(kCode, code).symbol("before", kCode, 1).symbol("f", 0x401010, 6);
+  EXPECT_EQ(plan_of(file), std::string("401013 B 401013+2 by 401001: ") + kB);
+}
+
+TEST(PlanTierB, TakesPaddingInsideTheFunctionBehindAJump) {
+  // push; pop; syscall; jmp 401010; (nops to 401010); ret
+  const Bytes code = kShort + kSyscall + hex("eb 09") + repeat(0x90, 9) + kRet;
+  EXPECT_EQ(plan_of(code), std::string("401003 B 401003+2 by 401007: ") + kB);
+}
+
+TEST(PlanTierB, WantsFiveBytes) {
+  // The function ends at ...b: five bytes of padding; one later: four.
+  EXPECT_EQ(plan_of(padded(hex("90 90 90 90 90") + kShort + kSyscall + kRet)).substr(0, 8),
+            "401008 B");
+  EXPECT_EQ(plan_of(padded(hex("90 90 90 90 90 90") + kShort + kSyscall + kRet)).substr(0, 8),
+            "401009 D");
+}
+
+TEST(PlanTierB, LeavesNopsAloneThatAreFallenInto) {
+  // behind a call, which may return
+  EXPECT_EQ(plan_of(padded(kShort + kSyscall + hex("e8 f6 ff ff ff"))).substr(0, 8), "401003 D");
+  // behind a plain instruction
+  EXPECT_EQ(plan_of(padded(kShort + kSyscall + hex("50"))).substr(0, 8), "401003 D");
+}
+
+TEST(PlanTierB, LeavesNopsAloneThatABranchGoesInto) {
+  // push; pop; syscall; jmp 401010; ...; 401010: jmp 40100b
+  const Bytes code = kShort + kSyscall + hex("eb 09") + repeat(0x90, 9) + hex("eb f9");
+  EXPECT_EQ(plan_of(code).substr(0, 8), "401003 D");
+}
+
+TEST(PlanTierB, TakesTheAlignedPartOfARunThatNoBranchEnters) {
+  // push; pop; syscall; jmp 401018; nops from 401007 on; 401018: je 401010
+  const Bytes code = kShort + kSyscall + hex("eb 11") + repeat(0x90, 17) + hex("74 f6 c3");
+  EXPECT_EQ(plan_of(code), std::string("401003 B 401003+2 by 401007: ") + kB);
+  // 401018: je 40100f: what is left in front ends at no aligned address, so it may be anything.
+  const Bytes odd = kShort + kSyscall + hex("eb 11") + repeat(0x90, 17) + hex("74 f5 c3");
+  EXPECT_EQ(plan_of(odd).substr(0, 8), "401003 D");
+}
+
+TEST(PlanTierB, LeavesNopsAloneThatASymbolNames) {
+  const auto file = padded(kShort + kSyscall + kRet).symbol("entry", kCode + 6, 0, elf::kSttNotype);
+  EXPECT_EQ(plan_of(file).substr(0, 8), "401003 D");
+}
+
+TEST(PlanTierB, LeavesNopsAloneThatDataPointsAt) {
+  const auto pointed_at = [](std::initializer_list<uint64_t> places) {
+    return plan_of(padded(kShort + kSyscall + kRet).data(0x403000, words(places)));
+  };
+  EXPECT_EQ(pointed_at({kCode + 16}), std::string("401003 B 401003+2 by 401006: ") + kB);
+  EXPECT_EQ(pointed_at({kCode + 8}), std::string("401003 B 401003+2 by 401009: ") + kB);
+  EXPECT_EQ(pointed_at({kCode + 8, kCode + 11}).substr(0, 8), "401003 D");
+}
+
+TEST(PlanTierB, ReachesPaddingUpTo127BytesAhead) {
+  const auto at_distance = [](size_t distance) {
+    return plan_of(padded(kShort + kSyscall + repeat(0x50, distance - 1) + kRet)).substr(0, 8);
+  };
+  EXPECT_EQ(at_distance(127), "401003 B");
+  EXPECT_EQ(at_distance(128), "401003 D");
+}
+
+TEST(PlanTierB, ReachesPaddingUpTo128BytesBack) {
+  // ret; 7 bytes of padding from 401001 on; f, whose syscall ends `distance` behind 401001
+  const auto at_distance = [](size_t distance) {
+    const Bytes code = kRet + repeat(0xcc, 7) + repeat(0x50, distance - 9) + kSyscall + kRet;
+    return plan_of(ElfBuilder()
+                       .code(kCode, code)
+                       .symbol("before", kCode, 1)
+                       .symbol("f", kCode + 8, code.size() - 8));
+  };
+  EXPECT_EQ(at_distance(128), std::string("40107f B 40107f+2 by 401001: ") + kB);
+  EXPECT_EQ(at_distance(129), std::string("401080 B 401080+2 by 401002: ") + kB);
+  EXPECT_EQ(at_distance(130), std::string("401081 B 401081+2 by 401003: ") + kB);
+  EXPECT_EQ(at_distance(131).substr(0, 8), "401082 D");
+}
+
+TEST(PlanTierB, GivesEachSiteASpringboardOfItsOwn) {
+  const Bytes code = kShort + kSyscall + kShort + kSyscall + kRet;  // 11 bytes, 5 of padding
+  EXPECT_EQ(plan_of(padded(code)),
+            std::string("401003 B 401003+2 by 40100b: ") + kB +
+                "401008 D 401008+2: an instruction of the window cannot run elsewhere\n");
+  Bytes room = code;
+  room.resize(32, std::byte{0x90});
+  EXPECT_EQ(
+      plan_of(ElfBuilder().code(kCode, room).symbol("f", kCode, code.size())),
+      std::string("401003 B 401003+2 by 40100b: ") + kB + "401008 B 401008+2 by 401010: " + kB);
+}
+
+// Unwinders look a signal frame up one byte before its start, so that byte stays what it is. libcs
+// write the FDE with that byte or without it.
+TEST(PlanTierB, LeavesTheByteBeforeASignalFrame) {
+  const auto restorer_behind = [](size_t padding, uint64_t early) {
+    const Bytes code = kShort + kSyscall + kRet + repeat(0x90, padding);
+    const uint64_t restorer = kCode + code.size();
+    const Bytes frames =
+        eh_frame(0x403000, {{kCode, 6}, {restorer - early, 9 + early, false, true}});
+    return plan_of(ElfBuilder()
+                       .code(kCode, code + hex("48 c7 c0 0f 00 00 00 0f 05"))
+                       .segment(0x403000, frames, elf::kFlagRead)
+                       .section(".eh_frame", 1, 2, 0x403000, frames.size()));
+  };
+  for (const uint64_t early : {0, 1}) {
+    EXPECT_EQ(restorer_behind(10, early).substr(0, 29), "401003 B 401003+2 by 401006: ") << early;
+    EXPECT_EQ(restorer_behind(2, early).substr(0, 8), "401003 D") << early;
+  }
+}
+
+// --- Tier C
+// ----------------------------------------------------------------------------------------
+
+TEST(PlanTierC, TakesTwoInstructionsInFront) {
+  // mov %rdi, %rsi; mov %edx, %eax
+  EXPECT_EQ(plan_of(hex("48 89 fe 89 d0") + kSyscall + kRet),
+            std::string("401005 C 401000+7: ") + kBefore);
+}
+
+TEST(PlanTierC, TakesTheShortestWindow) {
+  // mov %rdi, %rsi; mov %rsi, %rdx: one of them makes five bytes
+  EXPECT_EQ(plan_of(hex("48 89 fe 48 89 f2") + kSyscall + kRet),
+            std::string("401006 C 401003+5: ") + kBefore);
+}
+
+TEST(PlanTierC, ReachesAcrossTheSyscall) {
+  // f: mov %edx, %eax; syscall; mov %eax, %ecx
+  EXPECT_EQ(plan_of(hex("89 d0") + kSyscall + hex("89 c1") + kRet),
+            std::string("401002 C 401000+6: ") + kAcross);
+}
+
+TEST(PlanTierC, ReachesBehindTheSyscall) {
+  EXPECT_EQ(plan_of(kShort + kSyscall + hex("48 89 c1") + kRet),
+            std::string("401003 C 401003+5: ") + kBehind);
+}
+
+TEST(PlanTierC, IsRefusedWhereABranchEntersTheWindow) {
+  // mov %rdi, %rsi; mov %edx, %eax; syscall; je 401003
+  EXPECT_EQ(plan_of(hex("48 89 fe 89 d0") + kSyscall + hex("74 fa") + kRet),
+            "401005 D 401005+2: a branch may go into the window\n");
+}
+
+TEST(PlanTierC, MayBeEnteredAtItsFirstInstruction) {
+  // ...; je 401000
+  EXPECT_EQ(plan_of(hex("48 89 fe 89 d0") + kSyscall + hex("74 f7") + kRet),
+            std::string("401005 C 401000+7: ") + kBefore);
+}
+
+TEST(PlanTierC, IsRefusedWhereASymbolLiesInTheWindow) {
+  const auto file = code_file(hex("48 89 fe 89 d0") + kSyscall + kRet)
+                        .symbol("label", kCode + 3, 0, elf::kSttNotype);
+  EXPECT_EQ(plan_of(file), "401005 D 401005+2: a symbol or function start lies in the window\n");
+}
+
+TEST(PlanTierC, IsRefusedWhereDataPointsIntoTheWindow) {
+  const auto file =
+      code_file(hex("48 89 fe 89 d0") + kSyscall + kRet).data(0x403000, words({kCode + 3}));
+  EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n");
+}
+
+TEST(PlanTierC, IsRefusedWhereAnUnalignedWordPointsIntoTheWindow) {
+  const auto file =
+      code_file(hex("48 89 fe 89 d0") + kSyscall + kRet).data(0x403000, hex("00 03 10 40 00 00"));
+  EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n");
+}
+
+TEST(PlanTierC, IsRefusedInAFunctionWithAnIndirectJump) {
+  // mov %rdi, %rsi; mov %edx, %eax; syscall; jmp *%rcx
+  EXPECT_EQ(plan_of(hex("48 89 fe 89 d0") + kSyscall + hex("ff e1")),
+            "401005 D 401005+2: the function has an indirect jump\n");
+}
+
+TEST(PlanTierC, IsRefusedInASplitOffPart) {
+  const Bytes code = hex("48 89 fe 89 d0") + kSyscall + kRet;
+  const auto file = ElfBuilder().code(kCode, code).symbol("f.cold", kCode, code.size());
+  EXPECT_EQ(plan_of(file), "401005 D 401005+2: the site lies in a split-off part of a function\n");
+}
+
+TEST(PlanTierC, NeverCrossesIntoTheNeighbour) {
+  // f: syscall (2 bytes, its last); g: mov %rdi, %rsi; ret
+  const auto file = ElfBuilder()
+                        .code(kCode, kSyscall + hex("48 89 fe c3"))
+                        .symbol("f", kCode, 2)
+                        .symbol("g", kCode + 2, 4);
+  EXPECT_EQ(plan_of(file).substr(0, 10), "401000 D 4");
+}
+
+TEST(PlanTierC, NeverDisplacesAnEndbr64) {
+  // endbr64; mov %edx, %eax; syscall; ret: 4 + 2 would be enough
+  EXPECT_EQ(plan_of(hex("f3 0f 1e fa 89 d0") + kSyscall + kRet),
+            "401006 D 401006+2: an instruction of the window cannot run elsewhere\n");
+  // syscall; endbr64; ret
+  EXPECT_EQ(plan_of(kSyscall + hex("f3 0f 1e fa") + kRet),
+            "401000 D 401000+2: an instruction of the window cannot run elsewhere\n");
+}
+
+TEST(PlanTierC, NeverDisplacesBranchesCallsOrTheStackPointer) {
+  for (const char* before : {"e2 fe ff c0", "e3 fe ff c0", "74 fe ff c0",  // loop, jrcxz, je
+                             "50 ff c0", "58 ff c0", "c9 ff c0"}) {        // push, pop, leave
+    const std::string plan = plan_of(hex(before) + kSyscall + kRet);
+    EXPECT_NE(plan.find(" D "), std::string::npos) << before << ": " << plan;
+  }
+}
+
+TEST(PlanTierC, NeverTakesTheBytesOfAnotherSite) {
+  // syscall; syscall: neither window may hold the other
+  EXPECT_EQ(plan_of(hex("ff c0") + kSyscall + kSyscall + hex("ff c1 ff c2") + kRet),
+            std::string("401002 D 401002+2: an instruction of the window cannot run elsewhere\n") +
+                "401004 C 401004+6: " + kBehind);
+}
+
+TEST(Plan, TreatsTwoSitesNextToEachOther) {
+  EXPECT_EQ(plan_of(kMov + kSyscall + kSyscall + hex("48 89 c1") + kRet),
+            std::string("401005 A 401000+7: ") + kA + "401007 C 401007+5: " + kBehind);
+}
+
+TEST(Plan, LetsCheapPatchesTakeTheirBytesFirst) {
+  // The first site's only window would hold the mov that the second one covers.
+  EXPECT_EQ(plan_of(kSyscall + kMov + kSyscall + kRet),
+            std::string("401000 D 401000+2: another site's patch needs the same bytes\n") +
+                "401007 A 401002+7: " + kA);
+}
+
+// --- Relocations
+// -----------------------------------------------------------------------------------
+
+// A relocation of the word at `place`, by a RELA entry with the given addend.
+ElfBuilder relocated(const Bytes& code, uint64_t place, uint64_t addend) {
+  return padded(code)
+      .data(0x403000, words({place, 8, addend}))
+      .dynamic(0x405000, {{elf::kDtRela, 0x403000}, {elf::kDtRelasz, 24}});
+}
+
+TEST(PlanRelocations, ForbidTheBytesTheyWrite) {
+  const Bytes code = kMov + kSyscall + kRet + repeat(0xcc, 40);
+  EXPECT_EQ(plan_of(relocated(code, kCode + 0x20, 0)), std::string("401005 A 401000+7: ") + kA);
+  EXPECT_EQ(plan_of(relocated(code, kCode + 1, 0)).substr(0, 8), "401005 N");
+  EXPECT_EQ(plan_of(relocated(code, kCode + 6, 0)),
+            "401005 N 401005+0: a relocation applies to the window\n");
+}
+
+TEST(PlanRelocations, LeaveASyscallBehindARelocatedInstructionToTheSpringboard) {
+  // The widest relocation writes 16 bytes: this one ends right before the syscall.
+  const Bytes code = repeat(0x50, 11) + kMov + kSyscall + kRet;
+  EXPECT_EQ(plan_of(relocated(code, kCode, 0)), std::string("401010 B 401010+2 by 401013: ") + kB);
+}
+
+TEST(PlanRelocations, PointIntoWindowsByTheirAddends) {
+  const Bytes code = hex("48 89 fe 89 d0") + kSyscall + kRet;
+  const auto file = code_file(code)
+                        .data(0x403000, words({0x405000, 8, kCode + 3}))
+                        .dynamic(0x405000, {{elf::kDtRela, 0x403000}, {elf::kDtRelasz, 24}});
+  EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n");
+}
+
+// --- Options
+// ---------------------------------------------------------------------------------------
+
+TEST(PlanOptions, RestrictTheTiers) {
+  const Bytes code = kMov + kSyscall + kRet;
+  EXPECT_EQ(plan_of(padded(code), tiers(false, true, true, true)),
+            std::string("401005 B 401005+2 by 401008: ") + kB);
+  EXPECT_EQ(plan_of(padded(code), tiers(false, false, true, true)),
+            std::string("401005 C 401000+7: ") + kBefore);
+  EXPECT_EQ(plan_of(padded(code), tiers(false, false, false, true)).substr(0, 8), "401005 D");
+  EXPECT_EQ(plan_of(padded(code), tiers(false, false, false, false)).substr(0, 8), "401005 N");
+}
+
+TEST(PlanOptions, KeepAnUnpatchableSiteNative) {
+  Options options;
+  options.on_unpatchable = OnUnpatchable::kKeep;
+  EXPECT_EQ(plan_of(kSyscall + kRet, options),
+            "401000 N 401000+0: no 5 bytes to displace and no dead padding within reach\n");
+}
+
+TEST(PlanOptions, FailOnAnUnpatchableSite) {
+  Options options;
+  options.on_unpatchable = OnUnpatchable::kFail;
+  const Error error = rewrite_error(code_file(kSyscall + kRet).build(), options);
+  EXPECT_EQ(error.code, ErrorCode::kUnpatchable);
+  EXPECT_EQ(error.where, kCode);
+  EXPECT_EQ(error.message,
+            "no jump fits at 0x401000: no 5 bytes to displace and no dead padding within reach; "
+            "--on-unpatchable=trap poisons it, keep leaves it native");
+}
+
+TEST(PlanOptions, RefuseLiteboxWithNativeTails) {
+  Options options;
+  options.format = Format::kLitebox;
+  const Error error = rewrite_error(code_file(kMov + kSyscall).build(), options);
+  EXPECT_EQ(error.code, ErrorCode::kOptions);
+  EXPECT_EQ(error.message,
+            "a litebox file holds no syscall instruction, so it cannot have native tails; add "
+            "--no-native-tail");
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
