@@ -55,6 +55,13 @@ std::optional<Error> refuse_unpatchable(const Plan& plan, const Options& options
   return std::nullopt;
 }
 
+// What does not hold of an input that carries our trailer, or null.
+const char* trailer_problem(const RewrittenFile::Parsed& parsed) {
+  if (parsed.status == TrailerStatus::kDamaged) return parsed.problem;
+  const bool whole = parsed.file.checksum() == parsed.file.meta().checksum;
+  return whole ? nullptr : "its checksum is not the file's, which was edited since";
+}
+
 // 32-bit offsets in the site table.
 std::optional<Error> check_span(const ElfImage& image) {
   uint64_t first = UINT64_MAX, last = 0;
@@ -76,11 +83,11 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
 
   // A file that carries our trailer has been through here. Afterwards: the input is a first one.
   const auto previous = RewrittenFile::parse(input);
-  if (previous.status == TrailerStatus::kDamaged)
-    return Error{ErrorCode::kDamagedTrailer, std::nullopt,
-                 fmt::format("the file ends in a trailer that does not hold: {}; restore it from "
-                             "its source and rewrite that", previous.problem)};
-  if (previous.status == TrailerStatus::kValid) {
+  if (previous.status != TrailerStatus::kAbsent) {
+    if (const char* problem = trailer_problem(previous))
+      return Error{ErrorCode::kDamagedTrailer, std::nullopt,
+                   fmt::format("the file ends in a trailer that does not hold: {}; restore it from "
+                               "its source and rewrite that", problem)};
     Rewritten same;
     same.report.already_rewritten = true;
     same.report.input_size = same.report.output_size = input.size();

@@ -99,6 +99,10 @@ class TrailerReader {
       return "the metadata leaves the file";
     if (!litebox_ && file_.meta_offset_ + meta->meta_size != end)
       return "the metadata does not end at the trailer";
+    // Between metadata and locator there is padding to a page at most: else another file's.
+    const uint64_t most_padding = trailer.size == 0 ? 0 : kPageSize - 1;
+    if (litebox_ && end - (file_.meta_offset_ + meta->meta_size) > most_padding)
+      return "the metadata does not end at its locator";
     if (((meta->flags & kMetaLitebox) != 0) != litebox_)
       return "trailer and metadata name different formats";
     if (meta->input_size > file_.meta_offset_) return "the input's size leaves the file";
