@@ -297,7 +297,8 @@ class Planner {
     if (!placement_.reaches(site.instruction.address)) return Reason::kOutOfReach;
     for (const Shape& shape : window_shapes(site)) {
       const Reason reason = objection(site, shape);
-      if (reason != Reason::kNone) return reason;
+      // A window that nothing speaks against is there, but its tier is not among --tiers.
+      return reason != Reason::kNone ? reason : Reason::kExcluded;
     }
     return Reason::kNoRoom;
   }
@@ -305,6 +306,8 @@ class Planner {
   PlannedSite last_resort(const Site& site) {
     const Vaddr at = site.instruction.address, end = site.instruction.end();
     if (relocated(at, end)) return {&site, LeftNative{}, Reason::kRelocationInWindow};
+    // The trap needs a stub too, and that stub a way back.
+    if (!placement_.reaches(at)) return {&site, LeftNative{}, Reason::kOutOfReach};
     const Reason reason = what_is_missing(site);
     if (options_.on_unpatchable == OnUnpatchable::kKeep || !options_.tiers.d)
       return {&site, LeftNative{}, reason};
