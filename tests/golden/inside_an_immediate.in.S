@@ -1,0 +1,9 @@
+# The pair inside another instruction is that instruction's.
+#include "golden.h"
+        .text
+        function _start
+        mov     $0x050f, %eax
+        movabs  $0x11050f2233445566, %rcx
+        lea     0x050f(%rip), %rdx
+        ret
+        end     _start

@@ -1,0 +1,13 @@
+# site: D: the function has an indirect jump
+#include "golden.h"
+        .text
+        jmp     *table(, %rdi, 8)
+        mov     %rdi, %rsi
+        mov     $39, %al
+        poison
+after:  ret
+
+        trampoline
+stub:   core    after
+        jmp     after
+        end_trampoline

@@ -1,0 +1,17 @@
+# A function with exception landing pads is entered by the unwinder too: no window in it holds more
+# than one instruction before its syscall.
+#include "golden.h"
+        .text
+        function _start
+        .cfi_startproc
+        .cfi_lsda 0x1b, .Llsda
+        mov     %rdi, %rsi
+        mov     $39, %al
+        syscall
+        ret
+        .cfi_endproc
+        end     _start
+
+        .section .gcc_except_table, "a"
+        .p2align 2
+.Llsda: .long   0

@@ -1,0 +1,3 @@
+#include "golden.h"
+        .text
+        ret

@@ -1,0 +1,12 @@
+# site: D: data may hold a pointer into the window
+#include "golden.h"
+        .text
+        mov     %rdi, %rsi
+        mov     $39, %al
+        poison
+after:  ret
+
+        trampoline
+stub:   core    after
+        jmp     after
+        end_trampoline

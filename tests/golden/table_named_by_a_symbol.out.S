@@ -1,0 +1,6 @@
+#include "golden.h"
+        .text
+        ret
+        mov     $39, %eax
+        syscall
+        ret
