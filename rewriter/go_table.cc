@@ -33,6 +33,9 @@ std::optional<ByteView> find_table(const ElfImage& image) {
   return std::nullopt;
 }
 
+// Words of the header, from byte 8: functions, files, (1.18 on) where the text starts, then the
+// offsets of names, units, files, the pc table and the functions. Source: debug/gosym/pclntab.go.
+//
 // Entries are (function, offset) pairs: addresses in 1.16, offsets from the text's start later.
 std::vector<Vaddr> read_starts(ByteView table, uint64_t count, uint64_t first, unsigned width,
                                Vaddr base) {
@@ -66,7 +69,7 @@ std::vector<Vaddr> read_go_function_starts(const ElfImage& image) {
   if (!table) return {};
   const bool old = *load<uint32_t>(*table, 0) == kMagic116;
   const auto count = load<uint64_t>(*table, 8);
-  const auto functions = load<uint64_t>(*table, old ? 48 : 56);
+  const auto functions = load<uint64_t>(*table, old ? 56 : 64);
   const auto named = load<uint64_t>(*table, 24);
   if (!count || !functions || !named || *functions >= table->size()) return {};
   if (old) return read_starts(*table, *count, *functions, 8, {0});
