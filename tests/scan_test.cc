@@ -1,0 +1,396 @@
+// What runs over a whole file at memory speed, each against the plainest way to do the same.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "rewriter/candidates.h"
+#include "rewriter/evidence.h"
+#include "rewriter/relocations.h"
+#include "tests/elf_builder.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+Bytes random_bytes(std::mt19937_64& random, size_t size) {
+  Bytes bytes(size);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+  return bytes;
+}
+
+// --- Candidates
+// ------------------------------------------------------------------------------------
+
+std::vector<uint64_t> candidates_of(const Bytes& file) {
+  const auto image = ElfImage::parse(file);
+  EXPECT_TRUE(image.ok());
+  std::vector<uint64_t> found;
+  for (const Candidate& candidate : find_candidates(*image))
+    found.push_back(candidate.address.value);
+  return found;
+}
+
+TEST(Candidates, AreFoundAtEveryOffsetOfEveryLength) {
+  for (size_t size = 2; size <= 70; ++size) {
+    for (size_t at = 0; at + 2 <= size; ++at) {
+      Bytes code = repeat(0x90, size);
+      code[at] = std::byte{0x0f};
+      code[at + 1] = std::byte{0x05};
+      ASSERT_EQ(candidates_of(ElfBuilder().code(kCode, code).build()),
+                std::vector<uint64_t>{kCode + at})
+          << at << " of " << size;
+    }
+  }
+}
+
+TEST(Candidates, NeedBothBytesInOneSegment) {
+  EXPECT_TRUE(
+      candidates_of(ElfBuilder().code(kCode, repeat(0x90, 15) + hex("0f")).build()).empty());
+  EXPECT_TRUE(
+      candidates_of(ElfBuilder().code(kCode, repeat(0x90, 31) + hex("0f")).build()).empty());
+  EXPECT_TRUE(candidates_of(ElfBuilder().code(kCode, hex("05 90")).build()).empty());
+}
+
+TEST(Candidates, AreLookedForInExecutableSegmentsOnly) {
+  const Bytes file = ElfBuilder()
+                         .code(0x401000, hex("0f 05"))
+                         .data(0x402000, hex("0f 05"))
+                         .segment(0x403000, hex("0f 05"), elf::kFlagRead)
+                         .segment(0x404000, hex("0f 05"), elf::kFlagExec)
+                         .segment(0x405000, hex("0f 05"), 7)
+                         .build();
+  EXPECT_EQ(candidates_of(file), (std::vector<uint64_t>{0x401000, 0x404000, 0x405000}));
+}
+
+TEST(Candidates, AreTheThreeWaysIntoTheKernel) {
+  const Bytes file = ElfBuilder().code(kCode, hex("0f 34 cd 80 0f 05 0f 0f 05 cd cd 80")).build();
+  const auto image = ElfImage::parse(file);
+  std::vector<std::pair<uint64_t, PairKind>> found;
+  for (const Candidate& c : find_candidates(*image)) found.push_back({c.address.value, c.kind});
+  EXPECT_EQ(found, (std::vector<std::pair<uint64_t, PairKind>>{{kCode, PairKind::kSysenter},
+                                                               {kCode + 2, PairKind::kInt80},
+                                                               {kCode + 4, PairKind::kSyscall},
+                                                               {kCode + 7, PairKind::kSyscall},
+                                                               {kCode + 10, PairKind::kInt80}}));
+}
+
+TEST(Candidates, AreThoseOfAPlainScanOverRandomBytes) {
+  std::mt19937_64 random(2);
+  for (int round = 0; round < 20; ++round) {
+    Bytes code = random_bytes(random, 5000 + static_cast<size_t>(round));
+    constexpr uint8_t kFrequent[] = {0x0f, 0x05, 0x34, 0xcd, 0x80};
+    for (std::byte& byte : code)
+      if (random() % 2 == 0) byte = static_cast<std::byte>(kFrequent[random() % 5]);
+    std::vector<uint64_t> plain;
+    for (size_t i = 0; i + 2 <= code.size(); ++i) {
+      const auto a = std::to_integer<int>(code[i]), b = std::to_integer<int>(code[i + 1]);
+      if ((a == 0x0f && (b == 0x05 || b == 0x34)) || (a == 0xcd && b == 0x80))
+        plain.push_back(kCode + i);
+    }
+    ASSERT_EQ(candidates_of(ElfBuilder().code(kCode, code).build()), plain);
+  }
+}
+
+// --- Ranges
+// ----------------------------------------------------------------------------------------
+
+TEST(RangeSet, HoldsWhatWasAddedAndNothingElse) {
+  RangeSet set;
+  set.add({10}, {20});
+  set.add({30}, {31});
+  set.add({31}, {33});
+  set.add({40}, {40});
+  set.add({50}, {45});
+  set.seal();
+  for (uint64_t at = 0; at < 60; ++at)
+    EXPECT_EQ(set.contains(at), (at >= 10 && at < 20) || (at >= 30 && at < 33)) << at;
+  EXPECT_EQ(set.ranges().size(), 2U);
+  EXPECT_FALSE(set.contains(UINT64_MAX));
+}
+
+TEST(RangeSet, IsEmptyWithoutRanges) {
+  RangeSet set;
+  set.seal();
+  EXPECT_TRUE(set.empty());
+  for (const uint64_t at : {uint64_t{0}, uint64_t{1}, UINT64_MAX}) EXPECT_FALSE(set.contains(at));
+}
+
+// The filter in front must let no address through that a plain search would not, and the other way
+// round, also where addresses that are far apart share a bit of it.
+TEST(RangeSet, AgreesWithAPlainSearchOverRandomRanges) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 50; ++round) {
+    RangeSet set;
+    std::vector<std::pair<uint64_t, uint64_t>> plain;
+    const uint64_t base = round % 2 == 0 ? 0 : UINT64_MAX - (uint64_t{1} << 24);
+    for (int i = 0; i < 40; ++i) {
+      const uint64_t from = base + random() % (1 << 24);
+      const uint64_t to = from + random() % 40;
+      set.add({from}, {to});
+      plain.push_back({from, to});
+    }
+    set.seal();
+    const auto holds = [&plain](uint64_t at) {
+      return std::any_of(plain.begin(), plain.end(),
+                         [at](const auto& r) { return at >= r.first && at < r.second; });
+    };
+    for (const auto& [from, to] : plain)
+      for (uint64_t at = from - 20; at != to + 20; ++at) ASSERT_EQ(set.contains(at), holds(at));
+    for (int i = 0; i < 2000; ++i) {
+      const uint64_t at = base + random() % (1 << 24);
+      ASSERT_EQ(set.contains(at), holds(at));
+      ASSERT_FALSE(set.contains(at + (uint64_t{1} << 40)));
+    }
+  }
+}
+
+// --- Branches
+// --------------------------------------------------------------------------------------
+
+// Every position is taken for each kind of branch, one after the other.
+std::vector<uint64_t> plain_branches(const Bytes& code, uint64_t start, const RangeSet& ranges) {
+  std::vector<uint64_t> found;
+  const auto byte = [&code](size_t i) { return std::to_integer<uint32_t>(code[i]); };
+  const auto target = [&](uint64_t end, int64_t displacement) {
+    const uint64_t to = start + end + static_cast<uint64_t>(displacement);
+    if (ranges.contains(to)) found.push_back(to);
+  };
+  for (size_t i = 0; i < code.size(); ++i) {
+    const bool short_branch = (byte(i) >= 0x70 && byte(i) <= 0x7f) || byte(i) == 0xeb ||
+                              (byte(i) >= 0xe0 && byte(i) <= 0xe3);
+    if (short_branch && i + 2 <= code.size()) target(i + 2, static_cast<int8_t>(byte(i + 1)));
+    size_t opcode = 0;
+    if (byte(i) == 0xe8 || byte(i) == 0xe9) opcode = 1;
+    if (byte(i) == 0x0f && i + 1 < code.size() && byte(i + 1) >= 0x80 && byte(i + 1) <= 0x8f)
+      opcode = 2;
+    if (byte(i) == 0xc7 && i + 1 < code.size() && byte(i + 1) == 0xf8) opcode = 2;
+    if (opcode != 0 && i + opcode + 4 <= code.size())
+      target(i + opcode + 4, *load<int32_t>(code, i + opcode));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::vector<uint64_t> scanned_branches(const Bytes& code, uint64_t start, const RangeSet& ranges) {
+  const Bytes file = ElfBuilder(elf::kTypeDyn).code(start, code).build();
+  const auto image = ElfImage::parse(file);
+  EXPECT_TRUE(image.ok());
+  std::vector<uint64_t> found = scan_branches(*image, ranges);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+TEST(BranchScan, FindsEachKindOfBranch) {
+  const struct {
+    const char* bytes;
+    uint64_t target;
+  } kBranches[] = {
+      {"70 10", 0x12},
+      {"7f 10", 0x12},
+      {"eb 10", 0x12},
+      {"e0 10", 0x12},
+      {"e1 10", 0x12},
+      {"e2 10", 0x12},
+      {"e3 10", 0x12},
+      {"e9 10 00 00 00", 0x15},
+      {"e8 10 00 00 00", 0x15},
+      {"0f 80 10 00 00 00", 0x16},
+      {"0f 8f 10 00 00 00", 0x16},
+      {"c7 f8 10 00 00 00", 0x16},
+      {"2e 74 10", 0x13},
+      {"f2 e9 10 00 00 00", 0x16},
+      {"67 e3 10", 0x13},
+  };
+  for (const auto& branch : kBranches) {
+    for (uint64_t at = 0; at < 40; ++at) {
+      Bytes code = repeat(0, at) + hex(branch.bytes);
+      code.resize(100);
+      RangeSet ranges;
+      ranges.add({0x1000 + at + branch.target}, {0x1000 + at + branch.target + 1});
+      ranges.seal();
+      ASSERT_EQ(scanned_branches(code, 0x1000, ranges).size(), 1U) << branch.bytes << " at " << at;
+    }
+  }
+}
+
+TEST(BranchScan, SeesBranchesAtTheEdgesOfTheSegment) {
+  RangeSet first, last;
+  first.add({0x1000}, {0x1001});
+  first.seal();
+  EXPECT_EQ(scanned_branches(hex("eb fe"), 0x1000, first).size(), 1U);
+  EXPECT_EQ(scanned_branches(hex("e9 fb ff ff ff"), 0x1000, first).size(), 1U);
+  EXPECT_TRUE(scanned_branches(hex("e9 fb ff ff"), 0x1000, first).empty());
+  EXPECT_TRUE(scanned_branches(hex("eb"), 0x1000, first).empty());
+  Bytes code = repeat(0x90, 200) + hex("eb fe");
+  last.add({0x1000 + 200}, {0x1000 + 201});
+  last.seal();
+  EXPECT_EQ(scanned_branches(code, 0x1000, last).size(), 1U);
+}
+
+TEST(BranchScan, FindsWhatAPlainScanFindsOverRandomBytes) {
+  std::mt19937_64 random(4);
+  for (int round = 0; round < 30; ++round) {
+    const size_t size = 1 + random() % 3000;
+    Bytes code = random_bytes(random, size);
+    for (size_t i = 0; i + 6 < size; ++i) {  // make long branches that stay near likely
+      const auto kind = random() % 16;
+      if (kind > 2) continue;
+      const Bytes branch =
+          (kind == 0   ? hex("e9")
+           : kind == 1 ? hex("0f 84")
+                       : hex("c7 f8")) +
+          bytes_of(static_cast<int32_t>(random() % size) - static_cast<int32_t>(size / 2));
+      std::copy(branch.begin(), branch.end(), code.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    const uint64_t start = round % 3 == 0 ? 0 : 0x1000 * (1 + random() % 1000);
+    RangeSet ranges;
+    for (int i = 0; i < 20; ++i) {
+      const uint64_t from = start + random() % size;
+      // Far enough apart that merged ranges do not hide which one a branch was found for.
+      ranges.add({from}, {from + 1 + random() % 12});
+    }
+    ranges.seal();
+    ASSERT_EQ(scanned_branches(code, start, ranges), plain_branches(code, start, ranges)) << round;
+  }
+}
+
+TEST(BranchScan, CrossesSegments) {
+  const Bytes file = ElfBuilder(elf::kTypeDyn)
+                         .code(0x1000, hex("e9 fb 0f 00 00"))  // jmp 0x2000
+                         .code(0x2000, hex("90 90"))
+                         .build();
+  const auto image = ElfImage::parse(file);
+  RangeSet ranges;
+  ranges.add({0x2000}, {0x2001});
+  ranges.seal();
+  EXPECT_EQ(scan_branches(*image, ranges), std::vector<uint64_t>{0x2000});
+}
+
+// --- Relocations
+// -----------------------------------------------------------------------------------
+
+std::vector<std::pair<uint64_t, uint64_t>> relocations_of(const ElfBuilder& builder) {
+  const Bytes file = builder.build();
+  const auto image = ElfImage::parse(file);
+  EXPECT_TRUE(image.ok());
+  std::vector<std::pair<uint64_t, uint64_t>> found;
+  for_each_relocation(*image, [&found](const Relocation& r) {
+    found.push_back({r.place.value, r.target});
+  });
+  return found;
+}
+
+using Places = std::vector<std::pair<uint64_t, uint64_t>>;
+
+ElfBuilder library() {
+  return ElfBuilder(elf::kTypeDyn).code(0x1000, hex("c3"));
+}
+
+TEST(Relocations, AreReadFromRelaAndFromThePltsOwnTable) {
+  EXPECT_EQ(relocations_of(library()
+                               .data(0x3000, words({0x5000, 8, 0x1111, 0x5008, 8, 0x2222}))
+                               .data(0x4000, words({0x5010, 7, 0}))
+                               .dynamic(0x6000, {{elf::kDtRela, 0x3000},
+                                                 {elf::kDtRelasz, 48},
+                                                 {elf::kDtJmprel, 0x4000},
+                                                 {elf::kDtPltrelsz, 24}})),
+            (Places{{0x5000, 0x1111}, {0x5008, 0x2222}, {0x5010, 0}}));
+}
+
+TEST(Relocations, OfRelHaveTheirAddendInPlace) {
+  EXPECT_EQ(relocations_of(library()
+                               .data(0x3000, words({0x4000, 8, 0x4008, 8, 0x9000, 8}))
+                               .data(0x4000, words({0x1111, 0x2222}))
+                               .dynamic(0x6000, {{elf::kDtRel, 0x3000}, {elf::kDtRelsz, 48}})),
+            (Places{{0x4000, 0x1111}, {0x4008, 0x2222}, {0x9000, 0}}));
+}
+
+TEST(Relocations, OfRelrAreWordsAndTheBitmapsBehindThem) {
+  Bytes data(8 * 140);
+  for (uint64_t i = 0; i < 140; ++i) data = with(data, i * 8, 0x1000 + i);
+  // 0x4000; then bits 1, 3 and 63 of the 63 words behind it; then bit 2 of the next 63.
+  const uint64_t first = 1 | 1U << 1 | 1U << 3 | uint64_t{1} << 63, second = 1 | 1U << 2;
+  EXPECT_EQ(relocations_of(library()
+                               .data(0x3000, words({0x4000, first, second}))
+                               .data(0x4000, data)
+                               .dynamic(0x6000, {{elf::kDtRelr, 0x3000}, {elf::kDtRelrsz, 24}})),
+            (Places{{0x4000, 0x1000},
+                    {0x4008, 0x1001},
+                    {0x4018, 0x1003},
+                    {0x4008 + 62 * 8, 0x1000 + 63},
+                    {0x4008 + 63 * 8 + 8, 0x1000 + 65}}));
+}
+
+TEST(Relocations, OutsideTheFileArePassedOver) {
+  EXPECT_EQ(
+      relocations_of(library().dynamic(0x6000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}})),
+      Places{});
+  EXPECT_EQ(relocations_of(library()
+                               .data(0x3000, words({0x5000, 8, 1}))
+                               .dynamic(0x6000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 25}})),
+            Places{});
+  EXPECT_EQ(relocations_of(library()
+                               .data(0x3000, words({UINT64_MAX - 3, 8, UINT64_MAX}))
+                               .dynamic(0x6000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}})),
+            (Places{{UINT64_MAX - 3, UINT64_MAX}}));
+}
+
+// --- Evidence
+// --------------------------------------------------------------------------------------
+
+RangeSet one_range(uint64_t from, uint64_t to) {
+  RangeSet ranges;
+  ranges.add({from}, {to});
+  ranges.seal();
+  return ranges;
+}
+
+TEST(Evidence, FindsPointersAtOddPlacesAndOf32Bits) {
+  const Bytes file =
+      ElfBuilder().code(kCode, repeat(0x90, 16)).data(0x403000, hex("ff 04 10 40 00 ff")).build();
+  const auto image = ElfImage::parse(file);
+  EXPECT_EQ(scan_pointers(*image, one_range(kCode, kCode + 16)), std::vector<uint64_t>{kCode + 4});
+}
+
+TEST(Evidence, BelievesOnlyRelocationsWhereTheImageCanMove) {
+  const auto build = [](uint16_t type) {
+    return ElfBuilder(type)
+        .code(0x1000, repeat(0x90, 16))
+        .data(0x3000, words({0x1004, 0x5000, 8, 0x1008}))
+        .dynamic(0x6000, {{elf::kDtRela, 0x3008}, {elf::kDtRelasz, 24}})
+        .build();
+  };
+  const Bytes moving = build(elf::kTypeDyn), fixed = build(elf::kTypeExec);
+  const RangeSet ranges = one_range(0x1000, 0x1010);
+  EXPECT_EQ(scan_pointers(*ElfImage::parse(moving), ranges), std::vector<uint64_t>{0x1008});
+  EXPECT_EQ(scan_pointers(*ElfImage::parse(fixed), ranges),
+            (std::vector<uint64_t>{0x1004, 0x1008}));
+}
+
+TEST(Evidence, TakesARelocationForSixteenBytes) {
+  const Bytes file = library()
+                         .data(0x3000, words({0x1000 - 8, 8, 0}))
+                         .dynamic(0x6000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}})
+                         .build();
+  const auto image = ElfImage::parse(file);
+  const auto bytes = scan_relocated_bytes(*image, one_range(0x1000, 0x1020));
+  ASSERT_EQ(bytes.size(), 8U);
+  EXPECT_EQ(bytes.front(), 0x1000U);
+  EXPECT_EQ(bytes.back(), 0x1007U);
+}
+
+TEST(Evidence, AnyInIsHalfOpen) {
+  const std::vector<uint64_t> list = {10, 20};
+  EXPECT_TRUE(Evidence::any_in(list, {10}, {11}));
+  EXPECT_FALSE(Evidence::any_in(list, {11}, {20}));
+  EXPECT_TRUE(Evidence::any_in(list, {11}, {21}));
+  EXPECT_FALSE(Evidence::any_in(list, {21}, {100}));
+  EXPECT_FALSE(Evidence::any_in(list, {10}, {10}));
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
