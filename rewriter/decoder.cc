@@ -71,6 +71,8 @@ bool unlikely_of(const ZydisDecodedInstruction& in) {
     case ZYDIS_MNEMONIC_LOOPNE:
     case ZYDIS_MNEMONIC_CMC:
     case ZYDIS_MNEMONIC_FWAIT:
+    case ZYDIS_MNEMONIC_CLI:
+    case ZYDIS_MNEMONIC_STI:
     case ZYDIS_MNEMONIC_IRETD:
     case ZYDIS_MNEMONIC_INT: return in.raw.imm[0].value.u != 0x80;
     default: return false;
@@ -98,10 +100,13 @@ bool moves_stack_of(const ZydisDecodedInstruction& in) {
 
 bool writes_rax_of(const ZydisDecodedInstruction& in) {
   const uint8_t opcode = in.opcode;
-  if (in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
-    return in.opcode_map == ZYDIS_OPCODE_MAP_0F && (in.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 &&
-           in.raw.modrm.reg == 0 && in.raw.rex.R == 0;  // movzx, movsx, cmovcc, imul into rax
+  if (in.opcode_map == ZYDIS_OPCODE_MAP_0F) {
+    // cmovcc, imul, movzx and movsx; the rest of the map is nops and vectors
+    const bool into_register = (opcode & 0xf0) == 0x40 || opcode == 0xaf ||
+                               (opcode & 0xfe) == 0xb6 || (opcode & 0xfe) == 0xbe;
+    return into_register && in.raw.modrm.reg == 0 && in.raw.rex.R == 0;
   }
+  if (in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return false;
   if (opcode == 0xb8 || opcode == 0xb0 || opcode == 0x58) return in.raw.rex.B == 0;
   if (opcode == 0x05 || opcode == 0x2d || opcode == 0x0d || opcode == 0x25 || opcode == 0x35)
     return true;
