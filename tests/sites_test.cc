@@ -1,0 +1,194 @@
+// What a candidate is taken for, and on what evidence.
+#include "rewriter/sites.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/rewrites.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+const char* class_name(CandidateClass kind) {
+  switch (kind) {
+    case CandidateClass::kInstruction:
+      return "site";
+    case CandidateClass::kInside:
+      return "inside";
+    case CandidateClass::kData:
+      return "data";
+    case CandidateClass::kUncertain:
+      return "uncertain";
+  }
+  return "?";
+}
+
+// "401005 site: decoded from ...", a line for each `0F 05`.
+std::string classes_of(const ElfBuilder& builder,
+                       UncertainPolicy uncertain = UncertainPolicy::kLeave) {
+  Options options;
+  options.uncertain = uncertain;
+  const Whole whole = rewrite_whole(builder.build(), options);
+  std::string out;
+  for (const ClassifiedCandidate& c : whole.report.candidates)
+    out += fmt::format("{:x} {}: {}\n", c.candidate.address.value, class_name(c.kind),
+                       evidence_text(c.evidence));
+  return out;
+}
+
+constexpr char kDecoded[] = "decoded from the start of its function\n";
+constexpr char kAgreed[] =
+    "no known start; decodes from many places agree, and the code around makes sense\n";
+constexpr char kDisagreed[] = "no known start, and decodes from different places disagree\n";
+constexpr char kImplausible[] =
+    "no known start; decodes agree, but the code around makes no sense\n";
+constexpr char kObject[] = "a data symbol covers it\n";
+constexpr char kSection[] = "it lies in a section that holds no code\n";
+
+const Bytes kCall = hex("b8 27 00 00 00 0f 05 c3");  // mov $39, %eax; syscall; ret
+
+// Code that nothing names: no symbol, and the entry point far away.
+ElfBuilder unnamed(const Bytes& code) {
+  return ElfBuilder().code(kCode, repeat(0xcc, 0x200) + code).entry(0);
+}
+
+TEST(Sites, AreDecodedFromAKnownStart) {
+  EXPECT_EQ(classes_of(code_file(kCall)), std::string("401005 site: ") + kDecoded);
+}
+
+TEST(Sites, AreDecodedFromTheEntryPointWhereNoSymbolIs) {
+  EXPECT_EQ(classes_of(ElfBuilder().code(kCode, kCall)), std::string("401005 site: ") + kDecoded);
+}
+
+TEST(Sites, AreDecodedFromASymbolOfSizeZero) {
+  EXPECT_EQ(classes_of(ElfBuilder().code(kCode, kCall).entry(0).symbol("f", kCode, 0)),
+            std::string("401005 site: ") + kDecoded);
+}
+
+TEST(Sites, AreFoundBehindAPrefix) {
+  const Whole whole = rewrite_whole(code_file(hex("b8 27 00 00 00 48 0f 05 c3")).build());
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  EXPECT_EQ(whole.report.sites[0].address.value, kCode + 5);
+}
+
+TEST(Sites, AreNotInsideAnotherInstruction) {
+  EXPECT_EQ(classes_of(code_file(hex("b8 0f 05 00 00 c3"))),
+            std::string("401001 inside: ") + kDecoded);
+  EXPECT_EQ(classes_of(code_file(hex("48 8d 15 0f 05 00 00 c3"))),
+            std::string("401003 inside: ") + kDecoded);
+  // mov $0x0f000000, %eax; add ...: the pair lies across two instructions
+  EXPECT_EQ(classes_of(code_file(hex("b8 00 00 00 0f 05 01 00 00 00 c3"))),
+            std::string("401004 inside: ") + kDecoded);
+}
+
+TEST(Sites, AreNotWhereADataSymbolLies) {
+  const auto file =
+      code_file(hex("c3")).code(0x402000, kCall).symbol("table", 0x402000, 8, elf::kSttObject);
+  EXPECT_EQ(classes_of(file), std::string("402005 data: ") + kObject);
+}
+
+TEST(Sites, AreNotInASectionWithoutCode) {
+  const auto file = ElfBuilder()
+                        .code(kCode, hex("c3 90 90 90") + repeat(0xcc, 12) + kCall)
+                        .section(".text", 1, 6, kCode, 4)
+                        .section(".rodata", 1, 2, kCode + 16, 8);
+  EXPECT_EQ(classes_of(file), std::string("401015 data: ") + kSection);
+}
+
+TEST(Sites, AreBelievedWhereDecodesAgreeAndTheNumberIsSet) {
+  EXPECT_EQ(classes_of(unnamed(kCall)), std::string("401205 site: ") + kAgreed);
+}
+
+TEST(Sites, AreUncertainWhereNothingSetsANumber) {
+  EXPECT_EQ(classes_of(unnamed(hex("90 0f 05 c3"))),
+            std::string("401201 uncertain: ") + kImplausible);
+}
+
+TEST(Sites, AreUncertainWhereOnlyANopOrAVectorIsInFront) {
+  EXPECT_EQ(classes_of(unnamed(hex("0f 1f 00 0f 05 c3"))),
+            std::string("401203 uncertain: ") + kImplausible);
+  EXPECT_EQ(classes_of(unnamed(hex("0f 11 07 0f 05 c3"))),
+            std::string("401203 uncertain: ") + kImplausible);
+}
+
+TEST(Sites, AreUncertainWhereTheCodeBehindMakesNoSense) {
+  EXPECT_EQ(classes_of(unnamed(hex("b8 27 00 00 00 0f 05 06"))),
+            std::string("401205 uncertain: ") + kImplausible);
+}
+
+TEST(Sites, AreUncertainWherePrivilegedCodeStandsAround) {
+  EXPECT_EQ(classes_of(unnamed(hex("b8 27 00 00 00 ec 0f 05 c3"))),
+            std::string("401206 uncertain: ") + kImplausible);
+}
+
+TEST(Sites, AreUncertainWhereDecodesDisagree) {
+  // The bytes 06 end each decode, and few start behind the last of them.
+  const auto file = ElfBuilder().code(kCode, repeat(0x06, 0x200) + hex("0f 05 c3")).entry(0);
+  EXPECT_EQ(classes_of(file), std::string("401200 uncertain: ") + kDisagreed);
+}
+
+TEST(Sites, AreMadeOfUncertainOnesOnRequest) {
+  const auto file = unnamed(hex("90 0f 05 c3"));
+  for (const auto policy : {UncertainPolicy::kTrap, UncertainPolicy::kPatch}) {
+    Options options;
+    options.uncertain = policy;
+    const Whole whole = rewrite_whole(file.build(), options);
+    EXPECT_EQ(whole.report.sites.size(), 1U);
+    EXPECT_EQ(whole.report.count(CandidateClass::kUncertain), 0U);
+    EXPECT_FALSE(whole.report.incomplete());
+  }
+  EXPECT_TRUE(rewrite_whole(file.build()).report.incomplete());
+}
+
+TEST(Sites, AreTrappedAndNotPatchedWhereATrapWasAskedFor) {
+  Options options;
+  options.uncertain = UncertainPolicy::kTrap;
+  // Uncertain, with a five-byte instruction in front that a patch would cover.
+  const Whole whole = rewrite_whole(unnamed(hex("b9 27 00 00 00 0f 05 c3")).build(), options);
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  EXPECT_EQ(whole.report.sites[0].tier, Tier::kTrap);
+  options.uncertain = UncertainPolicy::kPatch;
+  const Whole patched = rewrite_whole(unnamed(hex("b9 27 00 00 00 0f 05 c3")).build(), options);
+  EXPECT_EQ(patched.report.sites[0].tier, Tier::kInstruction);
+}
+
+// A table behind a jump, in hand-written code: flow does not reach it.
+TEST(Sites, AreNotBelievedInATableThatFlowDoesNotReach) {
+  const auto file = code_file(kCall + hex("0f 05 17 06 3c 0f 05 d4"));
+  EXPECT_EQ(classes_of(file), std::string("401005 site: ") + kDecoded + "401008 uncertain: " +
+                                  kDisagreed + "40100d uncertain: " + kDisagreed);
+}
+
+TEST(Sites, AreFoundInCasesThatOnlyAJumpTableReaches) {
+  // jmp *%rax; then a case: mov $39, %eax; syscall; ret
+  const auto file = code_file(repeat(0x90, 32) + hex("ff e0") + kCall);
+  EXPECT_EQ(classes_of(file), std::string("401027 site: ") + kAgreed);
+}
+
+TEST(Sites, OtherCallsAreReportedOnlyWhereTheyAreInstructions) {
+  const Whole whole = rewrite_whole(code_file(hex("b8 cd 80 00 00 cd 80 0f 34 c3")).build());
+  ASSERT_EQ(whole.report.other_calls.size(), 2U);
+  EXPECT_EQ(whole.report.other_calls[0].candidate.address.value, kCode + 5);
+  EXPECT_EQ(whole.report.other_calls[1].candidate.kind, PairKind::kSysenter);
+  EXPECT_TRUE(whole.report.candidates.empty());
+}
+
+TEST(Sites, AddUpToTheCandidates) {
+  const auto file = code_file(kCall + hex("0f 05 17 06 3c 0f 05 d4") + hex("b8 0f 05 00 00"))
+                        .code(0x403000, kCall)
+                        .symbol("table", 0x403000, 8, elf::kSttObject);
+  const Whole whole = rewrite_whole(file.build());
+  const MetaHeader& meta = whole.file.meta();
+  EXPECT_EQ(meta.candidate_count, whole.report.candidates.size());
+  EXPECT_EQ(meta.candidate_count,
+            meta.inside_count + meta.data_count + meta.uncertain_count + meta.instruction_count);
+  EXPECT_EQ(meta.instruction_count, whole.report.sites.size());
+  EXPECT_EQ(meta.data_count, 1U);
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
