@@ -29,7 +29,7 @@ std::string covering(const FunctionIndex& index, uint64_t address) {
   const auto function = index.covering({address});
   if (!function) return "none";
   return fmt::format("{:x}..{:x}{}{}{}{}", function->start.value, function->end.value,
-                     function->has_lsda ? " L" : "", function->signal_frame ? " S" : "",
+                     function->lsda ? " L" : "", function->signal_frame ? " S" : "",
                      function->split_off ? " C" : "", function->sized ? "" : " ?");
 }
 
