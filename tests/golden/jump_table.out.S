@@ -1,4 +1,4 @@
-# site: D: the function has an indirect jump
+# site: D: data may hold a pointer into the window
 #include "golden.h"
         .text
         jmp     *table(, %rdi, 8)

@@ -1,4 +1,4 @@
-# site: D: the function has exception landing pads
+# site: D: the function's exception landing pads could not be read
 #include "golden.h"
         .text
         mov     %rdi, %rsi

@@ -1,4 +1,5 @@
-# A part that the compiler split off is entered by jumps from anywhere in its other half.
+# A part that the compiler split off is entered by branches and tables of its other half. The scans
+# look at the whole file, so it is judged as any other code.
 #include "golden.h"
         .text
         function _start

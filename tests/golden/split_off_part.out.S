@@ -1,13 +1,14 @@
-# site: D: the site lies in a split-off part of a function
+# site: C: instructions before the syscall, none of them entered
 #include "golden.h"
         .text
         jmp     work
-work:   mov     %rdi, %rsi
-        mov     $39, %al
+work:   jmp     stub
         poison
 after:  ret
 
         trampoline
-stub:   core    after
+stub:   mov     %rdi, %rsi
+        mov     $39, %al
+        core    after
         jmp     after
         end_trampoline

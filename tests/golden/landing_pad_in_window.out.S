@@ -1,0 +1,12 @@
+# site: D: a jump table or landing pad leads into the window
+#include "golden.h"
+        .text
+        mov     %rdi, %rsi
+        mov     $39, %al
+        poison
+after:  ret
+
+        trampoline
+stub:   core    after
+        jmp     after
+        end_trampoline
