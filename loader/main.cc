@@ -76,6 +76,11 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   image.check_segments(phase, path);
   const MappedImage mapped = map_image(phase, file, image, 0);
   serve(file, mapped, hook);
+  if (file.is_rewritten()) {
+    const Trailer& trailer = file.rewritten().trailer();
+    sysload_state.interpreter_stubs = mapped.at({trailer.vaddr});
+    sysload_state.interpreter_stubs_size = trailer.size;
+  }
   *entry = mapped.at(image.entry());
   file.close();
   return mapped;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/client.h"
 #include "loader/count.h"
 #include "loader/image_map.h"
 #include "loader/memory.h"
@@ -60,10 +61,15 @@ MappedObject* free_entry() {
   return &table.entries[table.count++];
 }
 
+// Makes munmap of anything from `first` to `last` come here; see the filter in serve.S.
+void watch(uint64_t first, uint64_t last) {
+  sysload_state.objects_low = std::min(sysload_state.objects_low, first);
+  sysload_state.objects_high = std::max(sysload_state.objects_high, last + 1);
+}
+
 void remember(const MappedObject& object) {
   *free_entry() = object;
-  sysload_state.objects_low = std::min(sysload_state.objects_low, object.base.value);
-  sysload_state.objects_high = std::max(sysload_state.objects_high, object.base.value + 1);
+  watch(object.base.value, object.base.value);
 }
 
 int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& file,
@@ -113,6 +119,37 @@ bool is_known(RuntimeAddr address) {
   return false;
 }
 
+void adopt_library(const PendingLibrary& library) {
+  const auto [address, size, end, fd] = library;
+  char name[512];
+  ProgramFile file;
+  if (!ProgramFile::look_at(fd, &file)) return;
+  file.rename(sys::name_of(fd, name, sizeof(name)));
+  file.read_trailer(kPhase);
+  const bool own = file.is_rewritten();
+  file.use_copy(kPhase);
+  if (file.is_rewritten() && file.rewritten().has_sites()) {
+    const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
+    const uint64_t bias = address.value - image.low().value;
+    const Trailer& trailer = file.rewritten().trailer();
+    const RuntimeAddr place = {trailer.vaddr + bias};
+    const bool room =
+        place >= end && !sys::failed(sys::map_anonymous_at(place, trailer.size, sys::kNoAccess));
+    if (room) {
+      sys::unmap(place, trailer.size);
+      map_trampoline(file, MappedImage(bias), {sysload_state.callback});
+      add_trap_table(file, MappedImage(bias));
+      remember({address, size, place, trailer.size});
+    } else if (own) {
+      fail(kPhase, "there is no room for the trampoline of ", file.path(), " at ",
+           Hex{place.value});
+    } else {
+      report_unfollowed(file.path(), "no room for its trampoline behind the place ld.so chose");
+    }
+  }
+  file.release();
+}
+
 }  // namespace
 
 bool map_library(const LibraryRequest& request, int64_t* answer) {
@@ -134,6 +171,38 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   }
   file.release();
   return served;
+}
+
+int64_t reserve_more(uint64_t size) {
+  constexpr uint64_t kExtra = 1 << 20;  // a trampoline of some 18,000 sites
+  const uint64_t own = align_down(size + kPageSize - 1, kPageSize);
+  const int64_t start = sys::map_anonymous(0, own + kExtra, sys::kNoAccess);
+  if (!sys::failed(start))
+    sysload_state.widened = {{static_cast<uint64_t>(start) + own}, kExtra};
+  return start;
+}
+
+void await_room(RuntimeAddr address, uint64_t size, sys::Fd fd) {
+  ProgramFile file;
+  if (is_known(address) || !ProgramFile::look_at(fd, &file)) return;
+  file.release();
+  const uint64_t end = align_down(address.value + size + kPageSize - 1, kPageSize);
+  sysload_state.pending = {address, size, {end}, fd};
+  watch(address.value, end);
+}
+
+bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer) {
+  const PendingLibrary library = sysload_state.pending;
+  if (library.size == 0 || start != library.end) return false;
+  sysload_state.pending = {};
+  // What ld.so gives back reaches to its reservation's end, and ours goes on behind that.
+  const WidenedReservation& widened = sysload_state.widened;
+  const uint64_t pages = align_down(size + kPageSize - 1, kPageSize);
+  const uint64_t extra = start + pages == widened.end ? widened.extra : 0;
+  sysload_state.widened = {};
+  *answer = sys::unmap(start, pages + extra);
+  if (!sys::failed(*answer)) adopt_library(library);
+  return true;
 }
 
 bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,

@@ -22,6 +22,17 @@ struct LibraryRequest {
 // Ends the process where a rewritten library cannot be served: its jumps would lead nowhere.
 bool map_library(const LibraryRequest& request, int64_t* answer);
 
+// The other way that glibc goes, for segments aligned to more than a page: it reserves the span and
+// the alignment anonymously, maps the file's start into that with MAP_FIXED, gives back what is left
+// over behind it, and goes on with the other segments. await_room() is for the second step, which is
+// left to the kernel; room_was_made() for the third: true where it was this one, and done here, with
+// the trampoline put where the waste was.
+// Before that, reserve_more() makes the reservation larger, where it is ld.so that asks: alignment
+// alone may leave less behind than a trampoline needs.
+int64_t reserve_more(uint64_t size);
+void await_room(RuntimeAddr address, uint64_t size, sys::Fd fd);
+bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer);
+
 // Maps code with MAP_FIXED from the rewritten copy of a file, where the file itself is none and the
 // place belongs to a library mapped by map_library(). True, and the answer, where that was done.
 bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,

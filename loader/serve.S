@@ -51,9 +51,15 @@ sysload_leave:
 
 .Lmmap: movslq  %r8d, %rcx              // anonymous memory has descriptor -1
         leaq    1(%rcx), %rcx
-        jrcxz   sysload_leave
+        jrcxz   .Lanonymous
 .Lserve_near:
         jmp     .Lserve
+
+// Without any access: perhaps ld.so's reservation for a library.
+.Lanonymous:
+        movl    %edx, %ecx
+        jrcxz   .Lserve_near
+        jmp     *%r11
 
 .Lmunmap:
         lahf

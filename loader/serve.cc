@@ -19,8 +19,17 @@ namespace {
 
 constexpr uint64_t kPass = 0, kAnswered = 1;
 
+bool is_interpreters(const CallFrame& call) {
+  return call.rdx == PROT_NONE &&
+         call.tail - sysload_state.interpreter_stubs.value < sysload_state.interpreter_stubs_size;
+}
+
 uint64_t serve_mmap(CallFrame& call) {
   const uint64_t flags = call.r10;
+  if (flags == (MAP_PRIVATE | MAP_ANONYMOUS) && call.rdi == 0 && is_interpreters(call)) {
+    call.rax = static_cast<uint64_t>(reserve_more(call.rsi));
+    return kAnswered;
+  }
   if ((flags & MAP_ANONYMOUS) != 0 || (flags & MAP_TYPE) != MAP_PRIVATE) return kPass;
   const auto protection = static_cast<uint32_t>(call.rdx);
   const auto fd = static_cast<int32_t>(call.r8);
@@ -31,12 +40,24 @@ uint64_t serve_mmap(CallFrame& call) {
   // that one has reserved, and only code is of interest.
   if (!fixed && call.r9 == 0) {
     served = map_library({call.rdi, call.rsi, protection, flags, fd}, &answer);
+  } else if (fixed && call.r9 == 0 && (protection & PROT_EXEC) == 0) {
+    await_room({call.rdi}, call.rsi, fd);
   } else if (fixed && (protection & PROT_EXEC) != 0) {
     served = map_code({call.rdi}, call.rsi, protection, flags, fd, call.r9, &answer);
   }
   if (!served) return kPass;
   call.rax = static_cast<uint64_t>(answer);
   return kAnswered;
+}
+
+uint64_t serve_munmap(CallFrame& call) {
+  int64_t answer = 0;
+  if (room_was_made({call.rdi}, call.rsi, &answer)) {
+    call.rax = static_cast<uint64_t>(answer);
+    return kAnswered;
+  }
+  forget_libraries({call.rdi}, call.rsi);
+  return kPass;
 }
 
 uint64_t serve_execve(CallFrame& call) {
@@ -65,7 +86,7 @@ uint64_t serve_readlink(CallFrame& call, uint64_t path, uint64_t buffer, uint64_
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call) {
   switch (call->rax) {
     case __NR_mmap: return serve_mmap(*call);
-    case __NR_munmap: forget_libraries({call->rdi}, call->rsi); return kPass;
+    case __NR_munmap: return serve_munmap(*call);
     case __NR_execve: return serve_execve(*call);
     case __NR_readlink: return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
     case __NR_readlinkat: return serve_readlink(*call, call->rsi, call->rdx, call->r10);

@@ -30,6 +30,20 @@ struct MappedObject {
   uint64_t trampoline_size;
 };
 
+// A library whose place is reserved, but not yet free of what alignment wasted; size 0: none.
+struct PendingLibrary {
+  RuntimeAddr address;
+  uint64_t size;
+  RuntimeAddr end;
+  int64_t fd;
+};
+
+// A reservation of ld.so's that was made larger; size 0: none.
+struct WidenedReservation {
+  RuntimeAddr end;  // of what ld.so knows of
+  uint64_t extra;
+};
+
 inline constexpr uint32_t kMostObjects = 1024;
 
 struct ObjectTable {
@@ -71,6 +85,10 @@ struct State {
   TrapState trap;
   CountState count;
   ObjectTable objects;
+  PendingLibrary pending;
+  WidenedReservation widened;
+  RuntimeAddr interpreter_stubs;  // the trampoline of ld.so, to know its calls by
+  uint64_t interpreter_stubs_size;
   char server_name[kServerNameSize];  // empty: there is none
   bool server_lost;                   // said once that it cannot be reached
   Scratch scratch;
