@@ -137,10 +137,14 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   Neighborhood out;
   out.function = *function;
   out.indirect_jump = decoded->indirect_jump;
-  const auto near = [address](const Instruction& i) {
-    return i.end() + kReach > address && i.address < address + kReach;
-  };
-  std::copy_if(decoded->code.begin(), decoded->code.end(), std::back_inserter(out.code), near);
+  const auto& all = decoded->code;
+  const auto near = std::partition_point(all.begin(), all.end(), [address](const Instruction& i) {
+    return i.end() + kReach <= address;
+  });
+  const auto far = std::partition_point(near, all.end(), [address](const Instruction& i) {
+    return i.address < address + kReach;
+  });
+  out.code.assign(near, far);
   out.clean = std::none_of(out.code.begin(), out.code.end(),
                            [](const Instruction& i) { return i.unlikely; });
   return out;

@@ -152,6 +152,13 @@ class ImageReader {
     return std::nullopt;
   }
 
+  // A path written over them would make another file of this one.
+  bool overlaps_headers(uint64_t offset, uint64_t size) const {
+    const elf::Ehdr& header = image_.header_;
+    const uint64_t table_end = header.phoff + header.phnum * sizeof(elf::Phdr);
+    return offset < sizeof(elf::Ehdr) || (offset < table_end && header.phoff < offset + size);
+  }
+
   std::optional<Error> check_interpreter() const {
     int count = 0;
     for (const elf::Phdr& phdr : image_.phdrs_) {
@@ -161,6 +168,8 @@ class ImageReader {
       if (!path || path->size() < 2 || path->size() > 4096 || path->back() != std::byte{0})
         return damaged(phdr.offset, "PT_INTERP does not hold a path of 1 to 4095 bytes that ends "
                                     "in NUL");
+      if (overlaps_headers(phdr.offset, phdr.filesz))
+        return damaged(phdr.offset, "PT_INTERP overlaps the ELF header or the program headers");
     }
     return std::nullopt;
   }
