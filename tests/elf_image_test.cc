@@ -216,6 +216,18 @@ TEST(ElfImage, RefusesAnInterpreterThatIsNoPath) {
             "ends in NUL");
 }
 
+// Its path is overwritten in place.
+TEST(ElfImage, RefusesAnInterpreterOverTheHeaders) {
+  constexpr char kMessage[] = ": PT_INTERP overlaps the ELF header or the program headers";
+  const Bytes file = code_file(hex("c3")).interpreter("/lib/ld.so").build();
+  const uint64_t table_end = kPhdrOffset + 3 * sizeof(elf::Phdr);
+  const auto at = [&file](uint64_t offset) { return verdict(with(file, PHDR(0, offset), offset)); };
+  EXPECT_EQ(at(0), std::string("damaged@0") + kMessage);
+  EXPECT_EQ(at(63), std::string("damaged@63") + kMessage);
+  EXPECT_EQ(at(table_end - 1), "damaged@" + std::to_string(table_end - 1) + kMessage);
+  EXPECT_EQ(at(table_end), "accepted");
+}
+
 TEST(ElfImage, RefusesASecondInterpreter) {
   const Bytes file =
       code_file(hex("c3")).interpreter("/lib/ld.so").header(elf::kPtInterp, 0x3ff000, 11).build();

@@ -1,0 +1,262 @@
+// Bad input. Whatever bytes come in, a rewrite either fails with a message or gives an output whose
+// own trailer holds; under the sanitizers, without a read outside. A change of a header that
+// nothing here depends on (e_flags, p_paddr) is no error.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <cstddef>
+#include <random>
+
+#include "tests/rewrites.h"
+#include "tests/sample_files.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+struct Field {
+  uint64_t offset;
+  unsigned size;
+};
+
+#define FIELD(type, name) \
+  { offsetof(elf::type, name), sizeof(elf::type::name) }
+
+const std::vector<Field> kEhdrFields = {{4, 1},
+                                        {5, 1},
+                                        {6, 1},
+                                        {7, 1},
+                                        FIELD(Ehdr, type),
+                                        FIELD(Ehdr, machine),
+                                        FIELD(Ehdr, version),
+                                        FIELD(Ehdr, entry),
+                                        FIELD(Ehdr, phoff),
+                                        FIELD(Ehdr, shoff),
+                                        FIELD(Ehdr, flags),
+                                        FIELD(Ehdr, ehsize),
+                                        FIELD(Ehdr, phentsize),
+                                        FIELD(Ehdr, phnum),
+                                        FIELD(Ehdr, shentsize),
+                                        FIELD(Ehdr, shnum),
+                                        FIELD(Ehdr, shstrndx)};
+const std::vector<Field> kPhdrFields = {FIELD(Phdr, type),  FIELD(Phdr, flags), FIELD(Phdr, offset),
+                                        FIELD(Phdr, vaddr), FIELD(Phdr, paddr), FIELD(Phdr, filesz),
+                                        FIELD(Phdr, memsz), FIELD(Phdr, align)};
+const std::vector<Field> kShdrFields = {
+    FIELD(Shdr, name),      FIELD(Shdr, type),   FIELD(Shdr, flags), FIELD(Shdr, addr),
+    FIELD(Shdr, offset),    FIELD(Shdr, size),   FIELD(Shdr, link),  FIELD(Shdr, info),
+    FIELD(Shdr, addralign), FIELD(Shdr, entsize)};
+const std::vector<Field> kDynFields = {FIELD(Dyn, tag), FIELD(Dyn, value)};
+const std::vector<Field> kSymFields = {FIELD(Sym, name), FIELD(Sym, info), FIELD(Sym, shndx),
+                                       FIELD(Sym, value), FIELD(Sym, size)};
+
+// The rewrite fails with a sentence, or its output holds.
+void survive(ByteView input, const std::string& what) {
+  const auto rewritten = rewrite(input, {});
+  if (!rewritten) {
+    ASSERT_FALSE(rewritten.error().message.empty()) << what;
+    ASSERT_EQ(rewritten.error().message.find('\n'), std::string::npos) << what;
+    return;
+  }
+  if (rewritten->report.already_rewritten) return;
+  const Bytes output = materialize(input, rewritten->output);
+  const auto parsed = RewrittenFile::parse(output);
+  ASSERT_EQ(parsed.status, TrailerStatus::kValid) << what << ": " << parsed.problem;
+  ASSERT_EQ(parsed.file.checksum(), parsed.file.meta().checksum) << what;
+}
+
+class Liar {
+ public:
+  Liar(Bytes file, int random_values) : file_(std::move(file)), random_values_(random_values) {}
+
+  // Each field of a structure at `at` becomes 0, 1, its maximum, and random values.
+  void lie(const char* what, uint64_t at, const std::vector<Field>& fields) {
+    for (const Field& field : fields) {
+      std::vector<uint64_t> values = {0, 1, UINT64_MAX};
+      for (int i = 0; i < random_values_; ++i) values.push_back(random_() >> (random_() % 64));
+      const uint64_t here = at + field.offset;
+      const Bytes before(file_.begin() + static_cast<std::ptrdiff_t>(here),
+                         file_.begin() + static_cast<std::ptrdiff_t>(here + field.size));
+      for (const uint64_t value : values) {
+        std::memcpy(file_.data() + here, &value, field.size);
+        survive(file_, fmt::format("{} + {} = {:#x}", what, field.offset, value));
+      }
+      std::copy(before.begin(), before.end(), file_.begin() + static_cast<std::ptrdiff_t>(here));
+    }
+  }
+
+  void lie_about_headers() {
+    lie("e_ident", 0, kEhdrFields);
+    const auto ehdr = *load<elf::Ehdr>(file_, 0);
+    for (uint64_t i = 0; i < ehdr.phnum; ++i)
+      lie(fmt::format("program header {}", i).c_str(), ehdr.phoff + i * sizeof(elf::Phdr),
+          kPhdrFields);
+  }
+
+  // At most `most` of them, spread over the table.
+  void lie_about_sections(uint64_t most) {
+    const auto ehdr = *load<elf::Ehdr>(file_, 0);
+    const uint64_t step = std::max<uint64_t>(1, ehdr.shnum / most);
+    for (uint64_t i = 0; i < ehdr.shnum; i += step)
+      lie(fmt::format("section header {}", i).c_str(), ehdr.shoff + i * sizeof(elf::Shdr),
+          kShdrFields);
+  }
+
+ private:
+  Bytes file_;
+  int random_values_;
+  std::mt19937_64 random_{6};
+};
+
+// A little of everything that is read: symbols, unwind tables, relocations, Go's table, a path.
+constexpr uint64_t kFrames = 0x404000, kHeader = 0x406000, kRela = 0x408000, kRelr = 0x40a000,
+                   kGo = 0x40c000, kDynamic = 0x40e000, kHash = 0x410000;
+
+Bytes rich_file() {
+  const Bytes code = hex("b8 27 00 00 00 0f 05 c3 cc cc cc cc cc cc cc cc") +
+                     hex("6a 27 58 0f 05 c3 0f 1f 44 00 00 66 0f 1f 44 00");
+  const Bytes frames = eh_frame(kFrames, {{kCode, 8, true}, {kCode + 16, 6}});
+  const Bytes go =
+      hex("f1 ff ff ff 00 00 01 08") + words({2, 0, kCode, 0, 0, 0, 0, 72}) + words({0, 16, 48, 0});
+  const Bytes hash = bytes_of(uint32_t{1}) + bytes_of(uint32_t{1}) + bytes_of(uint32_t{1}) +
+                     bytes_of(uint32_t{0}) + words({0}) + bytes_of(uint32_t{0}) +
+                     bytes_of(uint32_t{1});
+  return ElfBuilder()
+      .interpreter("/lib64/ld-linux-x86-64.so.2")
+      .code(kCode, code)
+      .segment(kFrames, frames, elf::kFlagRead)
+      .segment(kHeader, eh_frame_header(kHeader, kFrames), elf::kFlagRead)
+      .header(elf::kPtGnuEhFrame, kHeader, 8)
+      .data(kRela, words({kRela, 8, kCode + 3}))
+      .data(kRelr, words({kRelr, 3}))
+      .segment(kGo, go, elf::kFlagRead)
+      .dynamic(kDynamic, {{elf::kDtRela, kRela},
+                          {elf::kDtRelasz, 24},
+                          {elf::kDtRelr, kRelr},
+                          {elf::kDtRelrsz, 16},
+                          {elf::kDtRel, kRelr},
+                          {elf::kDtRelsz, 16},
+                          {elf::kDtJmprel, kRela},
+                          {elf::kDtPltrelsz, 24},
+                          {elf::kDtSymtab, kRela},
+                          {elf::kDtStrtab, kRela},
+                          {elf::kDtStrsz, 8},
+                          {elf::kDtGnuHash, kHash},
+                          {elf::kDtInit, kCode},
+                          {elf::kDtFlags1, 0}})
+      .data(kHash, hash)
+      .symbol("f", kCode, 8)
+      .symbol("g", kCode + 16, 6)
+      .symbol("table", kCode + 8, 4, elf::kSttObject)
+      .section(".text", 1, 6, kCode, code.size())
+      .section(".eh_frame", 1, 2, kFrames, frames.size())
+      .section(".gopclntab", 1, 2, kGo, go.size())
+      .build();
+}
+
+TEST(BadInput, TheRichFileIsGood) {
+  const Whole whole = rewrite_whole(rich_file());
+  EXPECT_EQ(whole.report.sites.size(), 2U);
+}
+
+TEST(BadInput, SurvivesEveryTruncationOfASmallFile) {
+  const Bytes file = rich_file();
+  const auto image = ElfImage::parse(file);
+  ASSERT_TRUE(image.ok());
+  const Segment& last = image->segments().back();
+  for (size_t size = 0; size < file.size(); ++size) {
+    const Bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
+    survive(cut, fmt::format("{} bytes", size));
+    const bool program_is_whole = size >= last.offset.value + last.file_size;
+    ASSERT_TRUE(program_is_whole || !rewrite(cut, {}).ok()) << size;
+  }
+}
+
+TEST(BadInput, SurvivesLiesAboutEveryHeaderOfASmallFile) {
+  Liar liar(rich_file(), 12);
+  liar.lie_about_headers();
+  liar.lie_about_sections(100);
+}
+
+TEST(BadInput, SurvivesLiesAboutEveryTableOfASmallFile) {
+  const Bytes file = rich_file();
+  const auto image = ElfImage::parse(file);
+  ASSERT_TRUE(image.ok());
+  Liar liar(file, 8);
+  const uint64_t dynamic = image->find_header(elf::kPtDynamic)->offset;
+  for (uint64_t i = 0; i < 15; ++i) liar.lie("dynamic", dynamic + i * 16, kDynFields);
+  for (const elf::Shdr& section : image->sections())
+    if (section.type == elf::kShtSymtab)
+      for (uint64_t at = 0; at < section.size; at += sizeof(elf::Sym))
+        liar.lie("symbol", section.offset + at, kSymFields);
+  // Tables without a fixed structure: each 4 and each 1 bytes of them.
+  const auto words_of = [&](const char* what, uint64_t address, uint64_t size) {
+    const uint64_t offset = image->offset_of({address})->value;
+    for (uint64_t at = 0; at + 4 <= size; at += 4) liar.lie(what, offset + at, {{0, 4}, {1, 1}});
+  };
+  words_of(".eh_frame", kFrames, 80);
+  words_of(".eh_frame_hdr", kHeader, 8);
+  words_of("rela", kRela, 24);
+  words_of("relr", kRelr, 16);
+  words_of("go", kGo, 104);
+  words_of("hash", kHash, 32);
+}
+
+class BadRealInput : public testing::TestWithParam<SampleFile> {};
+
+TEST_P(BadRealInput, IsRefusedTruncatedAtEveryByteOfItsHeaders) {
+  const Bytes file = read_sample(GetParam());
+  const auto ehdr = *load<elf::Ehdr>(file, 0);
+  const uint64_t end = ehdr.phoff + ehdr.phnum * sizeof(elf::Phdr);
+  for (uint64_t size = 0; size <= end; ++size) {
+    // Of its own allocation, so that a sanitizer sees the end.
+    const Bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
+    const auto rewritten = rewrite(cut, {});
+    ASSERT_FALSE(rewritten.ok()) << size;
+    ASSERT_FALSE(rewritten.error().message.empty()) << size;
+  }
+}
+
+TEST_P(BadRealInput, SurvivesTruncationAnywhere) {
+  const Bytes file = read_sample(GetParam());
+  for (int i = 1; i < 20; ++i) {
+    const size_t size = file.size() * static_cast<size_t>(i) / 20;
+    survive(Bytes(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)),
+            fmt::format("{} bytes", size));
+  }
+}
+
+TEST_P(BadRealInput, SurvivesLiesAboutItsHeaders) {
+  Liar liar(read_sample(GetParam()), 2);
+  liar.lie_about_headers();
+  liar.lie_about_sections(3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Samples, BadRealInput, testing::Values(kBusybox, kMusl, kStaticPie, kLdSo),
+                         [](const auto& param) { return std::string(param.param.name); });
+
+// --- Cost
+// ------------------------------------------------------------------------------------------
+
+// Peak of this process's memory so far, in bytes.
+uint64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+TEST(BadInput, OfNothingButSystemCallsTakesMemoryInProportion) {
+  Bytes code;
+  for (int i = 0; i < 1 << 17; ++i) code = std::move(code) + hex("0f 05");
+  const Bytes file = code_file(code).build();
+  const uint64_t before = peak_memory();
+  survive(file, "131072 system calls");
+  EXPECT_LT(peak_memory() - before, 1500 * file.size());
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
