@@ -186,7 +186,7 @@ namespace {
 Bytes cie(const Frame& frame) {
   std::string augmentation = "zR";
   Bytes data = hex("1b");
-  if (frame.has_lsda) {
+  if (frame.lsda != 0) {
     augmentation = "zLR";
     data = hex("03 1b");
   }
@@ -209,7 +209,8 @@ Bytes eh_frame(uint64_t address, const std::vector<Frame>& frames) {
     const uint64_t pc_field = address + fde + 8;
     body = std::move(body) + bytes_of(static_cast<int32_t>(frame.start - pc_field)) +
            bytes_of(static_cast<uint32_t>(frame.size));
-    body = std::move(body) + (frame.has_lsda ? hex("04 78 56 34 12") : hex("00"));
+    body = std::move(body) +
+           (frame.lsda != 0 ? hex("04") + bytes_of(static_cast<uint32_t>(frame.lsda)) : hex("00"));
     while (body.size() % 4 != 0) body.push_back(std::byte{0});
     out = std::move(out) + bytes_of(static_cast<uint32_t>(body.size())) + body;
   }

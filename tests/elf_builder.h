@@ -88,7 +88,7 @@ ElfBuilder code_file(Bytes code);
 // An .eh_frame at `address` with one FDE for each function, each with a CIE of its own kind.
 struct Frame {
   uint64_t start, size;
-  bool has_lsda = false;
+  uint64_t lsda = 0;  // address below 4 GiB; 0: none
   bool signal_frame = false;
 };
 Bytes eh_frame(uint64_t address, const std::vector<Frame>& frames);

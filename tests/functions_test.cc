@@ -34,7 +34,7 @@ std::string covering(const FunctionIndex& index, uint64_t address) {
 }
 
 const std::vector<Frame> kThree = {
-    {kCode, 16}, {kCode + 16, 32, true}, {kCode + 48, 16, false, true}};
+    {kCode, 16}, {kCode + 16, 32, 0x12345678}, {kCode + 48, 16, 0, true}};
 
 ElfBuilder code_of(size_t size) {
   return ElfBuilder().code(kCode, repeat(0x90, size)).entry(0);
@@ -120,7 +120,7 @@ TEST(FunctionIndex, ClipsAFrameEntryAtItsSegment) {
 }
 
 TEST(FunctionIndex, BeginsASignalFrameAtTheRestorerNotOneByteBefore) {
-  const Bytes frames = eh_frame(kFrames, {{kCode + 15, 10, false, true}});
+  const Bytes frames = eh_frame(kFrames, {{kCode + 15, 10, 0, true}});
   const Bytes file =
       ElfBuilder()
           .code(kCode, repeat(0x90, 16) + hex("48 c7 c0 0f 00 00 00 0f 05") + repeat(0x90, 16))

@@ -113,12 +113,12 @@ class Liar {
 
 // A little of everything that is read: symbols, unwind tables, relocations, Go's table, a path.
 constexpr uint64_t kFrames = 0x404000, kHeader = 0x406000, kRela = 0x408000, kRelr = 0x40a000,
-                   kGo = 0x40c000, kDynamic = 0x40e000, kHash = 0x410000;
+                   kGo = 0x40c000, kDynamic = 0x40e000, kHash = 0x410000, kLsda = 0x412000;
 
 Bytes rich_file() {
   const Bytes code = hex("b8 27 00 00 00 0f 05 c3 cc cc cc cc cc cc cc cc") +
                      hex("6a 27 58 0f 05 c3 0f 1f 44 00 00 66 0f 1f 44 00");
-  const Bytes frames = eh_frame(kFrames, {{kCode, 8, true}, {kCode + 16, 6}});
+  const Bytes frames = eh_frame(kFrames, {{kCode, 8, kLsda}, {kCode + 16, 6}});
   const Bytes go =
       hex("f1 ff ff ff 00 00 01 08") + words({2, 0, kCode, 0, 0, 0, 0, 72}) + words({0, 16, 48, 0});
   const Bytes hash = bytes_of(uint32_t{1}) + bytes_of(uint32_t{1}) + bytes_of(uint32_t{1}) +
@@ -148,6 +148,7 @@ Bytes rich_file() {
                           {elf::kDtInit, kCode},
                           {elf::kDtFlags1, 0}})
       .data(kHash, hash)
+      .segment(kLsda, hex("ff ff 01 04 00 05 03 00"), elf::kFlagRead)
       .symbol("f", kCode, 8)
       .symbol("g", kCode + 16, 6)
       .symbol("table", kCode + 8, 4, elf::kSttObject)
@@ -203,6 +204,7 @@ TEST(BadInput, SurvivesLiesAboutEveryTableOfASmallFile) {
   words_of("relr", kRelr, 16);
   words_of("go", kGo, 104);
   words_of("hash", kHash, 32);
+  words_of("landing pads", kLsda, 8);
 }
 
 class BadRealInput : public testing::TestWithParam<SampleFile> {};

@@ -253,8 +253,7 @@ TEST(PlanTierB, LeavesTheByteBeforeASignalFrame) {
   const auto restorer_behind = [](size_t padding, uint64_t early) {
     const Bytes code = kShort + kSyscall + kRet + repeat(0x90, padding);
     const uint64_t restorer = kCode + code.size();
-    const Bytes frames =
-        eh_frame(0x403000, {{kCode, 6}, {restorer - early, 9 + early, false, true}});
+    const Bytes frames = eh_frame(0x403000, {{kCode, 6}, {restorer - early, 9 + early, 0, true}});
     return plan_of(ElfBuilder()
                        .code(kCode, code + hex("48 c7 c0 0f 00 00 00 0f 05"))
                        .segment(0x403000, frames, elf::kFlagRead)
@@ -322,22 +321,86 @@ TEST(PlanTierC, IsRefusedWhereAnUnalignedWordPointsIntoTheWindow) {
   EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n");
 }
 
-TEST(PlanTierC, AnIndirectJumpToElsewhereIsNoObstacle) {
-  // mov %rdi, %rsi; mov %edx, %eax; syscall; jmp *%rcx
-  EXPECT_EQ(plan_of(hex("48 89 fe 89 d0") + kSyscall + hex("ff e1")).substr(0, 17),
-            "401005 C 401000+7");
-}
+constexpr char kHidden[] = "a jump table or landing pad leads into the window\n";
+const Bytes kTwo = hex("48 89 fe 89 d0");  // mov %rdi, %rsi; mov %edx, %eax
 
-TEST(PlanTierC, IsRefusedWhereTheFunctionComputesAddressesOfItsOwnLabels) {
-  // lea 0f(%rip), %rcx; 0: mov %rdi, %rsi; mov %edx, %eax; syscall; jmp *%rcx
-  EXPECT_EQ(plan_of(hex("48 8d 0d 00 00 00 00 48 89 fe 89 d0") + kSyscall + hex("ff e1")),
+TEST(PlanTierC, IsRefusedInAFunctionThatComputesAnAddressOfItsOwnAndJumps) {
+  // lea 401009(%rip), %rcx; mov, mov; syscall; jmp *%rcx
+  EXPECT_EQ(plan_of(hex("48 8d 0d 02 00 00 00") + kTwo + kSyscall + hex("ff e1")),
             "40100c D 40100c+2: the function has an indirect jump whose targets are not known\n");
 }
 
-TEST(PlanTierC, ASplitOffPartIsJudgedLikeAnyOtherCode) {
-  const Bytes code = hex("48 89 fe 89 d0") + kSyscall + kRet;
-  const auto file = ElfBuilder().code(kCode, code).symbol("f.cold", kCode, code.size());
-  EXPECT_EQ(plan_of(file).substr(0, 17), "401005 C 401000+7");
+TEST(PlanTierC, IsAllowedInAFunctionThatJumpsThroughAPointerItWasGiven) {
+  EXPECT_EQ(plan_of(kTwo + kSyscall + hex("ff e1")), std::string("401005 C 401000+7: ") + kBefore);
+}
+
+TEST(PlanTierC, IsRefusedWhereAnotherFunctionTakesTheAddress) {
+  // g: lea 401003(%rip), %rcx; jmp *%rcx
+  const auto file = [](const char* lea) {
+    return ElfBuilder()
+        .code(kCode, kTwo + kSyscall + kRet + hex(lea) + hex("ff e1"))
+        .symbol("f", kCode, 8)
+        .symbol("g", kCode + 8, 9);
+  };
+  EXPECT_EQ(plan_of(file("48 8d 0d f4 ff ff ff")), std::string("401005 D 401005+2: ") + kHidden);
+  EXPECT_EQ(plan_of(file("48 8d 0d f1 ff ff ff")),  // 401000: the window's start
+            std::string("401005 C 401000+7: ") + kBefore);
+}
+
+// g: lea table(%rip), %rcx; movslq (%rcx,%rdi,4), %rax; add %rcx, %rax; jmp *%rax
+ElfBuilder with_table(std::initializer_list<int32_t> entries) {
+  Bytes table;
+  for (const int32_t entry : entries) table = std::move(table) + bytes_of(entry);
+  const Bytes g = hex("48 8d 0d f1 1f 00 00 48 63 04 b9 48 01 c8 ff e0");
+  return ElfBuilder()
+      .code(kCode, kTwo + kSyscall + kRet + g)
+      .symbol("f", kCode, 8)
+      .symbol("g", kCode + 8, g.size())
+      .segment(0x403000, table, elf::kFlagRead);
+}
+
+TEST(PlanTierC, IsRefusedWhereARelativeJumpTableLeadsIntoTheWindow) {
+  constexpr int32_t kToCode = 0x401000 - 0x403000;
+  EXPECT_EQ(plan_of(with_table({kToCode + 3})), std::string("401005 D 401005+2: ") + kHidden);
+  EXPECT_EQ(plan_of(with_table({kToCode + 8, kToCode + 12, kToCode + 3})),
+            std::string("401005 D 401005+2: ") + kHidden);
+  EXPECT_EQ(plan_of(with_table({kToCode + 8, kToCode})),
+            std::string("401005 C 401000+7: ") + kBefore);
+  // Text that follows ends the table.
+  EXPECT_EQ(plan_of(with_table({kToCode + 8, 0x7a7a7a7a, kToCode + 3})),
+            std::string("401005 C 401000+7: ") + kBefore);
+}
+
+// The function's landing pads, one call site each: start, length, pad (from the function), action.
+std::string plan_with_pads(const Bytes& call_sites) {
+  constexpr uint64_t kFrames = 0x403000, kLsda = 0x405000;
+  const Bytes frames = eh_frame(kFrames, {{kCode, 8, kLsda}});
+  // pads count from the function; no types; uleb128 call sites
+  const Bytes lsda =
+      hex("ff ff 01") + bytes_of(static_cast<uint8_t>(call_sites.size())) + call_sites;
+  return plan_of(ElfBuilder()
+                     .code(kCode, kTwo + kSyscall + kRet)
+                     .segment(kFrames, frames, elf::kFlagRead)
+                     .segment(kLsda, lsda, elf::kFlagRead)
+                     .section(".eh_frame", 1, 2, kFrames, frames.size()));
+}
+
+TEST(PlanTierC, IsRefusedWhereALandingPadLiesInTheWindow) {
+  EXPECT_EQ(plan_with_pads(hex("00 03 03 00")), std::string("401005 D 401005+2: ") + kHidden);
+  EXPECT_EQ(plan_with_pads(hex("00 01 00 00  01 02 03 01")),
+            std::string("401005 D 401005+2: ") + kHidden);
+}
+
+TEST(PlanTierC, IsAllowedWhereNoLandingPadLiesInTheWindow) {
+  EXPECT_EQ(plan_with_pads(hex("00 03 07 00")), std::string("401005 C 401000+7: ") + kBefore);
+  EXPECT_EQ(plan_with_pads(hex("00 03 00 00")), std::string("401005 C 401000+7: ") + kBefore);
+}
+
+TEST(PlanTierC, IsRefusedWhereLandingPadsCannotBeRead) {
+  constexpr char kUnread[] =
+      "401005 D 401005+2: the function's exception landing pads could not be read\n";
+  EXPECT_EQ(plan_with_pads(hex("00 03 07")), kUnread);
+  EXPECT_EQ(plan_with_pads(hex("00 03 80 80")), kUnread);
 }
 
 TEST(PlanTierC, NeverCrossesIntoTheNeighbour) {

@@ -1,5 +1,5 @@
-# A table of absolute addresses leads into the window: the pointer is found in the data, and nothing
-# is displaced.
+# A jump table of whole addresses holds the one of the second instruction: it is data that points
+# into the window, and the window is refused.
 #include "golden.h"
         .text
         function _start

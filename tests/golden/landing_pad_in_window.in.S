@@ -1,4 +1,4 @@
-# A landing pad inside the window: the unwinder enters there, so nothing is displaced.
+# The unwinder enters the window's second instruction: a landing pad lies there.
 #include "golden.h"
         .text
         function _start
@@ -7,12 +7,19 @@
         mov     %rdi, %rsi
 .Lpad:  mov     $39, %al
         syscall
+.Lcall: call    *%rcx
         ret
         .cfi_endproc
         end     _start
 
         .section .gcc_except_table, "a"
-        .p2align 2
-.Llsda: .byte   0xff, 0xff, 0x01
-        .byte   4
-        .byte   0, 3, .Lpad - _start, 0
+.Llsda: .byte   0xff                    # pads count from the function
+        .byte   0xff                    # no types
+        .byte   0x01                    # call sites in uleb128
+        .uleb128 .Lend - .Lbegin
+.Lbegin:
+        .uleb128 .Lcall - _start
+        .uleb128 2
+        .uleb128 .Lpad - _start
+        .uleb128 0
+.Lend:

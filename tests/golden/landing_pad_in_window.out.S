@@ -4,7 +4,8 @@
         mov     %rdi, %rsi
         mov     $39, %al
         poison
-after:  ret
+after:  call    *%rcx
+        ret
 
         trampoline
 stub:   core    after

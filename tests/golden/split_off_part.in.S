@@ -1,5 +1,5 @@
-# A part that the compiler split off is entered by branches and tables of its other half. The scans
-# look at the whole file, so it is judged as any other code.
+# A part that the compiler split off is entered from its other half, by branches and tables that the
+# scans find like any others: its sites have windows too.
 #include "golden.h"
         .text
         function _start

@@ -3,7 +3,8 @@
         .text
         jmp     stub
         poison
-after:  ret
+after:  call    *%rcx
+        ret
 
         trampoline
 stub:   mov     %rdi, %rsi

@@ -1,5 +1,5 @@
-# A function with landing pads is entered by the unwinder too. Where its list of them cannot be read
-# (here it is cut off), no window holds more than one instruction before its syscall.
+# A function whose list of exception landing pads cannot be read may be entered by the unwinder
+# anywhere: no window in it holds more than one instruction before its syscall.
 #include "golden.h"
         .text
         function _start

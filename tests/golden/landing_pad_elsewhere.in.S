@@ -1,0 +1,25 @@
+# A function with landing pads is like any other where none of them lies in the window.
+#include "golden.h"
+        .text
+        function _start
+        .cfi_startproc
+        .cfi_lsda 0x1b, .Llsda
+        mov     %rdi, %rsi
+        mov     $39, %al
+        syscall
+.Lcall: call    *%rcx
+.Lpad:  ret
+        .cfi_endproc
+        end     _start
+
+        .section .gcc_except_table, "a"
+.Llsda: .byte   0xff                    # pads count from the function
+        .byte   0xff                    # no types
+        .byte   0x01                    # call sites in uleb128
+        .uleb128 .Lend - .Lbegin
+.Lbegin:
+        .uleb128 .Lcall - _start
+        .uleb128 2
+        .uleb128 .Lpad - _start
+        .uleb128 0
+.Lend:
