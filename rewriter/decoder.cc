@@ -73,7 +73,7 @@ bool unlikely_of(const ZydisDecodedInstruction& in) {
     case ZYDIS_MNEMONIC_FWAIT:
     case ZYDIS_MNEMONIC_CLI:
     case ZYDIS_MNEMONIC_STI:
-    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETD: return true;
     case ZYDIS_MNEMONIC_INT: return in.raw.imm[0].value.u != 0x80;
     default: return false;
   }

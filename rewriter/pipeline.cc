@@ -116,7 +116,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
       Placement::choose(*image, options.format, trampoline_bound(sites.syscalls.size()));
   Evidence evidence = gather_evidence(*image, covering_ranges(sites));
   const auto contested = contested_sites(sites, functions, evidence, placement, options);
-  deepen_evidence(*image, contested_ranges(contested, functions), evidence);
+  deepen_evidence(*image, contested_ranges(contested), evidence);
 
   // Each site's fate. Afterwards: nothing can fail any more.
   const Plan plan = make_plan(sites, functions, evidence, placement, options);

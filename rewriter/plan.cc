@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "rewriter/padding.h"
-
 // How a site gets its tier.
 //
 //   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the syscall
@@ -211,7 +209,7 @@ class Planner {
     if (!options_.tiers.b || relocated(at, site.instruction.end()) || !placement_.reaches(at))
       return std::nullopt;
     if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
-    for (const Range& run : find_dead_padding(site.around, functions_)) {
+    for (const Range& run : site.padding) {
       for (Vaddr pad = run.from; pad + kSpringboardSize <= run.to; pad = pad + 1) {
         if (!usable_springboard(site, pad)) continue;
         claims_.take(at, site.instruction.end());
@@ -362,11 +360,11 @@ std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex
   return Planner(sites, functions, evidence, placement, options).contested();
 }
 
-RangeSet contested_ranges(const std::vector<const Site*>& sites, const FunctionIndex& functions) {
+RangeSet contested_ranges(const std::vector<const Site*>& sites) {
   RangeSet ranges;
   for (const Site* site : sites) {
     for (const Shape& shape : window_shapes(*site)) ranges.add(shape.from(*site), shape.to(*site));
-    for (const Range& run : find_dead_padding(site->around, functions)) ranges.add(run.from, run.to);
+    for (const Range& run : site->padding) ranges.add(run.from, run.to);
   }
   ranges.seal();
   return ranges;

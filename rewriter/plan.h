@@ -60,7 +60,7 @@ std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex
                                          const Options& options);
 
 // The bytes that tiers B and C might want for them.
-RangeSet contested_ranges(const std::vector<const Site*>& sites, const FunctionIndex& functions);
+RangeSet contested_ranges(const std::vector<const Site*>& sites);
 
 // Pure: the same arguments give the same plan. Bytes of two patches never overlap.
 Plan make_plan(const Sites& sites, const FunctionIndex& functions, const Evidence& evidence,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rewriter/padding.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -53,6 +55,15 @@ bool plausible(const Neighborhood& around, size_t index, bool exceptional) {
   if (number == NumberEvidence::kNone) return false;
   if (exceptional && number != NumberEvidence::kConstant) return false;
   return around.clean && runs_on(around, index);
+}
+
+// A window takes at most 4 instructions on each side.
+void keep_nearest(std::vector<Instruction>& code, size_t index) {
+  constexpr size_t kKept = 6;
+  const auto at = code.begin() + static_cast<std::ptrdiff_t>(index);
+  const auto first = at - static_cast<std::ptrdiff_t>(std::min(index, kKept));
+  const auto last = at + static_cast<std::ptrdiff_t>(std::min(code.size() - index, kKept + 1));
+  code = std::vector<Instruction>(first, last);
 }
 
 Special special_of(PairKind kind) {
@@ -144,8 +155,14 @@ class Classifier {
   Site accept(ClassifiedCandidate& out, Instruction instruction, Neighborhood around) {
     out.kind = CandidateClass::kInstruction;
     if (out.candidate.kind == PairKind::kSyscall) reader_.widen(around, instruction.address);
-    const size_t index = *around.index_of(instruction.address);
-    return Site{instruction, std::move(around), index, out.evidence};
+    Site site;
+    site.instruction = instruction;
+    site.evidence = out.evidence;
+    site.padding = find_dead_padding(around, functions_);
+    keep_nearest(around.code, *around.index_of(instruction.address));
+    site.around = std::move(around);
+    site.index = *site.around.index_of(instruction.address);
+    return site;
   }
 
   // On request: taken for an instruction, with nothing known around it.
@@ -160,6 +177,8 @@ class Classifier {
       if (auto around = reader_.around(out.candidate.address))
         if (around->index_of(out.candidate.address)) site.around = std::move(*around);
     if (!site.around.index_of(out.candidate.address)) site.around.code = {site.instruction};
+    site.padding = find_dead_padding(site.around, functions_);
+    keep_nearest(site.around.code, *site.around.index_of(out.candidate.address));
     site.index = *site.around.index_of(out.candidate.address);
     site.evidence = out.evidence;
     return site;

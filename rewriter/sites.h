@@ -7,6 +7,7 @@
 
 #include "rewriter/candidates.h"
 #include "rewriter/code_reader.h"
+#include "rewriter/range_set.h"
 
 namespace sysrewrite {
 
@@ -35,10 +36,12 @@ struct ClassifiedCandidate {
   CandidateEvidence evidence = CandidateEvidence::kNoAgreement;
 };
 
-// A syscall instruction and what is known of the code around it.
+// A syscall instruction and what is known of the code around it: no more than a plan may ask for,
+// since a file can be all sites.
 struct Site {
   Instruction instruction;  // with its prefixes, if somebody gave it any
-  Neighborhood around;
+  Neighborhood around;      // the few instructions in front and behind
+  std::vector<Range> padding;  // dead padding within reach of a short jump, ascending
   size_t index = 0;         // of the instruction in around.code
   CandidateEvidence evidence = CandidateEvidence::kFunctionDecode;
 };
