@@ -127,6 +127,8 @@ void add_run_options(CLI::App& app, RunCommand& command) {
       ->type_name("WHAT");
   app.add_option("--loader", command.loader, "path of sysload (default: the one beside sysrewrite)")
       ->type_name("PATH");
+  app.add_flag_callback("--no-follow", [&command] { command.follow = false; },
+                        "let what the program executes run as it is");
   app.add_flag("-q,--quiet", command.quiet, "do not list what ran native");
   app.positionals_at_end();
   app.prefix_command();

@@ -14,6 +14,7 @@ struct RunCommand {
   std::string hook;                  // empty: none
   std::string loader;                // path of sysload; empty: the one beside sysrewrite
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
+  bool follow = true;  // what the program executes
   bool quiet = false;
 };
 

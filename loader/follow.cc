@@ -26,7 +26,8 @@
 //   execveat(sysload, "", {"sysload", "--server", NAME, "--mask", MASK, "--argv0", "a0", "--",
 //                          "prog", "a1"}, envp, AT_EMPTY_PATH)
 //
-// A script is resolved here, as the kernel would: sysload takes ELF files only.
+// A program that is named by a descriptor (fexecve), or from a folder's, is opened here and handed over
+// as "--program-fd N": its path may lead nowhere, and its own descriptor may close at exec. A script is resolved here, as the kernel would: sysload takes ELF files only.
 //
 // Three things survive into the new program that must not be ours. All signals are blocked while a
 // call is served, so the program's own mask goes along as an argument. The serving lock: a vfork
@@ -81,16 +82,12 @@ struct Target {
   uint32_t word_count;
 };
 
+constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW, kEmptyPath = AT_EMPTY_PATH;
+
 enum class Kind { kElf, kScript, kOther, kUnreadable, kPrivileged, kFails };
 
 // Reads a file's first bytes and its rights.
-Kind look(const char* path, char* head, int64_t* head_size) {
-  const auto here = static_cast<uint64_t>(AT_FDCWD);
-  const uint64_t name = Memory::address_of(path).value;
-  if (sys::failed(sys::call(__NR_faccessat, here, name, 1 /* X_OK */))) return Kind::kFails;
-  const sys::Fd fd = sys::call(__NR_openat, here, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd == -EACCES) return Kind::kUnreadable;
-  if (sys::failed(fd)) return Kind::kFails;
+Kind look(sys::Fd fd, char* head, int64_t* head_size) {
   struct stat status {};
   sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
   *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
@@ -98,7 +95,6 @@ Kind look(const char* path, char* head, int64_t* head_size) {
   const char attribute[] = "security.capability";
   const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
                                  Memory::address_of(attribute).value, 0, 0) > 0;
-  sys::close(fd);
   constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
   if (sys::failed(*head_size) || *head_size < 4) return Kind::kOther;
   if (capable || (status.st_mode & kSetuid) != 0 ||
@@ -112,6 +108,26 @@ Kind look(const char* path, char* head, int64_t* head_size) {
     return ours ? Kind::kElf : Kind::kOther;
   }
   return head[0] == '#' && head[1] == '!' ? Kind::kScript : Kind::kOther;
+}
+
+// Opens what the kernel would execute, after the checks that only it would make otherwise.
+Kind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* fd) {
+  const auto folder = static_cast<uint64_t>(int64_t{directory});
+  const uint64_t name = Memory::address_of(path).value;
+  constexpr uint64_t kMayExecute = 1;  // X_OK
+  if (sys::failed(sys::call(__NR_faccessat2, folder, name, kMayExecute, flags)) &&
+      sys::failed(sys::call(__NR_faccessat, folder, name, kMayExecute)))
+    return Kind::kFails;
+  if ((flags & kEmptyPath) != 0 && path[0] == 0) {
+    // Through /proc, since the descriptor may be an O_PATH one.
+    char link[64];
+    *fd = sys::open_for_reading(sys::link_of(directory, link));
+  } else {
+    const uint64_t no_follow = (flags & kNoFollow) != 0 ? O_NOFOLLOW : 0;
+    *fd = sys::call(__NR_openat, folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | no_follow);
+  }
+  if (*fd == -EACCES) return Kind::kUnreadable;
+  return sys::failed(*fd) ? Kind::kFails : Kind::kElf;
 }
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -150,16 +166,29 @@ void put_words_in_front(Target* target, const char* interpreter, const char* arg
   target->word_count = at + kept;
 }
 
-// Follows `#!` lines to an ELF file. `why`: the reason where it cannot be followed.
-Kind resolve(Target* target, const char** why) {
-  for (int depth = 0;; ++depth) {
+const char* reason_of(Kind kind) {
+  switch (kind) {
+    case Kind::kUnreadable: return "it may be executed, but not read";
+    case Kind::kPrivileged: return "it is setuid, setgid or has capabilities";
+    case Kind::kOther: return "neither an x86-64 ELF file nor a script";
+    default: return nullptr;
+  }
+}
+
+// Opens the ELF file to execute, through `#!` lines. `program` stays open where it is one.
+Kind resolve(const ExecRequest& request, Target* target, sys::Fd* program) {
+  Kind kind = open_target(request.directory, target->path, request.flags, program);
+  for (int depth = 0; kind == Kind::kElf; ++depth) {
     char* line = target->line[std::min(depth, kScriptDepth - 1)];
     int64_t size = 0;
-    const Kind kind = look(target->path, line, &size);
-    if (kind == Kind::kUnreadable) *why = "it may be executed, but not read";
-    if (kind == Kind::kPrivileged) *why = "it is setuid, setgid or has capabilities";
-    if (kind == Kind::kOther) *why = "neither an x86-64 ELF file nor a script";
+    kind = look(*program, line, &size);
+    if (kind == Kind::kElf) return kind;
+    sys::close(*program);
+    *program = -1;
     if (kind != Kind::kScript) return kind;
+    // A script gets its own path as an argument, which only a plain execve names.
+    const bool plain = request.directory == AT_FDCWD || target->path[0] == '/';
+    if (!plain) return Kind::kOther;
     if (depth == kScriptDepth) return Kind::kFails;  // ELOOP, says the kernel
     const char* interpreter = nullptr;
     const char* argument = nullptr;
@@ -168,7 +197,9 @@ Kind resolve(Target* target, const char** why) {
     memcpy(script, target->path, strlen(target->path) + 1);
     put_words_in_front(target, interpreter, argument, script);
     memcpy(target->path, interpreter, strlen(interpreter) + 1);
+    kind = open_target(AT_FDCWD, target->path, 0, program);
   }
+  return kind;
 }
 
 // argv's length without the end; -EFAULT where it leaves memory.
@@ -194,7 +225,7 @@ char* hexadecimal(uint64_t value, char (&into)[17]) {
 }
 
 uint64_t build_arguments(ArgumentList* list, const Target& target, uint64_t argv, uint64_t count,
-                         const char* mask) {
+                         const char* mask, const char* program_fd) {
   list->add("sysload");
   list->add("--server");
   list->add(sysload_state.server_name);
@@ -204,6 +235,10 @@ uint64_t build_arguments(ArgumentList* list, const Target& target, uint64_t argv
   }
   list->add("--mask");
   list->add(mask);
+  if (program_fd != nullptr) {
+    list->add("--program-fd");
+    list->add(program_fd);
+  }
   const auto* words = Memory::at<const uint64_t>({argv});
   list->add("--argv0");
   if (target.word_count != 0) {
@@ -235,33 +270,53 @@ int64_t execute(sys::Fd loader, uint64_t arguments, uint64_t envp) {
 
 }  // namespace
 
-bool follow_execve(uint64_t path, uint64_t argv, uint64_t envp, uint64_t mask, int64_t* answer) {
+namespace {
+
+// A copy of a descriptor that stays open over exec.
+sys::Fd keep_open(sys::Fd fd) {
+  return sys::call(__NR_dup, static_cast<uint64_t>(fd));
+}
+
+}  // namespace
+
+bool follow_exec(const ExecRequest& request, int64_t* answer) {
   Target& target = *Memory::at<Target>(Memory::address_of(&sysload_follow_memory[0]));
   static_assert(sizeof(Target) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
   target.word_count = 0;
-  if (read_program_string(path, target.path, sizeof(target.path)) < 0) return false;
-  const int64_t count = count_arguments(argv);
+  if (read_program_string(request.path, target.path, sizeof(target.path)) < 0) return false;
+  const int64_t count = count_arguments(request.argv);
   if (count < 0) return false;
   char named[kMaxPath];
   memcpy(named, target.path, sizeof(named));
-  const char* why = nullptr;
-  if (resolve(&target, &why) != Kind::kElf) {
-    if (why != nullptr) report_unfollowed(named, why);
+  sys::Fd program = -1;
+  const Kind kind = resolve(request, &target, &program);
+  if (kind != Kind::kElf) {
+    if (const char* why = reason_of(kind)) report_unfollowed(named, why);
     return false;
   }
+  // By path where there is one, so that /proc/PID/cmdline and the like name it; else by descriptor.
+  const bool by_path = target.word_count != 0 || (request.directory == AT_FDCWD && named[0] != 0);
+  const sys::Fd handed = by_path ? -1 : keep_open(program);
+  if (named[0] == 0) sys::name_of(program, target.path, sizeof(target.path));
+  sys::close(program);
   sys::Fd loader = -1;
   ArgumentList list;
-  if (ask_for_loader(&loader) != ServerAnswer::kCopy) return false;
-  if (!list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16)) {
-    sys::close(loader);
-    return false;
+  bool done = false;
+  const bool ready = (by_path || !sys::failed(handed)) &&
+                     ask_for_loader(&loader) == ServerAnswer::kCopy &&
+                     list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16);
+  if (ready) {
+    char mask[17], fd[17];
+    const uint64_t arguments =
+        build_arguments(&list, target, request.argv, static_cast<uint64_t>(count),
+                        hexadecimal(request.mask, mask),
+                        by_path ? nullptr : hexadecimal(static_cast<uint64_t>(handed), fd));
+    *answer = execute(loader, arguments, request.envp);
+    done = true;
   }
-  char digits[17];
-  const uint64_t arguments = build_arguments(&list, target, argv, static_cast<uint64_t>(count),
-                                             hexadecimal(mask, digits));
-  *answer = execute(loader, arguments, envp);
-  sys::close(loader);
-  return true;
+  if (loader >= 0) sys::close(loader);
+  if (handed >= 0) sys::close(handed);
+  return done;
 }
 
 }  // namespace sysrewrite

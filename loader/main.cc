@@ -134,11 +134,14 @@ void remember_server(const char* name) {
 void start_as_command(StackView& stack) {
   const Arguments arguments = read_arguments(stack);
   const char* path = stack.argument(arguments.program_index);
-  ProgramFile program = ProgramFile::open("program", path);
+  ProgramFile program = arguments.program_fd >= 0
+                            ? ProgramFile::adopt("program", path, arguments.program_fd)
+                            : ProgramFile::open("program", path);
   const ElfImage image = ElfImage::read("program", path, program.bytes());
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   remember_server(arguments.server);
+  sysload_state.follow = arguments.follow && arguments.server != nullptr;
   remember_own_exe(program.fd());
   program.use_copy("program");
   if (!program.is_rewritten() && arguments.server == nullptr)

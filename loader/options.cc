@@ -21,7 +21,9 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --hook count    let every call through, and print at exit how often each was made
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
   --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
+  --no-follow     do not follow what PROGRAM executes
   --mask HEX      start PROGRAM with these signals blocked
+  --program-fd HEX  read the program from this descriptor; PROGRAM only names it
   --help          print this
   --version       print the version
 
@@ -68,7 +70,7 @@ uint64_t hexadecimal(const char* digits) {
   uint64_t value = 0;
   for (; *digits != 0; ++digits) {
     const bool letter = *digits >= 'a' && *digits <= 'f';
-    if (!letter && (*digits < '0' || *digits > '9')) fail("options", "--mask takes lower-case hex");
+    if (!letter && (*digits < '0' || *digits > '9')) fail("options", "--mask and --program-fd take lower-case hex");
     value = value * 16 + static_cast<uint64_t>(letter ? *digits - 'a' + 10 : *digits - '0');
   }
   return value;
@@ -127,11 +129,17 @@ Arguments read_arguments(const StackView& stack) {
       break;
     }
     if (equal(reader.option(), "--help")) answer(kUsage, kHelp);
+    if (equal(reader.option(), "--no-follow")) {
+      arguments.follow = false;
+      continue;
+    }
     if (equal(reader.option(), "--version")) answer(kVersion, "");
     if (const char* hook = reader.value_of("--hook")) {
       arguments.hook = hook_by_name(hook, "--hook");
     } else if (const char* server = reader.value_of("--server")) {
       arguments.server = server;
+    } else if (const char* fd = reader.value_of("--program-fd")) {
+      arguments.program_fd = static_cast<int64_t>(hexadecimal(fd));
     } else if (const char* mask = reader.value_of("--mask")) {
       arguments.mask = hexadecimal(mask);
     } else if (char* name = reader.value_of("--argv0")) {

@@ -98,6 +98,14 @@ bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
   return true;
 }
 
+ProgramFile ProgramFile::adopt(const char* phase, const char* path, sys::Fd fd) {
+  ProgramFile file;
+  file.path_ = path;
+  file.fd_ = fd;
+  file.map(phase);
+  return file;
+}
+
 void ProgramFile::map(const char* phase) {
   const int64_t size = sys::size_of_regular_file(fd_);
   if (sys::failed(size)) fail_errno(size, phase, path_, " is no regular file");

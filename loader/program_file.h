@@ -12,7 +12,9 @@ class ProgramFile {
  public:
   // Opens and maps a regular file for reading. Ends the process with a line where it cannot.
   static ProgramFile open(const char* phase, const char* path);
-  // The same, but the answer is false, and nothing has happened, where the file cannot be opened.
+  // The same for one that is open already, and is closed in the end.
+  static ProgramFile adopt(const char* phase, const char* path, sys::Fd fd);
+  // The same as open(), but the answer is false, and nothing has happened, where the file cannot be opened.
   static bool try_open(const char* path, ProgramFile* file, int64_t* answer);
 
   // Looks at a file that the program has open, whose descriptor stays the program's. False where it

@@ -43,6 +43,8 @@ sysload_filter_serve:
         jrcxz   .Lserve_near
         leaq    -SYSLOAD_NR_EXECVE(%rax), %rcx
         jrcxz   .Lserve_near
+        leaq    -SYSLOAD_NR_EXECVEAT(%rax), %rcx
+        jrcxz   .Lserve_near
         .globl  sysload_leave
         .hidden sysload_leave
         .type   sysload_leave, @function

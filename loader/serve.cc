@@ -1,6 +1,7 @@
 #include "loader/serve.h"
 
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #include <algorithm>
@@ -60,10 +61,9 @@ uint64_t serve_munmap(CallFrame& call) {
   return kPass;
 }
 
-uint64_t serve_execve(CallFrame& call) {
+uint64_t serve_exec(CallFrame& call, const ExecRequest& request) {
   int64_t answer = 0;
-  if (sysload_state.server_name[0] == 0) return kPass;
-  if (!follow_execve(call.rdi, call.rsi, call.rdx, call.mask, &answer)) return kPass;
+  if (!sysload_state.follow || !follow_exec(request, &answer)) return kPass;
   call.rax = static_cast<uint64_t>(answer);
   return kAnswered;
 }
@@ -87,7 +87,11 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
   switch (call->rax) {
     case __NR_mmap: return serve_mmap(*call);
     case __NR_munmap: return serve_munmap(*call);
-    case __NR_execve: return serve_execve(*call);
+    case __NR_execve:
+      return serve_exec(*call, {AT_FDCWD, call->rdi, call->rsi, call->rdx, 0, call->mask});
+    case __NR_execveat:
+      return serve_exec(*call, {static_cast<int32_t>(call->rdi), call->rsi, call->rdx, call->r10,
+                                call->r8, call->mask});
     case __NR_readlink: return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
     case __NR_readlinkat: return serve_readlink(*call, call->rsi, call->rdx, call->r10);
     default: return kPass;

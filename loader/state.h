@@ -90,6 +90,7 @@ struct State {
   RuntimeAddr interpreter_stubs;  // the trampoline of ld.so, to know its calls by
   uint64_t interpreter_stubs_size;
   char server_name[kServerNameSize];  // empty: there is none
+  bool follow;                        // what the program executes
   bool server_lost;                   // said once that it cannot be reached
   Scratch scratch;
   uint32_t exe_size;    // of the path; 0: /proc/self/exe names the program already

@@ -44,14 +44,22 @@ void close(Fd fd) {
   call(__NR_close, static_cast<uint64_t>(fd));
 }
 
-const char* name_of(Fd fd, char* into, uint64_t size) {
-  char link[32] = "/proc/self/fd/";
+const char* link_of(Fd fd, char (&into)[64]) {
+  constexpr char kFolder[] = "/proc/self/fd/";
+  unsigned at = 0;
+  for (; kFolder[at] != 0; ++at) into[at] = kFolder[at];
   char digits[20];
-  unsigned count = 0, at = 14;
+  unsigned count = 0;
   for (auto rest = static_cast<uint64_t>(fd); count == 0 || rest != 0; rest /= 10)
     digits[count++] = static_cast<char>('0' + rest % 10);
-  while (count != 0) link[at++] = digits[--count];
-  link[at] = 0;
+  while (count != 0) into[at++] = digits[--count];
+  into[at] = 0;
+  return into;
+}
+
+const char* name_of(Fd fd, char* into, uint64_t size) {
+  char link[64];
+  link_of(fd, link);
   const int64_t got = call(__NR_readlink, Memory::address_of(link).value,
                            Memory::address_of(into).value, size - 1);
   if (failed(got)) return "a file";

@@ -30,6 +30,8 @@ enum Protection : uint32_t { kNoAccess = 0, kRead = 1, kWrite = 2, kExec = 4 };
 
 Fd open_for_reading(const char* path);
 void close(Fd fd);
+// /proc/self/fd/N, for a descriptor that is not negative.
+const char* link_of(Fd fd, char (&into)[64]);
 // The path that a descriptor was opened by, as /proc shows it; "a file" where it does not.
 const char* name_of(Fd fd, char* into, uint64_t size);
 int64_t read(Fd fd, MutableByteView into);
