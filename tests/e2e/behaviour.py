@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""behaviour.py GROUP...: each program of the groups does the same unpatched and patched.
+
+Standard output, standard error and exit status are compared byte for byte, in four ways of running
+the output: by itself, under the hook `count`, with sysload as the command, and with the tiers
+switched to traps alone. Group `asm` is the self-checking assembly programs, whose sites must also
+end in the tiers that they name.
+"""
+import pathlib
+import shutil
+import sys
+
+import e2e
+from cases import GROUPS
+
+
+def run_case(place, case, argv, env):
+    place.fresh_work()
+    if case.terminal is not None:
+        return e2e.run_on_terminal(argv, place.work, env, case.terminal)
+    return e2e.run(argv, place.work, env, case.stdin)
+
+
+# How the output is run: name, options of sysrewrite, what stands before the program, environment.
+WAYS = (
+    ("", (), (), {}),
+    (" under count", (), (), {"SYSLOAD_HOOK": "count"}),
+    (" as sysload's command", (), (e2e.SYSLOAD,), {}),
+    (" by traps alone", ("--tiers=D",), (), {}),
+)
+
+
+def compare(report, place, name, case, way, native):
+    way_name, _, before, more = way
+    shutil.copy2(place.root / f"patched{way_name}", place.bin / name)
+    try:
+        patched = run_case(place, case, [*before, place.bin / name, *case.argv],
+                           place.environment(**case.env, **more))
+    except e2e.Hang as hang:
+        report.check(False, f"{name} {case.name}{way_name}: ends", hang)
+        return
+    if "SYSLOAD_HOOK" in more:
+        # Its table goes to standard error (or the terminal), amid what children write.
+        same = native.status == patched.status
+        if case.terminal is None:
+            same = same and native.stdout == patched.stdout
+        sentence = "same output and status"
+    else:
+        same = (native.status, native.stdout, native.stderr) == \
+            (patched.status, patched.stdout, patched.stderr)
+        sentence = "same output, errors and status"
+    report.check(same, f"{name} {case.name}{way_name}: {sentence}", "\n".join(
+        [f"status {native.status} unpatched, {patched.status} patched"] +
+        e2e.difference(native.stdout, patched.stdout) +
+        e2e.difference(native.stderr, patched.stderr)))
+
+
+def group(report, name):
+    program, cases = GROUPS[name]
+    e2e.need(pathlib.Path(program).exists(), f"{program} exists")
+    name = pathlib.Path(program).name
+    with e2e.Place() as place:
+        for way in WAYS:
+            result = e2e.rewrite(program, place.root / f"patched{way[0]}", *way[1])
+            if way[1]:
+                report.check(result.status == 0 and result.tiers.get("D") == len(result.sites),
+                             f"{name}{way[0]}: rewriting", result.stderr)
+            elif not e2e.check_rewriting(report, name, result):
+                return
+        for case in cases:
+            shutil.copy2(program, place.bin / name)
+            native = run_case(place, case, [place.bin / name, *case.argv],
+                              place.environment(**case.env))
+            for way in WAYS:
+                compare(report, place, name, case, way, native)
+
+
+def expectations(program):
+    """What the program's .expect section says: (address, tiers or "untouched")."""
+    data = e2e.Elf(program).sections.get(".expect", b"")
+    while data:
+        text, rest = data[8:].split(b"\0", 1)
+        yield int.from_bytes(data[:8], "little"), text.decode()
+        data = rest
+
+
+def assembly(report):
+    programs = sorted((e2e.FIXTURES / "asm").iterdir())
+    sources = {path.stem for path in (e2e.HERE.parent.parent / "fixtures" / "asm").glob("*.S")}
+    e2e.need(sources and sources <= {program.name for program in programs},
+             f"all of {sorted(sources)} are built")
+    for program in programs:
+        name = program.name
+        with e2e.Place() as place:
+            native = e2e.run([program], place.fresh_work(), place.environment())
+            report.check(native.status == 0 and native.stdout == f"ok {name}\n".encode(),
+                         f"{name} unpatched", native)
+            for way, options, before, more in WAYS:
+                result = e2e.rewrite(program, place.bin / name, *options)
+                if not options and not more and not before:
+                    if not e2e.check_rewriting(report, name, result):
+                        continue
+                    original, output = e2e.Elf(program), e2e.Elf(place.bin / name)
+                    for address, expected in expectations(program):
+                        if expected == "untouched":
+                            report.check(
+                                address not in result.sites and
+                                original.bytes_at(address, 2) == output.bytes_at(address, 2) ==
+                                b"\x0f\x05", f"{name}: the pair at {address:#x} is untouched",
+                                result.sites.get(address))
+                        else:
+                            site = result.sites.get(address, {})
+                            report.check(site.get("tier", "none") in expected,
+                                         f"{name}: tier of {address:#x} is one of {expected}",
+                                         site)
+                try:
+                    patched = e2e.run([*before, place.bin / name], place.fresh_work(),
+                                      place.environment(**more))
+                except e2e.Hang as hang:
+                    report.check(False, f"{name}{way}: ends", hang)
+                    continue
+                same = patched.status == 0 and patched.stdout == native.stdout
+                if not more:
+                    same = same and patched.stderr == native.stderr
+                report.check(same, f"{name}{way}: checks itself", patched)
+
+
+def main():
+    e2e.need_tools()
+    report = e2e.Report()
+    for name in sys.argv[1:]:
+        if name == "asm":
+            assembly(report)
+        else:
+            group(report, name)
+    report.end()
+
+
+if __name__ == "__main__":
+    main()
