@@ -11,16 +11,19 @@ BASH = "/bin/bash-static"
 class Case:
     """One run: `argv` behind the program, or steps typed at a terminal.
 
-    schedule: threads or goroutines whose order the scheduler decides; calls.py compares them as it
-    says there."""
+    schedule: threads, goroutines or children whose order the scheduler decides; calls.py compares
+    them as it says there.
+    own_exe: it opens or executes /proc/self/exe, which is sysload where that is the command."""
 
-    def __init__(self, name, argv=(), stdin=b"", env=None, terminal=None, schedule=None):
+    def __init__(self, name, argv=(), stdin=b"", env=None, terminal=None, schedule=None,
+                 own_exe=False):
         self.name = name
         self.argv = list(argv)
         self.stdin = stdin
         self.env = env or {}
         self.terminal = terminal
         self.schedule = schedule
+        self.own_exe = own_exe
 
 
 def scripts(shell, argv, self_shell):
@@ -30,7 +33,9 @@ def scripts(shell, argv, self_shell):
         if ("bash" in kinds or "busybox" in kinds) and shell not in kinds:
             continue
         cases.append(Case(name, [*argv, str(path)], env={"SELF_SHELL": self_shell},
-                          terminal=[] if "tty" in kinds else None))
+                          terminal=[] if "tty" in kinds else None, schedule="shell",
+                          # busybox executes itself for its own commands.
+                          own_exe=shell == "busybox"))
     return cases
 
 
@@ -45,10 +50,11 @@ def typed(prompt):
         (prompt, b"fg > /dev/null\n"),
         (b"\nback\r\n", b"\x03"),
         (prompt, b"echo interrupted $?\n"),
-        (b"\ninterrupted 130\r\n", STUBBORN),
+        (b"\ninterrupted 130\r\n" + prompt, STUBBORN),
         (b"\nstarted\r\n", b"\x1a"),
         (prompt, b"kill -KILL %1; sleep 0.1; echo killed\n"),
-        (b"\nkilled\r\n", b"echo ready; cat\n"),
+        (b"\nkilled\r\n", b""),
+        (prompt, b"echo ready; cat\n"),
         (b"\nready\r\n", b"typed\n"),
         (b"typed\r\ntyped\r\n", b"\x04"),
         (prompt, b"exit 5\n"),
@@ -80,15 +86,15 @@ def rust_cases():
 GROUPS = {
     "busybox": (BUSYBOX, scripts("busybox", ["sh"], "busybox sh") + [
         Case("typed", ["sh", "-i"], env={"PS1": "now> ", "ENV": "/dev/null"},
-             terminal=typed(b"now> ")),
-        Case("stdin", ["sh"], stdin=b"echo from stdin; cat\nthe rest\n"),
+             terminal=typed(b"now> "), schedule="shell"),
+        Case("stdin", ["sh"], stdin=b"echo from stdin; cat\nthe rest\n", schedule="shell"),
         Case("unknown", ["nonsense"]),
         Case("cat", ["cat"], stdin=bytes(range(256)) * 1000),
     ]),
     "bash": (BASH, scripts("bash", [], "bash") + [
         Case("typed", ["--norc", "--noprofile", "--noediting", "-i"], env={"PS1": "now> "},
-             terminal=typed(b"now> ")),
-        Case("stdin", [], stdin=b"echo from stdin; cat\nthe rest\n"),
+             terminal=typed(b"now> "), schedule="shell"),
+        Case("stdin", [], stdin=b"echo from stdin; cat\nthe rest\n", schedule="shell"),
         Case("arguments", ["-c", 'printf "<%s>" "$0" "$@"', "zero", "", "a b", "\t"]),
         Case("syntax error", ["-c", "if then"]),
         Case("killed", ["-c", "kill -9 $$"]),
@@ -97,8 +103,10 @@ GROUPS = {
     "glibc": (FIXTURES / "glibc_everyday", c_cases()),
     "glibcpie": (FIXTURES / "glibcpie_everyday", c_cases()),
     "go": (FIXTURES / "go_everyday",
-           [Case(part, [part], env=GO_QUIET, schedule="go") for part in GO_PARTS] +
-           [Case(part + " on all processors", [part], schedule="go free") for part in GO_PARTS]),
+           [Case(part, [part], env=GO_QUIET, schedule="go", own_exe=part == "children")
+            for part in GO_PARTS] +
+           [Case(part + " on all processors", [part], schedule="go free",
+                 own_exe=part == "children") for part in GO_PARTS]),
     "rust": (FIXTURES / "rust_pie", rust_cases()),
     "rust_static": (FIXTURES / "rust_static", rust_cases()),
     "pascal": (FIXTURES / "pascal_everyday", [Case("all"), Case("arguments", ["a", "b c"])]),

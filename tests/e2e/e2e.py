@@ -92,7 +92,7 @@ def need_tools():
         need(path and os.access(path, os.X_OK), f"{name}={path} names a program")
     need(FIXTURES.is_dir(), f"FIXTURES={FIXTURES} is a folder")
     for tool in ("/usr/bin/strace", "/usr/bin/gdb", "/usr/bin/setarch", "/bin/busybox",
-                 "/bin/bash-static"):
+                 "/bin/bash-static", "/usr/bin/taskset"):
         need(os.access(tool, os.X_OK), f"{tool} is installed")
 
 
@@ -150,13 +150,18 @@ class Place:
     def __exit__(self, *unused):
         shutil.rmtree(self.root, ignore_errors=True)
 
+    def install(self, program, name):
+        """Puts a program at the path where it runs, as a new file: the old one may still run."""
+        (self.bin / name).unlink(missing_ok=True)
+        shutil.copy2(program, self.bin / name)
+
     def fresh_work(self):
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         return self.work
 
     def environment(self, **more):
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/",
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.work),
                        "TMPDIR": str(self.work)}
         environment.update(more)
         return environment

@@ -6,6 +6,7 @@ find src -type f -name 'f1*' | sort
 find src -type l -print; find src -type f -exec cat {} + | wc
 sed -n '/of/s/line \([0-9]*\).*/\1/p' src/f* | sort -n | awk '{ s += $1 } END { print NR, s }'
 awk 'BEGIN { while (("echo from awk; exit 3" | getline line) > 0) print line; print substr("abcdef", 2, 3) }'
+find src -exec touch -h -d @1000000000 {} +
 tar cf - src | gzip -c > a.tar.gz; gunzip -c a.tar.gz | tar tf - | sort | tail -n 3
 mkdir out; tar xzf a.tar.gz -C out; diff -r src out/src && echo same
 md5sum src/f3 src/f4; sha256sum src/f5; cksum src/f6

@@ -3,10 +3,9 @@ set -m
 sleep 100 &
 jobs | sed 's/  */ /g'
 kill -STOP %1
-until grep -q '^State:.T' /proc/$!/status; do :; done
-sleep 0.1; jobs > /dev/null; jobs | sed 's/  */ /g'
+sleep 0.3; jobs > /dev/null; jobs | sed 's/  */ /g'
 bg %1 > /dev/null
-while grep -q '^State:.T' /proc/$!/status; do :; done
+sleep 0.3; grep -c '^State:.T' /proc/$!/status
 kill %1; wait %1 2> /dev/null; echo "wait: $?"
 sh -c 'kill -STOP $$; echo went on' 
 echo "stopped: $?"

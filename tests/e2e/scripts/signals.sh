@@ -1,10 +1,10 @@
 # Signals between processes: terminated, killed, stopped and continued children.
-sleep 100 & kill $!; wait $! 2> /dev/null; echo $?
-sleep 100 & kill -9 $!; wait $! 2> /dev/null; echo $?
-sleep 100 & kill -STOP $!
-until grep -q '^State:.T' /proc/$!/status; do :; done; echo stopped
+sleep 100 & p=$!; sleep 0.1; kill $p; wait $p 2> /dev/null; echo $?
+sleep 100 & p=$!; sleep 0.1; kill -9 $p; wait $p 2> /dev/null; echo $?
+sleep 100 & sleep 0.1; kill -STOP $!
+sleep 0.3; grep -c '^State:.T' /proc/$!/status; echo stopped
 kill -CONT $!
-while grep -q '^State:.T' /proc/$!/status; do :; done; echo continued
+sleep 0.3; grep -c '^State:.T' /proc/$!/status; echo continued
 kill $!; wait $! 2> /dev/null; echo $?
 { sh -c 'kill -SEGV $$'; } 2> /dev/null; echo $?
 kill -0 $$ && echo alive
