@@ -114,6 +114,8 @@ def times(call, task, run):
             call.substitute(r"tv_n?sec=\d+", "TIME")
     if call.name in ("select", "pselect6", "ppoll", "poll"):
         call.result = re.sub(r"\bleft \{.*?\}", "left TIME", call.result)
+        # bash asks for the rest of the time that it was given.
+        call.arguments = re.sub(r"\btv_nsec=[1-9]\d*", "tv_nsec=REST", call.arguments)
     if call.name in ("setitimer",):
         call.arguments = re.sub(r"(?<=\}\}), \{.*$", ", OLD", call.arguments)
     # What a child has used.
@@ -166,11 +168,12 @@ def sequence_normalisation(function):
 
 
 @sequence_normalisation
-def reads_of_maps(calls):
-    """/proc/self/maps shows what lies in memory, sysload and the trampoline too: reads of it."""
+def reads_of_proc(calls):
+    """/proc/PID/maps shows sysload and the trampoline, stat addresses and times: how much was read."""
     descriptor = None
     for call in calls:
-        if call.name == "openat" and '/maps"' in call.arguments and call.result.isdigit():
+        if call.name in ("open", "openat") and re.search(r'"/proc/.*/(maps|stat|status)"', call.arguments) and \
+                call.result.isdigit():
             descriptor = call.result
         elif descriptor and call.name == "read" and call.arguments.startswith(descriptor + ","):
             continue
@@ -294,9 +297,9 @@ def parse(line):
 
 
 class Task:
-    def __init__(self, number):
+    def __init__(self, number, heap):
         self.number = number
-        self.heap = 0
+        self.heap = heap  # where it starts: a child's is its parent's
         self.calls = []
 
 
@@ -313,13 +316,14 @@ class Run:
         for call in raw[first]:
             if call.name in ("getppid", "getpgrp", "getsid", "getpgid") and call.result.isdigit():
                 self.labels.setdefault(int(call.result), "OUTSIDE")
-        self.processes = collections.defaultdict(list)
         self.tasks = {}
+        self.heaps = {}
         self.cut = 0
         for number, label in list(self.labels.items()):
             if number not in raw:
                 continue
-            task = Task(number)
+            parent = self.heaps.get(label.rpartition(".")[0], 0)
+            task = Task(number, parent)
             for image in self.images(raw[number]):
                 if patched:
                     image = self.without_loader(image)
@@ -332,6 +336,7 @@ class Run:
             for normalise in SEQUENCE_NORMALISATIONS:
                 task.calls = list(normalise(task.calls))
             self.tasks[label] = task.calls
+            self.heaps[label] = task.heap
         self.unlabelled = sorted(set(raw) - set(self.labels))
 
     @staticmethod
