@@ -11,6 +11,7 @@
 
 #include "loader/client.h"
 #include "loader/memory.h"
+#include "loader/own_exe.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
@@ -227,8 +228,10 @@ char* hexadecimal(uint64_t value, char (&into)[17]) {
 uint64_t build_arguments(ArgumentList* list, const Target& target, uint64_t argv, uint64_t count,
                          const char* mask, const char* program_fd) {
   list->add("sysload");
-  list->add("--server");
-  list->add(sysload_state.server_name);
+  if (sysload_state.follow) {
+    list->add("--server");
+    list->add(sysload_state.server_name);
+  }
   if (sysload_state.count.counters != nullptr) {
     list->add("--hook");
     list->add("count");
@@ -272,6 +275,13 @@ int64_t execute(sys::Fd loader, uint64_t arguments, uint64_t envp) {
 
 namespace {
 
+// From the server, whose sysload is there after chroot too; a command without one is sysload itself.
+bool find_loader(sys::Fd* loader) {
+  if (sysload_state.follow) return ask_for_loader(loader) == ServerAnswer::kCopy;
+  *loader = sys::open_for_reading("/proc/self/exe");
+  return !sys::failed(*loader);
+}
+
 // A copy of a descriptor that stays open over exec.
 sys::Fd keep_open(sys::Fd fd) {
   return sys::call(__NR_dup, static_cast<uint64_t>(fd));
@@ -286,6 +296,10 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   if (read_program_string(request.path, target.path, sizeof(target.path)) < 0) return false;
   const int64_t count = count_arguments(request.argv);
   if (count < 0) return false;
+  // As a command sysload is what /proc/self/exe names, and the program means itself.
+  const bool own = sysload_state.exe_size != 0 && names_own_exe(target.path);
+  if (own) memcpy(target.path, sysload_state.exe_path, sysload_state.exe_size + 1);
+  if (!own && !sysload_state.follow) return false;
   char named[kMaxPath];
   memcpy(named, target.path, sizeof(named));
   sys::Fd program = -1;
@@ -303,7 +317,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   ArgumentList list;
   bool done = false;
   const bool ready = (by_path || !sys::failed(handed)) &&
-                     ask_for_loader(&loader) == ServerAnswer::kCopy &&
+                     find_loader(&loader) &&
                      list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16);
   if (ready) {
     char mask[17], fd[17];

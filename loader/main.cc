@@ -41,8 +41,8 @@ namespace sysrewrite {
 
 namespace {
 
-// A static program maps no code by itself, and without a server nothing is followed: its calls then
-// need no look at all.
+// A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it is
+// also what /proc/self/exe names: its calls then need no look at all.
 void choose_callback(Hook hook, bool serves) {
   const std::byte* next = serves ? sysload_filter_serve : sysload_leave;
   sysload_state.next = Memory::address_of(next).value;
@@ -92,7 +92,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   if (hook == Hook::kCount) prepare_count(program.path());
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
-  choose_callback(hook, interpreter.found || sysload_state.server_name[0] != 0);
+  choose_callback(hook, interpreter.found || sysload_state.exe_size != 0);
   serve(program, mapped, hook);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter

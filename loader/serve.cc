@@ -63,7 +63,8 @@ uint64_t serve_munmap(CallFrame& call) {
 
 uint64_t serve_exec(CallFrame& call, const ExecRequest& request) {
   int64_t answer = 0;
-  if (!sysload_state.follow || !follow_exec(request, &answer)) return kPass;
+  const bool concerned = sysload_state.follow || sysload_state.exe_size != 0;
+  if (!concerned || !follow_exec(request, &answer)) return kPass;
   call.rax = static_cast<uint64_t>(answer);
   return kAnswered;
 }
