@@ -25,7 +25,18 @@ constexpr uint64_t kAgreementDistance = 160;
 constexpr uint64_t kAgreementStarts = 16;
 constexpr size_t kAgreementMinimum = 4;
 
+// Of the code's size, and a little for small files: what decoding functions may cost in all. Honest
+// files need a fraction of it. Functions that overlap by the thousand would be decoded anew for each
+// of them, and cost the square.
+constexpr uint64_t kBudgetFactor = 16, kBudgetMinimum = 1 << 20;
+
 }  // namespace
+
+CodeReader::CodeReader(const ElfImage& image, const FunctionIndex& functions)
+    : image_(image), functions_(functions), budget_(kBudgetMinimum) {
+  for (const Segment& segment : image.segments())
+    if (segment.executable()) budget_ += kBudgetFactor * segment.file_size;
+}
 
 const Instruction* Neighborhood::holding(Vaddr address) const {
   auto after = std::upper_bound(code.begin(), code.end(), address,
@@ -55,6 +66,8 @@ const CodeReader::DecodedFunction* CodeReader::decode(const Function& function) 
   if (!bytes) return nullptr;
   const auto size = static_cast<uint64_t>(function.end - function.start);
   const ByteView body = bytes->first(std::min<uint64_t>(size, bytes->size()));
+  if (body.size() > budget_) return nullptr;
+  budget_ -= body.size();
   DecodedFunction decoded;
   decoded.function = function;
   follow_flow(decoded, body);

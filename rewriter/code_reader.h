@@ -46,8 +46,7 @@ struct Neighborhood {
 // Not thread safe: it remembers the functions decoded last, since candidates come in order.
 class CodeReader {
  public:
-  CodeReader(const ElfImage& image, const FunctionIndex& functions)
-      : image_(image), functions_(functions) {}
+  CodeReader(const ElfImage& image, const FunctionIndex& functions);
 
   // Nothing where no decode arrives anywhere near the address.
   std::optional<Neighborhood> around(Vaddr address);
@@ -82,6 +81,7 @@ class CodeReader {
   const FunctionIndex& functions_;
   Decoder decoder_;
   std::deque<DecodedFunction> recent_;
+  uint64_t budget_;  // bytes of functions that may still be decoded
 };
 
 }  // namespace sysrewrite
