@@ -3,6 +3,7 @@
 #ifndef SYSREWRITE_TESTS_SAMPLE_FILES_H_
 #define SYSREWRITE_TESTS_SAMPLE_FILES_H_
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,10 @@ struct SampleFile {
   const char* path;
   const char* package;
 };
+
+inline void PrintTo(const SampleFile& sample, std::ostream* out) {
+  *out << sample.name;
+}
 
 inline constexpr SampleFile kBusybox{"busybox", "/bin/busybox", "busybox-static"};
 inline constexpr SampleFile kBash{"bash", "/bin/bash-static", "bash-static"};
