@@ -259,7 +259,7 @@ TEST(PlanTierB, LeavesTheByteBeforeASignalFrame) {
                        .segment(0x403000, frames, elf::kFlagRead)
                        .section(".eh_frame", 1, 2, 0x403000, frames.size()));
   };
-  for (const uint64_t early : {0, 1}) {
+  for (const uint64_t early : {uint64_t{0}, uint64_t{1}}) {
     EXPECT_EQ(restorer_behind(10, early).substr(0, 29), "401003 B 401003+2 by 401006: ") << early;
     EXPECT_EQ(restorer_behind(2, early).substr(0, 8), "401003 D") << early;
   }
