@@ -1,0 +1,437 @@
+"""Processes, threads, signals, descriptors: what a program can see of whoever sits beside it."""
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+from comparison import (FULL, PYTHON, SYSLOAD, SYSREWRITE, Failure, build, check, check_nothing_left,
+                        environment, same, tool, under_run, write)
+
+ROUNDS = 2000 if FULL else 100
+
+VFORKS = r"""
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char** environ;
+static int rounds;
+static void* run(void* p) {
+  long bad = 0;
+  for (int i = 0; i < rounds; i++) {
+    char* args[] = {"sh", "-c", "exit 5", 0};
+    char* lost[] = {"lost", 0};
+    pid_t child = 0;
+    int status = 0;
+    if (i % 3 == 0) {
+      bad += posix_spawn(&child, "/bin/sh", 0, 0, args, environ) != 0;
+    } else if (i % 3 == 1) {
+      child = vfork();
+      if (child == 0) { execve("/bin/sh", args, environ); _exit(99); }
+    } else {
+      bad += posix_spawn(&child, "/no/such", 0, 0, lost, environ) == 0;
+      child = vfork();
+      if (child == 0) { execve("/no/such", lost, environ); _exit(5); }
+    }
+    waitpid(child, &status, 0);
+    bad += !WIFEXITED(status) || WEXITSTATUS(status) != 5;
+  }
+  return (void*)bad;
+}
+int main(int argc, char** argv) {
+  rounds = atoi(argv[1]);
+  pthread_t t[8];
+  long bad = 0;
+  for (long i = 0; i < 8; i++) pthread_create(&t[i], 0, run, 0);
+  for (int i = 0; i < 8; i++) { void* r; pthread_join(t[i], &r); bad += (long)r; }
+  printf("bad %ld\n", bad);
+  return bad != 0;
+}
+"""
+
+
+def case_vfork_and_spawn_from_many_threads(runner):
+    same(runner, ["./v", str(ROUNDS // 5)], prepare=lambda f: build(f, "v", VFORKS, "-pthread"))
+
+
+LIBRARY = r"""
+#include <unistd.h>
+#include <sys/syscall.h>
+int answer(void) { return (int)(syscall(SYS_getppid) > 0) + 41; }
+long direct(void) { long r; __asm__ volatile("mov $39, %%eax; syscall" : "=a"(r) :: "rcx", "r11", "memory"); return r; }
+"""
+
+DLOPENS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int one(const char* path) {
+  void* l = dlopen(path, RTLD_NOW);
+  if (!l) { puts(dlerror()); return 1; }
+  int bad = ((int (*)(void))dlsym(l, "answer"))() != 42 || ((long (*)(void))dlsym(l, "direct"))() != getpid();
+  return dlclose(l) != 0 || bad;
+}
+static int mappings(void) {
+  FILE* f = fopen("/proc/self/maps", "r"); int n = 0, c;
+  while ((c = getc(f)) != EOF) n += c == '\n';
+  fclose(f); return n;
+}
+static int rounds; static volatile int stop;
+static void* run(void* path) { long bad = 0; for (int i = 0; i < rounds; i++) bad += one(path); return (void*)bad; }
+static void* more(void* path) { while (!stop) one(path); return 0; }
+int main(int argc, char** argv) {
+  rounds = atoi(argv[1]);
+  one("./a.so");
+  int before = mappings();
+  long bad = (long)run("./a.so");
+  printf("alone %ld, mappings %s\n", bad, mappings() <= before + 3 ? "given back" : "left");
+  char* paths[] = {"./a.so", "./b.so", "./c.so", "./d.so"};
+  pthread_t t[4];
+  for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, run, paths[i]);
+  bad = 0;
+  for (int i = 0; i < 4; i++) { void* r; pthread_join(t[i], &r); bad += (long)r; }
+  printf("together %ld\n", bad);
+  for (int i = 0; i < 2; i++) pthread_create(&t[i], 0, more, paths[i]);
+  bad = 0;
+  for (int i = 0; i < rounds / 2; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(60);
+      if (i % 2) { execl("/bin/sh", "sh", "-c", "exit 3", (char*)0); _exit(9); }
+      char* p = malloc(100); free(p); int fds[2]; _exit(pipe(fds) == 0 ? 3 : 4);
+    }
+    int s; waitpid(child, &s, 0); bad += !WIFEXITED(s) || WEXITSTATUS(s) != 3;
+  }
+  stop = 1;
+  for (int i = 0; i < 2; i++) pthread_join(t[i], 0);
+  printf("forks %ld\n", bad);
+  return 0;
+}
+"""
+
+
+def libraries(folder, *flags):
+    for name in "abcd":
+        build(folder, name + ".so", LIBRARY, "-shared", "-fPIC", *flags)
+    build(folder, "m", DLOPENS, "-pthread", "-ldl")
+
+
+def case_dlopen_and_fork_from_many_threads(runner):
+    same(runner, ["./m", "1000"], prepare=libraries)
+
+
+def case_large_page_alignment(runner):
+    """p_align above a page: ld.so reserves anonymously first, and maps fixed into that."""
+    def prepare(folder):
+        libraries(folder, "-Wl,-z,max-page-size=0x200000")
+
+    same(runner, ["./m", "50"], prepare=prepare)
+
+
+def case_calls_of_large_page_aligned_libraries_are_seen(runner):
+    source = DLOPENS[:DLOPENS.index("static int mappings")].replace(
+        "return dlclose(l) != 0 || bad;",
+        "for (int i = 0; i < 5000; i++) ((long (*)(void))dlsym(l, \"direct\"))(); return bad;") + \
+        "int main(void) { return one(\"./a.so\"); }"
+    for flags in ([], ["-Wl,-z,max-page-size=0x200000"]):
+        folder = runner.folder()
+        build(folder, "a.so", LIBRARY, "-shared", "-fPIC", *flags)
+        build(folder, "m", source, "-ldl")
+        outcome = runner.execute(under_run(["./m"], "--hook", "count"), folder)
+        line = [l for l in outcome.stderr.splitlines() if l.endswith("  getpid")]
+        native = "native" in outcome.stderr
+        check(outcome.status == 0 and (native or line and int(line[0].split()[0]) >= 5000),
+              f"{flags}: calls neither seen nor said to be unseen\n{outcome}")
+        check(not native or flags, str(outcome))
+
+
+DESCRIPTORS = r"""
+import os, resource, subprocess, sys
+print(sorted(os.listdir('/proc/self/fd')))
+print(os.open('/dev/null', os.O_RDONLY))
+os.closerange(3, 1000); print(os.dup(1)); os.close(3)
+import ctypes; ctypes.CDLL('libm.so.6'); import _ssl; print(os.open('/dev/null', os.O_RDONLY))
+os.close(3)
+print(subprocess.check_output(['ls', '-x', '/proc/self/fd'], close_fds=True))
+resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
+print(subprocess.check_output(['ls', '-x', '/proc/self/fd']))
+import _decimal
+"""
+
+
+def case_descriptors(runner):
+    same(runner, [PYTHON, "-c", DESCRIPTORS])
+    same(runner, ["sh", "-c", "exec 2>&- <&-; cat /proc/self/comm; ls /proc/self/fd | wc -l"])
+    same(runner, ["bash", "-c", "ulimit -n 8; ls / | wc -l; sh -c 'cat /proc/self/comm'"])
+    script = "import os\nos.closerange(0, 100)\nos.execv('/bin/sh', ['sh', '-c', 'exit 6'])"
+    same(runner, [PYTHON, "-c", script], status=6)
+
+
+def case_a_full_descriptor_table_at_exec(runner):
+    script = r"""
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+try:
+    while True: os.open('/dev/null', os.O_RDONLY | os.O_CLOEXEC)
+except OSError: pass
+os.execv('/bin/sh', ['sh', '-c', 'grep -c memfd:sysrewrite /proc/self/maps; :'])
+"""
+    folder = runner.folder()
+    outcome = runner.execute(under_run([PYTHON, "-c", script]), folder)
+    check(outcome.status == 0 and (outcome.stdout != "0\n" or "native" in outcome.stderr),
+          f"ran native, and nobody said so\n{outcome}")
+
+
+def case_a_low_descriptor_limit_around_run(runner):
+    folder = runner.folder()
+    command = "ulimit -Sn 12; exec \"$@\""
+    outcome = runner.execute(["sh", "-c", command, "sh", *under_run(["ls", "/proc/self/fd"])], folder)
+    check(outcome.status == 0 and outcome.stderr == "", str(outcome))
+
+
+def case_another_user_and_another_network(runner):
+    """From where the rewriter cannot be reached programs run native, and that is said."""
+    for way in (["setpriv", "--reuid", "65534", "--clear-groups"], ["unshare", "-n"]):
+        folder = runner.folder()
+        outcome = runner.execute(
+            under_run([*way, "sh", "-c", "grep -c memfd:sysrewrite /proc/self/maps; :"]), folder)
+        check(outcome.status == 0 and (outcome.stdout != "0\n" or "native" in outcome.stderr),
+              f"{way}: ran native, and nobody said so\n{outcome}")
+
+
+def case_chroot(runner):
+    def prepare(folder):
+        root = os.path.join(folder, "root")
+        for path in ("/bin/sh", "/bin/ls", "/bin/cat"):
+            listing = subprocess.check_output(["ldd", path], text=True)
+            needed = [w for w in listing.split() if w.startswith("/")]
+            for file in [path, *needed]:
+                os.makedirs(root + os.path.dirname(file), exist_ok=True)
+                shutil.copy(os.path.realpath(file), root + file)
+        os.makedirs(root + "/proc")
+
+    script = "echo inside; ls /; ls /bin; cat /nosuch; exit 4"
+    same(runner, ["chroot", "root", "/bin/sh", "-c", script], prepare=prepare, status=4)
+
+
+def case_privileged_and_unreadable_programs(runner):
+    def prepare(folder):
+        build(folder, "suid", "#include <unistd.h>\nint main(void) { return 3 + (int)geteuid(); }")
+        os.chmod(os.path.join(folder, "suid"), 0o4755)
+        shutil.copy("/bin/true", os.path.join(folder, "unreadable"))
+        os.chmod(os.path.join(folder, "unreadable"), 0o711)
+
+    same(runner, ["sh", "-c", "./suid; echo $?"], prepare=prepare,
+         natives=["@DIR@/suid|.*suid: it is setuid"])
+    same(runner, ["sh", "-c", "./unreadable; echo $?"], prepare=prepare)
+
+
+SIGNALLED = r"""
+import os, signal, sys, time
+def on(number, frame):
+    print('got', signal.Signals(number).name, flush=True)
+    if number == signal.SIGTERM: sys.exit(11)
+for s in signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+    signal.signal(s, on)
+print('ready', flush=True)
+while True: time.sleep(10)
+"""
+
+
+def read_until(descriptor, text, seconds=60):
+    got = b""
+    deadline = time.monotonic() + seconds
+    while text not in got:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            raise Failure(f"{text} does not come, only {got}")
+        try:
+            piece = os.read(descriptor, 4096)
+        except OSError:
+            piece = b""
+        if not piece:
+            raise Failure(f"{text} does not come, only {got}")
+        got += piece
+    return got
+
+
+def case_signals_to_the_parent_reach_the_program(runner):
+    folder = runner.folder()
+    with subprocess.Popen(under_run([PYTHON, "-c", SIGNALLED]), stdout=subprocess.PIPE, cwd=folder,
+                          env=environment(folder), start_new_session=True) as process:
+        out = process.stdout.fileno()
+        read_until(out, b"ready")
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"):
+            process.send_signal(getattr(signal, name))
+            read_until(out, b"got " + name.encode())
+        check(process.wait(60) == 11, "the handler's status is lost")
+    check_nothing_left("signals")
+    with subprocess.Popen(under_run(["sleep", "100"]), env=environment(folder),
+                          start_new_session=True) as process:
+        time.sleep(0.5)
+        process.terminate()
+        check(process.wait(60) == 128 + signal.SIGTERM, "killed by SIGTERM")
+    check_nothing_left("sleep")
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+def wait_for_state(pid, wanted, what):
+    deadline = time.monotonic() + 20
+    while state_of(pid) not in wanted:
+        if time.monotonic() > deadline:
+            raise Failure(f"{what}: state {state_of(pid)}, not one of {wanted}")
+        time.sleep(0.02)
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return [int(child) for child in children.read().split()]
+
+
+def case_stopping_and_going_on(runner):
+    """When the program stops, `run` stops, and SIGCONT to `run` starts both."""
+    folder = runner.folder()
+    script = "kill -STOP $$; echo on; kill -STOP $$; echo again; exit 8"
+    with subprocess.Popen(under_run(["bash", "-c", script]), stdout=subprocess.PIPE, cwd=folder,
+                          env=environment(folder), start_new_session=True) as process:
+        for word in (b"on", b"again"):
+            wait_for_state(process.pid, "T", "run")
+            process.send_signal(signal.SIGCONT)
+            read_until(process.stdout.fileno(), word)
+        check(process.wait(60) == 8, "status 8")
+    check_nothing_left("stopping")
+
+
+def in_terminal(runner, command):
+    """Starts a command in a terminal of its own; the terminal's other end and the pid."""
+    folder = runner.folder()
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execve(command[0], command, environment(folder, {"TERM": "dumb"}))
+    return pid, master
+
+
+def end_of(pid):
+    deadline = time.monotonic() + 60
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done == pid:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            raise Failure("does not end")
+        time.sleep(0.02)
+
+
+def case_keys_of_the_terminal(runner):
+    pid, master = in_terminal(runner, under_run([PYTHON, "-c", SIGNALLED]))
+    read_until(master, b"ready")
+    os.write(master, b"\x03")
+    seen = read_until(master, b"got SIGINT")
+    os.write(master, b"\x1c")
+    seen += read_until(master, b"got SIGQUIT")
+    check(seen.count(b"SIGINT") == 1, f"once pressed, once seen: {seen}")
+    os.kill(pid, signal.SIGTERM)
+    check(end_of(pid) == 11, "status 11")
+    pid, master = in_terminal(runner, under_run(["sleep", "100"]))
+    time.sleep(1)
+    os.write(master, b"\x03")
+    check(end_of(pid) == 130, "sleep ends by Ctrl-C")
+    check_nothing_left("terminal")
+
+
+def case_job_control_in_a_terminal(runner):
+    """An interactive shell that runs `run` as a job, and one inside `run`."""
+    for outer in (True, False):
+        shell = ["/bin/bash", "--norc", "--noprofile", "-i"]
+        pid, master = in_terminal(runner, shell if outer else under_run(shell))
+        run = " ".join(under_run([])) if outer else ""
+        os.write(master, b"PS1=; stty -echo; echo re''ady\n")
+        read_until(master, b"ready\r\n")
+        os.write(f"{run} sh -c 'echo star''ted; sleep 1000'\n".encode() and master,
+                 f"{run} sh -c 'echo star''ted; sleep 1000'\n".encode())
+        read_until(master, b"started")
+        for _ in range(5):
+            time.sleep(0.3)
+            os.write(master, b"\x1a")
+            read_until(master, b"Stopped")
+            os.write(master, b"jobs; fg\n")
+            read_until(master, b"sleep 1000")
+        time.sleep(0.3)
+        os.write(master, b"\x03")
+        os.write(master, b"echo status $?\nexit 3\n")
+        read_until(master, b"status 130")
+        check(end_of(pid) == 3, "the shell ends")
+        check_nothing_left("job control")
+
+
+def case_a_program_that_ignores_the_stop_key(runner):
+    """Ctrl-Z does not stop a program that ignores it, and so it must not stop `run`."""
+    script = ("import signal, sys, time\nsignal.signal(signal.SIGTSTP, lambda *a: print('tstp', flush=True))\n"
+              "print('ready', flush=True)\nsys.stdin.readline()\nprint('read', flush=True)\n")
+    pid, master = in_terminal(runner, under_run([PYTHON, "-c", script]))
+    read_until(master, b"ready")
+    os.write(master, b"\x1a")
+    read_until(master, b"tstp")
+    time.sleep(0.5)
+    state = state_of(pid)
+    os.kill(pid, signal.SIGCONT)
+    os.write(master, b"line\n")
+    read_until(master, b"read")
+    check(end_of(pid) == 0, "status 0")
+    check(state != "T", "run is stopped while the program is not")
+    check_nothing_left("stop key")
+
+
+def case_the_own_executable_by_its_proc_name(runner):
+    for script in ("import os; print(os.path.getsize('/proc/self/exe'))",
+                   "import hashlib; print(hashlib.md5(open('/proc/self/exe', 'rb').read()).hexdigest())",
+                   "import os; os.execv('/proc/self/exe', ['python3', '-c', 'print(5)'])"):
+        same(runner, [PYTHON, "-c", script])
+
+
+def case_mapping_an_executable_file_as_data(runner):
+    """A private mapping of a whole ELF file, as linkers and git make it, is not a library's."""
+    def prepare(folder):
+        build(folder, "big.so", LIBRARY + "".join(
+            f"int f{i}(int x) {{ return x * {i}; }}\n" for i in range(3000)),
+            "-shared", "-fPIC", "-g3")
+        build(folder, "a.o", LIBRARY, "-c", "-fPIC")
+
+    script = ("import mmap, hashlib\n"
+              "for name in 'big.so', 'a.o', '/lib/x86_64-linux-gnu/libc.so.6':\n"
+              "    with open(name, 'rb') as f:\n"
+              "        m = mmap.mmap(f.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)\n"
+              "        print(name, hashlib.md5(m).hexdigest() == hashlib.md5(f.read()).hexdigest())\n")
+    same(runner, [PYTHON, "-c", script], prepare=prepare)
+
+
+def case_a_program_reads_its_signal_dispositions(runner):
+    script = ("import signal\nfor s in signal.SIGSEGV, signal.SIGTRAP, signal.SIGINT:\n"
+              "    print(signal.getsignal(s))\n"
+              "print([l for l in open('/proc/self/status') if l.startswith('Sig') or l.startswith('Shd')])\n")
+    same(runner, [PYTHON, "-c", script], normalise=[(r"SigQ:\\t\d+/\d+", "SigQ")])
+
+
+def case_the_hook_goes_along(runner):
+    folder = runner.folder()
+    outcome = runner.execute(under_run(["sh", "-c", "bash -c 'exit 3'; id -u"], "--hook", "count"),
+                             folder)
+    for name in ("(sh)", "(bash)", "(id)"):
+        check(name in outcome.stderr, f"no table of {name}\n{outcome}")

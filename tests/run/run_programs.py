@@ -1,0 +1,17 @@
+"""Real programs under `sysrewrite run`, each compared with itself natively. One case per ctest."""
+import sys
+
+import comparison
+import basic_cases
+import language_cases
+import process_cases
+import server_cases
+
+CASES = {}
+for module in (basic_cases, language_cases, process_cases, server_cases):
+    for name, function in vars(module).items():
+        if name.startswith("case_"):
+            CASES[name[len("case_"):]] = function
+
+if __name__ == "__main__":
+    sys.exit(comparison.main(CASES))

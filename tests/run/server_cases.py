@@ -1,0 +1,69 @@
+"""Servers over loopback, and their clients."""
+from comparison import check, same, seen, tool, write
+
+PORT = "$(python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])')"
+
+
+def case_openssl(runner):
+    script = r"""
+    port=""" + PORT + r"""
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out c \
+      -days 2 -subj /CN=localhost 2>/dev/null
+    openssl s_server -accept 127.0.0.1:$port -key k -cert c -rev -naccept 1 >server 2>&1 </dev/null &
+    for i in $(seq 100); do grep -q ACCEPT server && break; sleep 0.1; done
+    (echo hello; sleep 1) | openssl s_client -quiet -verify_quiet -connect 127.0.0.1:$port -CAfile c
+    wait
+    echo text | openssl enc -aes-256-cbc -pbkdf2 -pass pass:x | openssl enc -d -aes-256-cbc -pbkdf2 -pass pass:x
+    openssl dgst -sha512 c >/dev/null && openssl verify -CAfile c c
+    """
+    check(tool("openssl"), "")
+    same(runner, ["bash", "-c", script])
+
+
+def case_redis(runner):
+    script = r"""
+    port=""" + PORT + r"""
+    redis-server --port $port --bind 127.0.0.1 --save '' --dir . --io-threads 2 > log 2>&1 & server=$!
+    for i in $(seq 100); do redis-cli -p $port ping 2>/dev/null | grep -q PONG && break; sleep 0.1; done
+    redis-benchmark -p $port -q -n 5000 -c 20 -P 4 -t set,get,incr,lpush >/dev/null; echo "bench $?"
+    redis-cli -p $port set a b; redis-cli -p $port get a; redis-cli -p $port eval 'return 1+1' 0
+    redis-cli -p $port save; redis-cli -p $port bgsave; sleep 0.5; redis-cli -p $port dbsize
+    redis-cli -p $port shutdown nosave; wait $server; echo "server $?"; test -s dump.rdb && echo saved
+    """
+    tool("redis-server")
+    tool("redis-benchmark")
+    same(runner, ["bash", "-c", script])
+    seen(runner, ["bash", "-c", "redis-server --version"], ["redis-server"])
+
+
+NGINX = """
+worker_processes 2; daemon off; pid nginx.pid; error_log stderr error; user root;
+events { worker_connections 64; }
+http {
+  access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3;
+  uwsgi_temp_path t4; scgi_temp_path t5; sendfile on;
+  server { listen 127.0.0.1:@PORT@; root html; }
+}
+"""
+
+
+def case_nginx(runner):
+    def prepare(folder):
+        write(folder, "html/index.html", "<p>hello</p>\n" * 10000)
+        write(folder, "conf", NGINX)
+
+    script = r"""
+    port=""" + PORT + r"""
+    sed -i "s/@PORT@/$port/" conf
+    nginx -p $PWD -c conf 2>log & server=$!
+    fetch() { python3 -c "import sys, urllib.request as u
+    print(len(u.urlopen('http://127.0.0.1:$port/' + sys.argv[1]).read()))" "$1"; }
+    fetch() { python3 -c 'import sys, urllib.request as u; print(len(u.urlopen(sys.argv[1]).read()))' \
+      "http://127.0.0.1:$port/$1"; }
+    for i in $(seq 100); do test -s nginx.pid && break; sleep 0.1; done; sleep 0.3
+    for i in $(seq 10); do fetch index.html; done
+    kill -HUP $server; sleep 0.5; fetch ''
+    kill -QUIT $server; wait $server; echo "server $?"; grep -c alert log
+    """
+    tool("nginx")
+    same(runner, ["bash", "-c", script], status=1)
