@@ -123,7 +123,6 @@ class Runner:
                 out, err = process.communicate(stdin, timeout=timeout)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.kill()
                 out, err = process.communicate(timeout=10)
                 raise Failure(f"{command} hangs\n{out.decode(errors='replace')}\n"
                               f"{err.decode(errors='replace')}") from None

@@ -2,13 +2,14 @@
 import os
 import pty
 import select
+import shlex
 import shutil
 import signal
 import subprocess
 import time
 
-from comparison import (FULL, PYTHON, SYSLOAD, SYSREWRITE, Failure, build, check, check_nothing_left,
-                        environment, same, tool, under_run, write)
+from comparison import (FULL, PYTHON, Failure, build, check, check_nothing_left, environment, same,
+                        under_run)
 
 ROUNDS = 2000 if FULL else 100
 
@@ -200,6 +201,89 @@ def case_a_low_descriptor_limit_around_run(runner):
     check(outcome.status == 0 and outcome.stderr == "", str(outcome))
 
 
+def case_a_very_low_descriptor_limit_around_run(runner):
+    """With hardly any descriptors `run` ends with a line, or raises its limit; it does not hang."""
+    for limit in (6, 8):
+        folder = runner.folder()
+        command = f"ulimit -Sn {limit}; exec \"$@\""
+        outcome = runner.execute(["sh", "-c", command, "sh", *under_run(["ls", "/"])], folder,
+                                 timeout=20)
+        check(outcome.status == 0 and outcome.stderr == "", f"{limit}: {outcome}")
+
+
+def case_sigchld_ignored_around_run(runner):
+    """Who ignores SIGCHLD hands that on, and the kernel then tells `run` of no child's end."""
+    folder = runner.folder()
+    script = ("import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+              "os.execv(sys.argv[1], sys.argv[1:])\n")
+    command = [PYTHON, "-c", script, *under_run(["sh", "-c", "exit 7"])]
+    outcome = runner.execute(command, folder, timeout=20)
+    check(outcome.status == 7, str(outcome))
+
+
+VFORK_KILLED = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+// Stops whoever answers, so that the child of vfork waits for it, and kills the child there.
+int main(void) {
+  pid_t server = getppid(), me = getpid();
+  if (fork() == 0) {
+    char path[100];
+    int child;
+    sleep(1);
+    sprintf(path, "/proc/%d/task/%d/children", me, me);
+    FILE* f = fopen(path, "r");
+    while (fscanf(f, "%d", &child) == 1) if (child != getpid()) kill(child, SIGKILL);
+    kill(server, SIGCONT);
+    _exit(0);
+  }
+  kill(server, SIGSTOP);
+  usleep(200000);
+  pid_t child = vfork();
+  if (child == 0) { char* args[] = {"true", 0}; execv("/bin/true", args); _exit(1); }
+  int status;
+  waitpid(child, &status, 0);
+  printf("library %d\n", dlopen("libm.so.6", RTLD_NOW) != 0);
+  return 0;
+}
+"""
+
+
+def case_a_child_of_vfork_killed_in_execve(runner):
+    folder = runner.folder()
+    build(folder, "v", VFORK_KILLED, "-ldl")
+    outcome = runner.execute(under_run(["./v"]), folder, timeout=20)
+    check(outcome.status == 0 and outcome.stdout == "library 1\n", str(outcome))
+
+
+def case_names_of_a_script(runner):
+    """The kernel names the process, and AT_EXECFN, by the script and not by its interpreter."""
+    def prepare(folder):
+        build(folder, "name", "#include <stdio.h>\n#include <sys/auxv.h>\n"
+              "int main(void) { puts((char*)getauxval(AT_EXECFN)); return 0; }")
+        for name, text in (("comm.sh", "#!/bin/sh\ncat /proc/$$/comm\n"),
+                           ("fn.sh", f"#!{folder}/name\n")):
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(os.path.join(folder, name), 0o755)
+
+    same(runner, ["./comm.sh"], prepare=prepare)
+    same(runner, ["sh", "-c", "./comm.sh; ./fn.sh"], prepare=prepare)
+
+
+def case_what_outlives_the_program(runner):
+    """A daemon executes something when `run` is gone: it runs native, and says so."""
+    folder = runner.folder()
+    script = "(sleep 1; grep -c memfd:sysrewrite /proc/self/maps) & exit 0"
+    outcome = runner.execute(under_run(["sh", "-c", script]), folder)
+    check(outcome.stdout != "0\n" or "native" in outcome.stderr,
+          f"ran native, and nobody said so\n{outcome}")
+
+
 def case_another_user_and_another_network(runner):
     """From where the rewriter cannot be reached programs run native, and that is said."""
     for way in (["setpriv", "--reuid", "65534", "--clear-groups"], ["unshare", "-n"]):
@@ -364,8 +448,7 @@ def case_job_control_in_a_terminal(runner):
         run = " ".join(under_run([])) if outer else ""
         os.write(master, b"PS1=; stty -echo; echo re''ady\n")
         read_until(master, b"ready\r\n")
-        os.write(f"{run} sh -c 'echo star''ted; sleep 1000'\n".encode() and master,
-                 f"{run} sh -c 'echo star''ted; sleep 1000'\n".encode())
+        os.write(master, f"{run} sh -c 'echo star''ted; sleep 1000'\n".encode())
         read_until(master, b"started")
         for _ in range(5):
             time.sleep(0.3)
@@ -382,20 +465,32 @@ def case_job_control_in_a_terminal(runner):
 
 
 def case_a_program_that_ignores_the_stop_key(runner):
-    """Ctrl-Z does not stop a program that ignores it, and so it must not stop `run`."""
-    script = ("import signal, sys, time\nsignal.signal(signal.SIGTSTP, lambda *a: print('tstp', flush=True))\n"
-              "print('ready', flush=True)\nsys.stdin.readline()\nprint('read', flush=True)\n")
-    pid, master = in_terminal(runner, under_run([PYTHON, "-c", script]))
+    """Ctrl-Z does not stop a program that handles it, and so it must not stop `run`."""
+    script = ("import signal, sys, time\n"
+              "signal.signal(signal.SIGTSTP, lambda *a: print('ts'+'tp', flush=True))\n"
+              "print('rea'+'dy', flush=True)\nsys.stdin.readline()\nprint('re'+'ad', flush=True)\n")
+    # A shell around it: a process group that nobody could wake is never stopped.
+    pid, master = in_terminal(runner, ["/bin/bash", "--norc", "--noprofile", "-i"])
+    os.write(master, b"PS1=; stty -echo; echo pre''pared\n")
+    read_until(master, b"prepared\r\n")
+    os.write(master, (shlex.join(under_run([PYTHON, "-u", "-c", script.replace("\n", ";").replace(
+        ";;", ";")])) + "\n").encode())
     read_until(master, b"ready")
+    job = children_of(pid)[0]
     os.write(master, b"\x1a")
     read_until(master, b"tstp")
     time.sleep(0.5)
-    state = state_of(pid)
-    os.kill(pid, signal.SIGCONT)
-    os.write(master, b"line\n")
-    read_until(master, b"read")
-    check(end_of(pid) == 0, "status 0")
-    check(state != "T", "run is stopped while the program is not")
+    state = state_of(job)
+    os.kill(job, signal.SIGCONT)
+    os.write(master, b"line\nfg\n")
+    time.sleep(0.5)
+    os.write(master, b"exit 3\n")
+    try:
+        check(state != "T", "run is stopped while the program is not")
+    finally:
+        os.kill(job, signal.SIGKILL) if os.path.exists(f"/proc/{job}") else None
+        os.kill(pid, signal.SIGHUP)
+        end_of(pid)
     check_nothing_left("stop key")
 
 
