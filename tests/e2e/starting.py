@@ -52,14 +52,14 @@ def seen(report):
                     return
                 for way, command in both_ways(program, *argv):
                     patched = e2e.run(command, place.fresh_work(), env)
-                    expected = native.stdout
-                    if way != "./out":
-                        # /proc/self/exe is the kernel's: it started sysload there.
-                        expected = re.sub(rb"(?m)^exe .*$", b"exe " + e2e.SYSLOAD.encode(),
-                                          expected)
+                    found = patched.stdout
+                    if libc == "glibcpie":
+                        # AT_PHDR (3) and AT_PHNUM (5) differ for others: gdb compares what they name
+                        # with the file, where the table has one entry more.
+                        found = re.sub(rb"(?m)^auxv \d+: [35]=.*\n", b"", found)
                     report.equal((patched.status, patched.stderr), (0, b""),
                                  f"{libc} seen {sentence}, by {way}: ends well")
-                    report.equal(patched.stdout, expected,
+                    report.equal(found, native.stdout,
                                  f"{libc} seen {sentence}, by {way}: sees what it sees unpatched")
 
 
@@ -297,8 +297,16 @@ def descriptors(report):
                     outcome = e2e.run(
                         command, place.fresh_work(), place.environment(),
                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))
-                    report.equal((outcome.status, outcome.stdout), (0, b"64 MiB of heap\n"),
-                                 f"{libc} with a {sentence} of 3 descriptors, by {way}")
+                    if limit[1] > 3:
+                        report.equal((outcome.status, outcome.stdout), (0, b"64 MiB of heap\n"),
+                                     f"{libc} with a {sentence} of 3 descriptors, by {way}")
+                        continue
+                    # Without any descriptor to be had the program's file cannot be opened.
+                    lines = outcome.stderr.splitlines()
+                    report.check(outcome.status == 127 and len(lines) == 1 and
+                                 lines[0].endswith(b"EMFILE"),
+                                 f"{libc} with a {sentence} of 3 descriptors, by {way}: one line",
+                                 outcome)
             # All three closed: no call that fails may end the program, or land in a file.
             for way, command in both_ways(program):
                 outcome = e2e.run(["/bin/bash-static", "-c",
