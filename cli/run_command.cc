@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -49,7 +50,7 @@ sigset_t forwarded_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGCHLD,
-                           SIGWINCH, SIGALRM})
+                           SIGWINCH, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU})
     sigaddset(&set, signal);
   return set;
 }
@@ -64,13 +65,40 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
   return arguments;
 }
 
-pid_t spawn(int loader, const std::vector<std::string>& arguments, const sigset_t& old_mask) {
+// What the program must inherit as run got it, although run itself lives otherwise: it waits for
+// SIGCHLD, which the kernel does not send where it is ignored, and keeps a descriptor open for each
+// copy.
+class Inheritance {
+ public:
+  explicit Inheritance(const sigset_t& signals) {
+    sigprocmask(SIG_BLOCK, &signals, &mask_);
+    struct sigaction by_default {};
+    by_default.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &by_default, &on_child_);
+    getrlimit(RLIMIT_NOFILE, &descriptors_);
+    rlimit most = descriptors_;
+    most.rlim_cur = most.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
+  }
+  void restore() const {
+    setrlimit(RLIMIT_NOFILE, &descriptors_);
+    sigaction(SIGCHLD, &on_child_, nullptr);
+    sigprocmask(SIG_SETMASK, &mask_, nullptr);
+  }
+
+ private:
+  sigset_t mask_{};
+  struct sigaction on_child_ {};
+  rlimit descriptors_{};
+};
+
+pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inheritance& inheritance) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t child = fork();
   if (child != 0) return child;
-  sigprocmask(SIG_SETMASK, &old_mask, nullptr);
+  inheritance.restore();
   fexecve(loader, argv.data(), environ);
   complain(fmt::format("cannot start the loader: {}", std::strerror(errno)));
   _exit(kCannotStart);
@@ -111,12 +139,11 @@ int run(const RunCommand& command) {
   const auto loader = open_loader(command);
   if (!loader) return complain(loader.error().message), kCannotStart;
   const sigset_t signals = forwarded_signals();
-  sigset_t old_mask;
-  sigprocmask(SIG_BLOCK, &signals, &old_mask);  // before the server's threads, which inherit it
+  const Inheritance inheritance(signals);  // before the server's threads, which block what it blocks
   auto server = RewriteServer::start({command.unpatched, loader->get()});
   if (!server) return complain(server.error().message), kCannotStart;
   const pid_t child =
-      spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), old_mask);
+      spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
   if (child < 0) return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
   const int status = wait_for(child, signals);
   (*server)->stop();

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "loader/memory.h"
+#include "loader/report.h"
 #include "loader/state.h"
 #include "trampoline/server_protocol.h"
 
@@ -119,6 +120,13 @@ ServerAnswer ask_for_loader(sys::Fd* loader) {
   ServerRequest request{};
   request.kind = RequestKind::kLoader;
   return ask(request, -1, loader);
+}
+
+void report_no_server(const char* path) {
+  if (sysload_state.server_lost) return;
+  sysload_state.server_lost = true;
+  note("run", path, " and what follows it runs native: the process behind `sysrewrite run` cannot"
+       " be reached from here");
 }
 
 void report_unfollowed(const char* path, const char* why) {

@@ -33,8 +33,8 @@
 // Three things survive into the new program that must not be ours. All signals are blocked while a
 // call is served, so the program's own mask goes along as an argument. The serving lock: a vfork
 // child shares it with its parent, and does not come back to open it. The kernel does that: it
-// clears the word at clear_child_tid when a thread leaves its memory, by exec as by exit, and for
-// the moment of the call that word is the lock. Where exec fails, the old address is put back.
+// clears the word at clear_child_tid when a thread leaves its memory, by exec as by exit, and as long
+// as a call is followed that word is the lock. Where exec fails, the old address is put back.
 
 namespace sysrewrite {
 
@@ -91,13 +91,15 @@ enum class Kind { kElf, kScript, kOther, kUnreadable, kPrivileged, kFails };
 Kind look(sys::Fd fd, char* head, int64_t* head_size) {
   struct stat status {};
   sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
+  constexpr uint32_t kTypeMask = 0170000, kRegular = 0100000;
+  if ((status.st_mode & kTypeMask) != kRegular) return Kind::kFails;
   *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
                          kScriptLine - 1, 0);
   const char attribute[] = "security.capability";
   const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
                                  Memory::address_of(attribute).value, 0, 0) > 0;
   constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
-  if (sys::failed(*head_size) || *head_size < 4) return Kind::kOther;
+  if (sys::failed(*head_size) || *head_size < 4) return Kind::kFails;
   if (capable || (status.st_mode & kSetuid) != 0 ||
       (status.st_mode & kSetgidExec) == kSetgidExec)
     return Kind::kPrivileged;
@@ -108,7 +110,8 @@ Kind look(sys::Fd fd, char* head, int64_t* head_size) {
                       (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
     return ours ? Kind::kElf : Kind::kOther;
   }
-  return head[0] == '#' && head[1] == '!' ? Kind::kScript : Kind::kOther;
+  // Without either the kernel says ENOEXEC, and a shell reads the file itself.
+  return head[0] == '#' && head[1] == '!' ? Kind::kScript : Kind::kFails;
 }
 
 // Opens what the kernel would execute, after the checks that only it would make otherwise.
@@ -171,7 +174,7 @@ const char* reason_of(Kind kind) {
   switch (kind) {
     case Kind::kUnreadable: return "it may be executed, but not read";
     case Kind::kPrivileged: return "it is setuid, setgid or has capabilities";
-    case Kind::kOther: return "neither an x86-64 ELF file nor a script";
+    case Kind::kOther: return "not an x86-64 program";
     default: return nullptr;
   }
 }
@@ -259,25 +262,40 @@ uint64_t build_arguments(ArgumentList* list, const Target& target, uint64_t argv
 }
 
 int64_t execute(sys::Fd loader, uint64_t arguments, uint64_t envp) {
-  uint64_t clear_tid = 0;
-  const bool known = !sys::failed(sys::call(__NR_prctl, PR_GET_TID_ADDRESS,
-                                            Memory::address_of(&clear_tid).value));
-  sys::call(__NR_set_tid_address, Memory::address_of(&sysload_serve_lock[0]).value);
   const char empty[] = "";
-  const int64_t answer =
-      sys::call(__NR_execveat, static_cast<uint64_t>(loader), Memory::address_of(empty).value,
-                arguments, envp, AT_EMPTY_PATH);
-  sys::call(__NR_set_tid_address, known ? clear_tid : 0);
-  return answer;
+  return sys::call(__NR_execveat, static_cast<uint64_t>(loader), Memory::address_of(empty).value,
+                   arguments, envp, AT_EMPTY_PATH);
 }
+
+// For as long as it lives, the kernel opens the serving lock when this thread leaves its memory: by
+// exec, or because somebody kills it here.
+class LockOpener {
+ public:
+  LockOpener() {
+    known_ = !sys::failed(
+        sys::call(__NR_prctl, PR_GET_TID_ADDRESS, Memory::address_of(&old_).value));
+    sys::call(__NR_set_tid_address, Memory::address_of(&sysload_serve_lock[0]).value);
+  }
+  LockOpener(const LockOpener&) = delete;
+  LockOpener& operator=(const LockOpener&) = delete;
+  ~LockOpener() { sys::call(__NR_set_tid_address, known_ ? old_ : 0); }
+
+ private:
+  uint64_t old_ = 0;
+  bool known_ = false;
+};
 
 }  // namespace
 
 namespace {
 
 // From the server, whose sysload is there after chroot too; a command without one is sysload itself.
-bool find_loader(sys::Fd* loader) {
-  if (sysload_state.follow) return ask_for_loader(loader) == ServerAnswer::kCopy;
+bool find_loader(const char* name, sys::Fd* loader) {
+  if (sysload_state.follow) {
+    const bool given = ask_for_loader(loader) == ServerAnswer::kCopy;
+    if (!given) report_no_server(name);
+    return given;
+  }
   *loader = sys::open_for_reading("/proc/self/exe");
   return !sys::failed(*loader);
 }
@@ -290,6 +308,7 @@ sys::Fd keep_open(sys::Fd fd) {
 }  // namespace
 
 bool follow_exec(const ExecRequest& request, int64_t* answer) {
+  const LockOpener opener;
   Target& target = *Memory::at<Target>(Memory::address_of(&sysload_follow_memory[0]));
   static_assert(sizeof(Target) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
   target.word_count = 0;
@@ -317,7 +336,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   ArgumentList list;
   bool done = false;
   const bool ready = (by_path || !sys::failed(handed)) &&
-                     find_loader(&loader) &&
+                     find_loader(named, &loader) &&
                      list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16);
   if (ready) {
     char mask[17], fd[17];

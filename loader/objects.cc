@@ -101,6 +101,22 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   return static_cast<int64_t>(base.value);
 }
 
+// ld.so asks for exactly the span of the segments; whoever reads an ELF file as data, for its size.
+bool spans_segments(ByteView bytes, uint64_t size) {
+  const auto header = load<elf::Ehdr>(bytes, 0);
+  if (!header || header->phentsize != sizeof(elf::Phdr)) return false;
+  uint64_t low = UINT64_MAX, high = 0;
+  for (uint64_t i = 0; i < header->phnum; ++i) {
+    const auto segment = load<elf::Phdr>(bytes, header->phoff + i * sizeof(elf::Phdr));
+    if (!segment) return false;
+    if (segment->type != elf::kPtLoad) continue;
+    low = std::min(low, align_down(segment->vaddr, kPageSize));
+    high = std::max(high, segment->vaddr + segment->memsz);
+  }
+  const auto page_up = [](uint64_t value) { return align_down(value + kPageSize - 1, kPageSize); };
+  return low < high && page_up(high - low) == page_up(size);
+}
+
 bool is_library(sys::Fd fd) {
   elf::Ehdr header{};
   const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
@@ -158,6 +174,10 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   if (!ProgramFile::look_at(request.fd, &file)) {
     const bool unseen = sysload_state.count.counters != nullptr && is_library(request.fd);
     if (unseen) report_unseen_library(sys::name_of(request.fd, name, sizeof(name)));
+    return false;
+  }
+  if (!spans_segments(file.bytes(), request.size)) {
+    file.release();
     return false;
   }
   file.rename(sys::name_of(request.fd, name, sizeof(name)));

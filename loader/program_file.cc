@@ -62,20 +62,14 @@ ProgramFile ProgramFile::open(const char* phase, const char* path) {
 
 namespace {
 
+// An ELF file that could hold code for this machine; objects and foreign ones are only data here.
 bool begins_as_elf(sys::Fd fd) {
-  uint8_t magic[sizeof(elf::kMagic)];
+  elf::Ehdr header{};
   const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
-                                Memory::address_of(magic).value, sizeof(magic), 0);
-  return got == sizeof(magic) && memcmp(magic, elf::kMagic, sizeof(magic)) == 0;
-}
-
-// Somewhere the way to the server ended (another network namespace, another user, a seccomp filter):
-// said once, since every library after it would say the same.
-void report_no_server(const char* path) {
-  if (sysload_state.server_lost) return;
-  sysload_state.server_lost = true;
-  note("run", path, " and what follows it runs native: the process behind `sysrewrite run` cannot"
-       " be reached from here");
+                                Memory::address_of(&header).value, sizeof(header), 0);
+  return got == sizeof(header) && memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
+         header.ident[4] == elf::kClass64 && header.machine == elf::kMachineX8664 &&
+         (header.type == elf::kTypeDyn || header.type == elf::kTypeExec);
 }
 
 }  // namespace
