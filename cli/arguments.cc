@@ -9,8 +9,10 @@ namespace sysrewrite {
 namespace {
 
 constexpr const char* kDescription =
-    "Rewrites an x86-64 ELF file so that each of its system calls becomes a jump into a trampoline\n"
-    "appended to the file. sysload, named as the program's interpreter, maps the trampoline at start\n"
+    "Rewrites an x86-64 ELF file so that each of its system calls becomes a jump into a "
+    "trampoline\n"
+    "appended to the file. sysload, named as the program's interpreter, maps the trampoline at "
+    "start\n"
     "and serves the calls: the output just runs.";
 
 constexpr const char* kFooter =
@@ -37,11 +39,24 @@ std::string parse_tiers(const std::string& letters, TierSet& tiers) {
   tiers = {false, false, false, false};
   for (const char letter : letters) {
     switch (letter) {
-      case 'A': case 'a': tiers.a = true; break;
-      case 'B': case 'b': tiers.b = true; break;
-      case 'C': case 'c': tiers.c = true; break;
-      case 'D': case 'd': tiers.d = true; break;
-      default: return "--tiers takes letters of ABCD, as in --tiers=AB";
+      case 'A':
+      case 'a':
+        tiers.a = true;
+        break;
+      case 'B':
+      case 'b':
+        tiers.b = true;
+        break;
+      case 'C':
+      case 'c':
+        tiers.c = true;
+        break;
+      case 'D':
+      case 'd':
+        tiers.d = true;
+        break;
+      default:
+        return "--tiers takes letters of ABCD, as in --tiers=AB";
     }
   }
   return {};
@@ -56,8 +71,8 @@ void add_options(CLI::App& app, RewriteCommand& command) {
          std::string("path of sysload, written into executables as their interpreter\n") +
              "(default " + kDefaultInterpreter + ")")
       ->type_name("PATH");
-  app.add_flag_callback("--no-interp", [&options] { options.interpreter.reset(); },
-                        "leave the interpreter alone");
+  app.add_flag_callback(
+      "--no-interp", [&options] { options.interpreter.reset(); }, "leave the interpreter alone");
   add_choice<Format>(app, "--format", options.format,
                      {{"sysrewrite", Format::kSysrewrite}, {"litebox", Format::kLitebox}},
                      "trailer and layout: sysrewrite (default) or litebox")
@@ -67,9 +82,10 @@ void add_options(CLI::App& app, RewriteCommand& command) {
                        "redzone (default): step over the red zone, restart address in r11;\n"
                        "plain: neither, for callbacks that restart at rcx - 6")
       ->type_name("KIND");
-  app.add_flag_callback("--no-native-tail", [&options] { options.native_tail = false; },
-                        "no syscall instruction in the stubs; the callback must issue all calls\n"
-                        "itself (sysload needs the tail; implied by --format=litebox)");
+  app.add_flag_callback(
+      "--no-native-tail", [&options] { options.native_tail = false; },
+      "no syscall instruction in the stubs; the callback must issue all calls\n"
+      "itself (sysload needs the tail; implied by --format=litebox)");
   add_choice<OnUnpatchable>(app, "--on-unpatchable", options.on_unpatchable,
                             {{"trap", OnUnpatchable::kTrap},
                              {"fail", OnUnpatchable::kFail},
@@ -118,17 +134,19 @@ void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_option("CMD", command.command, "the program, and its arguments")->required();
   app.add_option("--hook", command.hook, "what sysload does with each call (none, count)")
       ->type_name("HOOK");
-  add_choice<UnpatchedPolicy>(app, "--unpatched", command.unpatched,
-                              {{"rewrite", UnpatchedPolicy::kRewrite},
-                               {"native", UnpatchedPolicy::kNative},
-                               {"fail", UnpatchedPolicy::kFail}},
-                              "an object that cannot be rewritten: rewrite (default) and native run\n"
-                              "it as it is and say so at the end, fail ends the program")
+  add_choice<UnpatchedPolicy>(
+      app, "--unpatched", command.unpatched,
+      {{"rewrite", UnpatchedPolicy::kRewrite},
+       {"native", UnpatchedPolicy::kNative},
+       {"fail", UnpatchedPolicy::kFail}},
+      "an object that cannot be rewritten: rewrite (default) and native run\n"
+      "it as it is and say so at the end, fail ends the program")
       ->type_name("WHAT");
   app.add_option("--loader", command.loader, "path of sysload (default: the one beside sysrewrite)")
       ->type_name("PATH");
-  app.add_flag_callback("--no-follow", [&command] { command.follow = false; },
-                        "let what the program executes run as it is");
+  app.add_flag_callback(
+      "--no-follow", [&command] { command.follow = false; },
+      "let what the program executes run as it is");
   app.add_flag("-q,--quiet", command.quiet, "do not list what ran native");
   app.positionals_at_end();
   app.prefix_command();

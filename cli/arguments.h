@@ -11,8 +11,8 @@
 namespace sysrewrite {
 
 enum class ExitStatus : int {
-  kDone = 0,        // every site redirected or trapped
-  kError = 1,       // nothing written
+  kDone = 0,   // every site redirected or trapped
+  kError = 1,  // nothing written
   kUsage = 2,
   kIncomplete = 3,  // written, but sites were left native and are listed
 };
@@ -31,7 +31,8 @@ struct Message {
   ExitStatus status = ExitStatus::kDone;
 };
 
-std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc, const char* const* argv);
+std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc,
+                                                                  const char* const* argv);
 
 }  // namespace sysrewrite
 

@@ -123,8 +123,7 @@ std::optional<Error> copy_attributes(const InputFile& input, int to, const std::
     std::vector<char> value(65536);  // XATTR_SIZE_MAX
     const ssize_t length = fgetxattr(input.descriptor(), name.data(), value.data(), value.size());
     if (length < 0) continue;
-    const bool kept =
-        fsetxattr(to, name.data(), value.data(), static_cast<size_t>(length), 0) == 0;
+    const bool kept = fsetxattr(to, name.data(), value.data(), static_cast<size_t>(length), 0) == 0;
     if (!kept && name == "security.capability")
       return system_error("cannot keep the file capabilities of", path, errno);
   }

@@ -34,11 +34,13 @@ std::optional<Error> refuse_privileged(const InputFile& input, const Options& op
   if (!options.interpreter || !bears_privilege(input)) return std::nullopt;
   const auto part = replaceable_part(*options.interpreter);
   if (!part) return std::nullopt;
-  return Error{ErrorCode::kOptions, std::nullopt,
-               fmt::format("the file is setuid, setgid or has capabilities, and its new interpreter "
-                           "{} could be replaced by others than root ({} is missing, a link, or not "
-                           "root's alone): install sysload where only root writes, or use "
-                           "--no-interp", *options.interpreter, *part)};
+  return Error{
+      ErrorCode::kOptions, std::nullopt,
+      fmt::format("the file is setuid, setgid or has capabilities, and its new interpreter "
+                  "{} could be replaced by others than root ({} is missing, a link, or not "
+                  "root's alone): install sysload where only root writes, or use "
+                  "--no-interp",
+                  *options.interpreter, *part)};
 }
 
 }  // namespace sysrewrite

@@ -15,8 +15,8 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr int kScriptDepth = 5;          // fs/exec.c, exec_binprm()
-constexpr size_t kScriptLine = 256;      // BINPRM_BUF_SIZE
+constexpr int kScriptDepth = 5;                        // fs/exec.c, exec_binprm()
+constexpr size_t kScriptLine = 256;                    // BINPRM_BUF_SIZE
 constexpr const char* kDefaultPath = "/bin:/usr/bin";  // execvp(3)
 
 bool executable_file(const std::string& path) {

@@ -15,8 +15,8 @@ struct ResolvedProgram {
   std::vector<std::string> arguments;
 };
 
-// Searches $PATH where the name has no slash, and follows `#!` lines, also through interpreters that
-// are scripts themselves, up to the kernel's depth.
+// Searches $PATH where the name has no slash, and follows `#!` lines, also through interpreters
+// that are scripts themselves, up to the kernel's depth.
 Result<ResolvedProgram> resolve_program(const std::vector<std::string>& command);
 
 }  // namespace sysrewrite

@@ -10,36 +10,48 @@ namespace {
 
 const char* kind_text(ImageKind kind) {
   switch (kind) {
-    case ImageKind::kStaticExecutable: return "static executable";
-    case ImageKind::kDynamicExecutable: return "dynamic executable";
-    case ImageKind::kSharedObject: return "shared object";
+    case ImageKind::kStaticExecutable:
+      return "static executable";
+    case ImageKind::kDynamicExecutable:
+      return "dynamic executable";
+    case ImageKind::kSharedObject:
+      return "shared object";
   }
   return "";
 }
 
 const char* class_text(CandidateClass kind) {
   switch (kind) {
-    case CandidateClass::kInstruction: return "instruction";
-    case CandidateClass::kInside: return "inside";
-    case CandidateClass::kData: return "data";
-    case CandidateClass::kUncertain: return "uncertain";
+    case CandidateClass::kInstruction:
+      return "instruction";
+    case CandidateClass::kInside:
+      return "inside";
+    case CandidateClass::kData:
+      return "data";
+    case CandidateClass::kUncertain:
+      return "uncertain";
   }
   return "";
 }
 
 const char* pair_text(PairKind kind) {
   switch (kind) {
-    case PairKind::kSyscall: return "syscall";
-    case PairKind::kSysenter: return "sysenter";
-    case PairKind::kInt80: return "int $0x80";
+    case PairKind::kSyscall:
+      return "syscall";
+    case PairKind::kSysenter:
+      return "sysenter";
+    case PairKind::kInt80:
+      return "int $0x80";
   }
   return "";
 }
 
 std::string start_text(const Report& report) {
   switch (report.start) {
-    case StartChange::kNone: return "as before";
-    case StartChange::kPathInPlace: return fmt::format("by {}", report.interpreter);
+    case StartChange::kNone:
+      return "as before";
+    case StartChange::kPathInPlace:
+      return fmt::format("by {}", report.interpreter);
     case StartChange::kPathAtEnd:
       return fmt::format("by {} (a path this long is lost by strip)", report.interpreter);
     case StartChange::kHeadersAtEnd:
@@ -165,9 +177,11 @@ std::string report_json(const Report& report, const std::string& input, const st
     out["sites"] = nlohmann::json::array();
     for (const SiteReport& site : report.sites) out["sites"].push_back(site_json(site));
     out["pairs"] = nlohmann::json::array();
-    for (const auto& candidate : report.candidates) out["pairs"].push_back(candidate_json(candidate));
+    for (const auto& candidate : report.candidates)
+      out["pairs"].push_back(candidate_json(candidate));
     out["other_calls"] = nlohmann::json::array();
-    for (const auto& other : report.other_calls) out["other_calls"].push_back(candidate_json(other));
+    for (const auto& other : report.other_calls)
+      out["other_calls"].push_back(candidate_json(other));
   }
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -8,7 +8,8 @@
 
 namespace sysrewrite {
 
-// A few lines: sizes, tiers, how it will be started, and each site that is not redirected by a jump.
+// A few lines: sizes, tiers, how it will be started, and each site that is not redirected by a
+// jump.
 std::string report_text(const Report& report, const std::string& input, const std::string& output,
                         bool dry_run);
 

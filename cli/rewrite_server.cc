@@ -37,8 +37,9 @@ namespace {
 using FileKey = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
 
 FileKey key_of(const struct stat& status) {
-  return {status.st_dev,          status.st_ino,          status.st_size,        status.st_mtim.tv_sec,
-          status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+  return {status.st_dev,         status.st_ino,          status.st_size,
+          status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+          status.st_ctim.tv_nsec};
 }
 
 // What there is to say about one file, forever.
@@ -178,7 +179,8 @@ struct RewriteServer::Impl {
         const auto outcome = outcome_for(std::move(request->file));
         return answer(socket, outcome->verdict, outcome->copy.get());
       }
-      case RequestKind::kLoader: return answer(socket, ServerVerdict::kCopy, options.loader);
+      case RequestKind::kLoader:
+        return answer(socket, ServerVerdict::kCopy, options.loader);
       case RequestKind::kUnfollowed: {
         const std::string path = request->request.text;
         const size_t reason = std::min(path.size() + 1, sizeof(request->request.text) - 1);
@@ -234,9 +236,13 @@ Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions&
 
 RewriteServer::RewriteServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-RewriteServer::~RewriteServer() { stop(); }
+RewriteServer::~RewriteServer() {
+  stop();
+}
 
-const std::string& RewriteServer::name() const { return impl_->name; }
+const std::string& RewriteServer::name() const {
+  return impl_->name;
+}
 
 std::vector<NativeObject> RewriteServer::natives() const {
   const std::lock_guard lock(impl_->mutex);

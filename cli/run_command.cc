@@ -16,8 +16,8 @@
 #include "cli/input_file.h"
 #include "cli/program_path.h"
 
-// The parent stays: it is the hosted rewriter. It must be as if it were not there: what is sent to it
-// goes to the program, what the terminal sends to both it leaves to the program, and when the
+// The parent stays: it is the hosted rewriter. It must be as if it were not there: what is sent to
+// it goes to the program, what the terminal sends to both it leaves to the program, and when the
 // program stops, it stops.
 
 namespace sysrewrite {
@@ -139,12 +139,14 @@ int run(const RunCommand& command) {
   const auto loader = open_loader(command);
   if (!loader) return complain(loader.error().message), kCannotStart;
   const sigset_t signals = forwarded_signals();
-  const Inheritance inheritance(signals);  // before the server's threads, which block what it blocks
+  const Inheritance inheritance(
+      signals);  // before the server's threads, which block what it blocks
   auto server = RewriteServer::start({command.unpatched, loader->get()});
   if (!server) return complain(server.error().message), kCannotStart;
   const pid_t child =
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
-  if (child < 0) return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
+  if (child < 0)
+    return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
   const int status = wait_for(child, signals);
   (*server)->stop();
   if (!command.quiet) list_natives(**server);

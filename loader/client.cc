@@ -88,10 +88,14 @@ ServerAnswer receive(sys::Fd socket, sys::Fd* copy) {
                                 Memory::address_of(&header).value, kMsgCmsgCloexec);
   if (got != 1) return ServerAnswer::kNoServer;
   switch (static_cast<ServerVerdict>(verdict)) {
-    case ServerVerdict::kNothing: return ServerAnswer::kNothing;
-    case ServerVerdict::kNative: return ServerAnswer::kNative;
-    case ServerVerdict::kRefused: return ServerAnswer::kRefused;
-    case ServerVerdict::kCopy: break;
+    case ServerVerdict::kNothing:
+      return ServerAnswer::kNothing;
+    case ServerVerdict::kNative:
+      return ServerAnswer::kNative;
+    case ServerVerdict::kRefused:
+      return ServerAnswer::kRefused;
+    case ServerVerdict::kCopy:
+      break;
   }
   if (header.control_length < kControlLength || control.type != kScmRights)
     return ServerAnswer::kNoServer;
@@ -125,7 +129,8 @@ ServerAnswer ask_for_loader(sys::Fd* loader) {
 void report_no_server(const char* path) {
   if (sysload_state.server_lost) return;
   sysload_state.server_lost = true;
-  note("run", path, " and what follows it runs native: the process behind `sysrewrite run` cannot"
+  note("run", path,
+       " and what follows it runs native: the process behind `sysrewrite run` cannot"
        " be reached from here");
 }
 

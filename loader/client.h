@@ -24,8 +24,9 @@ ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy);
 // Asks for sysload's own file, to execute it where its path may not lead: after chroot.
 ServerAnswer ask_for_loader(sys::Fd* loader);
 
-// Says that the server cannot be reached from here (another network namespace, another user, a filter,
-// no descriptor left), and that this file and what follows it runs native. Once in a process.
+// Says that the server cannot be reached from here (another network namespace, another user, a
+// filter, no descriptor left), and that this file and what follows it runs native. Once in a
+// process.
 void report_no_server(const char* path);
 
 // Tells the server that a child could not be followed, and why.

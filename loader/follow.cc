@@ -27,14 +27,15 @@
 //   execveat(sysload, "", {"sysload", "--server", NAME, "--mask", MASK, "--argv0", "a0", "--",
 //                          "prog", "a1"}, envp, AT_EMPTY_PATH)
 //
-// A program that is named by a descriptor (fexecve), or from a folder's, is opened here and handed over
-// as "--program-fd N": its path may lead nowhere, and its own descriptor may close at exec. A script is resolved here, as the kernel would: sysload takes ELF files only.
+// A program that is named by a descriptor (fexecve), or from a folder's, is opened here and handed
+// over as "--program-fd N": its path may lead nowhere, and its own descriptor may close at exec. A
+// script is resolved here, as the kernel would: sysload takes ELF files only.
 //
 // Three things survive into the new program that must not be ours. All signals are blocked while a
 // call is served, so the program's own mask goes along as an argument. The serving lock: a vfork
 // child shares it with its parent, and does not come back to open it. The kernel does that: it
-// clears the word at clear_child_tid when a thread leaves its memory, by exec as by exit, and as long
-// as a call is followed that word is the lock. Where exec fails, the old address is put back.
+// clears the word at clear_child_tid when a thread leaves its memory, by exec as by exit, and as
+// long as a call is followed that word is the lock. Where exec fails, the old address is put back.
 
 namespace sysrewrite {
 
@@ -42,7 +43,7 @@ namespace {
 
 constexpr uint64_t kMaxPath = 4096;
 constexpr uint64_t kMostArguments = 1 << 20;
-constexpr int kScriptDepth = 5;  // linux, fs/exec.c, exec_binprm()
+constexpr int kScriptDepth = 5;        // linux, fs/exec.c, exec_binprm()
 constexpr uint64_t kScriptLine = 256;  // BINPRM_BUF_SIZE
 
 // Grows in memory of its own, which is kept for the next time.
@@ -100,8 +101,7 @@ Kind look(sys::Fd fd, char* head, int64_t* head_size) {
                                  Memory::address_of(attribute).value, 0, 0) > 0;
   constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
   if (sys::failed(*head_size) || *head_size < 4) return Kind::kFails;
-  if (capable || (status.st_mode & kSetuid) != 0 ||
-      (status.st_mode & kSetgidExec) == kSetgidExec)
+  if (capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec)
     return Kind::kPrivileged;
   if (memcmp(head, elf::kMagic, sizeof(elf::kMagic)) == 0) {
     const auto header = load<elf::Ehdr>(as_byte_view(head, static_cast<uint64_t>(*head_size)), 0);
@@ -134,7 +134,9 @@ Kind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* f
   return sys::failed(*fd) ? Kind::kFails : Kind::kElf;
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
 
 // Splits "#! interpreter argument" in place. The kernel gives all that follows the interpreter as
 // one argument. False where no interpreter is named.
@@ -172,10 +174,14 @@ void put_words_in_front(Target* target, const char* interpreter, const char* arg
 
 const char* reason_of(Kind kind) {
   switch (kind) {
-    case Kind::kUnreadable: return "it may be executed, but not read";
-    case Kind::kPrivileged: return "it is setuid, setgid or has capabilities";
-    case Kind::kOther: return "not an x86-64 program";
-    default: return nullptr;
+    case Kind::kUnreadable:
+      return "it may be executed, but not read";
+    case Kind::kPrivileged:
+      return "it is setuid, setgid or has capabilities";
+    case Kind::kOther:
+      return "not an x86-64 program";
+    default:
+      return nullptr;
   }
 }
 
@@ -272,8 +278,8 @@ int64_t execute(sys::Fd loader, uint64_t arguments, uint64_t envp) {
 class LockOpener {
  public:
   LockOpener() {
-    known_ = !sys::failed(
-        sys::call(__NR_prctl, PR_GET_TID_ADDRESS, Memory::address_of(&old_).value));
+    known_ =
+        !sys::failed(sys::call(__NR_prctl, PR_GET_TID_ADDRESS, Memory::address_of(&old_).value));
     sys::call(__NR_set_tid_address, Memory::address_of(&sysload_serve_lock[0]).value);
   }
   LockOpener(const LockOpener&) = delete;
@@ -289,7 +295,8 @@ class LockOpener {
 
 namespace {
 
-// From the server, whose sysload is there after chroot too; a command without one is sysload itself.
+// From the server, whose sysload is there after chroot too; a command without one is sysload
+// itself.
 bool find_loader(const char* name, sys::Fd* loader) {
   if (sysload_state.follow) {
     const bool given = ask_for_loader(loader) == ServerAnswer::kCopy;
@@ -335,15 +342,13 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   sys::Fd loader = -1;
   ArgumentList list;
   bool done = false;
-  const bool ready = (by_path || !sys::failed(handed)) &&
-                     find_loader(named, &loader) &&
+  const bool ready = (by_path || !sys::failed(handed)) && find_loader(named, &loader) &&
                      list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16);
   if (ready) {
     char mask[17], fd[17];
-    const uint64_t arguments =
-        build_arguments(&list, target, request.argv, static_cast<uint64_t>(count),
-                        hexadecimal(request.mask, mask),
-                        by_path ? nullptr : hexadecimal(static_cast<uint64_t>(handed), fd));
+    const uint64_t arguments = build_arguments(
+        &list, target, request.argv, static_cast<uint64_t>(count), hexadecimal(request.mask, mask),
+        by_path ? nullptr : hexadecimal(static_cast<uint64_t>(handed), fd));
     *answer = execute(loader, arguments, request.envp);
     done = true;
   }

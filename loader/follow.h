@@ -6,8 +6,8 @@
 
 namespace sysrewrite {
 
-// execveat(directory, path, argv, envp, flags), as the program asked for it, with the signal mask that
-// it had; execve is the case of AT_FDCWD and no flags.
+// execveat(directory, path, argv, envp, flags), as the program asked for it, with the signal mask
+// that it had; execve is the case of AT_FDCWD and no flags.
 struct ExecRequest {
   int32_t directory;
   uint64_t path, argv, envp;

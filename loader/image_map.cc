@@ -93,9 +93,9 @@ void map_segment(const char* phase, const ProgramFile& file, const elf::Phdr& se
   const uint32_t protection = protection_of(segment);
   if (segment.filesz != 0) {
     const bool is_code = (segment.flags & elf::kFlagExec) != 0;
-    const int64_t answer = sys::replace_file({start}, file_pages_end - start, protection,
-                                             is_code ? file.code_fd() : file.fd(),
-                                             {segment.offset - in_page});
+    const int64_t answer =
+        sys::replace_file({start}, file_pages_end - start, protection,
+                          is_code ? file.code_fd() : file.fd(), {segment.offset - in_page});
     if (sys::failed(answer)) fail_errno(answer, phase, "cannot map a segment of ", file.path());
   }
   if (segment.memsz == segment.filesz) return;

@@ -41,8 +41,8 @@ namespace sysrewrite {
 
 namespace {
 
-// A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it is
-// also what /proc/self/exe names: its calls then need no look at all.
+// A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it
+// is also what /proc/self/exe names: its calls then need no look at all.
 void choose_callback(Hook hook, bool serves) {
   const std::byte* next = serves ? sysload_filter_serve : sysload_leave;
   sysload_state.next = Memory::address_of(next).value;

@@ -197,8 +197,7 @@ int64_t reserve_more(uint64_t size) {
   constexpr uint64_t kExtra = 1 << 20;  // a trampoline of some 18,000 sites
   const uint64_t own = align_down(size + kPageSize - 1, kPageSize);
   const int64_t start = sys::map_anonymous(0, own + kExtra, sys::kNoAccess);
-  if (!sys::failed(start))
-    sysload_state.widened = {{static_cast<uint64_t>(start) + own}, kExtra};
+  if (!sys::failed(start)) sysload_state.widened = {{static_cast<uint64_t>(start) + own}, kExtra};
   return start;
 }
 
@@ -244,7 +243,8 @@ void forget_libraries(RuntimeAddr start, uint64_t size) {
   ObjectTable& table = sysload_state.objects;
   for (uint32_t i = 0; i < table.count; ++i) {
     MappedObject& object = table.entries[i];
-    if (object.size == 0 || object.base < start || object.base.value - start.value >= size) continue;
+    if (object.size == 0 || object.base < start || object.base.value - start.value >= size)
+      continue;
     drop_trap_table(object.trampoline);
     sys::unmap(object.trampoline, object.trampoline_size);
     object.size = 0;

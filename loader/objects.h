@@ -9,7 +9,8 @@
 
 namespace sysrewrite {
 
-// What ld.so asks for with its first mmap of a library: `size` bytes anywhere, from the file's start.
+// What ld.so asks for with its first mmap of a library: `size` bytes anywhere, from the file's
+// start.
 struct LibraryRequest {
   uint64_t hint, size;
   uint32_t protection;
@@ -23,12 +24,12 @@ struct LibraryRequest {
 bool map_library(const LibraryRequest& request, int64_t* answer);
 
 // The other way that glibc goes, for segments aligned to more than a page: it reserves the span and
-// the alignment anonymously, maps the file's start into that with MAP_FIXED, gives back what is left
-// over behind it, and goes on with the other segments. await_room() is for the second step, which is
-// left to the kernel; room_was_made() for the third: true where it was this one, and done here, with
-// the trampoline put where the waste was.
-// Before that, reserve_more() makes the reservation larger, where it is ld.so that asks: alignment
-// alone may leave less behind than a trampoline needs.
+// the alignment anonymously, maps the file's start into that with MAP_FIXED, gives back what is
+// left over behind it, and goes on with the other segments. await_room() is for the second step,
+// which is left to the kernel; room_was_made() for the third: true where it was this one, and done
+// here, with the trampoline put where the waste was. Before that, reserve_more() makes the
+// reservation larger, where it is ld.so that asks: alignment alone may leave less behind than a
+// trampoline needs.
 int64_t reserve_more(uint64_t size);
 void await_room(RuntimeAddr address, uint64_t size, sys::Fd fd);
 bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer);
@@ -38,8 +39,8 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer);
 bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
               uint64_t offset, int64_t* answer);
 
-// Takes along the trampoline of a library whose first bytes are given back. The rest of the range is
-// the caller's to unmap.
+// Takes along the trampoline of a library whose first bytes are given back. The rest of the range
+// is the caller's to unmap.
 void forget_libraries(RuntimeAddr start, uint64_t size);
 
 }  // namespace sysrewrite

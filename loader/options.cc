@@ -70,7 +70,8 @@ uint64_t hexadecimal(const char* digits) {
   uint64_t value = 0;
   for (; *digits != 0; ++digits) {
     const bool letter = *digits >= 'a' && *digits <= 'f';
-    if (!letter && (*digits < '0' || *digits > '9')) fail("options", "--mask and --program-fd take lower-case hex");
+    if (!letter && (*digits < '0' || *digits > '9'))
+      fail("options", "--mask and --program-fd take lower-case hex");
     value = value * 16 + static_cast<uint64_t>(letter ? *digits - 'a' + 10 : *digits - '0');
   }
   return value;

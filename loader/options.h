@@ -20,10 +20,10 @@ struct Arguments {
   std::optional<Hook> hook;
   const char* server = nullptr;  // of the hosted rewriter; nullptr: there is none
   bool follow = true;            // what the program executes, where there is a server
-  int64_t program_fd = -1;       // the program, open, where its path leads to another file or nowhere
+  int64_t program_fd = -1;  // the program, open, where its path leads to another file or nowhere
   std::optional<uint64_t> mask;  // signals that the program starts with blocked
-  char* argv0 = nullptr;       // the name that the program is given, instead of its path
-  uint64_t program_index = 0;  // which argument is the program's path
+  char* argv0 = nullptr;         // the name that the program is given, instead of its path
+  uint64_t program_index = 0;    // which argument is the program's path
 };
 
 // The arguments of `sysload [options] program [arguments]`. Answers --help and --version itself

@@ -79,9 +79,8 @@ bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
   if (sys::failed(size) || size < static_cast<int64_t>(sizeof(Trailer))) return false;
   char magic[sizeof(kTrailerMagic)];
   const uint64_t at = static_cast<uint64_t>(size) - sizeof(Trailer);
-  const int64_t got =
-      sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(magic).value,
-                sizeof(magic), at);
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                Memory::address_of(magic).value, sizeof(magic), at);
   if (got != sizeof(magic)) return false;
   const bool has_trailer = memcmp(magic, kTrailerMagic, sizeof(magic)) == 0 ||
                            memcmp(magic, kLiteboxMagic, sizeof(magic)) == 0;

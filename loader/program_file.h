@@ -14,7 +14,8 @@ class ProgramFile {
   static ProgramFile open(const char* phase, const char* path);
   // The same for one that is open already, and is closed in the end.
   static ProgramFile adopt(const char* phase, const char* path, sys::Fd fd);
-  // The same as open(), but the answer is false, and nothing has happened, where the file cannot be opened.
+  // The same as open(), but the answer is false, and nothing has happened, where the file cannot be
+  // opened.
   static bool try_open(const char* path, ProgramFile* file, int64_t* answer);
 
   // Looks at a file that the program has open, whose descriptor stays the program's. False where it
@@ -25,9 +26,9 @@ class ProgramFile {
   // checksum, or where it was rewritten for somebody else's loader.
   void read_trailer(const char* phase);
 
-  // Where the file itself is none, asks the hosted rewriter for a rewritten copy. Code is then mapped
-  // from the copy, and everything else from the file. Ends the process where the file must not run
-  // as it is.
+  // Where the file itself is none, asks the hosted rewriter for a rewritten copy. Code is then
+  // mapped from the copy, and everything else from the file. Ends the process where the file must
+  // not run as it is.
   void use_copy(const char* phase);
 
   // The name for people, which is not always the one that the file was opened by.

@@ -41,7 +41,8 @@ int64_t read_program_string(uint64_t address, char* into, uint64_t size) {
     // Not beyond the page, since the next one may not be there.
     const uint64_t in_page = kPageSize - (address + done) % kPageSize;
     const uint64_t part = std::min(in_page, size - done);
-    const int64_t got = read_program(address + done, Memory::bytes(Memory::address_of(into + done), part));
+    const int64_t got =
+        read_program(address + done, Memory::bytes(Memory::address_of(into + done), part));
     if (got != static_cast<int64_t>(part)) return -EFAULT;
     for (uint64_t i = done; i < done + part; ++i)
       if (into[i] == 0) return static_cast<int64_t>(i);

@@ -1,5 +1,5 @@
-// Reading and writing what a program's pointers name, which may be nothing: a bounded copy that fails
-// instead of faulting.
+// Reading and writing what a program's pointers name, which may be nothing: a bounded copy that
+// fails instead of faulting.
 #ifndef SYSREWRITE_LOADER_PROGRAM_MEMORY_H_
 #define SYSREWRITE_LOADER_PROGRAM_MEMORY_H_
 
@@ -9,7 +9,8 @@
 
 namespace sysrewrite {
 
-// Up to `into.size()` bytes from the program's address; how many could be read, or a negative errno.
+// Up to `into.size()` bytes from the program's address; how many could be read, or a negative
+// errno.
 int64_t read_program(uint64_t address, MutableByteView into);
 
 // All of `from` to the program's address; 0, or a negative errno.

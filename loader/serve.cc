@@ -37,8 +37,8 @@ uint64_t serve_mmap(CallFrame& call) {
   const bool fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
   int64_t answer = 0;
   bool served = false;
-  // ld.so's first mapping of a library goes anywhere, from the file's start. The others go into what
-  // that one has reserved, and only code is of interest.
+  // ld.so's first mapping of a library goes anywhere, from the file's start. The others go into
+  // what that one has reserved, and only code is of interest.
   if (!fixed && call.r9 == 0) {
     served = map_library({call.rdi, call.rsi, protection, flags, fd}, &answer);
   } else if (fixed && call.r9 == 0 && (protection & PROT_EXEC) == 0) {
@@ -86,16 +86,21 @@ uint64_t serve_readlink(CallFrame& call, uint64_t path, uint64_t buffer, uint64_
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call) {
   switch (call->rax) {
-    case __NR_mmap: return serve_mmap(*call);
-    case __NR_munmap: return serve_munmap(*call);
+    case __NR_mmap:
+      return serve_mmap(*call);
+    case __NR_munmap:
+      return serve_munmap(*call);
     case __NR_execve:
       return serve_exec(*call, {AT_FDCWD, call->rdi, call->rsi, call->rdx, 0, call->mask});
     case __NR_execveat:
       return serve_exec(*call, {static_cast<int32_t>(call->rdi), call->rsi, call->rdx, call->r10,
                                 call->r8, call->mask});
-    case __NR_readlink: return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
-    case __NR_readlinkat: return serve_readlink(*call, call->rsi, call->rdx, call->r10);
-    default: return kPass;
+    case __NR_readlink:
+      return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
+    case __NR_readlinkat:
+      return serve_readlink(*call, call->rsi, call->rdx, call->r10);
+    default:
+      return kPass;
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace sysrewrite {
 
-// A program's call, as serve.S has put it on the program's stack. What is changed here takes effect.
+// A program's call, as serve.S has put it on the program's stack. What is changed here takes
+// effect.
 struct CallFrame {
   uint64_t rbx, flags, mask;
   uint64_t r9, r8, r10, rdx, rsi, rdi, rax;

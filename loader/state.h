@@ -57,8 +57,8 @@ struct Scratch {
 };
 
 struct TrapState {
-  // The program, its interpreter, and the libraries. Read by handlers while another thread adds one:
-  // an entry is whole before the count says that it is there.
+  // The program, its interpreter, and the libraries. Read by handlers while another thread adds
+  // one: an entry is whole before the count says that it is there.
   std::array<TrapTable, kMostObjects + 2> tables;
   uint32_t table_count;
   bool sigtrap_was_ignored;  // when the program was started
@@ -113,12 +113,13 @@ extern "C" [[gnu::visibility(
     "hidden")]] uint64_t sysload_shared_page[SYSLOAD_PAGE_SIZE / sizeof(uint64_t)];
 extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EXIT_STACK_SIZE];
 
-// The serving lock, alone on its page, and the stack of whoever holds it; and what follow.cc builds.
-extern "C" [[gnu::visibility(
-    "hidden")]] uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)];
+// The serving lock, alone on its page, and the stack of whoever holds it; and what follow.cc
+// builds.
+extern "C"
+    [[gnu::visibility("hidden")]] uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)];
 extern "C" [[gnu::visibility("hidden")]] std::byte sysload_serve_stack[SYSLOAD_SERVE_STACK_SIZE];
-extern "C" [[gnu::visibility(
-    "hidden")]] std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE];
+extern "C"
+    [[gnu::visibility("hidden")]] std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE];
 
 // The entries of start.S, as addresses: none of them is a C function.
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];

@@ -60,8 +60,8 @@ const char* link_of(Fd fd, char (&into)[64]) {
 const char* name_of(Fd fd, char* into, uint64_t size) {
   char link[64];
   link_of(fd, link);
-  const int64_t got = call(__NR_readlink, Memory::address_of(link).value,
-                           Memory::address_of(into).value, size - 1);
+  const int64_t got =
+      call(__NR_readlink, Memory::address_of(link).value, Memory::address_of(into).value, size - 1);
   if (failed(got)) return "a file";
   into[got] = 0;
   return into;
@@ -119,8 +119,8 @@ int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd
               at.value);
 }
 
-int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
-                     Fd fd, uint64_t offset) {
+int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, Fd fd,
+                     uint64_t offset) {
   return mmap(address.value, size, protection, flags | MAP_FIXED, static_cast<uint64_t>(fd),
               offset);
 }

@@ -148,8 +148,7 @@ void keep(const TrapTable& table) {
   if (free == trap.tables.size()) fail("trap", "too many files are mapped");
   trap.tables[free] = {table.base, table.trampoline, table.sites, 0};
   __atomic_store_n(&trap.tables[free].count, table.count, __ATOMIC_RELEASE);
-  if (free == trap.table_count)
-    __atomic_store_n(&trap.table_count, free + 1, __ATOMIC_RELEASE);
+  if (free == trap.table_count) __atomic_store_n(&trap.table_count, free + 1, __ATOMIC_RELEASE);
 }
 
 }  // namespace

@@ -4,10 +4,10 @@
 
 // The superset of computed jumps.
 //
-// A jump through a pointer goes to an address that stands somewhere as a whole, which the pointer and
-// relocation scans find. What they cannot find is an address that is computed: gcc, clang and rustc
-// write tables of 32-bit distances from the table itself, whose address is taken with
-// `lea table(%rip), %reg`. So each byte position of the code is taken for such a lea (8D, then a ModRM
+// A jump through a pointer goes to an address that stands somewhere as a whole, which the pointer
+// and relocation scans find. What they cannot find is an address that is computed: gcc, clang and
+// rustc write tables of 32-bit distances from the table itself, whose address is taken with `lea
+// table(%rip), %reg`. So each byte position of the code is taken for such a lea (8D, then a ModRM
 // byte with mod 00 and rm 101), and what it points at for such a table, for as long as its entries
 // lead into code. A table of another function counts as well: gcc lets a switch lead into the
 // function's split-off part.
@@ -16,10 +16,10 @@
 //                            `------------- run -----------------'
 //
 // Read one by one, each to the end of the run, they would cost the square of their number: large
-// libraries have a hundred thousand. So the words are walked once. A word belongs to a run where the
-// distance, counted from the word itself, leads into code or near it, which it does for every table
-// that the word may be part of. Only where some range lies within a table's length of that target is
-// the word tried with each table start of its run: with few ranges that is nearly never.
+// libraries have a hundred thousand. So the words are walked once. A word belongs to a run where
+// the distance, counted from the word itself, leads into code or near it, which it does for every
+// table that the word may be part of. Only where some range lies within a table's length of that
+// target is the word tried with each table start of its run: with few ranges that is nearly never.
 
 namespace sysrewrite {
 
@@ -32,8 +32,7 @@ constexpr uint64_t kLongestTable = 65536 * kWord;  // bytes
 class TakenWords {
  public:
   explicit TakenWords(const Segment& segment)
-      : start_(segment.vaddr.value), words_(segment.file_size / kWord),
-        bits_(words_ / 64 + 1) {}
+      : start_(segment.vaddr.value), words_(segment.file_size / kWord), bits_(words_ / 64 + 1) {}
 
   void add(uint64_t address) {
     const uint64_t offset = address - start_;
@@ -73,7 +72,8 @@ void for_each_taken(ByteView code, uint64_t start, Visit visit) {
     for (unsigned bits = possible_leas(code.data() + at); bits != 0; bits &= bits - 1)
       check(at + static_cast<size_t>(__builtin_ctz(bits)));
   for (; at + kLea <= code.size(); ++at)
-    if (code[at] == std::byte{0x8d} && (code[at + 1] & std::byte{0xc7}) == std::byte{0x05}) check(at);
+    if (code[at] == std::byte{0x8d} && (code[at + 1] & std::byte{0xc7}) == std::byte{0x05})
+      check(at);
 }
 
 class TableScan {
@@ -85,8 +85,7 @@ class TableScan {
       code_to_ = std::max(code_to_, segment.vaddr.value + segment.file_size);
     }
     // A word's target counted from the word lies up to a table's length behind the true one.
-    for (const Range& range : ranges.ranges())
-      near_.add(range.from, range.to + kLongestTable);
+    for (const Range& range : ranges.ranges()) near_.add(range.from, range.to + kLongestTable);
     near_.seal();
   }
 

@@ -31,8 +31,8 @@ bool is_short_branch(uint8_t opcode) {
 void scan_short(const Code& code, const Range& range, std::vector<uint64_t>& found) {
   constexpr uint64_t kBack = 127 + 2, kAhead = 128;
   if (range.to.value + kAhead <= code.address) return;
-  const uint64_t from = range.from.value < code.address + kBack
-                            ? 0 : range.from.value - kBack - code.address;
+  const uint64_t from =
+      range.from.value < code.address + kBack ? 0 : range.from.value - kBack - code.address;
   const uint64_t to = std::min(code.size, range.to.value + kAhead - code.address);
   for (uint64_t at = from; at + 2 <= to; ++at) {
     if (!is_short_branch(code.bytes[at])) continue;

@@ -24,8 +24,8 @@ unsigned possible_pairs(const uint8_t* bytes) {
   };
   const __m128i first = at(bytes);
   const __m128i second = at(bytes + 1);
-  const __m128i two_byte = _mm_and_si128(
-      equals(first, 0x0f), _mm_or_si128(equals(second, 0x05), equals(second, 0x34)));
+  const __m128i two_byte =
+      _mm_and_si128(equals(first, 0x0f), _mm_or_si128(equals(second, 0x05), equals(second, 0x34)));
   const __m128i interrupt = _mm_and_si128(equals(first, 0xcd), equals(second, 0x80));
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(two_byte, interrupt)));
 }

@@ -26,8 +26,8 @@ constexpr uint64_t kAgreementStarts = 16;
 constexpr size_t kAgreementMinimum = 4;
 
 // Of the code's size, and a little for small files: what decoding functions may cost in all. Honest
-// files need a fraction of it. Functions that overlap by the thousand would be decoded anew for each
-// of them, and cost the square.
+// files need a fraction of it. Functions that overlap by the thousand would be decoded anew for
+// each of them, and cost the square.
 constexpr uint64_t kBudgetFactor = 16, kBudgetMinimum = 1 << 20;
 
 }  // namespace
@@ -154,9 +154,8 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   const auto near = std::partition_point(all.begin(), all.end(), [address](const Instruction& i) {
     return i.end() + kReach <= address;
   });
-  const auto far = std::partition_point(near, all.end(), [address](const Instruction& i) {
-    return i.address < address + kReach;
-  });
+  const auto far = std::partition_point(
+      near, all.end(), [address](const Instruction& i) { return i.address < address + kReach; });
   out.code.assign(near, far);
   out.clean = std::none_of(out.code.begin(), out.code.end(),
                            [](const Instruction& i) { return i.unlikely; });
@@ -177,8 +176,8 @@ void CodeReader::add_hidden_entries(Neighborhood& around) {
   }
   const DecodedFunction* decoded = around.indirect_jump ? decode(function) : nullptr;
   if (decoded == nullptr) return;
-  const bool own_label = std::any_of(
-      decoded->code.begin(), decoded->code.end(), [&function](const Instruction& in) {
+  const bool own_label =
+      std::any_of(decoded->code.begin(), decoded->code.end(), [&function](const Instruction& in) {
         return in.takes_address && in.target >= function.start && in.target < function.end;
       });
   if (own_label || decoded->lost_step) around.opaque = Reason::kFunctionHasIndirectJump;
@@ -192,7 +191,8 @@ void CodeReader::widen(Neighborhood& around, Vaddr address) {
   if (end < address + kReach) add_behind(end, around.code);
 }
 
-// The functions in front: only those whose own decode ends where the next one begins, or in padding.
+// The functions in front: only those whose own decode ends where the next one begins, or in
+// padding.
 void CodeReader::add_before(Vaddr address, std::vector<Instruction>& code) {
   const Vaddr limit = address - std::min<uint64_t>(kReach, address.value);
   Vaddr border = address;
@@ -206,7 +206,8 @@ void CodeReader::add_before(Vaddr address, std::vector<Instruction>& code) {
       part = decoded->code;
       from = function->start;
     } else {
-      const auto start = functions_.previous_start(border - 1, limit - std::min<uint64_t>(4096, limit.value));
+      const auto start =
+          functions_.previous_start(border - 1, limit - std::min<uint64_t>(4096, limit.value));
       if (!start || *start >= border) return;
       const auto previous = functions_.covering(*start);
       if (!previous || !previous->sized || previous->end > border) return;

@@ -34,8 +34,8 @@ struct Neighborhood {
   // Where the function may be entered other than by what a scan finds: its landing pads. Ascending,
   // complete unless `opaque`. Filled by widen().
   std::vector<uint64_t> hidden_entries;
-  Reason opaque = Reason::kNone;     // what could not be read
-  bool clean = true;                 // no instruction that compilers do not emit
+  Reason opaque = Reason::kNone;  // what could not be read
+  bool clean = true;              // no instruction that compilers do not emit
 
   // The instruction that holds the address, or null.
   const Instruction* holding(Vaddr address) const;

@@ -12,13 +12,19 @@ struct Decoder::Impl {
 namespace {
 
 Flow flow_of(const ZydisDecodedInstruction& in) {
-  const bool relative = (in.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && in.raw.imm[0].is_relative;
+  const bool relative =
+      (in.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && in.raw.imm[0].is_relative;
   switch (in.meta.category) {
-    case ZYDIS_CATEGORY_CALL: return Flow::kCall;
-    case ZYDIS_CATEGORY_RET: return Flow::kReturn;
-    case ZYDIS_CATEGORY_COND_BR: return Flow::kConditional;
-    case ZYDIS_CATEGORY_UNCOND_BR: return relative ? Flow::kJump : Flow::kIndirectJump;
-    default: break;
+    case ZYDIS_CATEGORY_CALL:
+      return Flow::kCall;
+    case ZYDIS_CATEGORY_RET:
+      return Flow::kReturn;
+    case ZYDIS_CATEGORY_COND_BR:
+      return Flow::kConditional;
+    case ZYDIS_CATEGORY_UNCOND_BR:
+      return relative ? Flow::kJump : Flow::kIndirectJump;
+    default:
+      break;
   }
   switch (in.mnemonic) {
     case ZYDIS_MNEMONIC_INT3:
@@ -26,28 +32,38 @@ Flow flow_of(const ZydisDecodedInstruction& in) {
     case ZYDIS_MNEMONIC_HLT:
     case ZYDIS_MNEMONIC_UD0:
     case ZYDIS_MNEMONIC_UD1:
-    case ZYDIS_MNEMONIC_UD2: return Flow::kTrap;
+    case ZYDIS_MNEMONIC_UD2:
+      return Flow::kTrap;
     case ZYDIS_MNEMONIC_SYSRET:
     case ZYDIS_MNEMONIC_SYSEXIT:
     case ZYDIS_MNEMONIC_IRET:
     case ZYDIS_MNEMONIC_IRETD:
-    case ZYDIS_MNEMONIC_IRETQ: return Flow::kReturn;
-    case ZYDIS_MNEMONIC_XBEGIN: return Flow::kConditional;
-    default: return Flow::kFallsThrough;
+    case ZYDIS_MNEMONIC_IRETQ:
+      return Flow::kReturn;
+    case ZYDIS_MNEMONIC_XBEGIN:
+      return Flow::kConditional;
+    default:
+      return Flow::kFallsThrough;
   }
 }
 
 Special special_of(const ZydisDecodedInstruction& in) {
   switch (in.mnemonic) {
-    case ZYDIS_MNEMONIC_SYSCALL: return Special::kSyscall;
-    case ZYDIS_MNEMONIC_SYSENTER: return Special::kSysenter;
+    case ZYDIS_MNEMONIC_SYSCALL:
+      return Special::kSyscall;
+    case ZYDIS_MNEMONIC_SYSENTER:
+      return Special::kSysenter;
     case ZYDIS_MNEMONIC_INT:
       return in.raw.imm[0].value.u == 0x80 ? Special::kInt80 : Special::kNone;
-    case ZYDIS_MNEMONIC_NOP: return Special::kNop;
-    case ZYDIS_MNEMONIC_INT3: return Special::kInt3;
+    case ZYDIS_MNEMONIC_NOP:
+      return Special::kNop;
+    case ZYDIS_MNEMONIC_INT3:
+      return Special::kInt3;
     case ZYDIS_MNEMONIC_ENDBR32:
-    case ZYDIS_MNEMONIC_ENDBR64: return Special::kEndbr;
-    default: return Special::kNone;
+    case ZYDIS_MNEMONIC_ENDBR64:
+      return Special::kEndbr;
+    default:
+      return Special::kNone;
   }
 }
 
@@ -60,8 +76,10 @@ bool unlikely_of(const ZydisDecodedInstruction& in) {
     case ZYDIS_CATEGORY_IO:
     case ZYDIS_CATEGORY_IOSTRINGOP:
     case ZYDIS_CATEGORY_SEGOP:
-    case ZYDIS_CATEGORY_DECIMAL: return true;
-    default: break;
+    case ZYDIS_CATEGORY_DECIMAL:
+      return true;
+    default:
+      break;
   }
   switch (in.mnemonic) {
     case ZYDIS_MNEMONIC_ENTER:
@@ -73,22 +91,28 @@ bool unlikely_of(const ZydisDecodedInstruction& in) {
     case ZYDIS_MNEMONIC_FWAIT:
     case ZYDIS_MNEMONIC_CLI:
     case ZYDIS_MNEMONIC_STI:
-    case ZYDIS_MNEMONIC_IRETD: return true;
-    case ZYDIS_MNEMONIC_INT: return in.raw.imm[0].value.u != 0x80;
-    default: return false;
+    case ZYDIS_MNEMONIC_IRETD:
+      return true;
+    case ZYDIS_MNEMONIC_INT:
+      return in.raw.imm[0].value.u != 0x80;
+    default:
+      return false;
   }
 }
 
 bool moves_stack_of(const ZydisDecodedInstruction& in) {
   switch (in.meta.category) {
     case ZYDIS_CATEGORY_PUSH:
-    case ZYDIS_CATEGORY_POP: return true;
-    default: break;
+    case ZYDIS_CATEGORY_POP:
+      return true;
+    default:
+      break;
   }
   if (in.mnemonic == ZYDIS_MNEMONIC_LEAVE || in.mnemonic == ZYDIS_MNEMONIC_ENTER) return true;
   const bool has_modrm = (in.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
   if (!has_modrm) return false;
-  // rsp as the register operand or as a register r/m; reading it is fine but rare enough to give up.
+  // rsp as the register operand or as a register r/m; reading it is fine but rare enough to give
+  // up.
   const bool reg_is_rsp = in.raw.modrm.reg == 4 && in.raw.rex.R == 0;
   const bool rm_is_rsp = in.raw.modrm.mod == 3 && in.raw.modrm.rm == 4 && in.raw.rex.B == 0;
   const bool arithmetic = in.meta.category == ZYDIS_CATEGORY_BINARY ||
@@ -124,7 +148,8 @@ bool writes_rax_of(const ZydisDecodedInstruction& in) {
     case 0x21:
     case 0xc7:
     case 0x83:
-    case 0x81: return rm_is_rax;
+    case 0x81:
+      return rm_is_rax;
     case 0x8a:
     case 0x8b:
     case 0x8d:
@@ -135,8 +160,10 @@ bool writes_rax_of(const ZydisDecodedInstruction& in) {
     case 0x0b:
     case 0x23:
     case 0x69:
-    case 0x6b: return reg_is_rax;
-    default: return false;
+    case 0x6b:
+      return reg_is_rax;
+    default:
+      return false;
   }
 }
 
@@ -198,8 +225,8 @@ Decoder::~Decoder() = default;
 
 std::optional<Instruction> Decoder::decode(ByteView bytes, Vaddr address) const {
   ZydisDecodedInstruction in;
-  if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&impl_->decoder, nullptr, bytes.data(),
-                                                  bytes.size(), &in)))
+  if (!ZYAN_SUCCESS(
+          ZydisDecoderDecodeInstruction(&impl_->decoder, nullptr, bytes.data(), bytes.size(), &in)))
     return std::nullopt;
   return describe(in, address);
 }

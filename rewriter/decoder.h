@@ -19,27 +19,27 @@ enum class Flow : uint8_t {
   kJump,          // direct, to `target`
   kIndirectJump,  // through a register or memory
   kReturn,
-  kTrap,          // int3, ud2, hlt, icebp: nothing runs on behind it
+  kTrap,  // int3, ud2, hlt, icebp: nothing runs on behind it
 };
 
 enum class Special : uint8_t { kNone, kSyscall, kSysenter, kInt80, kNop, kEndbr, kInt3 };
 
 struct Instruction {
   Vaddr address;
-  Vaddr target;               // of a direct branch or call, or of a RIP-relative operand
-  uint8_t length = 0;         // bytes
-  uint8_t displacement = 0;   // offset of the disp32 of a RIP-relative operand; 0: has none
-  uint8_t prefixes = 0;       // legacy prefixes and REX in front of the opcode
+  Vaddr target;              // of a direct branch or call, or of a RIP-relative operand
+  uint8_t length = 0;        // bytes
+  uint8_t displacement = 0;  // offset of the disp32 of a RIP-relative operand; 0: has none
+  uint8_t prefixes = 0;      // legacy prefixes and REX in front of the opcode
   Flow flow = Flow::kFallsThrough;
   Special special = Special::kNone;
-  bool direct = false;        // `target` is a branch target
-  bool movable = false;       // does the same from another address, once the disp32 is mended
-  bool moves_stack = false;   // changes rsp: an unwinder inside the stub would be misled
-  bool takes_address = false; // lea of a RIP-relative address: `target` may be a table, or a label
-  bool unlikely = false;      // privileged or obsolete: compilers do not emit it
-  bool writes_rax = false;    // al, ax, eax or rax is its first, written operand
-  int32_t rax_value = -1;     // what it puts there, where that is a small constant
-  bool reached = false;       // control flow from a known start leads here (set by CodeReader)
+  bool direct = false;         // `target` is a branch target
+  bool movable = false;        // does the same from another address, once the disp32 is mended
+  bool moves_stack = false;    // changes rsp: an unwinder inside the stub would be misled
+  bool takes_address = false;  // lea of a RIP-relative address: `target` may be a table, or a label
+  bool unlikely = false;       // privileged or obsolete: compilers do not emit it
+  bool writes_rax = false;     // al, ax, eax or rax is its first, written operand
+  int32_t rax_value = -1;      // what it puts there, where that is a small constant
+  bool reached = false;        // control flow from a known start leads here (set by CodeReader)
 
   Vaddr end() const { return address + length; }
   bool falls_through() const {

@@ -51,13 +51,26 @@ class Cursor {
     switch (encoding & 0x0f) {
       case 0x00:
       case 0x04:
-      case 0x0c: value = read<uint64_t>(); break;
-      case 0x01: value = read_uleb(); break;
-      case 0x02: value = read<uint16_t>(); break;
-      case 0x03: value = read<uint32_t>(); break;
-      case 0x0a: value = static_cast<uint64_t>(int64_t{read<int16_t>()}); break;
-      case 0x0b: value = static_cast<uint64_t>(int64_t{read<int32_t>()}); break;
-      default: good_ = false;
+      case 0x0c:
+        value = read<uint64_t>();
+        break;
+      case 0x01:
+        value = read_uleb();
+        break;
+      case 0x02:
+        value = read<uint16_t>();
+        break;
+      case 0x03:
+        value = read<uint32_t>();
+        break;
+      case 0x0a:
+        value = static_cast<uint64_t>(int64_t{read<int16_t>()});
+        break;
+      case 0x0b:
+        value = static_cast<uint64_t>(int64_t{read<int32_t>()});
+        break;
+      default:
+        good_ = false;
     }
     if (!relative) return value;
     if ((encoding & 0x70) == kPcRel) return value + base.value;
@@ -102,8 +115,10 @@ std::optional<Cie> read_cie(const FrameTable& table, uint64_t offset) {
   }
   in.read_uleb();  // code alignment
   in.read_uleb();  // data alignment; signed, but only skipped
-  if (version == 1) in.read<uint8_t>();
-  else in.read_uleb();
+  if (version == 1)
+    in.read<uint8_t>();
+  else
+    in.read_uleb();
   Cie cie;
   if (augmentation[0] == 0) return in.good() ? std::optional(cie) : std::nullopt;
   if (augmentation[0] != 'z') return std::nullopt;
@@ -111,16 +126,24 @@ std::optional<Cie> read_cie(const FrameTable& table, uint64_t offset) {
   in.read_uleb();
   for (size_t i = 1; i < sizeof(augmentation) && augmentation[i] != 0; ++i) {
     switch (augmentation[i]) {
-      case 'R': cie.pointer_encoding = in.read<uint8_t>(); break;
-      case 'L': cie.lsda_encoding = in.read<uint8_t>(); break;
+      case 'R':
+        cie.pointer_encoding = in.read<uint8_t>();
+        break;
+      case 'L':
+        cie.lsda_encoding = in.read<uint8_t>();
+        break;
       case 'P': {
         const auto encoding = in.read<uint8_t>();
         in.read_encoded(encoding & 0x0f, false);
         break;
       }
-      case 'S': cie.signal_frame = true; break;
-      case 'B': break;
-      default: return std::nullopt;
+      case 'S':
+        cie.signal_frame = true;
+        break;
+      case 'B':
+        break;
+      default:
+        return std::nullopt;
     }
   }
   return in.good() ? std::optional(cie) : std::nullopt;
@@ -226,7 +249,7 @@ std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr
     in.read_encoded(encoding, false);  // start
     in.read_encoded(encoding, false);  // length
     const uint64_t pad = in.read_encoded(encoding, false);
-    in.read_uleb();                    // action
+    in.read_uleb();  // action
     if (pad != 0) pads.push_back(pads_start + pad);
   }
   if (!in.good() || in.position() != end) return std::nullopt;

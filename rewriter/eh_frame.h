@@ -21,9 +21,9 @@ struct FrameEntry {
 // evidence, and missing evidence is never a reason to patch.
 std::vector<FrameEntry> read_frame_entries(const ElfImage& image);
 
-// Where the unwinder may enter a function whose language-specific data lies at `lsda`, in the format
-// that gcc, clang and rustc share; nothing where it does not parse.
-// Source: Itanium C++ ABI: Exception Handling, and gcc's unwind-pe.h.
+// Where the unwinder may enter a function whose language-specific data lies at `lsda`, in the
+// format that gcc, clang and rustc share; nothing where it does not parse. Source: Itanium C++ ABI:
+// Exception Handling, and gcc's unwind-pe.h.
 std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,
                                                     Vaddr lsda);
 

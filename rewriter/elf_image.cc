@@ -23,7 +23,8 @@ std::optional<Error> check_ident(ByteView bytes) {
   if (bytes.size() < sizeof(elf::Ehdr))
     return damaged(0, fmt::format("the ELF header is cut off: {} bytes of 64", bytes.size()));
   const auto ident = [&bytes](size_t i) { return std::to_integer<int>(bytes[i]); };
-  if (ident(4) == elf::kClass32) return unsupported("a 32-bit ELF file; only 64-bit ones are rewritten");
+  if (ident(4) == elf::kClass32)
+    return unsupported("a 32-bit ELF file; only 64-bit ones are rewritten");
   if (ident(4) != elf::kClass64)
     return damaged(4, fmt::format("EI_CLASS is {}; expected 2 (64-bit)", ident(4)));
   if (ident(5) == elf::kDataBig) return unsupported("a big-endian ELF file");
@@ -35,17 +36,19 @@ std::optional<Error> check_ident(ByteView bytes) {
 
 std::optional<Error> check_type(const elf::Ehdr& header) {
   if (header.machine != elf::kMachineX8664)
-    return unsupported(fmt::format("an ELF file for machine {}; only x86-64 (62) is rewritten",
-                                   header.machine));
+    return unsupported(
+        fmt::format("an ELF file for machine {}; only x86-64 (62) is rewritten", header.machine));
   switch (header.type) {
     case elf::kTypeExec:
-    case elf::kTypeDyn: return std::nullopt;
+    case elf::kTypeDyn:
+      return std::nullopt;
     case elf::kTypeRel:
       return unsupported("a relocatable object (ET_REL); rewrite what the linker makes of it");
-    case elf::kTypeCore: return unsupported("a core file (ET_CORE)");
+    case elf::kTypeCore:
+      return unsupported("a core file (ET_CORE)");
     default:
-      return unsupported(fmt::format("e_type {}; only ET_EXEC (2) and ET_DYN (3) are rewritten",
-                                     header.type));
+      return unsupported(
+          fmt::format("e_type {}; only ET_EXEC (2) and ET_DYN (3) are rewritten", header.type));
   }
 }
 
@@ -81,13 +84,16 @@ class ImageReader {
       return damaged(54, fmt::format("e_phentsize is {}; expected 56", header.phentsize));
     const uint64_t size = uint64_t{header.phnum} * sizeof(elf::Phdr);
     if (size > 65536)  // the kernel's own limit, fs/binfmt_elf.c load_elf_phdrs()
-      return unsupported(fmt::format("{} program headers; the kernel loads at most 1170",
-                                     header.phnum));
+      return unsupported(
+          fmt::format("{} program headers; the kernel loads at most 1170", header.phnum));
     if (!range_fits(header.phoff, size, image_.bytes_.size()))
-      return damaged(32, fmt::format("the program headers ({} bytes at offset {:#x}) leave the file "
-                                     "of {} bytes", size, header.phoff, image_.bytes_.size()));
+      return damaged(32,
+                     fmt::format("the program headers ({} bytes at offset {:#x}) leave the file "
+                                 "of {} bytes",
+                                 size, header.phoff, image_.bytes_.size()));
     for (uint64_t i = 0; i < header.phnum; ++i)
-      image_.phdrs_.push_back(*load<elf::Phdr>(image_.bytes_, header.phoff + i * sizeof(elf::Phdr)));
+      image_.phdrs_.push_back(
+          *load<elf::Phdr>(image_.bytes_, header.phoff + i * sizeof(elf::Phdr)));
     return std::nullopt;
   }
 
@@ -102,9 +108,10 @@ class ImageReader {
       if (!image_.segments_.empty()) {
         const Segment& last = image_.segments_.back();
         if (segment.vaddr < last.vaddr + last.memory_size)
-          return damaged(where, fmt::format("the segment at {:#x} does not follow the one at {:#x}; "
-                                            "PT_LOAD entries must ascend and not overlap",
-                                            segment.vaddr.value, last.vaddr.value));
+          return damaged(where,
+                         fmt::format("the segment at {:#x} does not follow the one at {:#x}; "
+                                     "PT_LOAD entries must ascend and not overlap",
+                                     segment.vaddr.value, last.vaddr.value));
       }
       image_.segments_.push_back(segment);
     }
@@ -118,21 +125,24 @@ class ImageReader {
       return damaged(where, fmt::format("p_filesz {:#x} is larger than p_memsz {:#x}", phdr.filesz,
                                         phdr.memsz));
     if (!range_fits(phdr.offset, phdr.filesz, image_.bytes_.size()))
-      return damaged(where, fmt::format("a segment ({:#x} bytes at offset {:#x}) leaves the file of "
-                                        "{} bytes: is it truncated?", phdr.filesz, phdr.offset,
-                                        image_.bytes_.size()));
+      return damaged(where,
+                     fmt::format("a segment ({:#x} bytes at offset {:#x}) leaves the file of "
+                                 "{} bytes: is it truncated?",
+                                 phdr.filesz, phdr.offset, image_.bytes_.size()));
     const auto end = checked_add(phdr.vaddr, phdr.memsz);
     if (!end || *end > kHighestUserAddress)
       return damaged(where, fmt::format("a segment at {:#x} of {:#x} bytes leaves the user address "
-                                        "space", phdr.vaddr, phdr.memsz));
+                                        "space",
+                                        phdr.vaddr, phdr.memsz));
     if ((phdr.align & (phdr.align - 1)) != 0)
       return damaged(where, fmt::format("p_align {:#x} is not a power of two", phdr.align));
     if (phdr.align > kHighestUserAddress)
-      return damaged(where, fmt::format("p_align {:#x} is larger than the address space",
-                                        phdr.align));
+      return damaged(where,
+                     fmt::format("p_align {:#x} is larger than the address space", phdr.align));
     if ((phdr.vaddr - phdr.offset) % kPageSize != 0)
       return damaged(where, fmt::format("p_vaddr {:#x} and p_offset {:#x} differ within a page, so "
-                                        "the kernel could not map it", phdr.vaddr, phdr.offset));
+                                        "the kernel could not map it",
+                                        phdr.vaddr, phdr.offset));
     return std::nullopt;
   }
 
@@ -144,9 +154,11 @@ class ImageReader {
         if (&other == &code || other.file_size == 0) continue;
         if (code.offset < other.offset + other.file_size &&
             other.offset < code.offset + code.file_size)
-          return damaged(code.offset.value,
-                         fmt::format("the executable segment at {:#x} shares bytes of the file with "
-                                     "the segment at {:#x}", code.vaddr.value, other.vaddr.value));
+          return damaged(
+              code.offset.value,
+              fmt::format("the executable segment at {:#x} shares bytes of the file with "
+                          "the segment at {:#x}",
+                          code.vaddr.value, other.vaddr.value));
       }
     }
     return std::nullopt;
@@ -166,8 +178,9 @@ class ImageReader {
       const auto path = slice(image_.bytes_, phdr.offset, phdr.filesz);
       if (++count > 1) return damaged(image_.header_.phoff, "there is more than one PT_INTERP");
       if (!path || path->size() < 2 || path->size() > 4096 || path->back() != std::byte{0})
-        return damaged(phdr.offset, "PT_INTERP does not hold a path of 1 to 4095 bytes that ends "
-                                    "in NUL");
+        return damaged(phdr.offset,
+                       "PT_INTERP does not hold a path of 1 to 4095 bytes that ends "
+                       "in NUL");
       if (overlaps_headers(phdr.offset, phdr.filesz))
         return damaged(phdr.offset, "PT_INTERP overlaps the ELF header or the program headers");
     }
@@ -225,7 +238,9 @@ class ImageReader {
   ElfImage image_;
 };
 
-Result<ElfImage> ElfImage::parse(ByteView bytes) { return ImageReader(bytes).read(); }
+Result<ElfImage> ElfImage::parse(ByteView bytes) {
+  return ImageReader(bytes).read();
+}
 
 const elf::Phdr* ElfImage::find_header(uint32_t type) const {
   const auto found = std::find_if(phdrs_.begin(), phdrs_.end(),
@@ -286,23 +301,26 @@ const Segment* ElfImage::executable_segment_of(Vaddr address) const {
   return nullptr;
 }
 
-Vaddr ElfImage::lowest() const { return segments_.front().vaddr; }
+Vaddr ElfImage::lowest() const {
+  return segments_.front().vaddr;
+}
 
-Vaddr ElfImage::highest_end() const { return segments_.back().vaddr + segments_.back().memory_size; }
+Vaddr ElfImage::highest_end() const {
+  return segments_.back().vaddr + segments_.back().memory_size;
+}
 
 std::optional<FileOffset> ElfImage::payload() const {
   uint64_t end = header_.phoff + header_.phnum * sizeof(elf::Phdr);
   for (const elf::Phdr& phdr : phdrs_)
     if (range_fits(phdr.offset, phdr.filesz, bytes_.size()))
       end = std::max(end, phdr.offset + phdr.filesz);
-  if (!sections_.empty())
-    end = std::max(end, header_.shoff + sections_.size() * sizeof(elf::Shdr));
+  if (!sections_.empty()) end = std::max(end, header_.shoff + sections_.size() * sizeof(elf::Shdr));
   for (const elf::Shdr& section : sections_)
     if (section.type != elf::kShtNobits && range_fits(section.offset, section.size, bytes_.size()))
       end = std::max(end, section.offset + section.size);
   const ByteView rest = bytes_.subspan(std::min<uint64_t>(end, bytes_.size()));
-  const bool padding = std::all_of(rest.begin(), rest.end(),
-                                   [](std::byte b) { return b == std::byte{0}; });
+  const bool padding =
+      std::all_of(rest.begin(), rest.end(), [](std::byte b) { return b == std::byte{0}; });
   if (padding) return std::nullopt;
   return FileOffset{end};
 }

@@ -16,10 +16,10 @@ namespace sysrewrite {
 
 // Addresses inside the ranges asked about; each list ascending, without duplicates.
 struct Evidence {
-  std::vector<uint64_t> branch_targets;      // a direct branch may go there
-  std::vector<uint64_t> pointers;            // data or a relocation may hold this address
-  std::vector<uint64_t> taken;               // code may take or compute this address
-  std::vector<uint64_t> relocated_bytes;     // a relocation writes this byte
+  std::vector<uint64_t> branch_targets;   // a direct branch may go there
+  std::vector<uint64_t> pointers;         // data or a relocation may hold this address
+  std::vector<uint64_t> taken;            // code may take or compute this address
+  std::vector<uint64_t> relocated_bytes;  // a relocation writes this byte
 
   static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
 };

@@ -34,7 +34,8 @@ class FunctionCollector {
     close_open_ends();
     for (const Function& function : functions) {
       index_.starts_.push_back(function.start.value);
-      index_.longest_ = std::max<uint64_t>(index_.longest_, function.end.value - function.start.value);
+      index_.longest_ =
+          std::max<uint64_t>(index_.longest_, function.end.value - function.start.value);
     }
     std::sort(index_.starts_.begin(), index_.starts_.end());
     std::sort(index_.objects_.begin(), index_.objects_.end(),
@@ -86,17 +87,21 @@ class FunctionCollector {
           add(symbol.address, symbol.size, StartEvidence::kSymbol, {}, split);
           break;
         }
-        case elf::kSttNotype: add_label(symbol.address); break;
-        case elf::kSttObject: add_object(symbol); break;
-        default: break;
+        case elf::kSttNotype:
+          add_label(symbol.address);
+          break;
+        case elf::kSttObject:
+          add_object(symbol);
+          break;
+        default:
+          break;
       }
     });
   }
 
   // A label names no function, but something may jump to it.
   void add_label(Vaddr address) {
-    if (image_.executable_segment_of(address) != nullptr)
-      index_.starts_.push_back(address.value);
+    if (image_.executable_segment_of(address) != nullptr) index_.starts_.push_back(address.value);
   }
 
   void add_object(const Symbol& symbol) {

@@ -15,11 +15,11 @@ enum class StartEvidence : uint8_t { kFrameEntry, kSymbol, kGoTable, kEntryPoint
 
 struct Function {
   Vaddr start;
-  Vaddr end;                // exclusive; the next known start where nothing names a size
+  Vaddr end;  // exclusive; the next known start where nothing names a size
   StartEvidence evidence = StartEvidence::kSymbol;
-  bool sized = false;       // `end` was named, not guessed
+  bool sized = false;         // `end` was named, not guessed
   std::optional<Vaddr> lsda;  // language-specific data: the unwinder enters at landing pads
-  bool split_off = false;   // a .cold part, entered by jumps from elsewhere
+  bool split_off = false;     // a .cold part, entered by jumps from elsewhere
   bool signal_frame = false;
 };
 

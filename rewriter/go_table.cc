@@ -44,8 +44,8 @@ std::vector<Vaddr> read_starts(ByteView table, uint64_t count, uint64_t first, u
   starts.reserve(entries);
   for (uint64_t i = 0; i < entries; ++i) {
     const uint64_t at = first + i * 2 * width;
-    const auto value = width == 8 ? load<uint64_t>(table, at)
-                                  : std::optional<uint64_t>(load<uint32_t>(table, at));
+    const auto value =
+        width == 8 ? load<uint64_t>(table, at) : std::optional<uint64_t>(load<uint32_t>(table, at));
     if (!range_fits(at, width, table.size()) || !value) break;
     const Vaddr start = base + *value;
     if (!starts.empty() && start < starts.back()) break;  // not a table after all

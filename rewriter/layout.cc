@@ -14,11 +14,15 @@ uint8_t length_of(const std::vector<Instruction>& run) {
   return static_cast<uint8_t>(sum);
 }
 
-uint64_t page_up(uint64_t value) { return align_down(value + kPageSize - 1, kPageSize); }
+uint64_t page_up(uint64_t value) {
+  return align_down(value + kPageSize - 1, kPageSize);
+}
 
 }  // namespace
 
-uint64_t trampoline_bound(size_t sites) { return kPageSize + page_up(sites * kLargestStub); }
+uint64_t trampoline_bound(size_t sites) {
+  return kPageSize + page_up(sites * kLargestStub);
+}
 
 Layout lay_out(const Plan& plan, const Placement& placement, const Options& options) {
   Layout layout;

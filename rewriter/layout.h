@@ -16,9 +16,9 @@ struct StubPlace {
 };
 
 struct Layout {
-  Vaddr trampoline;             // page-aligned
-  uint64_t size = 0;            // of slot and stubs, as the trailer has it; 0: no stub
-  std::vector<StubPlace> stubs; // in the order of the plan's sites
+  Vaddr trampoline;              // page-aligned
+  uint64_t size = 0;             // of slot and stubs, as the trailer has it; 0: no stub
+  std::vector<StubPlace> stubs;  // in the order of the plan's sites
 };
 
 // Bytes that the trampoline of so many sites will not exceed, page-aligned.

@@ -40,7 +40,8 @@ class OutputReader {
                       ByteView part) {
     const uint64_t from = std::max(offset, start);
     const uint64_t to = std::min(offset + bytes.size(), start + part.size());
-    if (from < to) std::memcpy(bytes.data() + (from - offset), part.data() + (from - start), to - from);
+    if (from < to)
+      std::memcpy(bytes.data() + (from - offset), part.data() + (from - start), to - from);
   }
 
   ByteView input_;
@@ -52,8 +53,13 @@ class Assembler {
  public:
   Assembler(const ElfImage& image, const Sites& sites, const Layout& layout, const Plan& plan,
             const StartPlan& start, const Options& options)
-      : image_(image), sites_(sites), layout_(layout), plan_(plan), start_(start),
-        options_(options), base_(first_code(image)) {}
+      : image_(image),
+        sites_(sites),
+        layout_(layout),
+        plan_(plan),
+        start_(start),
+        options_(options),
+        base_(first_code(image)) {}
 
   OutputBytes assemble() {
     write_sites();
@@ -176,8 +182,7 @@ class Assembler {
       const uint64_t locator_end = meta_offset_ + meta_.meta_size + sizeof(MetaLocator);
       trampoline_offset_ = layout_.size == 0 ? locator_end : align_up(locator_end, kPageSize);
     } else {
-      trampoline_offset_ =
-          align_up(input_end, layout_.size == 0 ? kMetaAlignment : kPageSize);
+      trampoline_offset_ = align_up(input_end, layout_.size == 0 ? kMetaAlignment : kPageSize);
       out_.tail_offset = {trampoline_offset_};
       meta_offset_ = trampoline_offset_ + layout_.size;
     }
@@ -225,8 +230,8 @@ class Assembler {
     meta_.inside_count = count(CandidateClass::kInside);
     meta_.data_count = count(CandidateClass::kData);
     meta_.uncertain_count = count(CandidateClass::kUncertain);
-    const uint64_t sum = uint64_t{meta_.instruction_count} + meta_.inside_count +
-                         meta_.data_count + meta_.uncertain_count;
+    const uint64_t sum = uint64_t{meta_.instruction_count} + meta_.inside_count + meta_.data_count +
+                         meta_.uncertain_count;
     if (sum != meta_.candidate_count || records_.size() != meta_.instruction_count) std::abort();
   }
 

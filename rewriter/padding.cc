@@ -28,7 +28,8 @@ Range clip(Range run, const FunctionIndex& functions) {
   run.to = functions.next_start(run.from, run.to);
   if (run.to.value % kLabelAlignment != 0) return nothing;
   // Unwinders look a signal frame up one byte before its start, so that byte stays a nop.
-  if (functions.signal_frame_at(run.to) || functions.signal_frame_at(run.to + 1)) run.to = run.to - 1;
+  if (functions.signal_frame_at(run.to) || functions.signal_frame_at(run.to + 1))
+    run.to = run.to - 1;
   return run;
 }
 

@@ -2,9 +2,9 @@
 //
 // A run of nops or int3 is dead where nothing runs into it and nothing goes there: it follows an
 // instruction that cannot fall through (a call does not count, it may return), and no function,
-// label or symbol starts in it. Whether a branch or a pointer leads into it is the evidence's to say.
-// A run must also end at an aligned address, as padding in front of a label does: nops that end
-// elsewhere may be a case of a jump table, which no scan finds.
+// label or symbol starts in it. Whether a branch or a pointer leads into it is the evidence's to
+// say. A run must also end at an aligned address, as padding in front of a label does: nops that
+// end elsewhere may be a case of a jump table, which no scan finds.
 #ifndef SYSREWRITE_REWRITER_PADDING_H_
 #define SYSREWRITE_REWRITER_PADDING_H_
 

@@ -31,10 +31,12 @@ std::optional<Error> refuse_payload(const ElfImage& image, const Options& option
   const auto payload = image.payload();
   if (!payload || options.force) return std::nullopt;
   const ByteView rest = image.bytes().subspan(payload->value);
-  return Error{ErrorCode::kSelfReading, payload->value,
-               fmt::format("{}: {} bytes at offset {:#x} belong to no segment or section; a program "
-                           "that finds them from the file's end would miss them. --force rewrites "
-                           "all the same", guess_kind(rest), rest.size(), payload->value)};
+  return Error{
+      ErrorCode::kSelfReading, payload->value,
+      fmt::format("{}: {} bytes at offset {:#x} belong to no segment or section; a program "
+                  "that finds them from the file's end would miss them. --force rewrites "
+                  "all the same",
+                  guess_kind(rest), rest.size(), payload->value)};
 }
 
 }  // namespace sysrewrite

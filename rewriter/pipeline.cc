@@ -25,8 +25,14 @@ Report describe(const ElfImage& image, const Sites& sites, const Plan& plan, con
   report.other_calls = sites.others;
   auto stub = layout.stubs.begin();
   for (const PlannedSite& planned : plan.sites) {
-    SiteReport site{planned.site->instruction.address, planned.tier(), planned.reason,
-                    planned.site->evidence, planned.window(), planned.window_size(), {}, {}};
+    SiteReport site{planned.site->instruction.address,
+                    planned.tier(),
+                    planned.reason,
+                    planned.site->evidence,
+                    planned.window(),
+                    planned.window_size(),
+                    {},
+                    {}};
     if (site.tier != Tier::kNative) site.stub = layout.trampoline + (stub++)->offset.value;
     if (const auto* board = std::get_if<SpringboardJump>(&planned.fate))
       site.springboard = board->springboard;
@@ -50,7 +56,8 @@ std::optional<Error> refuse_unpatchable(const Plan& plan, const Options& options
     const uint64_t address = site.site->instruction.address.value;
     return Error{ErrorCode::kUnpatchable, address,
                  fmt::format("no jump fits at {:#x}: {}; --on-unpatchable=trap poisons it, keep "
-                             "leaves it native", address, reason_text(site.reason))};
+                             "leaves it native",
+                             address, reason_text(site.reason))};
   }
   return std::nullopt;
 }
@@ -87,7 +94,8 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
     if (const char* problem = trailer_problem(previous))
       return Error{ErrorCode::kDamagedTrailer, std::nullopt,
                    fmt::format("the file ends in a trailer that does not hold: {}; restore it from "
-                               "its source and rewrite that", problem)};
+                               "its source and rewrite that",
+                               problem)};
     Rewritten same;
     same.report.already_rewritten = true;
     same.report.input_size = same.report.output_size = input.size();
@@ -110,8 +118,8 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
       candidates.empty() ? FunctionIndex{} : FunctionIndex::build(*image);
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
 
-  // What speaks against a patch, over the whole file but only about the bytes in question: first the
-  // little that tier A asks for, which settles most sites, then everything about the rest.
+  // What speaks against a patch, over the whole file but only about the bytes in question: first
+  // the little that tier A asks for, which settles most sites, then everything about the rest.
   const Placement placement =
       Placement::choose(*image, options.format, trampoline_bound(sites.syscalls.size()));
   Evidence evidence = gather_evidence(*image, covering_ranges(sites));
@@ -131,8 +139,8 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
 }
 
 size_t Report::count(Tier tier) const {
-  return static_cast<size_t>(std::count_if(
-      sites.begin(), sites.end(), [tier](const SiteReport& s) { return s.tier == tier; }));
+  return static_cast<size_t>(std::count_if(sites.begin(), sites.end(),
+                                           [tier](const SiteReport& s) { return s.tier == tier; }));
 }
 
 size_t Report::count(CandidateClass wanted) const {

@@ -1,5 +1,5 @@
-// The whole rewrite: bytes in, bytes out. Never prints, never exits, opens no file; thread safe, and
-// a pure function of its arguments: the same input and options give the same output.
+// The whole rewrite: bytes in, bytes out. Never prints, never exits, opens no file; thread safe,
+// and a pure function of its arguments: the same input and options give the same output.
 #ifndef SYSREWRITE_REWRITER_PIPELINE_H_
 #define SYSREWRITE_REWRITER_PIPELINE_H_
 
@@ -19,19 +19,19 @@ struct SiteReport {
   CandidateEvidence evidence = CandidateEvidence::kFunctionDecode;
   Vaddr window;
   uint8_t window_size = 0;
-  Vaddr stub;                       // where the tier has one
+  Vaddr stub;  // where the tier has one
   std::optional<Vaddr> springboard;
 };
 
 struct Report {
   ImageKind kind = ImageKind::kSharedObject;
-  bool already_rewritten = false;   // nothing was done, and nothing else of this is filled
+  bool already_rewritten = false;  // nothing was done, and nothing else of this is filled
   StartChange start = StartChange::kNone;
   std::string interpreter;
-  uint64_t input_size = 0;          // bytes
-  uint64_t output_size = 0;         // bytes
+  uint64_t input_size = 0;   // bytes
+  uint64_t output_size = 0;  // bytes
   Vaddr trampoline;
-  uint64_t trampoline_size = 0;     // bytes
+  uint64_t trampoline_size = 0;  // bytes
   std::vector<SiteReport> sites;
   std::vector<ClassifiedCandidate> candidates;
   std::vector<ClassifiedCandidate> other_calls;  // int 0x80 and sysenter: reported, left alone

@@ -12,8 +12,12 @@ constexpr uint64_t kBehindHeapStart = (uint64_t{5} << 30) / 4;
 // Instructions are at most 15 bytes long: displacements count from their end.
 constexpr uint64_t kReachMargin = 64;
 
-uint64_t page_down(uint64_t value) { return align_down(value, kPageSize); }
-uint64_t page_up(uint64_t value) { return align_down(value + kPageSize - 1, kPageSize); }
+uint64_t page_down(uint64_t value) {
+  return align_down(value, kPageSize);
+}
+uint64_t page_up(uint64_t value) {
+  return align_down(value + kPageSize - 1, kPageSize);
+}
 
 }  // namespace
 

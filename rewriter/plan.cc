@@ -5,11 +5,10 @@
 
 // How a site gets its tier.
 //
-//   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the syscall
-//   B  else, where dead padding is in reach
-//   A  else, in spite of a possible jump to the syscall (it meets the poison)
-//   C  else, where the function's whole control flow is known not to enter the window
-//   D  else
+//   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the
+//   syscall B  else, where dead padding is in reach A  else, in spite of a possible jump to the
+//   syscall (it meets the poison) C  else, where the function's whole control flow is known not to
+//   enter the window D  else
 //
 // Sites take their bytes in that order of tiers, not of addresses, so that a costly window never
 // takes bytes that a cheap patch of its neighbour needs.
@@ -125,8 +124,12 @@ class Planner {
  public:
   Planner(const Sites& sites, const FunctionIndex& functions, const Evidence& evidence,
           const Placement& placement, const Options& options)
-      : sites_(sites), functions_(functions), evidence_(evidence), placement_(placement),
-        options_(options), claims_(sites) {}
+      : sites_(sites),
+        functions_(functions),
+        evidence_(evidence),
+        placement_(placement),
+        options_(options),
+        claims_(sites) {}
 
   Plan plan() {
     std::vector<std::optional<PlannedSite>> fates(sites_.syscalls.size());
@@ -174,10 +177,9 @@ class Planner {
     const Vaddr from = before.address, to = site.instruction.end();
     if (!claims_.free(from, to, site.instruction.address)) return std::nullopt;
     claims_.take(from, to);
-    return PlannedSite{&site,
-                       WindowJump{Tier::kInstruction, from, static_cast<uint8_t>(to - from),
-                                  {before}, {}},
-                       reason};
+    return PlannedSite{
+        &site, WindowJump{Tier::kInstruction, from, static_cast<uint8_t>(to - from), {before}, {}},
+        reason};
   }
 
   bool can_cover(const Site& site) const {
@@ -193,7 +195,8 @@ class Planner {
 
   Attempt try_covering(const Site& site) {
     if (!can_cover(site) || entered_directly(site)) return std::nullopt;
-    // An unwinder inside the stub would be misled by a moved stack pointer: better displace nothing.
+    // An unwinder inside the stub would be misled by a moved stack pointer: better displace
+    // nothing.
     if (instruction_before(site)->moves_stack) return std::nullopt;
     return cover(site, Reason::kCoversPreviousInstruction);
   }
@@ -214,8 +217,8 @@ class Planner {
         if (!usable_springboard(site, pad)) continue;
         claims_.take(at, site.instruction.end());
         claims_.take(pad, pad + kSpringboardSize);
-        const Reason reason = entered_directly(site) ? Reason::kBranchToSyscall
-                                                     : Reason::kSpringboardInReach;
+        const Reason reason =
+            entered_directly(site) ? Reason::kBranchToSyscall : Reason::kSpringboardInReach;
         return PlannedSite{&site, SpringboardJump{pad}, reason};
       }
     }
@@ -259,8 +262,7 @@ class Planner {
       for (const Instruction& in : *part)
         if (!in.movable || in.moves_stack) return Reason::kNotReencodable;
     if (function && (from < function->start || to > function->end)) return Reason::kSymbolInWindow;
-    if (functions_.start_in(from + 1, to))
-      return Reason::kSymbolInWindow;
+    if (functions_.start_in(from + 1, to)) return Reason::kSymbolInWindow;
     if (enters(evidence_.branch_targets, site, shape)) return Reason::kBranchIntoWindow;
     if (enters(evidence_.pointers, site, shape)) return Reason::kPointerIntoWindow;
     if (enters(evidence_.taken, site, shape)) return Reason::kHiddenEntryInWindow;

@@ -18,9 +18,9 @@ namespace sysrewrite {
 struct WindowJump {
   Tier tier = Tier::kInstruction;
   Vaddr window;
-  uint8_t size = 0;                  // bytes of the window, the syscall included
-  std::vector<Instruction> before;   // displaced, in order, up to the syscall
-  std::vector<Instruction> behind;   // displaced, in order, after it
+  uint8_t size = 0;                 // bytes of the window, the syscall included
+  std::vector<Instruction> before;  // displaced, in order, up to the syscall
+  std::vector<Instruction> behind;  // displaced, in order, after it
 };
 
 // Tier B: a jmp rel8 in place of the syscall.

@@ -23,7 +23,8 @@ class RangeSet {
     ranges_.push_back({from, to});
     lowest_ = std::min(lowest_, from.value);
     highest_ = std::max(highest_, to.value);
-    for (uint64_t block = from.value >> kBlockShift; block <= (to.value - 1) >> kBlockShift; ++block)
+    for (uint64_t block = from.value >> kBlockShift; block <= (to.value - 1) >> kBlockShift;
+         ++block)
       filter_[block % kBlocks / 64] |= uint64_t{1} << (block % 64);
   }
 
@@ -45,8 +46,9 @@ class RangeSet {
     if (address - lowest_ >= highest_ - lowest_) return false;
     const uint64_t block = address >> kBlockShift;
     if ((filter_[block % kBlocks / 64] >> (block % 64) & 1) == 0) return false;
-    const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), address,
-                                        [](uint64_t a, const Range& r) { return a < r.from.value; });
+    const auto after =
+        std::upper_bound(ranges_.begin(), ranges_.end(), address,
+                         [](uint64_t a, const Range& r) { return a < r.from.value; });
     return after != ranges_.begin() && address < (after - 1)->to.value;
   }
 

@@ -13,8 +13,8 @@ struct Relocation {
   uint64_t target = 0;  // its addend, which for relative ones is the address written
 };
 
-// Calls visit(const Relocation&) for each. Tables that do not lie in the file are passed over: ld.so
-// could not read them either.
+// Calls visit(const Relocation&) for each. Tables that do not lie in the file are passed over:
+// ld.so could not read them either.
 template <typename Visit>
 void for_each_relocation(const ElfImage& image, Visit visit) {
   const auto table = [&image](int64_t address_tag, int64_t size_tag) {
@@ -28,9 +28,10 @@ void for_each_relocation(const ElfImage& image, Visit visit) {
     const auto bytes = image.bytes_from({address});
     return bytes ? load<uint64_t>(*bytes, 0).value_or(0) : 0;
   };
-  for (const ByteView relas : {table(elf::kDtRela, elf::kDtRelasz),
-                               table(elf::kDtJmprel, elf::kDtPltrelsz)}) {
-    for (uint64_t at = 0; range_fits(at, sizeof(elf::Rela), relas.size()); at += sizeof(elf::Rela)) {
+  for (const ByteView relas :
+       {table(elf::kDtRela, elf::kDtRelasz), table(elf::kDtJmprel, elf::kDtPltrelsz)}) {
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Rela), relas.size());
+         at += sizeof(elf::Rela)) {
       const auto rela = *load<elf::Rela>(relas, at);
       visit(Relocation{{rela.offset}, static_cast<uint64_t>(rela.addend)});
     }

@@ -11,14 +11,14 @@
 namespace sysrewrite {
 
 enum class ErrorCode {
-  kNotElf,            // no ELF file at all
-  kUnsupportedFile,   // an ELF file of a kind that is not rewritten
-  kDamagedFile,       // headers that contradict each other or the file's size
-  kDamagedTrailer,    // a trailer that does not hold
-  kSelfReading,       // a payload behind the image, which the program finds from the file's end
-  kUnpatchable,       // --on-unpatchable=fail
-  kOptions,           // options that do not fit the file
-  kInputOutput,       // the operating system refused
+  kNotElf,           // no ELF file at all
+  kUnsupportedFile,  // an ELF file of a kind that is not rewritten
+  kDamagedFile,      // headers that contradict each other or the file's size
+  kDamagedTrailer,   // a trailer that does not hold
+  kSelfReading,      // a payload behind the image, which the program finds from the file's end
+  kUnpatchable,      // --on-unpatchable=fail
+  kOptions,          // options that do not fit the file
+  kInputOutput,      // the operating system refused
 };
 
 struct Error {

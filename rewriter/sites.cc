@@ -28,7 +28,8 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   return found;
 }
 
-// Nothing need follow a call that does not come back: a signal restorer, the last line of a program.
+// Nothing need follow a call that does not come back: a signal restorer, the last line of a
+// program.
 bool comes_back(const Neighborhood& around, size_t index) {
   constexpr int32_t kRtSigreturn = 15, kExit = 60, kExitGroup = 231;
   for (size_t i = index; i-- > 0 && index - i <= kNumberDistance;) {
@@ -68,9 +69,12 @@ void keep_nearest(std::vector<Instruction>& code, size_t index) {
 
 Special special_of(PairKind kind) {
   switch (kind) {
-    case PairKind::kSyscall: return Special::kSyscall;
-    case PairKind::kSysenter: return Special::kSysenter;
-    case PairKind::kInt80: return Special::kInt80;
+    case PairKind::kSyscall:
+      return Special::kSyscall;
+    case PairKind::kSysenter:
+      return Special::kSysenter;
+    case PairKind::kInt80:
+      return Special::kInt80;
   }
   return Special::kNone;
 }
@@ -143,8 +147,7 @@ class Classifier {
       out.kind = CandidateClass::kInside;
       return std::nullopt;
     }
-    const bool exceptional =
-        around.trust == Trust::kAgreement && functions_.unwind_covers_most();
+    const bool exceptional = around.trust == Trust::kAgreement && functions_.unwind_covers_most();
     if (!plausible(around, *around.index_of(holder.address), exceptional)) {
       out.evidence = CandidateEvidence::kImplausible;
       return std::nullopt;
@@ -195,11 +198,14 @@ class Classifier {
 
 const char* evidence_text(CandidateEvidence evidence) {
   switch (evidence) {
-    case CandidateEvidence::kFunctionDecode: return "decoded from the start of its function";
+    case CandidateEvidence::kFunctionDecode:
+      return "decoded from the start of its function";
     case CandidateEvidence::kAgreementDecode:
       return "no known start; decodes from many places agree, and the code around makes sense";
-    case CandidateEvidence::kObjectSymbol: return "a data symbol covers it";
-    case CandidateEvidence::kDataSection: return "it lies in a section that holds no code";
+    case CandidateEvidence::kObjectSymbol:
+      return "a data symbol covers it";
+    case CandidateEvidence::kDataSection:
+      return "it lies in a section that holds no code";
     case CandidateEvidence::kNoAgreement:
       return "no known start, and decodes from different places disagree";
     case CandidateEvidence::kImplausible:

@@ -20,12 +20,12 @@ enum class CandidateClass : uint8_t {
 
 // The kind of evidence that decided, one sentence each in evidence_text().
 enum class CandidateEvidence : uint8_t {
-  kFunctionDecode,     // a decode from the function's start arrives at it, or steps over it
-  kAgreementDecode,    // decodes from many places agree, and the code around makes sense
-  kObjectSymbol,       // an STT_OBJECT symbol covers it
-  kDataSection,        // the section headers say that no code is there
-  kNoAgreement,        // decodes disagree, or meet bytes that are no instructions
-  kImplausible,        // decodes agree, but the code around makes no sense
+  kFunctionDecode,   // a decode from the function's start arrives at it, or steps over it
+  kAgreementDecode,  // decodes from many places agree, and the code around makes sense
+  kObjectSymbol,     // an STT_OBJECT symbol covers it
+  kDataSection,      // the section headers say that no code is there
+  kNoAgreement,      // decodes disagree, or meet bytes that are no instructions
+  kImplausible,      // decodes agree, but the code around makes no sense
 };
 
 const char* evidence_text(CandidateEvidence evidence);
@@ -39,19 +39,19 @@ struct ClassifiedCandidate {
 // A syscall instruction and what is known of the code around it: no more than a plan may ask for,
 // since a file can be all sites.
 struct Site {
-  Instruction instruction;  // with its prefixes, if somebody gave it any
-  Neighborhood around;      // the few instructions in front and behind
+  Instruction instruction;     // with its prefixes, if somebody gave it any
+  Neighborhood around;         // the few instructions in front and behind
   std::vector<Range> padding;  // dead padding within reach of a short jump, ascending
-  size_t index = 0;         // of the instruction in around.code
+  size_t index = 0;            // of the instruction in around.code
   CandidateEvidence evidence = CandidateEvidence::kFunctionDecode;
 };
 
 struct Sites {
-  std::vector<Site> syscalls;                 // ascending
-  std::vector<ClassifiedCandidate> all;       // every candidate, ascending; kind says how it ended
-  std::vector<ClassifiedCandidate> others;    // int 0x80 and sysenter that are instructions
+  std::vector<Site> syscalls;               // ascending
+  std::vector<ClassifiedCandidate> all;     // every candidate, ascending; kind says how it ended
+  std::vector<ClassifiedCandidate> others;  // int 0x80 and sysenter that are instructions
 
-  size_t count(CandidateClass kind) const;    // of the `0F 05` pairs
+  size_t count(CandidateClass kind) const;  // of the `0F 05` pairs
 };
 
 enum class UncertainPolicy : uint8_t { kLeave, kTrap, kPatch };

@@ -8,8 +8,8 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr size_t kLongestPath = 4095;          // PATH_MAX without the NUL
-constexpr size_t kMostHeaders = 65536 / 56;    // fs/binfmt_elf.c load_elf_phdrs()
+constexpr size_t kLongestPath = 4095;        // PATH_MAX without the NUL
+constexpr size_t kMostHeaders = 65536 / 56;  // fs/binfmt_elf.c load_elf_phdrs()
 
 template <typename T>
 std::vector<std::byte> bytes_of(const T& value) {
@@ -28,7 +28,8 @@ std::optional<Error> check_path(const std::string& path) {
   if (path.empty() || path[0] != '/')
     return Error{ErrorCode::kOptions, std::nullopt,
                  fmt::format("the interpreter '{}' is no absolute path; the kernel would look for "
-                             "it in the current directory", path)};
+                             "it in the current directory",
+                             path)};
   if (path.size() > kLongestPath || path.find('\0') != std::string::npos)
     return Error{ErrorCode::kOptions, std::nullopt,
                  "the interpreter's path is longer than 4095 bytes or holds a NUL"};
@@ -81,10 +82,11 @@ std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path) 
   return headers;
 }
 
-std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& plan,
-                                     FileOffset path, FileOffset table) {
+std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& plan, FileOffset path,
+                                     FileOffset table) {
   switch (plan.change) {
-    case StartChange::kNone: return {};
+    case StartChange::kNone:
+      return {};
     case StartChange::kPathInPlace: {
       std::vector<std::byte> bytes(image.interpreter()->size());  // NUL to its end
       std::memcpy(bytes.data(), plan.interpreter.data(), plan.interpreter.size());

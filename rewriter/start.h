@@ -37,8 +37,8 @@ struct StartPlan {
 Result<StartPlan> plan_start(const ElfImage& image, const Options& options);
 
 // The edits, once it is known where path and table will lie.
-std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& plan,
-                                     FileOffset path, FileOffset table);
+std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& plan, FileOffset path,
+                                     FileOffset table);
 
 // The new table with PT_INTERP completed.
 std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path);

@@ -39,7 +39,9 @@ void for_each_symbol(const ElfImage& image, Visit visit) {
          at += sizeof(elf::Sym)) {
       const auto symbol = *load<elf::Sym>(table.symbols, at);
       if (symbol.shndx == 0 || symbol.value == 0) continue;
-      visit(Symbol{{symbol.value}, symbol.size, static_cast<uint8_t>(symbol.info & 0xf),
+      visit(Symbol{{symbol.value},
+                   symbol.size,
+                   static_cast<uint8_t>(symbol.info & 0xf),
                    detail::name_at(table.names, symbol.name)});
     }
   }

@@ -90,27 +90,27 @@ struct MetaRange {
 };
 
 struct MetaHeader {
-  char magic[8];              // kMetaMagic
-  uint64_t checksum;          // see checksum.h
-  uint64_t input_size;        // bytes of the file that was rewritten
-  uint64_t base_vaddr;        // sites and springboards are offsets from here
-  uint64_t entry_vaddr;       // e_entry: the load bias is AT_ENTRY minus this
-  uint64_t phdr_vaddr;        // where the input's program-header table is mapped; 0: nowhere
-  uint32_t meta_size;         // bytes, this header included, up to the trailer or the locator
-  uint32_t flags;             // MetaFlags
-  uint16_t input_phnum;       // e_phnum of the input
-  uint16_t reserved;          // 0
-  uint32_t candidate_count;   // `0F 05` pairs in executable segments, the sum of the next four
-  uint32_t inside_count;      // of them: inside another instruction
-  uint32_t data_count;        // of them: data
-  uint32_t uncertain_count;   // of them: no evidence either way, and left alone
-  uint32_t instruction_count; // of them: sites; equals site_count
+  char magic[8];               // kMetaMagic
+  uint64_t checksum;           // see checksum.h
+  uint64_t input_size;         // bytes of the file that was rewritten
+  uint64_t base_vaddr;         // sites and springboards are offsets from here
+  uint64_t entry_vaddr;        // e_entry: the load bias is AT_ENTRY minus this
+  uint64_t phdr_vaddr;         // where the input's program-header table is mapped; 0: nowhere
+  uint32_t meta_size;          // bytes, this header included, up to the trailer or the locator
+  uint32_t flags;              // MetaFlags
+  uint16_t input_phnum;        // e_phnum of the input
+  uint16_t reserved;           // 0
+  uint32_t candidate_count;    // `0F 05` pairs in executable segments, the sum of the next four
+  uint32_t inside_count;       // of them: inside another instruction
+  uint32_t data_count;         // of them: data
+  uint32_t uncertain_count;    // of them: no evidence either way, and left alone
+  uint32_t instruction_count;  // of them: sites; equals site_count
   MetaRange sites;
   MetaRange edits;
   MetaRange blob;
   MetaRange phdrs;
-  MetaRange interp;           // bytes with the NUL; count 0: none was set
-  MetaRange options;          // bytes
+  MetaRange interp;   // bytes with the NUL; count 0: none was set
+  MetaRange options;  // bytes
 };
 static_assert(sizeof(MetaHeader) == 128);
 
@@ -132,11 +132,11 @@ struct SiteRecord {
   uint8_t before;        // bytes of the window before the syscall
   uint8_t window;        // bytes of the window in all; 0 for kNative
   Tier tier;
-  uint8_t reason;        // trampoline/reason.h
-  uint8_t enter;         // from the stub's start to `enter`: behind the displaced instructions
-  uint8_t displaced;     // how many instructions of the window run in the stub
-  uint8_t stub_size;     // bytes
-  uint8_t reserved;      // 0
+  uint8_t reason;     // trampoline/reason.h
+  uint8_t enter;      // from the stub's start to `enter`: behind the displaced instructions
+  uint8_t displaced;  // how many instructions of the window run in the stub
+  uint8_t stub_size;  // bytes
+  uint8_t reserved;   // 0
 };
 static_assert(sizeof(SiteRecord) == 24);
 
@@ -151,9 +151,9 @@ static_assert(sizeof(DisplacedRecord) == 2);
 inline constexpr size_t kSpringboardSize = 5;
 
 enum class EditKind : uint32_t {
-  kElfHeader = 1,       // e_phoff, e_phnum
-  kProgramHeader = 2,   // an entry of the table in place
-  kInterpreterPath = 3, // the bytes of PT_INTERP
+  kElfHeader = 1,        // e_phoff, e_phnum
+  kProgramHeader = 2,    // an entry of the table in place
+  kInterpreterPath = 3,  // the bytes of PT_INTERP
 };
 
 // Bytes of the input changed beside windows and springboards.
@@ -161,7 +161,7 @@ struct EditRecord {
   uint64_t offset;  // file offset
   uint32_t size;    // bytes
   EditKind kind;
-  uint32_t blob;    // offset in the blob: the original bytes
+  uint32_t blob;  // offset in the blob: the original bytes
   uint32_t reserved;
 };
 static_assert(sizeof(EditRecord) == 24);

@@ -39,33 +39,53 @@ enum class Reason : uint8_t {
 
 constexpr const char* reason_text(Reason reason) {
   switch (reason) {
-    case Reason::kNone: return "no reason recorded";
+    case Reason::kNone:
+      return "no reason recorded";
     case Reason::kCoversPreviousInstruction:
       return "the instruction before the syscall is 5 bytes or longer and falls through";
     case Reason::kCoversDespiteBranch:
-      return "the jump covers the instruction before; a branch to the syscall itself meets the trap";
-    case Reason::kSpringboardInReach: return "springboard in dead padding within reach";
+      return "the jump covers the instruction before; a branch to the syscall itself meets the "
+             "trap";
+    case Reason::kSpringboardInReach:
+      return "springboard in dead padding within reach";
     case Reason::kBranchToSyscall:
       return "a branch may go straight to the syscall, so nothing is displaced; springboard";
-    case Reason::kWindowBefore: return "instructions before the syscall, none of them entered";
-    case Reason::kWindowAcross: return "the syscall and instructions before it, none entered";
-    case Reason::kWindowBehind: return "the syscall and instructions behind it, none entered";
-    case Reason::kOutOfReach: return "the trampoline is out of the reach of a jmp rel32";
-    case Reason::kNoRoom: return "no 5 bytes to displace and no dead padding within reach";
-    case Reason::kBranchIntoWindow: return "a branch may go into the window";
-    case Reason::kRelocationInWindow: return "a relocation applies to the window";
-    case Reason::kFunctionHasIndirectJump: return "the function has an indirect jump whose targets are not known";
-    case Reason::kFunctionHasLandingPads: return "the function's exception landing pads could not be read";
-    case Reason::kNotReencodable: return "an instruction of the window cannot run elsewhere";
-    case Reason::kNeighbourInWindow: return "another site's patch needs the same bytes";
-    case Reason::kFunctionUnknown: return "the bounds of the function are not known";
-    case Reason::kLoneSyscall: return "the instructions around the syscall are not known";
-    case Reason::kSymbolInWindow: return "a symbol or function start lies in the window";
-    case Reason::kPointerIntoWindow: return "data may hold a pointer into the window";
-    case Reason::kColdFragment: return "the site lies in a split-off part of a function";
+    case Reason::kWindowBefore:
+      return "instructions before the syscall, none of them entered";
+    case Reason::kWindowAcross:
+      return "the syscall and instructions before it, none entered";
+    case Reason::kWindowBehind:
+      return "the syscall and instructions behind it, none entered";
+    case Reason::kOutOfReach:
+      return "the trampoline is out of the reach of a jmp rel32";
+    case Reason::kNoRoom:
+      return "no 5 bytes to displace and no dead padding within reach";
+    case Reason::kBranchIntoWindow:
+      return "a branch may go into the window";
+    case Reason::kRelocationInWindow:
+      return "a relocation applies to the window";
+    case Reason::kFunctionHasIndirectJump:
+      return "the function has an indirect jump whose targets are not known";
+    case Reason::kFunctionHasLandingPads:
+      return "the function's exception landing pads could not be read";
+    case Reason::kNotReencodable:
+      return "an instruction of the window cannot run elsewhere";
+    case Reason::kNeighbourInWindow:
+      return "another site's patch needs the same bytes";
+    case Reason::kFunctionUnknown:
+      return "the bounds of the function are not known";
+    case Reason::kLoneSyscall:
+      return "the instructions around the syscall are not known";
+    case Reason::kSymbolInWindow:
+      return "a symbol or function start lies in the window";
+    case Reason::kPointerIntoWindow:
+      return "data may hold a pointer into the window";
+    case Reason::kColdFragment:
+      return "the site lies in a split-off part of a function";
     case Reason::kHiddenEntryInWindow:
       return "a jump table or landing pad leads into the window";
-    case Reason::kExcluded: return "excluded on request";
+    case Reason::kExcluded:
+      return "excluded on request";
   }
   return "unknown reason";
 }

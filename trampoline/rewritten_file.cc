@@ -6,7 +6,9 @@ namespace sysrewrite {
 
 namespace {
 
-bool same_magic(const char (&a)[8], const char (&b)[8]) { return std::memcmp(a, b, 8) == 0; }
+bool same_magic(const char (&a)[8], const char (&b)[8]) {
+  return std::memcmp(a, b, 8) == 0;
+}
 
 uint64_t blob_size(const SiteRecord& site) {
   const uint64_t springboard = site.springboard == kNoSpringboard ? 0 : kSpringboardSize;
@@ -21,9 +23,9 @@ class TrailerReader {
   explicit TrailerReader(ByteView bytes) { file_.bytes_ = bytes; }
 
   RewrittenFile::Parsed read() {
-    const auto trailer =
-        bytes().size() < sizeof(Trailer) ? std::nullopt
-                                         : load<Trailer>(bytes(), bytes().size() - sizeof(Trailer));
+    const auto trailer = bytes().size() < sizeof(Trailer)
+                             ? std::nullopt
+                             : load<Trailer>(bytes(), bytes().size() - sizeof(Trailer));
     if (!trailer) return {};
     file_.trailer_ = *trailer;
     litebox_ = same_magic(trailer->magic, kLiteboxMagic);
@@ -52,8 +54,7 @@ class TrailerReader {
     file_.ehdr_ = *ehdr;
     if (ehdr->phentsize != sizeof(elf::Phdr)) return "e_phentsize is not 56";
     const uint64_t size = uint64_t{ehdr->phnum} * sizeof(elf::Phdr);
-    if (!range_fits(ehdr->phoff, size, bytes().size()))
-      return "the program headers leave the file";
+    if (!range_fits(ehdr->phoff, size, bytes().size())) return "the program headers leave the file";
     return nullptr;
   }
 
@@ -64,8 +65,10 @@ class TrailerReader {
         return "a trailer of size 0 must have offset and address 0";
       return nullptr;
     }
-    if (!is_aligned(trailer.offset, kPageSize)) return "the trampoline's offset is not page-aligned";
-    if (!is_aligned(trailer.vaddr, kPageSize)) return "the trampoline's address is not page-aligned";
+    if (!is_aligned(trailer.offset, kPageSize))
+      return "the trampoline's offset is not page-aligned";
+    if (!is_aligned(trailer.vaddr, kPageSize))
+      return "the trampoline's address is not page-aligned";
     if (!range_fits(trailer.offset, trailer.size, trailer_offset()))
       return "the trampoline leaves the file";
     if (litebox_ && trailer.offset + trailer.size != trailer_offset())
@@ -170,7 +173,9 @@ class TrailerReader {
   bool litebox_ = false;
 };
 
-RewrittenFile::Parsed RewrittenFile::parse(ByteView bytes) { return TrailerReader(bytes).read(); }
+RewrittenFile::Parsed RewrittenFile::parse(ByteView bytes) {
+  return TrailerReader(bytes).read();
+}
 
 ByteView RewrittenFile::in_metadata(uint64_t offset, uint64_t size) const {
   return slice(metadata(), offset, size).value_or(ByteView{});

@@ -76,17 +76,17 @@ std::optional<StubCore> make_stub_core(StubKind kind, bool native_tail, Vaddr en
   Listing out(core, enter);
   const bool redzone = kind == StubKind::kRedzone;
   const Vaddr resume = enter + (redzone ? SYSREWRITE_RESTART_BEFORE_RESUME : 13);
-  if (redzone) out.row(0x48, 0x8d, 0x64, 0x24, kRedZoneDisp8);       // lea -0x80(%rsp), %rsp
-  out.row(0x48, 0x8d, 0x0d), out.rel32_to(resume);                   // lea resume(%rip), %rcx
-  if (redzone) out.row(0x4c, 0x8d, 0x1d), out.rel32_to(enter);       // lea enter(%rip), %r11
-  out.row(0xff, 0x25), out.rel32_to(slot);                           // jmp *slot(%rip)
+  if (redzone) out.row(0x48, 0x8d, 0x64, 0x24, kRedZoneDisp8);  // lea -0x80(%rsp), %rsp
+  out.row(0x48, 0x8d, 0x0d), out.rel32_to(resume);              // lea resume(%rip), %rcx
+  if (redzone) out.row(0x4c, 0x8d, 0x1d), out.rel32_to(enter);  // lea enter(%rip), %r11
+  out.row(0xff, 0x25), out.rel32_to(slot);                      // jmp *slot(%rip)
   core.resume = core.size;
   if (native_tail) {
     const uint8_t to_lea = kTailSize[redzone] - 7;
-    out.row(0xeb, to_lea);                                           // resume: jmp over the syscall
-    emit_tail(out, kind, after_syscall);                             // tail:
+    out.row(0xeb, to_lea);                // resume: jmp over the syscall
+    emit_tail(out, kind, after_syscall);  // tail:
   } else {
-    out.row(0x48, 0x8d, 0x0d), out.rel32_to(after_syscall);          // resume: lea after(%rip), %rcx
+    out.row(0x48, 0x8d, 0x0d), out.rel32_to(after_syscall);  // resume: lea after(%rip), %rcx
   }
   if (!out.reachable()) return std::nullopt;
   return core;
