@@ -21,4 +21,4 @@ trap 'echo debug line' ERR; false; trap - ERR
 (exec -a renamed "$SELF_SHELL" -c 'echo "$0"')
 "$SELF_SHELL" -c 'echo "level $1"; "$BASH" -c "echo deeper"' x 2
 ulimit -n 64; ulimit -n
-echo "${BASH_VERSINFO[0]}" "$SECONDS" 
+echo "${BASH_VERSINFO[0]}"
