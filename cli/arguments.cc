@@ -20,6 +20,7 @@ constexpr const char* kFooter =
     "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
     "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
+    "  sysrewrite cache list                      what run keeps; see sysrewrite cache --help\n"
     "  sysrewrite --dry-run --json IN OUT         what would be done, site by site\n"
     "\n"
     "Exit status:\n"
@@ -147,9 +148,42 @@ void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_flag_callback(
       "--no-follow", [&command] { command.follow = false; },
       "let what the program executes run as it is");
+  app.add_flag_callback(
+      "--no-cache", [&command] { command.use_cache = false; },
+      "rewrite anew, and keep nothing; see sysrewrite cache --help");
   app.add_flag("-q,--quiet", command.quiet, "do not list what ran native");
   app.positionals_at_end();
   app.prefix_command();
+}
+
+constexpr const char* kCacheDescription =
+    "What `sysrewrite run` keeps of its work: for each program and library how its rewritten copy\n"
+    "differs. It lies in $XDG_CACHE_HOME/sysrewrite (~/.cache/sysrewrite), and is believed only "
+    "with\n"
+    "the key in $XDG_STATE_HOME/sysrewrite (~/.local/state/sysrewrite). It may be removed any "
+    "time.";
+
+constexpr const char* kCacheFooter =
+    "Examples:\n"
+    "  sysrewrite cache list\n"
+    "  sysrewrite cache prune --max-size 100M\n"
+    "\n"
+    "Exit status: 0; 1 where verify found a file that it would not believe, or on an error.\n";
+
+void add_cache_options(CLI::App& app, CacheCommand& command) {
+  app.require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, CacheAction action) {
+    CLI::App* sub = app.add_subcommand(name, help);
+    sub->add_flag("--json", command.json, "print JSON on standard output");
+    sub->callback([&command, action] { command.action = action; });
+    return sub;
+  };
+  add("list", "entries: digest, size, last use, path of the original", CacheAction::kList);
+  add("verify", "rewrite each original that is still there, and compare", CacheAction::kVerify);
+  add("prune", "remove what was used least recently, and what is damaged", CacheAction::kPrune)
+      ->add_option("--max-size", command.max_size, "bytes to leave, as in 100M (default 1G)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
 }
 
 // Parses into a command; a Message where there is nothing to do but print.
@@ -168,13 +202,20 @@ std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
 
 }  // namespace
 
-std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc,
-                                                                  const char* const* argv) {
+Command parse_arguments(int argc, const char* const* argv) {
   if (argc > 1 && std::string(argv[1]) == "run") {
     RunCommand command;
     CLI::App app(kRunDescription, "sysrewrite run");
     app.footer(kRunFooter);
     add_run_options(app, command);
+    if (auto message = parse(app, argc - 1, argv + 1)) return *message;
+    return command;
+  }
+  if (argc > 1 && std::string(argv[1]) == "cache") {
+    CacheCommand command;
+    CLI::App app(kCacheDescription, "sysrewrite cache");
+    app.footer(kCacheFooter);
+    add_cache_options(app, command);
     if (auto message = parse(app, argc - 1, argv + 1)) return *message;
     return command;
   }

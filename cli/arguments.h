@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "cli/cache/cache_command.h"
 #include "cli/run_command.h"
 #include "rewriter/options.h"
 
@@ -31,8 +32,9 @@ struct Message {
   ExitStatus status = ExitStatus::kDone;
 };
 
-std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc,
-                                                                  const char* const* argv);
+using Command = std::variant<RewriteCommand, RunCommand, CacheCommand, Message>;
+
+Command parse_arguments(int argc, const char* const* argv);
 
 }  // namespace sysrewrite
 

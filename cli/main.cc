@@ -53,5 +53,7 @@ int main(int argc, char** argv) {
   }
   if (const auto* command = std::get_if<sysrewrite::RunCommand>(&parsed))
     return sysrewrite::run(*command);
+  if (const auto* command = std::get_if<sysrewrite::CacheCommand>(&parsed))
+    return sysrewrite::cache(*command);
   return sysrewrite::rewrite_file(std::get<sysrewrite::RewriteCommand>(parsed));
 }

@@ -142,8 +142,6 @@ std::optional<Error> copy_metadata(const InputFile& input, int to, const std::st
   return std::nullopt;
 }
 
-}  // namespace
-
 bool write_contents(const InputFile& input, const OutputBytes* output, int descriptor) {
   if (!copy_contents(input, descriptor)) return false;
   if (output == nullptr) return true;
@@ -151,6 +149,8 @@ bool write_contents(const InputFile& input, const OutputBytes* output, int descr
     if (!write_at(descriptor, patch.bytes, patch.offset.value)) return false;
   return write_at(descriptor, output->tail, output->tail_offset.value);
 }
+
+}  // namespace
 
 std::optional<Error> write_output(const InputFile& input, const OutputBytes* output,
                                   const std::string& path) {

@@ -19,9 +19,6 @@ namespace sysrewrite {
 std::optional<Error> write_output(const InputFile& input, const OutputBytes* output,
                                   const std::string& path);
 
-// The contents alone, into an open file; false, with errno, where the system refuses.
-bool write_contents(const InputFile& input, const OutputBytes* output, int descriptor);
-
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_CLI_OUTPUT_FILE_H_

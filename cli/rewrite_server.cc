@@ -9,22 +9,23 @@
 #include <sys/un.h>
 
 #include <cerrno>
-#include <condition_variable>
 #include <cstring>
 #include <future>
 #include <map>
 #include <mutex>
 #include <thread>
 #include <tuple>
+#include <vector>
 
 #include "cli/descriptor.h"
 #include "cli/memory_copy.h"
 #include "rewriter/pipeline.h"
 #include "trampoline/server_protocol.h"
 
-// One thread accepts; each request has a thread of its own, since rewriting a large library takes a
-// while and nobody else should wait for it. Two who ask for the same file wait for one rewrite: the
-// first to ask puts a future into the table, and makes it.
+// Threads take turns: whoever accepts a connection serves it, since rewriting a large library takes
+// a while and nobody else should wait for it, and first starts another thread where none is left to
+// accept. Two who ask for the same file wait for one rewrite: the first to ask puts a future into
+// the table, and makes it.
 //
 // A file is known by device, inode, size and both times: whoever replaces it changes one of them.
 // Requests are answered only for the same user; what is answered is derived from what was attached,
@@ -114,11 +115,10 @@ struct RewriteServer::Impl {
   ServerOptions options;
   std::string name;
   Descriptor listener, wake;
-  std::thread acceptor;
 
   mutable std::mutex mutex;
-  std::condition_variable idle;
-  size_t busy = 0;
+  std::vector<std::thread> workers;
+  size_t idle = 0;  // of them: waiting for a connection
   std::map<FileKey, SharedOutcome> outcomes;
   std::vector<NativeObject> natives;
 
@@ -133,23 +133,38 @@ struct RewriteServer::Impl {
     return {fail ? ServerVerdict::kRefused : ServerVerdict::kNative, {}};
   }
 
+  Outcome outcome_of(const InputFile& input, const std::string& path, const OutputBytes* output,
+                     const std::vector<NativeSite>& sites) {
+    for (const NativeSite& site : sites)
+      report(path,
+             fmt::format("{:#x}: {}", site.address, reason_text(static_cast<Reason>(site.reason))));
+    if (output == nullptr) return {ServerVerdict::kNothing, {}};
+    auto copy = make_memory_copy(input, *output);
+    if (!copy) return give_up(path, copy.error());
+    return {ServerVerdict::kCopy, std::move(*copy)};
+  }
+
   // The original is what the program opens and reads, so a payload at its end is no obstacle.
   Outcome rewrite_file(Descriptor file) {
     const std::string path = path_of(file.get());
     const auto input = InputFile::adopt(file.release(), path);
     if (!input) return give_up(path, input.error());
+    if (const auto entry = options.cache->find(*input)) {
+      const bool nothing = entry->output.tail.empty();
+      return outcome_of(*input, path, nothing ? nullptr : &entry->output, entry->natives);
+    }
     Options rewrite_options;
     rewrite_options.interpreter.reset();
     rewrite_options.force = true;
     const auto rewritten = rewrite(input->bytes(), rewrite_options);
     if (!rewritten) return give_up(path, rewritten.error());
+    std::vector<NativeSite> sites;
     for (const SiteReport& site : rewritten->report.sites)
       if (site.tier == Tier::kNative)
-        report(path, fmt::format("{:#x}: {}", site.address.value, reason_text(site.reason)));
-    if (rewritten->report.sites.empty()) return {ServerVerdict::kNothing, {}};
-    auto copy = make_memory_copy(*input, rewritten->output);
-    if (!copy) return give_up(path, copy.error());
-    return {ServerVerdict::kCopy, std::move(*copy)};
+        sites.push_back({site.address.value, static_cast<uint8_t>(site.reason)});
+    const OutputBytes* output = rewritten->report.sites.empty() ? nullptr : &rewritten->output;
+    options.cache->keep(*input, output, sites, path);
+    return outcome_of(*input, path, output, sites);
   }
 
   std::shared_ptr<const Outcome> outcome_for(Descriptor file) {
@@ -190,7 +205,13 @@ struct RewriteServer::Impl {
     }
   }
 
-  void accept_all() {
+  // Under the mutex.
+  void start_worker() {
+    ++idle;
+    workers.emplace_back([this] { work(); });
+  }
+
+  void work() {
     for (;;) {
       pollfd waits[] = {{listener.get(), POLLIN, 0}, {wake.get(), POLLIN, 0}};
       if (poll(waits, 2, -1) < 0 && errno != EINTR) return;
@@ -199,15 +220,12 @@ struct RewriteServer::Impl {
       if (!socket.valid()) continue;
       {
         const std::lock_guard lock(mutex);
-        ++busy;
+        if (--idle == 0) start_worker();
       }
-      std::thread([this, held = std::move(socket)]() mutable {
-        serve(held.get());
-        held.reset();
-        const std::lock_guard lock(mutex);
-        --busy;
-        idle.notify_all();
-      }).detach();
+      serve(socket.get());
+      socket.reset();
+      const std::lock_guard lock(mutex);
+      ++idle;
     }
   }
 };
@@ -230,7 +248,12 @@ Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions&
   const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
   if (bind(impl->listener.get(), generic, size) != 0 || listen(impl->listener.get(), 4096) != 0)
     return system_error("cannot listen on", impl->name, errno);
-  impl->acceptor = std::thread([raw = impl.get()] { raw->accept_all(); });
+  {
+    // Two, so that the first to ask need not wait for a thread to be made.
+    const std::lock_guard lock(impl->mutex);
+    impl->start_worker();
+    impl->start_worker();
+  }
   return std::unique_ptr<RewriteServer>(new RewriteServer(std::move(impl)));
 }
 
@@ -250,13 +273,19 @@ std::vector<NativeObject> RewriteServer::natives() const {
 }
 
 void RewriteServer::stop() {
-  if (!impl_->acceptor.joinable()) return;
   const uint64_t one = 1;
   static_cast<void>(!write(impl_->wake.get(), &one, sizeof(one)));
-  impl_->acceptor.join();
+  // Nobody starts another once all have seen that; those who serve still may, until then.
+  for (;;) {
+    std::vector<std::thread> finishing;
+    {
+      const std::lock_guard lock(impl_->mutex);
+      finishing.swap(impl_->workers);
+    }
+    if (finishing.empty()) break;
+    for (std::thread& worker : finishing) worker.join();
+  }
   impl_->listener.reset();
-  std::unique_lock lock(impl_->mutex);
-  impl_->idle.wait(lock, [this] { return impl_->busy == 0; });
 }
 
 }  // namespace sysrewrite

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/cache/rewrite_cache.h"
 #include "rewriter/result.h"
 
 namespace sysrewrite {
@@ -15,7 +16,8 @@ enum class UnpatchedPolicy { kRewrite, kNative, kFail };
 
 struct ServerOptions {
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
-  int loader = -1;  // sysload, open for reading; stays the caller's
+  int loader = -1;                      // sysload, open for reading; stays the caller's
+  const RewriteCache* cache = nullptr;  // stays the caller's
 };
 
 // Something that ran without its system calls being seen.

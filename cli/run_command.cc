@@ -141,7 +141,8 @@ int run(const RunCommand& command) {
   const sigset_t signals = forwarded_signals();
   const Inheritance inheritance(
       signals);  // before the server's threads, which block what it blocks
-  auto server = RewriteServer::start({command.unpatched, loader->get()});
+  const RewriteCache cache = command.use_cache ? RewriteCache::for_user() : RewriteCache::none();
+  auto server = RewriteServer::start({command.unpatched, loader->get(), &cache});
   if (!server) return complain(server.error().message), kCannotStart;
   const pid_t child =
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
@@ -149,7 +150,15 @@ int run(const RunCommand& command) {
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
   const int status = wait_for(child, signals);
   (*server)->stop();
-  if (!command.quiet) list_natives(**server);
+  cache.tidy();
+  if (!command.quiet) {
+    list_natives(**server);
+    if (const std::string problem = cache.problem(); !problem.empty())
+      complain(
+          fmt::format("nothing is kept for the next run: {} (--no-cache runs without, and without "
+                      "this line)",
+                      problem));
+  }
   return status;
 }
 

@@ -14,7 +14,8 @@ struct RunCommand {
   std::string hook;                  // empty: none
   std::string loader;                // path of sysload; empty: the one beside sysrewrite
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
-  bool follow = true;  // what the program executes
+  bool follow = true;     // what the program executes
+  bool use_cache = true;  // what earlier runs have rewritten
   bool quiet = false;
 };
 

@@ -18,6 +18,8 @@ import time
 
 SYSREWRITE = os.environ["SYSREWRITE"]
 SYSLOAD = os.environ["SYSLOAD"]
+# Shared by all tests, as one user's would be, and outside the folders that they compare.
+CACHE = os.environ["SYSREWRITE_TEST_CACHE"]
 FULL = os.environ.get("SYSREWRITE_TEST_FULL") == "1"
 PYTHON = "/usr/bin/python3"  # Debian's: another one in $PATH may be built in another way
 PR_SET_CHILD_SUBREAPER = 36
@@ -86,7 +88,8 @@ class Outcome:
 
 def environment(folder, extra=None):
     result = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": folder,
-              "LC_ALL": "C.UTF-8", "TMPDIR": folder, "LANG": "C.UTF-8"}
+              "LC_ALL": "C.UTF-8", "TMPDIR": folder, "LANG": "C.UTF-8",
+              "XDG_CACHE_HOME": CACHE + "/cache", "XDG_STATE_HOME": CACHE + "/state"}
     result.update(extra or {})
     return result
 

@@ -1,0 +1,238 @@
+#include "cli/cache/entry.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr char kEntryMagic[8] = {'S', 'R', 'W', 'C', 'A', 'C', 'H', '1'};
+constexpr char kIdentityMagic[8] = {'S', 'R', 'W', 'F', 'I', 'L', 'E', '1'};
+
+struct EntryHeader {
+  char magic[8];
+  Digest content;
+  uint64_t content_size;
+  uint64_t tail_offset;
+  uint32_t tail_size;
+  uint32_t patch_count;
+  uint32_t native_count;
+  uint32_t path_size;
+};
+static_assert(sizeof(EntryHeader) == 72);
+
+struct PatchRecord {
+  uint64_t offset;
+  uint32_t size;
+  uint32_t reserved;
+};
+static_assert(sizeof(PatchRecord) == 16);
+
+struct NativeRecord {
+  uint64_t address;
+  uint32_t reason;
+  uint32_t reserved;
+};
+static_assert(sizeof(NativeRecord) == 16);
+
+struct IdentityRecord {
+  char magic[8];
+  FileIdentity identity;
+  Digest content;
+};
+static_assert(sizeof(IdentityRecord) == 96);
+
+void append(std::vector<std::byte>& to, ByteView bytes) {
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+template <typename T>
+void append_value(std::vector<std::byte>& to, const T& value) {
+  append(to, as_byte_view(&value, sizeof(value)));
+}
+
+void sign(std::vector<std::byte>& bytes, const CacheSeal& seal) {
+  const Digest code = keyed_digest(seal.key, {seal.build, bytes});
+  append(bytes, code);
+}
+
+// What the code vouches for, or nothing.
+std::optional<ByteView> signed_part(ByteView bytes, const CacheSeal& seal) {
+  if (bytes.size() < sizeof(Digest)) return std::nullopt;
+  const ByteView part = bytes.first(bytes.size() - sizeof(Digest));
+  Digest code;
+  std::memcpy(code.data(), bytes.data() + part.size(), code.size());
+  if (!same_digest(code, keyed_digest(seal.key, {seal.build, part}))) return std::nullopt;
+  return part;
+}
+
+// Takes pieces off the front of a buffer, and remembers that one was missing.
+class Reader {
+ public:
+  explicit Reader(ByteView bytes) : bytes_(bytes) {}
+
+  template <typename T>
+  T take() {
+    T value{};
+    const auto piece = slice(bytes_, at_, sizeof(T));
+    if (!piece) {
+      whole_ = false;
+      return value;
+    }
+    std::memcpy(&value, piece->data(), sizeof(T));
+    at_ += sizeof(T);
+    return value;
+  }
+
+  std::vector<std::byte> take_bytes(uint64_t size) {
+    const auto piece = slice(bytes_, at_, size);
+    if (!piece) {
+      whole_ = false;
+      return {};
+    }
+    at_ += size;
+    return {piece->begin(), piece->end()};
+  }
+
+  // Room for `count` records of `size` bytes.
+  bool has(uint64_t count, uint64_t size) const {
+    return whole_ && count <= (bytes_.size() - at_) / size;
+  }
+  bool is_whole() const { return whole_; }
+  bool at_end() const { return whole_ && at_ == bytes_.size(); }
+
+ private:
+  ByteView bytes_;
+  uint64_t at_ = 0;
+  bool whole_ = true;
+};
+
+bool take_patches(Reader& reader, uint32_t count, CacheEntry* entry) {
+  if (!reader.has(count, sizeof(PatchRecord))) return false;
+  std::vector<PatchRecord> records(count);
+  for (PatchRecord& record : records) record = reader.take<PatchRecord>();
+  uint64_t free_from = 0;
+  for (const PatchRecord& record : records) {
+    if (record.offset < free_from || !range_fits(record.offset, record.size, entry->content_size))
+      return false;
+    free_from = record.offset + record.size;
+    entry->originals.push_back(reader.take_bytes(record.size));
+    entry->output.patches.push_back({{record.offset}, reader.take_bytes(record.size)});
+    if (!reader.is_whole()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+FileIdentity identity_of(const struct stat& status) {
+  return {status.st_dev,         status.st_ino,          static_cast<uint64_t>(status.st_size),
+          status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+          status.st_ctim.tv_nsec};
+}
+
+std::vector<std::byte> encode_entry(const CacheEntry& entry, const CacheSeal& seal) {
+  EntryHeader header{};
+  std::copy(std::begin(kEntryMagic), std::end(kEntryMagic), header.magic);
+  header.content = entry.content;
+  header.content_size = entry.content_size;
+  header.tail_offset = entry.output.tail_offset.value;
+  header.tail_size = static_cast<uint32_t>(entry.output.tail.size());
+  header.patch_count = static_cast<uint32_t>(entry.output.patches.size());
+  header.native_count = static_cast<uint32_t>(entry.natives.size());
+  header.path_size = static_cast<uint32_t>(entry.path.size());
+  std::vector<std::byte> bytes;
+  append_value(bytes, header);
+  for (const BytePatch& patch : entry.output.patches)
+    append_value(bytes,
+                 PatchRecord{patch.offset.value, static_cast<uint32_t>(patch.bytes.size()), 0});
+  for (size_t i = 0; i < entry.originals.size(); ++i) {
+    append(bytes, entry.originals[i]);
+    append(bytes, entry.output.patches[i].bytes);
+  }
+  append(bytes, entry.output.tail);
+  for (const NativeSite& site : entry.natives)
+    append_value(bytes, NativeRecord{site.address, site.reason, 0});
+  append(bytes, as_byte_view(entry.path.data(), entry.path.size()));
+  sign(bytes, seal);
+  return bytes;
+}
+
+std::optional<CacheEntry> decode_entry(ByteView bytes, const Digest& content,
+                                       const CacheSeal& seal) {
+  const auto part = signed_part(bytes, seal);
+  if (!part) return std::nullopt;
+  Reader reader(*part);
+  const auto header = reader.take<EntryHeader>();
+  const bool magic = std::equal(std::begin(kEntryMagic), std::end(kEntryMagic), header.magic);
+  if (!reader.is_whole() || !magic || header.content != content) return std::nullopt;
+  CacheEntry entry;
+  entry.content = header.content;
+  entry.content_size = header.content_size;
+  if (!take_patches(reader, header.patch_count, &entry)) return std::nullopt;
+  entry.output.tail_offset = {header.tail_offset};
+  entry.output.tail = reader.take_bytes(header.tail_size);
+  const uint64_t most = 1 << 20;  // what alignment may add between the original and its tail
+  if (header.tail_size != 0 &&
+      (header.tail_offset < header.content_size || header.tail_offset - header.content_size > most))
+    return std::nullopt;
+  if (!reader.has(header.native_count, sizeof(NativeRecord))) return std::nullopt;
+  for (uint32_t i = 0; i < header.native_count; ++i) {
+    const auto site = reader.take<NativeRecord>();
+    entry.natives.push_back({site.address, static_cast<uint8_t>(site.reason)});
+  }
+  for (const std::byte byte : reader.take_bytes(header.path_size))
+    entry.path += std::to_integer<char>(byte);
+  if (!reader.at_end()) return std::nullopt;
+  return entry;
+}
+
+std::vector<std::byte> encode_identity(const FileIdentity& identity, const Digest& content,
+                                       const CacheSeal& seal) {
+  IdentityRecord record{};
+  std::copy(std::begin(kIdentityMagic), std::end(kIdentityMagic), record.magic);
+  record.identity = identity;
+  record.content = content;
+  std::vector<std::byte> bytes;
+  append_value(bytes, record);
+  sign(bytes, seal);
+  return bytes;
+}
+
+std::optional<Digest> decode_identity(ByteView bytes, const FileIdentity& identity,
+                                      const CacheSeal& seal) {
+  const auto part = signed_part(bytes, seal);
+  if (!part || part->size() != sizeof(IdentityRecord)) return std::nullopt;
+  Reader reader(*part);
+  const auto record = reader.take<IdentityRecord>();
+  const bool magic = std::equal(std::begin(kIdentityMagic), std::end(kIdentityMagic), record.magic);
+  if (!magic || record.identity != identity) return std::nullopt;
+  return record.content;
+}
+
+CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output) {
+  CacheEntry entry;
+  entry.content = content;
+  entry.content_size = original.size();
+  entry.output = output;
+  for (const BytePatch& patch : output.patches) {
+    const auto bytes = slice(original, patch.offset.value, patch.bytes.size());
+    if (!bytes) __builtin_trap();  // patches lie inside the input
+    entry.originals.emplace_back(bytes->begin(), bytes->end());
+  }
+  return entry;
+}
+
+bool applies_to(const CacheEntry& entry, ByteView original) {
+  if (entry.content_size != original.size()) return false;
+  for (size_t i = 0; i < entry.originals.size(); ++i) {
+    const std::vector<std::byte>& expected = entry.originals[i];
+    const auto found = slice(original, entry.output.patches[i].offset.value, expected.size());
+    if (!found || !std::equal(found->begin(), found->end(), expected.begin(), expected.end()))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace sysrewrite

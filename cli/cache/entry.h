@@ -1,0 +1,85 @@
+// What lies in a file of the cache, as bytes.
+//
+//   entry                                       identity
+//   +----------------------------------+        +----------------------------------+
+//   | EntryHeader                      |        | IdentityRecord                   |
+//   | PatchRecord[patch_count]         |        +----------------------------------+
+//   | for each: original, new bytes    |        | HMAC-SHA-256, 32 bytes           |
+//   | tail                             |        +----------------------------------+
+//   | NativeRecord[native_count]       |
+//   | path of the original             |
+//   +----------------------------------+
+//   | HMAC-SHA-256, 32 bytes           |
+//   +----------------------------------+
+//
+// An entry is found by the digest of the original's content, and says how its rewritten copy
+// differs. An identity says which content a file has (device, inode, size and both times), so that
+// a file that has not changed need not be read to know its digest.
+//
+// Both are believed because of the key, which whoever can write the cache need not know, and only
+// then read: the code is computed over everything before it, over what the file is for, and over
+// the build of sysrewrite that wrote it, so that neither an entry in another's place nor one of
+// another version is taken. Reading checks every count and length all the same.
+//
+// Thread safety: pure functions.
+#ifndef SYSREWRITE_CLI_CACHE_ENTRY_H_
+#define SYSREWRITE_CLI_CACHE_ENTRY_H_
+
+#include <sys/stat.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/cache/digest.h"
+#include "rewriter/output.h"
+
+namespace sysrewrite {
+
+// What vouches for the files of one cache.
+struct CacheSeal {
+  Digest key;    // secret
+  Digest build;  // of the program that writes and reads them
+};
+
+struct NativeSite {
+  uint64_t address;
+  uint8_t reason;  // trampoline/reason.h
+};
+
+struct CacheEntry {
+  Digest content;                                 // of the original
+  uint64_t content_size;                          // bytes
+  OutputBytes output;                             // no tail: there is nothing to rewrite
+  std::vector<std::vector<std::byte>> originals;  // for each patch, what it replaces
+  std::vector<NativeSite> natives;
+  std::string path;  // of the original when it was rewritten, for people
+};
+
+// A file that has not been touched, as far as the kernel tells.
+struct FileIdentity {
+  uint64_t device, inode, size;
+  int64_t modified_s, modified_ns, changed_s, changed_ns;
+  friend auto operator<=>(const FileIdentity&, const FileIdentity&) = default;
+};
+FileIdentity identity_of(const struct stat& status);
+
+std::vector<std::byte> encode_entry(const CacheEntry& entry, const CacheSeal& seal);
+// Nothing where it is not what encode_entry() made, under this seal, for this content.
+std::optional<CacheEntry> decode_entry(ByteView bytes, const Digest& content,
+                                       const CacheSeal& seal);
+
+std::vector<std::byte> encode_identity(const FileIdentity& identity, const Digest& content,
+                                       const CacheSeal& seal);
+std::optional<Digest> decode_identity(ByteView bytes, const FileIdentity& identity,
+                                      const CacheSeal& seal);
+
+// The difference between an original and its copy, with what it replaces.
+CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output);
+
+// True where the entry's patches lie in `original` and replace what they were made for.
+bool applies_to(const CacheEntry& entry, ByteView original);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_CACHE_ENTRY_H_

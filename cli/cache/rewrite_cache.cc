@@ -1,0 +1,89 @@
+#include "cli/cache/rewrite_cache.h"
+
+#include <ctime>
+
+namespace sysrewrite {
+
+namespace {
+
+// A file may be changed twice within one tick of the clock that its times are taken from, and show
+// the same times. So an identity is kept only when the file has been left alone for longer than any
+// such tick (10 ms for Linux's own file systems, 2 s for FAT).
+constexpr int64_t kSettled = 3;  // seconds
+
+bool has_settled(const struct stat& status) {
+  const int64_t now = time(nullptr);
+  const int64_t last = std::max(status.st_mtim.tv_sec, status.st_ctim.tv_sec);
+  return now - last > kSettled;
+}
+
+// The file as it is now is the file that was opened.
+bool is_untouched(const InputFile& file) {
+  struct stat now {};
+  return fstat(file.descriptor(), &now) == 0 && identity_of(now) == identity_of(file.status());
+}
+
+}  // namespace
+
+RewriteCache::RewriteCache(RewriteCache&& other) noexcept
+    : store_(std::move(other.store_)), problem_(std::move(other.problem_)) {}
+
+RewriteCache RewriteCache::for_user() {
+  RewriteCache cache;
+  auto store = CacheStore::open();
+  if (store) {
+    cache.store_ = std::move(*store);
+  } else {
+    cache.problem_ = store.error().message;
+  }
+  return cache;
+}
+
+std::string RewriteCache::problem() const {
+  const std::lock_guard lock(mutex_);
+  return problem_;
+}
+
+void RewriteCache::complain(const Error& error) const {
+  const std::lock_guard lock(mutex_);
+  if (problem_.empty()) problem_ = error.message;
+}
+
+void RewriteCache::keep_identity(const InputFile& file, const Digest& content) const {
+  if (!has_settled(file.status()) || !is_untouched(file)) return;
+  added_ = true;
+  if (auto error = store_->keep_content(identity_of(file.status()), content)) complain(*error);
+}
+
+std::optional<CacheEntry> RewriteCache::find(const InputFile& file) const {
+  if (!store_) return std::nullopt;
+  const auto known = store_->find_content(identity_of(file.status()));
+  const Digest content = known ? *known : sha256(file.bytes());
+  auto entry = store_->find(content);
+  if (!entry || !applies_to(*entry, file.bytes())) return std::nullopt;
+  if (!known) keep_identity(file, content);
+  return entry;
+}
+
+void RewriteCache::keep(const InputFile& file, const OutputBytes* output,
+                        const std::vector<NativeSite>& natives, const std::string& path) const {
+  if (!store_) return;
+  const Digest content = sha256(file.bytes());
+  CacheEntry entry = make_entry(content, file.bytes(), output != nullptr ? *output : OutputBytes{});
+  entry.natives = natives;
+  entry.path = path;
+  if (!is_untouched(file)) return;
+  added_ = true;
+  if (auto error = store_->keep(entry)) return complain(*error);
+  keep_identity(file, content);
+}
+
+void RewriteCache::tidy() const {
+  if (!store_ || !added_) return;
+  uint64_t size = 0;
+  for (const CachedFile& file : store_->list()) size += file.size;
+  // Well below the bound, so that not every run that follows has to do it again.
+  if (size > kDefaultCacheSize) prune(*store_, kDefaultCacheSize / 4 * 3);
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,53 @@
+// What `sysrewrite run` asks before it rewrites a file, and tells afterwards.
+#ifndef SYSREWRITE_CLI_CACHE_REWRITE_CACHE_H_
+#define SYSREWRITE_CLI_CACHE_REWRITE_CACHE_H_
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "cli/cache/store.h"
+#include "cli/input_file.h"
+
+namespace sysrewrite {
+
+// Without a store it finds nothing and keeps nothing. Thread safety: all of it.
+class RewriteCache {
+ public:
+  // Uses the user's cache where it can be had. What it cannot is no error of the program that is to
+  // run: problem() says it.
+  static RewriteCache for_user();
+  static RewriteCache none() { return {}; }
+
+  // What was found out about exactly this content, if anything: by the file's identity where the
+  // kernel says that it was not touched since, else by its digest.
+  std::optional<CacheEntry> find(const InputFile& file) const;
+
+  // `output` is what rewriting `file` gave; nothing where it holds no site.
+  void keep(const InputFile& file, const OutputBytes* output,
+            const std::vector<NativeSite>& natives, const std::string& path) const;
+
+  // Bounds the cache after what this run has added.
+  void tidy() const;
+
+  // The first thing that went wrong; empty.
+  std::string problem() const;
+
+  RewriteCache(RewriteCache&& other) noexcept;
+  ~RewriteCache() = default;
+
+ private:
+  RewriteCache() = default;
+  void complain(const Error& error) const;
+  void keep_identity(const InputFile& file, const Digest& content) const;
+
+  std::optional<CacheStore> store_;
+  mutable std::atomic<bool> added_ = false;
+  mutable std::mutex mutex_;
+  mutable std::string problem_;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_CACHE_REWRITE_CACHE_H_
