@@ -16,6 +16,8 @@ const char* kind_text(ImageKind kind) {
       return "dynamic executable";
     case ImageKind::kSharedObject:
       return "shared object";
+    case ImageKind::kInterpreter:
+      return "program interpreter";
   }
   return "";
 }
@@ -56,6 +58,8 @@ std::string start_text(const Report& report) {
       return fmt::format("by {} (a path this long is lost by strip)", report.interpreter);
     case StartChange::kHeadersAtEnd:
       return fmt::format("by {}, through new program headers", report.interpreter);
+    case StartChange::kNoteAtEnd:
+      return fmt::format("by {} where it is executed itself", report.interpreter);
   }
   return "";
 }

@@ -9,7 +9,9 @@
 //
 // There are two ways in. As PT_INTERP of a rewritten program the kernel has mapped the program and
 // sysload, and AT_ENTRY is the program's. As a command the kernel has mapped sysload alone, and
-// AT_ENTRY is sysload's own.
+// AT_ENTRY is sysload's own. In a rewritten tree sysload stands at the path that programs name as
+// their interpreter, with the rewritten ld.so beside it (tree.h): it then also starts programs that
+// nobody rewrote, and takes ld.so's arguments where it is executed by that name.
 //
 // Legal here: no memory but the stack, mappings and the one State; no libc; no vector registers;
 // nothing that would need a relocation. Whatever fails before stage 6 ends the process with one
@@ -36,6 +38,7 @@
 #include "loader/stack_view.h"
 #include "loader/state.h"
 #include "loader/trap.h"
+#include "loader/tree.h"
 
 namespace sysrewrite {
 
@@ -65,10 +68,22 @@ void serve(const ProgramFile& file, const MappedImage& image, Hook hook) {
   add_trap_table(file, image);
 }
 
+// ld.so's own calls are known by where its stubs lie.
+void remember_interpreter(const ProgramFile& file, const MappedImage& mapped) {
+  if (!file.is_rewritten()) return;
+  const Trailer& trailer = file.rewritten().trailer();
+  sysload_state.interpreter_stubs = mapped.at({trailer.vaddr});
+  sysload_state.interpreter_stubs_size = trailer.size;
+}
+
+bool is_interpreter(const ProgramFile& program) {
+  return program.is_rewritten() && (program.rewritten().meta().flags & kMetaInterpreter) != 0;
+}
+
 // Maps the program's own interpreter. It may be a rewritten one.
 MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   const char* const phase = "interpreter";
-  ProgramFile file = ProgramFile::open(phase, path);
+  ProgramFile file = open_interpreter(phase, path);
   file.read_trailer(phase);
   file.use_copy(phase);
   if (!file.is_rewritten() && hook == Hook::kCount) report_unseen_libraries(path);
@@ -76,11 +91,7 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   image.check_segments(phase, path);
   const MappedImage mapped = map_image(phase, file, image, 0);
   serve(file, mapped, hook);
-  if (file.is_rewritten()) {
-    const Trailer& trailer = file.rewritten().trailer();
-    sysload_state.interpreter_stubs = mapped.at({trailer.vaddr});
-    sysload_state.interpreter_stubs_size = trailer.size;
-  }
+  remember_interpreter(file, mapped);
   *entry = mapped.at(image.entry());
   file.close();
   return mapped;
@@ -106,8 +117,10 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   if (hook == Hook::kCount) prepare_count(program.path());
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
-  choose_callback(hook, interpreter.found || sysload_state.exe_size != 0);
+  const bool loads = is_interpreter(program);
+  choose_callback(hook, interpreter.found || loads || sysload_state.exe_size != 0);
   serve(program, mapped, hook);
+  if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
   if (interpreter.damaged)
@@ -132,7 +145,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
 void start_as_interpreter(StackView& stack) {
   ProgramFile program = open_running_program(stack);
   program.read_trailer("trailer");
-  if (!program.is_rewritten()) fail_without_trailer(program);
+  if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   const ElfImage image = ElfImage::read("program", program.path(), program.bytes());
   const MappedImage mapped = locate_running_program(stack, program, image);
   const Hook hook = choose_hook({}, stack, program.rewritten().options());
@@ -144,6 +157,21 @@ void remember_server(const char* name) {
   const size_t size = strlen(name) + 1;
   if (size > kServerNameSize) fail("options", "the name of the server is too long");
   memcpy(sysload_state.server_name, name, size);
+}
+
+// As `ld.so [options] program`, by the name of a rewritten tree's interpreter.
+void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
+  program.read_trailer("interpreter");
+  const ElfImage image = ElfImage::read("interpreter", program.path(), program.bytes());
+  image.check_segments("interpreter", program.path());
+  const Hook hook = choose_hook({}, stack, program.rewritten().options());
+  // The kernel keeps the programs' place free for whatever ld.so will start there, but for the
+  // heap. Source: linux, fs/binfmt_elf.c, load_elf_binary().
+  const Placement placement = choose_placement(stack);
+  const MappedImage mapped = map_image("interpreter", program, image, 0);
+  mend_for_command(stack, image, mapped,
+                   Memory::at<const char>({stack.auxiliary_or(AT_EXECFN, 0)}));
+  start_program(stack, program, image, mapped, hook, placement.image_hint + placement.heap_gap);
 }
 
 void start_as_command(StackView& stack) {
@@ -184,10 +212,13 @@ void start_as_command(StackView& stack) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_main(uint64_t stack_pointer) {
   StackView stack({stack_pointer});
   const uint64_t entry = stack.auxiliary_or(AT_ENTRY, 0);
-  if (entry == Memory::address_of(&_start[0]).value) {
-    start_as_command(stack);
-  } else {
+  ProgramFile interpreter;
+  if (entry != Memory::address_of(&_start[0]).value) {
     start_as_interpreter(stack);
+  } else if (open_beside_own_name(stack, &interpreter)) {
+    start_as_interpreters_name(stack, interpreter);
+  } else {
+    start_as_command(stack);
   }
   return stack.stack_pointer().value;
 }

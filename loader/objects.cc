@@ -8,6 +8,7 @@
 #include "loader/client.h"
 #include "loader/count.h"
 #include "loader/image_map.h"
+#include "loader/interpreter.h"
 #include "loader/memory.h"
 #include "loader/program_file.h"
 #include "loader/report.h"
@@ -72,6 +73,13 @@ void remember(const MappedObject& object) {
   watch(object.base.value, object.base.value);
 }
 
+void serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base, uint64_t size) {
+  const Trailer& trailer = file.rewritten().trailer();
+  map_trampoline(file, MappedImage(bias), {sysload_state.callback});
+  add_trap_table(file, MappedImage(bias));
+  remember({base, size, {trailer.vaddr + bias}, trailer.size});
+}
+
 int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& file,
                             const ElfImage& image) {
   const Trailer& trailer = file.rewritten().trailer();
@@ -95,10 +103,25 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   const uint64_t image_end = base.value + align_down(request.size + kPageSize - 1, kPageSize);
   sys::unmap({span.low + bias}, base.value - (span.low + bias));
   sys::unmap({image_end}, span.high + bias - image_end);
-  map_trampoline(file, MappedImage(bias), {sysload_state.callback});
-  add_trap_table(file, MappedImage(bias));
-  remember({base, request.size, {trailer.vaddr + bias}, trailer.size});
+  serve_object(file, bias, base, request.size);
   return static_cast<int64_t>(base.value);
+}
+
+// Where nothing has to be mapped beside it: as ld.so asked.
+int64_t map_as_asked(const LibraryRequest& request) {
+  return sys::call(__NR_mmap, request.hint, request.size, request.protection, request.flags,
+                   static_cast<uint64_t>(request.fd), 0);
+}
+
+// A program with fixed addresses that ld.so was asked to start: it maps that in its place, piece by
+// piece, and the place of the trampoline is free if the program's is.
+void adopt_executable(const ProgramFile& file) {
+  const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
+  if (!image.has_fixed_address()) return;
+  image.check_segments(kPhase, file.path());
+  if (file.rewritten().has_sites())
+    serve_object(file, 0, {image.low().value}, image.high().value - image.low().value);
+  restore_interpreter_path(file, image, MappedImage(0));
 }
 
 // ld.so asks for exactly the span of the segments; whoever reads an ELF file as data, for its size.
@@ -123,6 +146,11 @@ bool is_library(sys::Fd fd) {
                                 Memory::address_of(&header).value, sizeof(header), 0);
   return got == sizeof(header) && memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
          header.type == elf::kTypeDyn;
+}
+
+bool may_be_fixed(ByteView bytes) {
+  const auto header = load<elf::Ehdr>(bytes, 0);
+  return header && header->type == elf::kTypeExec;
 }
 
 // Inside a library whose trampoline is mapped: only there code may be exchanged for a copy's.
@@ -153,9 +181,7 @@ void adopt_library(const PendingLibrary& library) {
         place >= end && !sys::failed(sys::map_anonymous_at(place, trailer.size, sys::kNoAccess));
     if (room) {
       sys::unmap(place, trailer.size);
-      map_trampoline(file, MappedImage(bias), {sysload_state.callback});
-      add_trap_table(file, MappedImage(bias));
-      remember({address, size, place, trailer.size});
+      serve_object(file, bias, address, size);
     } else if (own) {
       fail(kPhase, "there is no room for the trampoline of ", file.path(), " at ",
            Hex{place.value});
@@ -183,11 +209,15 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   file.rename(sys::name_of(request.fd, name, sizeof(name)));
   file.read_trailer(kPhase);
   file.use_copy(kPhase);
-  const bool served = file.is_rewritten() && file.rewritten().has_sites();
+  const bool served = file.is_rewritten();
   if (served) {
     const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
     image.check_segments(kPhase, file.path());
-    *answer = map_with_trampoline(request, file, image);
+    *answer = file.rewritten().has_sites() ? map_with_trampoline(request, file, image)
+                                           : map_as_asked(request);
+    // A program that ld.so was asked to start: ld.so reads its own name there.
+    const auto bias = static_cast<uint64_t>(*answer) - image.low().value;
+    if (!sys::failed(*answer)) restore_interpreter_path(file, image, MappedImage(bias));
   }
   file.release();
   return served;
@@ -228,11 +258,17 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
               uint64_t offset, int64_t* answer) {
   char name[512];
   ProgramFile file;
-  if (sysload_state.server_name[0] == 0 || !is_known(address)) return false;
-  if (!ProgramFile::look_at(fd, &file)) return false;
+  const bool known = is_known(address);
+  const bool may_be_copied = sysload_state.server_name[0] != 0;
+  if ((known && !may_be_copied) || !ProgramFile::look_at(fd, &file)) return false;
+  if (!known && !may_be_fixed(file.bytes())) {
+    file.release();
+    return false;
+  }
   file.rename(sys::name_of(fd, name, sizeof(name)));
   file.read_trailer(kPhase);
   file.use_copy(kPhase);
+  if (!known && file.is_rewritten()) adopt_executable(file);
   const bool served = file.code_fd() != fd && file.rewritten().has_sites();
   if (served) *answer = sys::replace_like(address, size, protection, flags, file.code_fd(), offset);
   file.release();

@@ -59,10 +59,9 @@ ProgramFile open_running_program(const StackView& stack) {
 MappedImage locate_running_program(const StackView& stack, const ProgramFile& program,
                                    const ElfImage& image) {
   const uint64_t entry = stack.auxiliary_or(AT_ENTRY, 0);
-  const MetaHeader& meta = program.rewritten().meta();
-  if (image.entry().value != meta.entry_vaddr)
+  if (program.is_rewritten() && image.entry().value != program.rewritten().meta().entry_vaddr)
     fail("trailer", program.path(), ": header and metadata name different entry points");
-  const MappedImage mapped(entry - meta.entry_vaddr);
+  const MappedImage mapped(entry - image.entry().value);
   if (!is_the_running_file(mapped, image, program.rewritten()))
     fail(kPhase, program.path(), " is not the file that the kernel has started");
   return mapped;

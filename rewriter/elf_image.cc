@@ -228,8 +228,16 @@ class ImageReader {
     const auto program = interpreter ? ImageKind::kDynamicExecutable : ImageKind::kStaticExecutable;
     if (image_.header_.type == elf::kTypeExec) return program;
     if ((image_.dynamic(elf::kDtFlags1).value_or(0) & elf::kDf1Pie) != 0) return program;
+    if (is_interpreter(interpreter)) return ImageKind::kInterpreter;
     if (image_.dynamic(elf::kDtSoname)) return ImageKind::kSharedObject;
     return interpreter ? program : ImageKind::kSharedObject;
+  }
+
+  // Whoever loads libraries needs none itself, and has an entry point, which ordinary libraries do
+  // not (an old ld wrote the start of .text there, into libraries that need others).
+  bool is_interpreter(bool has_one) const {
+    if (has_one || image_.dynamic_.empty() || image_.dynamic(elf::kDtNeeded)) return false;
+    return image_.executable_segment_of({image_.header_.entry}) != nullptr;
   }
 
   // Source: Documentation/arch/x86/x86_64/mm.rst, 4-level paging.

@@ -31,7 +31,8 @@ struct Segment {
 enum class ImageKind {
   kStaticExecutable,   // ET_EXEC or static-PIE, no interpreter
   kDynamicExecutable,  // has an interpreter
-  kSharedObject,       // a library; also those that can be executed (libc.so.6, ld.so)
+  kSharedObject,       // a library; also those that can be executed (libc.so.6)
+  kInterpreter,        // ld.so: a library that the kernel starts, without one of its own
 };
 
 class ElfImage {
@@ -48,6 +49,10 @@ class ElfImage {
   const std::vector<elf::Shdr>& sections() const { return sections_; }
   const std::vector<Segment>& segments() const { return segments_; }
   ImageKind kind() const { return kind_; }
+  // Mapped by ld.so, or by the kernel as somebody's interpreter: behind it there is no heap.
+  bool is_library() const {
+    return kind_ == ImageKind::kSharedObject || kind_ == ImageKind::kInterpreter;
+  }
   bool position_independent() const { return header_.type == elf::kTypeDyn; }
 
   // The first program header of a type, or null.

@@ -211,6 +211,8 @@ class Assembler {
     if (start_.change == StartChange::kHeadersAtEnd) flags |= kMetaHeadersMoved;
     if (start_.change == StartChange::kPathInPlace) flags |= kMetaInterpInPlace;
     if (start_.change == StartChange::kPathAtEnd) flags |= kMetaInterpMoved;
+    if (start_.change == StartChange::kNoteAtEnd) flags |= kMetaInterpMoved;
+    if (image_.kind() == ImageKind::kInterpreter) flags |= kMetaInterpreter;
     return flags;
   }
 

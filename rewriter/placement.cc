@@ -34,7 +34,7 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
   };
   const uint64_t first = page_down(image.lowest().value);
   const uint64_t last = page_up(image.highest_end().value);
-  if (format == Format::kLitebox || image.kind() == ImageKind::kSharedObject) {
+  if (format == Format::kLitebox || image.is_library()) {
     anchor_above(last);
   } else if (image.position_independent() || first >= kLowestMappable + bound) {
     anchor_below(first);

@@ -17,10 +17,11 @@ std::vector<std::byte> bytes_of(const T& value) {
   return {view.begin(), view.end()};
 }
 
-std::optional<size_t> interpreter_index(const ElfImage& image) {
+// The first header of a type.
+std::optional<size_t> header_index(const ElfImage& image, uint32_t type) {
   const auto& headers = image.program_headers();
   for (size_t i = 0; i < headers.size(); ++i)
-    if (headers[i].type == elf::kPtInterp) return i;
+    if (headers[i].type == type) return i;
   return std::nullopt;
 }
 
@@ -51,15 +52,23 @@ Vaddr mapped_headers(const ElfImage& image) {
 Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
   StartPlan plan;
   plan.input_headers = mapped_headers(image);
-  const bool program = image.kind() != ImageKind::kSharedObject;
-  if (!program || !options.interpreter || options.format == Format::kLitebox) return plan;
+  if (!options.interpreter || options.format == Format::kLitebox) return plan;
   if (auto error = check_path(*options.interpreter)) return *error;
-  plan.interpreter = *options.interpreter;
-  if (image.kind() == ImageKind::kDynamicExecutable) {
-    const bool fits = plan.interpreter.size() < image.interpreter()->size();
+  // A library can be executed too if it names an interpreter (libc.so.6).
+  if (const auto path = image.interpreter()) {
+    plan.interpreter = *options.interpreter;
+    const bool fits = plan.interpreter.size() < path->size();
     plan.change = fits ? StartChange::kPathInPlace : StartChange::kPathAtEnd;
     return plan;
   }
+  if (image.kind() == ImageKind::kSharedObject) return plan;
+  if (image.kind() == ImageKind::kInterpreter) {
+    if (!header_index(image, elf::kPtNote)) return plan;
+    plan.interpreter = *options.interpreter;
+    plan.change = StartChange::kNoteAtEnd;
+    return plan;
+  }
+  plan.interpreter = *options.interpreter;
   if (image.program_headers().size() + 1 > kMostHeaders)
     return Error{ErrorCode::kUnsupportedFile, image.header().phoff,
                  "the kernel loads at most 1170 program headers, and one more is needed; use "
@@ -92,9 +101,12 @@ std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& pla
       std::memcpy(bytes.data(), plan.interpreter.data(), plan.interpreter.size());
       return {{{image.find_header(elf::kPtInterp)->offset}, EditKind::kInterpreterPath, bytes}};
     }
-    case StartChange::kPathAtEnd: {
-      const size_t index = *interpreter_index(image);
+    case StartChange::kPathAtEnd:
+    case StartChange::kNoteAtEnd: {
+      const bool note = plan.change == StartChange::kNoteAtEnd;
+      const size_t index = *header_index(image, note ? elf::kPtNote : elf::kPtInterp);
       elf::Phdr header = image.program_headers()[index];
+      header.type = elf::kPtInterp;
       header.offset = path.value;
       header.filesz = plan.interpreter.size() + 1;
       const FileOffset where{image.header().phoff + index * sizeof(elf::Phdr)};

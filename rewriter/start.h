@@ -17,6 +17,7 @@ enum class StartChange : uint8_t {
   kPathInPlace,   // the new path fits over the old one; survives strip
   kPathAtEnd,     // PT_INTERP's offset points at the end of the file
   kHeadersAtEnd,  // a static program: a new program-header table at the end of the file
+  kNoteAtEnd,     // ld.so, whose table must not move: its PT_NOTE becomes PT_INTERP
 };
 
 // Bytes of the input to be replaced.

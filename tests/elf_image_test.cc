@@ -285,7 +285,14 @@ TEST(ElfImage, TellsProgramsFromLibraries) {
   EXPECT_EQ(kind_of(dyn().dynamic(kAt, {pie})), ImageKind::kStaticExecutable);
   EXPECT_EQ(kind_of(dyn().dynamic(kAt, {pie}).interpreter("/l", 0)), ImageKind::kDynamicExecutable);
   EXPECT_EQ(kind_of(dyn().interpreter("/l", 0)), ImageKind::kDynamicExecutable);
-  EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname})), ImageKind::kSharedObject);
+  const elf::Dyn needed{elf::kDtNeeded, 1};
+  EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname, needed})), ImageKind::kSharedObject);
+  EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname}).entry(0)), ImageKind::kSharedObject);
+  EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname}).entry(kAt)), ImageKind::kSharedObject);
+  // ld.so: an entry into code, and nobody that it would need.
+  EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname}).entry(0x1000)), ImageKind::kInterpreter);
+  EXPECT_EQ(kind_of(dyn().dynamic(kAt, {{elf::kDtFlags1, 0}}).entry(0x1000)),
+            ImageKind::kInterpreter);
   // libc.so.6: it has an interpreter, and is a library.
   EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname}).interpreter("/l", 0)), ImageKind::kSharedObject);
 }

@@ -95,10 +95,12 @@ TEST(FormatPage, NamesTheMagicNumbers) {
 TEST(FormatPage, NamesTheFlags) {
   EXPECT_NE(page().find(fmt::format("{} plain stubs, {} native tails, {} litebox, {} program "
                                     "headers moved, {} PT_INTERP overwritten in place, {} "
-                                    "PT_INTERP pointed at the metadata",
+                                    "PT_INTERP (or, of an interpreter, PT_NOTE made PT_INTERP) "
+                                    "pointed at the metadata, {} the file is an interpreter itself",
                                     uint32_t{kMetaPlainStub}, uint32_t{kMetaNativeTail},
                                     uint32_t{kMetaLitebox}, uint32_t{kMetaHeadersMoved},
-                                    uint32_t{kMetaInterpInPlace}, uint32_t{kMetaInterpMoved})),
+                                    uint32_t{kMetaInterpInPlace}, uint32_t{kMetaInterpMoved},
+                                    uint32_t{kMetaInterpreter})),
             std::string::npos);
 }
 

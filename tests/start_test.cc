@@ -103,6 +103,51 @@ TEST(Start, RemembersWhereTheInputsTableIsMapped) {
   EXPECT_EQ(rewrite_whole(mapped).file.meta().phdr_vaddr, 0x400040U);
 }
 
+TEST(Start, MakesAnInterpretersNoteItsInterpreter) {
+  const elf::Dyn soname{elf::kDtSoname, 1};
+  const auto ld_so = [&] {
+    return ElfBuilder(elf::kTypeDyn)
+        .code(0x1000, kCall)
+        .entry(0x1000)
+        .dynamic(0x3000, {soname})
+        .data(0x5000, hex("01 02 03 04"));
+  };
+  const Bytes input = ld_so().header(elf::kPtNote, 0x5000, 4).build();
+  const Whole whole = rewrite_whole(input, interpreter("/loader"));
+  EXPECT_EQ(whole.report.start, StartChange::kNoteAtEnd);
+  // The table stays where it is, and but for one header what it is.
+  const auto before = *load<elf::Ehdr>(input, 0), after = *load<elf::Ehdr>(whole.output, 0);
+  EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
+  for (size_t i = 0; i < before.phnum; ++i) {
+    const elf::Phdr old = phdr_at(input, i), now = phdr_at(whole.output, i);
+    if (old.type == elf::kPtNote) {
+      EXPECT_EQ(now.type, elf::kPtInterp);
+      EXPECT_EQ(string_at(whole.output, now.offset, now.filesz), std::string("/loader") + '\0');
+    } else {
+      EXPECT_EQ(std::memcmp(&old, &now, sizeof(old)), 0) << i;
+    }
+  }
+  ASSERT_EQ(whole.file.edit_count(), 1U);
+  EXPECT_EQ(whole.file.edit(0).kind, EditKind::kProgramHeader);
+  EXPECT_NE(whole.file.meta().flags & kMetaInterpreter, 0U);
+  // Without a note there is no header to take.
+  const Whole bare = rewrite_whole(ld_so().build(), interpreter("/loader"));
+  EXPECT_EQ(bare.report.start, StartChange::kNone);
+  EXPECT_NE(bare.file.meta().flags & kMetaInterpreter, 0U);
+}
+
+TEST(Start, GivesALibraryThatCanBeExecutedItsInterpreter) {
+  const elf::Dyn soname{elf::kDtSoname, 1}, needed{elf::kDtNeeded, 1};
+  const Whole whole = rewrite_whole(ElfBuilder(elf::kTypeDyn)
+                                        .code(0x1000, kCall)
+                                        .dynamic(0x3000, {soname, needed})
+                                        .interpreter(kLdSo, 0)
+                                        .build(),
+                                    interpreter("/loader"));
+  EXPECT_EQ(whole.report.kind, ImageKind::kSharedObject);
+  EXPECT_EQ(whole.report.start, StartChange::kPathInPlace);
+}
+
 TEST(Start, LeavesLibrariesAndThoseWhoAskAlone) {
   const Bytes library = ElfBuilder(elf::kTypeDyn).code(0x1000, kCall).build();
   EXPECT_EQ(rewrite_whole(library).report.start, StartChange::kNone);

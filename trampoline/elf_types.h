@@ -87,7 +87,7 @@ inline constexpr uint32_t kShtSymtab = 2, kShtStrtab = 3, kShtRela = 4, kShtNobi
 inline constexpr uint8_t kSttNotype = 0, kSttObject = 1, kSttFunc = 2, kSttGnuIfunc = 10;
 inline constexpr int64_t kDtNull = 0, kDtStrtab = 5, kDtSymtab = 6, kDtRela = 7, kDtRelasz = 8,
                          kDtRelaent = 9, kDtStrsz = 10, kDtSyment = 11, kDtInit = 12, kDtFini = 13,
-                         kDtSoname = 14, kDtRel = 17, kDtRelsz = 18, kDtTextrel = 22,
+                         kDtNeeded = 1, kDtSoname = 14, kDtRel = 17, kDtRelsz = 18, kDtTextrel = 22,
                          kDtJmprel = 23, kDtPltrelsz = 2, kDtFlags1 = 0x6ffffffb,
                          kDtGnuHash = 0x6ffffef5, kDtHash = 4, kDtRelr = 36, kDtRelrsz = 35;
 inline constexpr uint64_t kDf1Pie = 0x08000000;

@@ -81,6 +81,7 @@ enum MetaFlags : uint32_t {
   kMetaHeadersMoved = 1U << 3,   // e_phoff points at the table in the metadata
   kMetaInterpInPlace = 1U << 4,  // PT_INTERP's bytes were overwritten where they stand
   kMetaInterpMoved = 1U << 5,    // PT_INTERP's offset was pointed at the metadata
+  kMetaInterpreter = 1U << 6,    // the file is itself an interpreter, as ld.so is
 };
 
 // Part of the metadata, as an offset from its first byte and a count of elements (or bytes).

@@ -1,0 +1,55 @@
+#include "loader/tree.h"
+
+#include <linux/auxvec.h>
+
+#include <cstring>
+
+#include "loader/interpreter.h"
+#include "loader/memory.h"
+#include "loader/report.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr char kSuffix[] = ".rewritten";
+
+bool try_beside(const char* path, ProgramFile* file) {
+  char beside[kMaxPath + sizeof(kSuffix)];
+  const size_t size = strlen(path);
+  if (size == 0 || size >= kMaxPath) return false;
+  memcpy(beside, path, size);
+  memcpy(beside + size, kSuffix, sizeof(kSuffix));
+  int64_t answer = 0;
+  if (!ProgramFile::try_open(beside, file, &answer)) return false;
+  file->rename(path);
+  return true;
+}
+
+// The linker's name for where this image begins.
+extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
+
+// The same header: entry, tables and their places are those of the image that runs right now.
+bool is_own_file(const ProgramFile& file) {
+  const auto header = slice(file.bytes(), 0, sizeof(elf::Ehdr));
+  return header && memcmp(header->data(), __ehdr_start, sizeof(elf::Ehdr)) == 0;
+}
+
+}  // namespace
+
+ProgramFile open_interpreter(const char* phase, const char* path) {
+  ProgramFile file;
+  if (try_beside(path, &file)) return file;
+  file = ProgramFile::open(phase, path);
+  if (is_own_file(file))
+    fail(phase, path, " is sysload, and there is no ", path, kSuffix,
+         " beside it: the rewritten ld.so belongs there");
+  return file;
+}
+
+bool open_beside_own_name(const StackView& stack, ProgramFile* file) {
+  const uint64_t name = stack.auxiliary_or(AT_EXECFN, 0);
+  return name != 0 && try_beside(Memory::at<const char>({name}), file);
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,151 @@
+"""A tree whose files were rewritten in place: no `run`, no cache, no server; sysload alone."""
+import os
+import re
+import shutil
+import subprocess
+
+from comparison import SYSLOAD, SYSREWRITE, build, check, normalised, tool
+
+LD_SO = "/lib64/ld-linux-x86-64.so.2"
+MUSL = "/lib/ld-musl-x86_64.so.1"
+PROGRAMS = ("bash", "ls", "cat", "env", "sort", "wc", "sed", "grep", "perl", "git", "uname")
+ADDRESS = (re.compile(r"0x[0-9a-f]{12,16}"), "@ADDRESS@")
+SCRIPT = r"""
+set -e
+cd /tmp
+for i in 1 2 3; do echo line $i; done | sort -r > sorted
+wc -l < sorted; cat sorted | grep 2
+(trap 'echo trapped' USR1; kill -USR1 $BASHPID; echo after)
+env -i /bin/bash -c 'echo empty environment $0'
+perl -e 'my $pid = fork // die; if (!$pid) { exec "/bin/uname", "-s" } waitpid $pid, 0; print "perl $?\n"'
+git init -q repo && cd repo && echo x > f && git add f
+git -c user.name=n -c user.email=e@x commit -qm m && git log --format=%s && git fsck
+"""
+DLOPEN = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char** argv) {
+  void* m = dlopen("libm.so.6", RTLD_NOW);
+  double (*cosine)(double) = m ? (double (*)(double))dlsym(m, "cos") : 0;
+  printf("%s %d %g\n", argv[0], argc, cosine ? cosine(0) : -1);
+  return 7;
+}
+"""
+HELLO = r"""
+#include <stdio.h>
+int main(int argc, char** argv) { printf("%s %d\n", argv[0], argc); return 7; }
+"""
+
+
+def libraries(path):
+    out = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"(/\S+) \(0x", out)
+
+
+def copy(source, root, target=None):
+    target = root + (target or source)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if not os.path.exists(target):
+        shutil.copy2(source, target)
+
+
+def make_tree(root):
+    """A small Debian: a shell, tools, glibc and musl."""
+    for folder in ("tmp", "dev", "proc", "usr", "bin", "lib", "lib64"):
+        os.makedirs(os.path.join(root, folder), exist_ok=True)
+    for program in PROGRAMS:
+        path = tool(program)
+        copy(path, root, "/bin/" + program)
+        for library in libraries(path):
+            copy(os.path.realpath(library), root, library)
+    copy("/usr/bin/ldd", root, "/bin/ldd")
+    copy("/lib/x86_64-linux-gnu/libm.so.6", root)
+    copy(os.path.realpath(MUSL), root, MUSL)
+    for name, flags in (("pie", ["-pie"]), ("fixed", ["-no-pie"])):
+        build(root + "/tmp", name, DLOPEN, *flags)
+    build(root + "/tmp", "of-musl", HELLO, compiler="musl-gcc")
+    build(root + "/tmp", "static", HELLO, "-static")
+    os.remove(root + "/tmp/pie.c")
+
+
+def is_elf(path):
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def rewrite_in_place(root, leave):
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) or not is_elf(path) or path[len(root):] in leave:
+                continue
+            subprocess.run([SYSREWRITE, "-q", path, path], check=True)
+    copy(SYSLOAD, root, "/usr/lib/sysload")
+    for interpreter in (LD_SO, MUSL):
+        os.rename(root + interpreter, root + interpreter + ".rewritten")
+        shutil.copy2(SYSLOAD, root + interpreter)
+
+
+COMMANDS = (
+    ["/bin/bash", "-c", SCRIPT],
+    # What was installed later, and not rewritten.
+    ["/bin/ls", "/lib64-is-not-there"],
+    ["/tmp/pie", "x"], ["/tmp/fixed", "x"], ["/tmp/of-musl", "x"], ["/tmp/static", "x"],
+    [LD_SO, "/tmp/pie", "x"], [LD_SO, "/tmp/fixed", "x"], [LD_SO, "/bin/ls", "/bin"],
+    [LD_SO, "--argv0", "other", "/tmp/pie"],
+    [LD_SO, "--list", "/bin/ls"], [LD_SO, "--verify", "/bin/ls"], [LD_SO, "--version"],
+    [LD_SO, "--no-such-option"], [LD_SO, "/no/such/program"],
+    ["/bin/bash", "/bin/ldd", "/bin/git"], ["/bin/bash", "/bin/ldd", "/tmp/fixed"],
+    ["/bin/env", "LD_TRACE_LOADED_OBJECTS=1", "/bin/perl"],
+    [MUSL, "/tmp/of-musl", "x"], [MUSL, "--list", "/tmp/of-musl"], [MUSL],
+    ["/lib/x86_64-linux-gnu/libc.so.6"],
+)
+
+
+def in_tree(root, command, env=None):
+    done = subprocess.run([tool("chroot"), root, *command], capture_output=True, text=True, timeout=120,
+                          env={"PATH": "/bin", "HOME": "/tmp", **(env or {})}, check=False)
+    return done
+
+
+def case_tree_works(runner):
+    trees = []
+    for rewritten in (False, True):
+        root = runner.folder()
+        make_tree(root)
+        if rewritten:
+            rewrite_in_place(root, leave=("/bin/ls",))
+        trees.append(root)
+    native, ours = trees
+    for command in COMMANDS:
+        results = []
+        for root in trees:
+            done = in_tree(root, command)
+            results.append((done.returncode, normalised(done.stdout, root, [ADDRESS]),
+                            normalised(done.stderr, root, [ADDRESS])))
+            shutil.rmtree(root + "/tmp/repo", ignore_errors=True)
+        check(results[0] == results[1], f"{command}\n=== natively\n{results[0]}\n"
+                                        f"=== rewritten\n{results[1]}")
+    # Really rewritten, from ld.so's first instruction on: strace shows where each call comes from.
+    for command in (["/bin/bash", "-c", "echo x"], ["/bin/ls", "/"], [LD_SO, "/tmp/fixed"],
+                    ["/tmp/of-musl"], [MUSL, "/tmp/of-musl"]):
+        done = in_tree(ours, command, {"SYSLOAD_HOOK": "count"})
+        total = re.search(r"^ *(\d+)  total$", done.stderr, re.MULTILINE)
+        closes_its_errors = command[0] == "/bin/ls"
+        check(closes_its_errors or (total and int(total.group(1)) >= 10), f"{command}: {done.stderr}")
+    check(in_tree(native, ["/bin/bash", "-c", "exit 3"]).returncode == 3, "the tree itself")
+
+
+def case_tree_without_its_ld_so(runner):
+    root = runner.folder()
+    make_tree(root)
+    rewrite_in_place(root, leave=("/bin/ls",))
+    os.rename(root + LD_SO + ".rewritten", root + "/elsewhere")
+    for command in (["/bin/ls"], ["/bin/bash", "-c", "echo x"]):
+        done = in_tree(root, command)
+        check(done.returncode == 127 and done.stdout == "" and done.stderr ==
+              f"sysload: interpreter: {LD_SO} is sysload, and there is no {LD_SO}.rewritten beside "
+              "it: the rewritten ld.so belongs there\n", f"{command}: {done}")
+    # By its own name it is then a command, and says what it wants.
+    done = in_tree(root, [LD_SO, "--version"])
+    check(done.returncode == 0 and done.stdout.startswith("sysload "), done)
