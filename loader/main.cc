@@ -98,17 +98,14 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
 }
 
 // gdb finds out where a position-independent program lies by comparing the headers in memory with
-// those in its file. Where the file's table has moved, it is mapped for that alone; the program is
-// shown its own.
-PublishedHeaders headers_for_others(const ProgramFile& program, const ElfImage& image) {
-  const MetaHeader& meta = program.rewritten().meta();
-  if (image.has_fixed_address() || (meta.flags & kMetaHeadersMoved) == 0) return {};
-  const uint64_t start = program.rewritten().meta_offset().value + meta.phdrs.offset;
-  const uint64_t page = align_down(start, kPageSize);
-  const uint64_t size = start - page + meta.phdrs.count * sizeof(elf::Phdr);
-  const int64_t view = sys::map_file(size, sys::kRead, program.fd(), {page});
-  if (sys::failed(view)) return {};
-  return {static_cast<uint64_t>(view) + (start - page), meta.phdrs.count};
+// those in its file. Where the file's table has moved, it has a segment of its own for that; the
+// program is shown its old one.
+PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& mapped) {
+  elf::Phdr segment{};
+  Vaddr table{};
+  const uint64_t size = image.header_count() * sizeof(elf::Phdr);
+  if (!image.vaddr_of({image.header_offset()}, size, &segment, &table)) return {};
+  return {mapped.at(table).value, image.header_count()};
 }
 
 // Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
@@ -137,7 +134,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
     stack.set_auxiliary(AT_PHNUM, meta.input_phnum);
   }
   const SegmentBounds bounds = image.bounds(mapped.bias());
-  const PublishedHeaders headers = headers_for_others(program, image);
+  const PublishedHeaders headers = headers_for_others(image, mapped);
   program.close();
   publish_memory_map(stack, bounds, brk, headers);
 }

@@ -248,7 +248,8 @@ class Assembler {
     put(meta_.sites.offset, records_.data(), records_.size() * sizeof(SiteRecord));
     put(meta_.edits.offset, edit_records_.data(), edit_records_.size() * sizeof(EditRecord));
     put(meta_.blob.offset, blob_.data(), blob_.size());
-    const auto headers = finished_headers(start_, {meta_offset_ + meta_.interp.offset});
+    const auto headers = finished_headers(start_, {meta_offset_ + meta_.interp.offset},
+                                          {meta_offset_ + meta_.phdrs.offset});
     put(meta_.phdrs.offset, headers.data(), headers.size() * sizeof(elf::Phdr));
     if (meta_.interp.count != 0)
       put(meta_.interp.offset, start_.interpreter.c_str(), meta_.interp.count);

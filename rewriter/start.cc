@@ -47,6 +47,22 @@ Vaddr mapped_headers(const ElfImage& image) {
   return {0};
 }
 
+// Debuggers learn where a position-independent program lies by comparing the table that AT_PHDR
+// names in memory with the file's, and the kernel computes AT_PHDR from the segment that holds the
+// table. So the moved table gets a segment, behind the last one.
+void add_own_load(const ElfImage& image, StartPlan& plan) {
+  elf::Phdr load{};
+  load.type = elf::kPtLoad;
+  load.flags = elf::kFlagRead;
+  load.vaddr = align_down(image.highest_end().value + kPageSize - 1, kPageSize);
+  load.align = kPageSize;
+  // gABI: PT_LOADs ascend by address.
+  size_t at = plan.headers.size();
+  while (plan.headers[at - 1].type != elf::kPtLoad) --at;
+  plan.headers.insert(plan.headers.begin() + static_cast<std::ptrdiff_t>(at), load);
+  plan.own_load = at;
+}
+
 }  // namespace
 
 Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
@@ -69,10 +85,12 @@ Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
     return plan;
   }
   plan.interpreter = *options.interpreter;
-  if (image.program_headers().size() + 1 > kMostHeaders)
+  const size_t more = image.position_independent() ? 2 : 1;
+  if (image.program_headers().size() + more > kMostHeaders)
     return Error{ErrorCode::kUnsupportedFile, image.header().phoff,
-                 "the kernel loads at most 1170 program headers, and one more is needed; use "
-                 "--no-interp"};
+                 fmt::format("the kernel loads at most {} program headers, and the new table would "
+                             "have {}; use --no-interp",
+                             kMostHeaders, image.program_headers().size() + more)};
   plan.change = StartChange::kHeadersAtEnd;
   elf::Phdr interp{};
   interp.type = elf::kPtInterp;
@@ -82,12 +100,20 @@ Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
   plan.headers.push_back(interp);  // gABI: PT_INTERP stands in front of every PT_LOAD
   plan.headers.insert(plan.headers.end(), image.program_headers().begin(),
                       image.program_headers().end());
+  if (image.position_independent()) add_own_load(image, plan);
   return plan;
 }
 
-std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path) {
+std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path, FileOffset table) {
   std::vector<elf::Phdr> headers = plan.headers;
   if (!headers.empty()) headers.front().offset = path.value;
+  if (plan.own_load) {
+    elf::Phdr& load = headers[*plan.own_load];
+    load.offset = table.value;
+    load.vaddr += table.value % kPageSize;
+    load.paddr = load.vaddr;
+    load.filesz = load.memsz = headers.size() * sizeof(elf::Phdr);
+  }
   return headers;
 }
 

@@ -2,6 +2,7 @@
 #ifndef SYSREWRITE_REWRITER_START_H_
 #define SYSREWRITE_REWRITER_START_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ struct HeaderEdit {
 struct StartPlan {
   StartChange change = StartChange::kNone;
   std::string interpreter;         // empty where kNone
-  std::vector<elf::Phdr> headers;  // the new table where kHeadersAtEnd; PT_INTERP's offset still 0
+  std::vector<elf::Phdr> headers;  // the new table where kHeadersAtEnd, not yet finished
+  std::optional<size_t> own_load;  // in it: the segment that maps the table itself
   Vaddr input_headers;             // where the kernel maps the input's table; 0: nowhere
 };
 
@@ -41,8 +43,8 @@ Result<StartPlan> plan_start(const ElfImage& image, const Options& options);
 std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& plan, FileOffset path,
                                      FileOffset table);
 
-// The new table with PT_INTERP completed.
-std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path);
+// The new table, with what depends on where path and table lie.
+std::vector<elf::Phdr> finished_headers(const StartPlan& plan, FileOffset path, FileOffset table);
 
 }  // namespace sysrewrite
 

@@ -91,6 +91,33 @@ TEST(Start, GivesAStaticProgramANewTableAtTheEnd) {
   EXPECT_EQ(whole.file.meta().input_phnum, before.phnum);
 }
 
+TEST(Start, MapsTheMovedTableOfAStaticPie) {
+  const Bytes input = ElfBuilder(elf::kTypeDyn)
+                          .code(0x1000, kCall)
+                          .dynamic(0x3000, {{elf::kDtFlags1, elf::kDf1Pie}})
+                          .build();
+  const Whole whole = rewrite_whole(input);
+  ASSERT_EQ(whole.report.start, StartChange::kHeadersAtEnd);
+  const auto before = *load<elf::Ehdr>(input, 0), after = *load<elf::Ehdr>(whole.output, 0);
+  ASSERT_EQ(after.phnum, before.phnum + 2);
+  uint64_t loads_end = 0, held_by = 0;
+  for (size_t i = 0; i < after.phnum; ++i) {
+    const elf::Phdr header = phdr_at(whole.output, i);
+    if (header.type != elf::kPtLoad) continue;
+    EXPECT_GE(header.vaddr, loads_end);  // ascending, and page by page apart
+    loads_end = align_down(header.vaddr + header.memsz + 4095, 4096);
+    EXPECT_EQ(header.vaddr % 4096, header.offset % 4096);
+    const bool holds =
+        header.offset <= after.phoff &&
+        after.phoff + after.phnum * sizeof(elf::Phdr) <= header.offset + header.filesz;
+    if (!holds) continue;
+    ++held_by;
+    EXPECT_EQ(header.flags, elf::kFlagRead);
+    EXPECT_LE(header.offset + header.filesz, whole.output.size());
+  }
+  EXPECT_EQ(held_by, 1U);
+}
+
 TEST(Start, RemembersWhereTheInputsTableIsMapped) {
   // The builder maps no headers; with a segment over the file's first bytes they are.
   const Bytes unmapped = code_file(kCall).build();
@@ -193,7 +220,7 @@ TEST(Start, RefusesAStaticProgramWithAllTheHeadersThereCanBe) {
   const Error error = rewrite_error(file);
   EXPECT_EQ(error.code, ErrorCode::kUnsupportedFile);
   EXPECT_EQ(error.message,
-            "the kernel loads at most 1170 program headers, and one more is needed; use "
+            "the kernel loads at most 1170 program headers, and the new table would have 1171; use "
             "--no-interp");
   Options none;
   none.interpreter.reset();
