@@ -1,21 +1,19 @@
 #include "loader/follow.h"
 
-#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "loader/client.h"
+#include "loader/exec_target.h"
 #include "loader/memory.h"
 #include "loader/own_exe.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
-#include "trampoline/elf_types.h"
 
 // Following.
 //
@@ -28,8 +26,7 @@
 //                          "prog", "a1"}, envp, AT_EMPTY_PATH)
 //
 // A program that is named by a descriptor (fexecve), or from a folder's, is opened here and handed
-// over as "--program-fd N": its path may lead nowhere, and its own descriptor may close at exec. A
-// script is resolved here, as the kernel would: sysload takes ELF files only.
+// over as "--program-fd N": its path may lead nowhere, and its own descriptor may close at exec.
 //
 // Three things survive into the new program that must not be ours. All signals are blocked while a
 // call is served, so the program's own mask goes along as an argument. The serving lock: a vfork
@@ -41,10 +38,7 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint64_t kMaxPath = 4096;
 constexpr uint64_t kMostArguments = 1 << 20;
-constexpr int kScriptDepth = 5;        // linux, fs/exec.c, exec_binprm()
-constexpr uint64_t kScriptLine = 256;  // BINPRM_BUF_SIZE
 
 // Grows in memory of its own, which is kept for the next time.
 class ArgumentList {
@@ -75,143 +69,6 @@ class ArgumentList {
   uint64_t count_ = 0;
 };
 
-// What is to be executed, after `#!` lines: strings live here.
-struct Target {
-  char path[kMaxPath];
-  char line[kScriptDepth][kScriptLine];
-  char scripts[kScriptDepth][kMaxPath];
-  const char* words[2 * kScriptDepth + 2];  // in front of argv[1]: interpreter's, then the script
-  uint32_t word_count;
-};
-
-constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW, kEmptyPath = AT_EMPTY_PATH;
-
-enum class Kind { kElf, kScript, kOther, kUnreadable, kPrivileged, kFails };
-
-// Reads a file's first bytes and its rights.
-Kind look(sys::Fd fd, char* head, int64_t* head_size) {
-  struct stat status {};
-  sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
-  constexpr uint32_t kTypeMask = 0170000, kRegular = 0100000;
-  if ((status.st_mode & kTypeMask) != kRegular) return Kind::kFails;
-  *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
-                         kScriptLine - 1, 0);
-  const char attribute[] = "security.capability";
-  const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
-                                 Memory::address_of(attribute).value, 0, 0) > 0;
-  constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
-  if (sys::failed(*head_size) || *head_size < 4) return Kind::kFails;
-  if (capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec)
-    return Kind::kPrivileged;
-  if (memcmp(head, elf::kMagic, sizeof(elf::kMagic)) == 0) {
-    const auto header = load<elf::Ehdr>(as_byte_view(head, static_cast<uint64_t>(*head_size)), 0);
-    const bool ours = header && header->ident[4] == elf::kClass64 &&
-                      header->machine == elf::kMachineX8664 &&
-                      (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
-    return ours ? Kind::kElf : Kind::kOther;
-  }
-  // Without either the kernel says ENOEXEC, and a shell reads the file itself.
-  return head[0] == '#' && head[1] == '!' ? Kind::kScript : Kind::kFails;
-}
-
-// Opens what the kernel would execute, after the checks that only it would make otherwise.
-Kind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* fd) {
-  const auto folder = static_cast<uint64_t>(int64_t{directory});
-  const uint64_t name = Memory::address_of(path).value;
-  constexpr uint64_t kMayExecute = 1;  // X_OK
-  if (sys::failed(sys::call(__NR_faccessat2, folder, name, kMayExecute, flags)) &&
-      sys::failed(sys::call(__NR_faccessat, folder, name, kMayExecute)))
-    return Kind::kFails;
-  if ((flags & kEmptyPath) != 0 && path[0] == 0) {
-    // Through /proc, since the descriptor may be an O_PATH one.
-    char link[64];
-    *fd = sys::open_for_reading(sys::link_of(directory, link));
-  } else {
-    const uint64_t no_follow = (flags & kNoFollow) != 0 ? O_NOFOLLOW : 0;
-    *fd = sys::call(__NR_openat, folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | no_follow);
-  }
-  if (*fd == -EACCES) return Kind::kUnreadable;
-  return sys::failed(*fd) ? Kind::kFails : Kind::kElf;
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-// Splits "#! interpreter argument" in place. The kernel gives all that follows the interpreter as
-// one argument. False where no interpreter is named.
-bool split_script_line(char* line, int64_t size, const char** interpreter, const char** argument) {
-  line[std::min<int64_t>(size, static_cast<int64_t>(kScriptLine) - 1)] = 0;
-  char* end = line;
-  while (*end != 0 && *end != '\n') ++end;
-  while (end > line && is_blank(end[-1])) --end;
-  *end = 0;
-  char* at = line + 2;
-  while (is_blank(*at)) ++at;
-  *interpreter = at;
-  while (*at != 0 && !is_blank(*at)) ++at;
-  *argument = nullptr;
-  if (*at != 0) {
-    *at++ = 0;
-    while (is_blank(*at)) ++at;
-    if (*at != 0) *argument = at;
-  }
-  return **interpreter != 0;
-}
-
-void put_words_in_front(Target* target, const char* interpreter, const char* argument,
-                        const char* script) {
-  const uint32_t more = argument == nullptr ? 2 : 3;
-  // The first word so far was the script's own name in argv[0]; its path takes its place.
-  const uint32_t kept = target->word_count == 0 ? 0 : target->word_count - 1;
-  for (uint32_t i = kept; i-- > 0;) target->words[i + more] = target->words[i + 1];
-  uint32_t at = 0;
-  target->words[at++] = interpreter;
-  if (argument != nullptr) target->words[at++] = argument;
-  target->words[at++] = script;
-  target->word_count = at + kept;
-}
-
-const char* reason_of(Kind kind) {
-  switch (kind) {
-    case Kind::kUnreadable:
-      return "it may be executed, but not read";
-    case Kind::kPrivileged:
-      return "it is setuid, setgid or has capabilities";
-    case Kind::kOther:
-      return "not an x86-64 program";
-    default:
-      return nullptr;
-  }
-}
-
-// Opens the ELF file to execute, through `#!` lines. `program` stays open where it is one.
-Kind resolve(const ExecRequest& request, Target* target, sys::Fd* program) {
-  Kind kind = open_target(request.directory, target->path, request.flags, program);
-  for (int depth = 0; kind == Kind::kElf; ++depth) {
-    char* line = target->line[std::min(depth, kScriptDepth - 1)];
-    int64_t size = 0;
-    kind = look(*program, line, &size);
-    if (kind == Kind::kElf) return kind;
-    sys::close(*program);
-    *program = -1;
-    if (kind != Kind::kScript) return kind;
-    // A script gets its own path as an argument, which only a plain execve names.
-    const bool plain = request.directory == AT_FDCWD || target->path[0] == '/';
-    if (!plain) return Kind::kOther;
-    if (depth == kScriptDepth) return Kind::kFails;  // ELOOP, says the kernel
-    const char* interpreter = nullptr;
-    const char* argument = nullptr;
-    if (!split_script_line(line, size, &interpreter, &argument)) return Kind::kFails;
-    char* script = target->scripts[depth];
-    memcpy(script, target->path, strlen(target->path) + 1);
-    put_words_in_front(target, interpreter, argument, script);
-    memcpy(target->path, interpreter, strlen(interpreter) + 1);
-    kind = open_target(AT_FDCWD, target->path, 0, program);
-  }
-  return kind;
-}
-
 // argv's length without the end; -EFAULT where it leaves memory.
 int64_t count_arguments(uint64_t argv) {
   if (argv == 0) return 0;
@@ -234,8 +91,8 @@ char* hexadecimal(uint64_t value, char (&into)[17]) {
   return into + at;
 }
 
-uint64_t build_arguments(ArgumentList* list, const Target& target, uint64_t argv, uint64_t count,
-                         const char* mask, const char* program_fd) {
+uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t argv,
+                         uint64_t count, const char* mask, const char* program_fd) {
   list->add("sysload");
   if (sysload_state.follow) {
     list->add("--server");
@@ -316,8 +173,8 @@ sys::Fd keep_open(sys::Fd fd) {
 
 bool follow_exec(const ExecRequest& request, int64_t* answer) {
   const LockOpener opener;
-  Target& target = *Memory::at<Target>(Memory::address_of(&sysload_follow_memory[0]));
-  static_assert(sizeof(Target) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
+  ExecTarget& target = *Memory::at<ExecTarget>(Memory::address_of(&sysload_follow_memory[0]));
+  static_assert(sizeof(ExecTarget) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
   target.word_count = 0;
   if (read_program_string(request.path, target.path, sizeof(target.path)) < 0) return false;
   const int64_t count = count_arguments(request.argv);
@@ -326,11 +183,11 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   const bool own = sysload_state.exe_size != 0 && names_own_exe(target.path);
   if (own) memcpy(target.path, sysload_state.exe_path, sysload_state.exe_size + 1);
   if (!own && !sysload_state.follow) return false;
-  char named[kMaxPath];
+  char named[kExecPath];
   memcpy(named, target.path, sizeof(named));
   sys::Fd program = -1;
-  const Kind kind = resolve(request, &target, &program);
-  if (kind != Kind::kElf) {
+  const ExecKind kind = resolve_target(request, &target, &program);
+  if (kind != ExecKind::kElf) {
     if (const char* why = reason_of(kind)) report_unfollowed(named, why);
     return false;
   }

@@ -1,0 +1,145 @@
+#include "loader/exec_target.h"
+
+#include <asm/stat.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "loader/memory.h"
+#include "trampoline/elf_types.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW, kEmptyPath = AT_EMPTY_PATH;
+
+// Reads a file's first bytes and its rights.
+ExecKind look(sys::Fd fd, char* head, int64_t* head_size) {
+  struct stat status {};
+  sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
+  constexpr uint32_t kTypeMask = 0170000, kRegular = 0100000;
+  if ((status.st_mode & kTypeMask) != kRegular) return ExecKind::kFails;
+  *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
+                         kScriptLine - 1, 0);
+  const char attribute[] = "security.capability";
+  const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
+                                 Memory::address_of(attribute).value, 0, 0) > 0;
+  constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
+  if (sys::failed(*head_size) || *head_size < 4) return ExecKind::kFails;
+  if (capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec)
+    return ExecKind::kPrivileged;
+  if (memcmp(head, elf::kMagic, sizeof(elf::kMagic)) == 0) {
+    const auto header = load<elf::Ehdr>(as_byte_view(head, static_cast<uint64_t>(*head_size)), 0);
+    const bool ours = header && header->ident[4] == elf::kClass64 &&
+                      header->machine == elf::kMachineX8664 &&
+                      (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
+    return ours ? ExecKind::kElf : ExecKind::kOther;
+  }
+  // Without either the kernel says ENOEXEC, and a shell reads the file itself.
+  return head[0] == '#' && head[1] == '!' ? ExecKind::kScript : ExecKind::kFails;
+}
+
+// Opens what the kernel would execute, after the checks that only it would make otherwise.
+ExecKind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* fd) {
+  const auto folder = static_cast<uint64_t>(int64_t{directory});
+  const uint64_t name = Memory::address_of(path).value;
+  constexpr uint64_t kMayExecute = 1;  // X_OK
+  if (sys::failed(sys::call(__NR_faccessat2, folder, name, kMayExecute, flags)) &&
+      sys::failed(sys::call(__NR_faccessat, folder, name, kMayExecute)))
+    return ExecKind::kFails;
+  if ((flags & kEmptyPath) != 0 && path[0] == 0) {
+    // Through /proc, since the descriptor may be an O_PATH one.
+    char link[64];
+    *fd = sys::open_for_reading(sys::link_of(directory, link));
+  } else {
+    const uint64_t no_follow = (flags & kNoFollow) != 0 ? O_NOFOLLOW : 0;
+    *fd = sys::call(__NR_openat, folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | no_follow);
+  }
+  if (*fd == -EACCES) return ExecKind::kUnreadable;
+  return sys::failed(*fd) ? ExecKind::kFails : ExecKind::kElf;
+}
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+// Splits "#! interpreter argument" in place. The kernel gives all that follows the interpreter as
+// one argument. False where no interpreter is named.
+bool split_script_line(char* line, int64_t size, const char** interpreter, const char** argument) {
+  line[std::min<int64_t>(size, static_cast<int64_t>(kScriptLine) - 1)] = 0;
+  char* end = line;
+  while (*end != 0 && *end != '\n') ++end;
+  while (end > line && is_blank(end[-1])) --end;
+  *end = 0;
+  char* at = line + 2;
+  while (is_blank(*at)) ++at;
+  *interpreter = at;
+  while (*at != 0 && !is_blank(*at)) ++at;
+  *argument = nullptr;
+  if (*at != 0) {
+    *at++ = 0;
+    while (is_blank(*at)) ++at;
+    if (*at != 0) *argument = at;
+  }
+  return **interpreter != 0;
+}
+
+void put_words_in_front(ExecTarget* target, const char* interpreter, const char* argument,
+                        const char* script) {
+  const uint32_t more = argument == nullptr ? 2 : 3;
+  // The first word so far was the script's own name in argv[0]; its path takes its place.
+  const uint32_t kept = target->word_count == 0 ? 0 : target->word_count - 1;
+  for (uint32_t i = kept; i-- > 0;) target->words[i + more] = target->words[i + 1];
+  uint32_t at = 0;
+  target->words[at++] = interpreter;
+  if (argument != nullptr) target->words[at++] = argument;
+  target->words[at++] = script;
+  target->word_count = at + kept;
+}
+
+}  // namespace
+
+const char* reason_of(ExecKind kind) {
+  switch (kind) {
+    case ExecKind::kUnreadable:
+      return "it may be executed, but not read";
+    case ExecKind::kPrivileged:
+      return "it is setuid, setgid or has capabilities";
+    case ExecKind::kOther:
+      return "not an x86-64 program";
+    default:
+      return nullptr;
+  }
+}
+
+ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd* program) {
+  ExecKind kind = open_target(request.directory, target->path, request.flags, program);
+  for (int depth = 0; kind == ExecKind::kElf; ++depth) {
+    char* line = target->line[std::min(depth, kScriptDepth - 1)];
+    int64_t size = 0;
+    kind = look(*program, line, &size);
+    if (kind == ExecKind::kElf) return kind;
+    sys::close(*program);
+    *program = -1;
+    if (kind != ExecKind::kScript) return kind;
+    // A script gets its own path as an argument, which only a plain execve names.
+    const bool plain = request.directory == AT_FDCWD || target->path[0] == '/';
+    if (!plain) return ExecKind::kOther;
+    if (depth == kScriptDepth) return ExecKind::kFails;  // ELOOP, says the kernel
+    const char* interpreter = nullptr;
+    const char* argument = nullptr;
+    if (!split_script_line(line, size, &interpreter, &argument)) return ExecKind::kFails;
+    char* script = target->scripts[depth];
+    memcpy(script, target->path, strlen(target->path) + 1);
+    put_words_in_front(target, interpreter, argument, script);
+    memcpy(target->path, interpreter, strlen(interpreter) + 1);
+    kind = open_target(AT_FDCWD, target->path, 0, program);
+  }
+  return kind;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,45 @@
+// What execve is to execute in the end: a script is resolved as the kernel would, since sysload
+// takes ELF files only.
+#ifndef SYSREWRITE_LOADER_EXEC_TARGET_H_
+#define SYSREWRITE_LOADER_EXEC_TARGET_H_
+
+#include <cstdint>
+
+#include "loader/follow.h"
+#include "loader/syscalls.h"
+
+namespace sysrewrite {
+
+inline constexpr uint64_t kExecPath = 4096;
+inline constexpr int kScriptDepth = 5;        // linux, fs/exec.c, exec_binprm()
+inline constexpr uint64_t kScriptLine = 256;  // BINPRM_BUF_SIZE
+
+// What is to be executed, after `#!` lines: strings live here.
+struct ExecTarget {
+  char path[kExecPath];
+  char line[kScriptDepth][kScriptLine];
+  char scripts[kScriptDepth][kExecPath];
+  const char* words[2 * kScriptDepth + 2];  // in front of argv[1]: interpreter's, then the script
+  uint32_t word_count;
+};
+
+enum class ExecKind {
+  kElf,
+  kScript,
+  kOther,       // what only the kernel can start
+  kUnreadable,  // may be executed, but not read
+  kPrivileged,  // setuid, setgid, or with capabilities
+  kNoDescriptor,
+  kFails,  // the kernel is going to say why
+};
+
+// Opens the ELF file to execute, through `#!` lines. `target->path` is the path that execve was
+// given, and becomes the ELF file's; `program` stays open where it is one.
+ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd* program);
+
+// Why a program of this kind runs without sysload; nullptr for those that do not run at all.
+const char* reason_of(ExecKind kind);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_EXEC_TARGET_H_
