@@ -113,6 +113,12 @@ void add_options(CLI::App& app, RewriteCommand& command) {
          [&options](const std::string& hook) { options.loader_options.push_back("hook=" + hook); },
          "write into OUT which hook sysload runs it under (none, count)")
       ->type_name("HOOK");
+  app.add_option_function<std::string>(
+         "--vdso",
+         [&options](const std::string& word) { options.loader_options.push_back("vdso=" + word); },
+         "write into OUT whether sysload keeps the vdso or hides it (keep, hide)")
+      ->type_name("WHAT")
+      ->check(CLI::IsMember({"keep", "hide"}));
   app.add_flag("--force", options.force, "rewrite files that find a payload from their own end");
   app.add_flag("--json", command.json, "print the report as JSON on standard output");
   app.add_flag("-n,--dry-run", command.dry_run, "decide everything, write nothing");
@@ -135,6 +141,10 @@ void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_option("CMD", command.command, "the program, and its arguments")->required();
   app.add_option("--hook", command.hook, "what sysload does with each call (none, count)")
       ->type_name("HOOK");
+  add_choice<bool>(app, "--vdso", command.hide_vdso, {{"keep", false}, {"hide", true}},
+                   "keep (default): clock_gettime and its like are answered without a\n"
+                   "system call; hide: they are made as system calls, and seen")
+      ->type_name("WHAT");
   add_choice<UnpatchedPolicy>(
       app, "--unpatched", command.unpatched,
       {{"rewrite", UnpatchedPolicy::kRewrite},

@@ -71,15 +71,16 @@ Result<std::vector<std::string>> script_line(const std::string& path) {
 Result<ResolvedProgram> resolve_program(const std::vector<std::string>& command) {
   const auto found = find_in_path(command.front());
   if (!found) return found.error();
-  ResolvedProgram program{*found, command};
+  ResolvedProgram program{*found, command, {}};
   for (int depth = 0; depth <= kScriptDepth; ++depth) {
     const auto words = script_line(program.path);
     if (!words) return words.error();
     if (words->empty()) return program;
+    if (program.script.empty()) program.script = program.path;
     std::vector<std::string> arguments = *words;
     arguments.push_back(program.path);
     arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());
-    program = {words->front(), std::move(arguments)};
+    program = {words->front(), std::move(arguments), program.script};
     if (!executable_file(program.path))
       return system_error("cannot run the interpreter", program.path,
                           access(program.path.c_str(), F_OK) != 0 ? ENOENT : EACCES);

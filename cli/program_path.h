@@ -13,6 +13,7 @@ namespace sysrewrite {
 struct ResolvedProgram {
   std::string path;
   std::vector<std::string> arguments;
+  std::string script;  // what was named, where `path` is its interpreter; else empty
 };
 
 // Searches $PATH where the name has no slash, and follows `#!` lines, also through interpreters

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <future>
 #include <map>
@@ -101,6 +102,17 @@ void answer(int socket, ServerVerdict verdict, int descriptor) {
   }
   // A client that has died in the meantime is nobody's loss.
   static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
+}
+
+// In one piece, since many programs may report at once.
+void print_report(int socket) {
+  constexpr size_t kMost = 1 << 20;
+  std::string text;
+  char packet[4096];
+  ssize_t size = 0;
+  while (text.size() < kMost && (size = recv(socket, packet, sizeof(packet), 0)) > 0)
+    text.append(packet, static_cast<size_t>(size));
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 bool same_user(int socket) {
@@ -196,6 +208,9 @@ struct RewriteServer::Impl {
       }
       case RequestKind::kLoader:
         return answer(socket, ServerVerdict::kCopy, options.loader);
+      case RequestKind::kReport:
+        print_report(socket);
+        return answer(socket, ServerVerdict::kNothing, -1);
       case RequestKind::kUnfollowed: {
         const std::string path = request->request.text;
         const size_t reason = std::min(path.size() + 1, sizeof(request->request.text) - 1);

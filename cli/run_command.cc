@@ -59,7 +59,9 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
                                           const ResolvedProgram& program) {
   std::vector<std::string> arguments{"sysload", "--server", server};
   if (!command.hook.empty()) arguments.insert(arguments.end(), {"--hook", command.hook});
+  if (command.hide_vdso) arguments.insert(arguments.end(), {"--vdso", "hide"});
   if (!command.follow) arguments.push_back("--no-follow");
+  if (!program.script.empty()) arguments.insert(arguments.end(), {"--execfn", program.script});
   arguments.insert(arguments.end(), {"--argv0", program.arguments.front(), "--", program.path});
   arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());
   return arguments;

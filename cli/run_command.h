@@ -12,6 +12,7 @@ namespace sysrewrite {
 struct RunCommand {
   std::vector<std::string> command;  // the program and its arguments
   std::string hook;                  // empty: none
+  bool hide_vdso = false;            // from the program and what it executes
   std::string loader;                // path of sysload; empty: the one beside sysrewrite
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
   bool follow = true;     // what the program executes

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "loader/descriptor_limit.h"
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
@@ -103,13 +104,21 @@ ServerAnswer receive(sys::Fd socket, sys::Fd* copy) {
   return ServerAnswer::kCopy;
 }
 
-ServerAnswer ask(const ServerRequest& request, sys::Fd file, sys::Fd* answer) {
+ServerAnswer ask_once(const ServerRequest& request, sys::Fd file, sys::Fd* answer) {
   const sys::Fd socket = connect_to_server();
   if (sys::failed(socket)) return ServerAnswer::kNoServer;
   const ServerAnswer result =
       send(socket, request, file) ? receive(socket, answer) : ServerAnswer::kNoServer;
   sys::close(socket);
   return result;
+}
+
+// Asking takes a descriptor for the connection and one for the answer.
+ServerAnswer ask(const ServerRequest& request, sys::Fd file, sys::Fd* answer) {
+  const ServerAnswer first = ask_once(request, file, answer);
+  if (first != ServerAnswer::kNoServer || sysload_state.server_name[0] == 0) return first;
+  const BeyondLimit room;
+  return ask_once(request, file, answer);
 }
 
 }  // namespace
@@ -141,7 +150,26 @@ void report_unfollowed(const char* path, const char* why) {
   memcpy(request.text, path, path_length);
   memcpy(request.text + path_length + 1, why, length_up_to(why, 100));
   sys::Fd none = -1;
-  ask(request, -1, &none);
+  if (ask(request, -1, &none) == ServerAnswer::kNoServer) note("run", path, " runs native: ", why);
+}
+
+sys::Fd open_report() {
+  if (sysload_state.server_name[0] == 0) return -1;
+  const sys::Fd socket = connect_to_server();
+  if (sys::failed(socket)) return -1;
+  ServerRequest request{};
+  request.kind = RequestKind::kReport;
+  if (send(socket, request, -1)) return socket;
+  sys::close(socket);
+  return -1;
+}
+
+void close_report(sys::Fd report) {
+  constexpr uint64_t kShutWrite = 1;  // SHUT_WR
+  sys::call(__NR_shutdown, static_cast<uint64_t>(report), kShutWrite);
+  sys::Fd none = -1;
+  receive(report, &none);
+  sys::close(report);
 }
 
 }  // namespace sysrewrite

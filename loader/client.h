@@ -32,6 +32,12 @@ void report_no_server(const char* path);
 // Tells the server that a child could not be followed, and why.
 void report_unfollowed(const char* path, const char* why);
 
+// Where a report is written to arrive at the standard error of `sysrewrite run` in one piece, even
+// if this program has closed its own; negative where there is no server. close_report() waits until
+// it is printed.
+sys::Fd open_report();
+void close_report(sys::Fd report);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_CLIENT_H_

@@ -149,7 +149,8 @@ void prepare_count(const char* name) {
   sysload_state.owner_pid = sys::pid();
   count.counters = Memory::at<uint64_t>(table);
   // Where standard error is closed, the descriptor may belong to anything by the end.
-  count.can_print = !sys::failed(sys::call(__NR_fcntl, kStandardError, F_GETFD));
+  count.can_print = sysload_state.server_name[0] != 0 ||
+                    !sys::failed(sys::call(__NR_fcntl, kStandardError, F_GETFD));
   const char* last = name;
   for (const char* at = name; *at != 0; ++at)
     if (*at == '/' && at[1] != 0) last = at + 1;

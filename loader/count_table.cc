@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "loader/client.h"
 #include "loader/report.h"
 #include "loader/state.h"
 
@@ -68,12 +69,8 @@ void collect(Rows& rows) {
 
 constexpr unsigned kColumn = 10;
 
-}  // namespace
-
-void print_count_table() {
-  Rows rows;
-  collect(rows);
-  Writer out(kStandardError);
+void print_rows(const Rows& rows, sys::Fd to) {
+  Writer out(to);
   out.text("sysload: system calls of ").number(sysload_state.owner_pid);
   out.text(" (").text(sysload_state.count.name).text(")\n");
   out.text("     calls  syscall\n---------- ----------------\n");
@@ -88,6 +85,16 @@ void print_count_table() {
   if (rows.beyond != 0) out.number(rows.beyond, kColumn).text("  (other numbers)\n");
   out.text("---------- ----------------\n");
   out.number(rows.total, kColumn).text("  total\n");
+}
+
+}  // namespace
+
+void print_count_table() {
+  Rows rows;
+  collect(rows);
+  const sys::Fd report = open_report();
+  print_rows(rows, report >= 0 ? report : kStandardError);
+  if (report >= 0) close_report(report);
 }
 
 }  // namespace sysrewrite

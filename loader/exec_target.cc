@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/descriptor_limit.h"
 #include "loader/memory.h"
 #include "trampoline/elf_types.h"
 
@@ -16,6 +17,31 @@ namespace sysrewrite {
 namespace {
 
 constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW, kEmptyPath = AT_EMPTY_PATH;
+
+// The kernel refuses a program whose interpreter it cannot execute, before anything is lost.
+bool interpreter_is_there(sys::Fd fd, const elf::Ehdr& header) {
+  constexpr uint32_t kMostHeaders = 1170;  // linux, fs/binfmt_elf.c, load_elf_phdrs()
+  if (header.phentsize != sizeof(elf::Phdr) || header.phnum > kMostHeaders) return true;
+  for (uint32_t i = 0; i < header.phnum; ++i) {
+    elf::Phdr segment{};
+    const auto into = Memory::address_of(&segment).value;
+    const uint64_t at = header.phoff + uint64_t{i} * sizeof(segment);
+    if (sys::call(__NR_pread64, static_cast<uint64_t>(fd), into, sizeof(segment), at) !=
+        static_cast<int64_t>(sizeof(segment)))
+      return true;
+    if (segment.type != elf::kPtInterp) continue;
+    char path[kExecPath];
+    const uint64_t size = std::min<uint64_t>(segment.filesz, sizeof(path));
+    const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                  Memory::address_of(&path[0]).value, size, segment.offset);
+    if (got <= 0 || path[got - 1] != 0) return true;
+    constexpr uint64_t kMayExecute = 1;  // X_OK
+    const uint64_t name = Memory::address_of(&path[0]).value;
+    return !sys::failed(
+        sys::call(__NR_faccessat, static_cast<uint64_t>(AT_FDCWD), name, kMayExecute));
+  }
+  return true;
+}
 
 // Reads a file's first bytes and its rights.
 ExecKind look(sys::Fd fd, char* head, int64_t* head_size) {
@@ -37,10 +63,20 @@ ExecKind look(sys::Fd fd, char* head, int64_t* head_size) {
     const bool ours = header && header->ident[4] == elf::kClass64 &&
                       header->machine == elf::kMachineX8664 &&
                       (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
+    if (ours && !interpreter_is_there(fd, *header)) return ExecKind::kFails;
     return ours ? ExecKind::kElf : ExecKind::kOther;
   }
   // Without either the kernel says ENOEXEC, and a shell reads the file itself.
   return head[0] == '#' && head[1] == '!' ? ExecKind::kScript : ExecKind::kFails;
+}
+
+sys::Fd open_file(uint64_t folder, const char* name, uint64_t flags) {
+  const uint64_t path = Memory::address_of(name).value;
+  const uint64_t how = O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags;
+  const sys::Fd fd = sys::call(__NR_openat, folder, path, how);
+  if (fd != -EMFILE) return fd;
+  const BeyondLimit room;
+  return sys::call(__NR_openat, folder, path, how);
 }
 
 // Opens what the kernel would execute, after the checks that only it would make otherwise.
@@ -54,12 +90,13 @@ ExecKind open_target(int32_t directory, const char* path, uint64_t flags, sys::F
   if ((flags & kEmptyPath) != 0 && path[0] == 0) {
     // Through /proc, since the descriptor may be an O_PATH one.
     char link[64];
-    *fd = sys::open_for_reading(sys::link_of(directory, link));
+    *fd = open_file(folder, sys::link_of(directory, link), 0);
   } else {
     const uint64_t no_follow = (flags & kNoFollow) != 0 ? O_NOFOLLOW : 0;
-    *fd = sys::call(__NR_openat, folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | no_follow);
+    *fd = open_file(folder, path, no_follow);
   }
   if (*fd == -EACCES) return ExecKind::kUnreadable;
+  if (*fd == -EMFILE || *fd == -ENFILE) return ExecKind::kNoDescriptor;
   return sys::failed(*fd) ? ExecKind::kFails : ExecKind::kElf;
 }
 
@@ -111,6 +148,8 @@ const char* reason_of(ExecKind kind) {
       return "it is setuid, setgid or has capabilities";
     case ExecKind::kOther:
       return "not an x86-64 program";
+    case ExecKind::kNoDescriptor:
+      return "no descriptor is free to look at it";
     default:
       return nullptr;
   }

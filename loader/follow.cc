@@ -104,6 +104,14 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
   }
   list->add("--mask");
   list->add(mask);
+  if (sysload_state.hide_vdso) {
+    list->add("--vdso");
+    list->add("hide");
+  }
+  if (target.word_count != 0) {
+    list->add("--execfn");
+    list->add(target.words[target.word_count - 1]);
+  }
   if (program_fd != nullptr) {
     list->add("--program-fd");
     list->add(program_fd);
@@ -200,7 +208,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   ArgumentList list;
   bool done = false;
   const bool ready = (by_path || !sys::failed(handed)) && find_loader(named, &loader) &&
-                     list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 16);
+                     list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 20);
   if (ready) {
     char mask[17], fd[17];
     const uint64_t arguments = build_arguments(

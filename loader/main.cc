@@ -110,7 +110,8 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
 
 // Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
-                   const MappedImage& mapped, Hook hook, uint64_t brk) {
+                   const MappedImage& mapped, const Settings& settings, uint64_t brk) {
+  const Hook hook = settings.hook;
   if (hook == Hook::kCount) prepare_count(program.path());
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
@@ -129,6 +130,8 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   install_trap();
   const MetaHeader& meta = program.rewritten().meta();
   stack.set_auxiliary(AT_BASE, base);
+  sysload_state.hide_vdso = settings.hide_vdso;
+  if (settings.hide_vdso) stack.hide_auxiliary(AT_SYSINFO_EHDR);
   if ((meta.flags & kMetaHeadersMoved) != 0) {
     stack.set_auxiliary(AT_PHDR, meta.phdr_vaddr == 0 ? 0 : mapped.at({meta.phdr_vaddr}).value);
     stack.set_auxiliary(AT_PHNUM, meta.input_phnum);
@@ -145,8 +148,8 @@ void start_as_interpreter(StackView& stack) {
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   const ElfImage image = ElfImage::read("program", program.path(), program.bytes());
   const MappedImage mapped = locate_running_program(stack, program, image);
-  const Hook hook = choose_hook({}, stack, program.rewritten().options());
-  start_program(stack, program, image, mapped, hook, current_brk());
+  const Settings settings = choose_settings({}, stack, program.rewritten().options());
+  start_program(stack, program, image, mapped, settings, current_brk());
 }
 
 void remember_server(const char* name) {
@@ -161,14 +164,14 @@ void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
   program.read_trailer("interpreter");
   const ElfImage image = ElfImage::read("interpreter", program.path(), program.bytes());
   image.check_segments("interpreter", program.path());
-  const Hook hook = choose_hook({}, stack, program.rewritten().options());
+  const Settings settings = choose_settings({}, stack, program.rewritten().options());
   // The kernel keeps the programs' place free for whatever ld.so will start there, but for the
   // heap. Source: linux, fs/binfmt_elf.c, load_elf_binary().
   const Placement placement = choose_placement(stack);
   const MappedImage mapped = map_image("interpreter", program, image, 0);
   mend_for_command(stack, image, mapped,
                    Memory::at<const char>({stack.auxiliary_or(AT_EXECFN, 0)}));
-  start_program(stack, program, image, mapped, hook, placement.image_hint + placement.heap_gap);
+  start_program(stack, program, image, mapped, settings, placement.image_hint + placement.heap_gap);
 }
 
 void start_as_command(StackView& stack) {
@@ -186,7 +189,7 @@ void start_as_command(StackView& stack) {
   program.use_copy("program");
   if (!program.is_rewritten() && arguments.server == nullptr)
     fail("program", path, ": not a rewritten file; run sysrewrite first");
-  const Hook hook = choose_hook(arguments, stack, program.rewritten().options());
+  const Settings settings = choose_settings(arguments, stack, program.rewritten().options());
   image.check_segments("program", path);
   const Placement placement = choose_placement(stack);
   const MappedImage mapped = map_image("program", program, image, placement.image_hint);
@@ -196,10 +199,12 @@ void start_as_command(StackView& stack) {
   }
   path = stack.drop_arguments(arguments.program_index, arguments.argv0);
   program.rename(path);
-  mend_for_command(stack, image, mapped, path);
-  publish_name(path);
+  const char* executed = arguments.execfn != nullptr ? arguments.execfn : path;
+  mend_for_command(stack, image, mapped, executed);
+  publish_name(executed);
   if (arguments.mask) set_signal_mask(*arguments.mask);
-  start_program(stack, program, image, mapped, hook, heap_start(program, image, mapped, placement));
+  start_program(stack, program, image, mapped, settings,
+                heap_start(program, image, mapped, placement));
 }
 
 }  // namespace

@@ -19,18 +19,23 @@ so that ./PROGRAM alone does the same; options then come from the environment or
 
   --hook none     let every call through (default)
   --hook count    let every call through, and print at exit how often each was made
+  --vdso keep     clock_gettime and its like are answered without a system call (default)
+  --vdso hide     hide the vdso, so that they are made as system calls, and seen
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
   --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
   --no-follow     do not follow what PROGRAM executes
   --mask HEX      start PROGRAM with these signals blocked
   --program-fd HEX  read the program from this descriptor; PROGRAM only names it
+  --execfn NAME   what was executed: a script, where PROGRAM is its interpreter
   --help          print this
   --version       print the version
 
 environment:
   SYSLOAD_HOOK    as --hook; ignored by programs that run with raised privileges
+  SYSLOAD_VDSO    as --vdso; likewise
 
---hook wins over SYSLOAD_HOOK, and that over what `sysrewrite --hook` wrote into the file.
+Options win over the environment, and that over what `sysrewrite --hook` and `--vdso` wrote into the
+file.
 What sysload itself has to say goes to standard error, one line, with exit status 127.
 
 examples:
@@ -104,19 +109,33 @@ class ArgumentReader {
   uint64_t index_;
 };
 
-// The options of the file: "key=value", each NUL-ended (RewrittenFile::parse has seen the last).
-const char* hook_in_file(ByteView options) {
+struct FileOptions {
   const char* hook = nullptr;
+  const char* vdso = nullptr;
+};
+
+// The options of the file: "key=value", each NUL-ended (RewrittenFile::parse has seen the last).
+FileOptions read_file_options(ByteView options) {
+  FileOptions result;
   for (size_t at = 0; at < options.size();) {
     const char* option = static_cast<const char*>(static_cast<const void*>(options.data() + at));
-    const char* value = after(option, "hook=");
-    // Whoever wrote another option meant it to be obeyed.
-    if (value == nullptr)
+    if (const char* hook = after(option, "hook=")) {
+      result.hook = hook;
+    } else if (const char* vdso = after(option, "vdso=")) {
+      result.vdso = vdso;
+    } else {
+      // Whoever wrote another option meant it to be obeyed.
       fail("options", "the file says \"", option, "\", which this sysload does not know");
-    hook = value;
+    }
     at += strlen(option) + 1;
   }
-  return hook;
+  return result;
+}
+
+bool hides_vdso(const char* word, const char* source) {
+  if (equal(word, "hide")) return true;
+  if (equal(word, "keep")) return false;
+  fail("options", source, ": \"", word, "\" is neither keep nor hide");
 }
 
 }  // namespace
@@ -145,6 +164,10 @@ Arguments read_arguments(const StackView& stack) {
       arguments.mask = hexadecimal(mask);
     } else if (char* name = reader.value_of("--argv0")) {
       arguments.argv0 = name;
+    } else if (const char* executed = reader.value_of("--execfn")) {
+      arguments.execfn = executed;
+    } else if (const char* vdso = reader.value_of("--vdso")) {
+      arguments.hide_vdso = hides_vdso(vdso, "--vdso");
     } else {
       fail("options", "unknown option ", reader.option(), "; see sysload --help");
     }
@@ -154,15 +177,30 @@ Arguments read_arguments(const StackView& stack) {
   return arguments;
 }
 
-Hook choose_hook(const Arguments& arguments, const StackView& stack, ByteView file_options) {
-  const char* in_file = hook_in_file(file_options);
-  if (arguments.hook) return *arguments.hook;
+Settings choose_settings(const Arguments& arguments, const StackView& stack,
+                         ByteView file_options) {
+  const FileOptions in_file = read_file_options(file_options);
   // Under AT_SECURE whoever set the environment has fewer rights than the program.
   const bool trusted = stack.auxiliary_or(AT_SECURE, 0) == 0;
-  const char* in_environment = trusted ? stack.environment("SYSLOAD_HOOK") : nullptr;
-  if (in_environment != nullptr && in_environment[0] != 0)
-    return hook_by_name(in_environment, "SYSLOAD_HOOK");
-  return in_file == nullptr ? Hook::kNone : hook_by_name(in_file, "the file's options");
+  const auto setting = [&](const char* variable, const char* otherwise, const char** source) {
+    const char* value = trusted ? stack.environment(variable) : nullptr;
+    const bool set = value != nullptr && value[0] != 0;
+    *source = set ? variable : "the file's options";
+    return set ? value : otherwise;
+  };
+  Settings settings;
+  const char* source = nullptr;
+  if (arguments.hook) {
+    settings.hook = *arguments.hook;
+  } else if (const char* hook = setting("SYSLOAD_HOOK", in_file.hook, &source)) {
+    settings.hook = hook_by_name(hook, source);
+  }
+  if (arguments.hide_vdso) {
+    settings.hide_vdso = *arguments.hide_vdso;
+  } else if (const char* vdso = setting("SYSLOAD_VDSO", in_file.vdso, &source)) {
+    settings.hide_vdso = hides_vdso(vdso, source);
+  }
+  return settings;
 }
 
 }  // namespace sysrewrite

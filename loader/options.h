@@ -23,15 +23,23 @@ struct Arguments {
   int64_t program_fd = -1;  // the program, open, where its path leads to another file or nowhere
   std::optional<uint64_t> mask;  // signals that the program starts with blocked
   char* argv0 = nullptr;         // the name that the program is given, instead of its path
-  uint64_t program_index = 0;    // which argument is the program's path
+  const char* execfn = nullptr;  // the name that was executed: of a script, where the program is
+                                 // its interpreter
+  std::optional<bool> hide_vdso;
+  uint64_t program_index = 0;  // which argument is the program's path
 };
 
 // The arguments of `sysload [options] program [arguments]`. Answers --help and --version itself
 // and then ends the process; ends it with a line, too, where an option is unknown.
 Arguments read_arguments(const StackView& stack);
 
-// Ends the process with a line where one of the sources names a hook that does not exist.
-Hook choose_hook(const Arguments& arguments, const StackView& stack, ByteView file_options);
+struct Settings {
+  Hook hook = Hook::kNone;
+  bool hide_vdso = false;
+};
+
+// Ends the process with a line where one of the sources says what there is not.
+Settings choose_settings(const Arguments& arguments, const StackView& stack, ByteView file_options);
 
 }  // namespace sysrewrite
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/client.h"
+#include "loader/descriptor_limit.h"
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
@@ -18,26 +19,11 @@ namespace {
 // sysrewrite writes a handful; each read of an original header looks at all of them.
 constexpr uint32_t kMaxEdits = 256;
 
-// Source: linux, include/uapi/linux/resource.h, struct rlimit64, which clashes with libc's headers.
-struct ResourceLimit {
-  uint64_t current, maximum;
-};
-constexpr uint64_t kLimitDescriptors = 7;  // RLIMIT_NOFILE
-
-// Opens a file although the program may have used up its descriptors: exec needs none, so a program
-// must start here too. The limit is raised for the moment of the call, as far as it may be.
 sys::Fd open_beyond_limit(const char* path) {
   const sys::Fd fd = sys::open_for_reading(path);
   if (fd != -EMFILE) return fd;
-  ResourceLimit old_limit{};
-  const uint64_t where = Memory::address_of(&old_limit).value;
-  if (sys::failed(sys::call(__NR_prlimit64, 0, kLimitDescriptors, 0, where))) return fd;
-  ResourceLimit raised = old_limit;
-  raised.current = raised.maximum;
-  sys::call(__NR_prlimit64, 0, kLimitDescriptors, Memory::address_of(&raised).value, 0);
-  const sys::Fd second = sys::open_for_reading(path);
-  sys::call(__NR_prlimit64, 0, kLimitDescriptors, where, 0);
-  return second;
+  const BeyondLimit room;
+  return sys::open_for_reading(path);
 }
 
 }  // namespace

@@ -60,6 +60,10 @@ void StackView::set_auxiliary(uint64_t type, uint64_t value) {
   if (uint64_t* entry = auxiliary(type)) *entry = value;
 }
 
+void StackView::hide_auxiliary(uint64_t type) {
+  if (uint64_t* value = auxiliary(type)) value[-1] = AT_IGNORE;
+}
+
 RuntimeAddr StackView::auxv() const {
   return Memory::address_of(&words_[auxv_]);
 }

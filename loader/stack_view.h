@@ -38,6 +38,8 @@ class StackView {
   uint64_t auxiliary_or(uint64_t type, uint64_t otherwise) const;
   // Entries are never added, only changed: the kernel gives all that are needed.
   void set_auxiliary(uint64_t type, uint64_t value);
+  // Makes an entry one that nobody looks at.
+  void hide_auxiliary(uint64_t type);
   RuntimeAddr auxv() const;
   uint64_t auxv_size() const { return auxv_words_ * sizeof(uint64_t); }
 

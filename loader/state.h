@@ -92,6 +92,7 @@ struct State {
   char server_name[kServerNameSize];  // empty: there is none
   bool follow;                        // what the program executes
   bool server_lost;                   // said once that it cannot be reached
+  bool hide_vdso;                     // from what the program executes, too
   Scratch scratch;
   uint32_t exe_size;    // of the path; 0: /proc/self/exe names the program already
   char exe_path[4096];  // of the program, as /proc/self/exe would show it

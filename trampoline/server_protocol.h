@@ -1,5 +1,5 @@
 // What sysload and the process behind `sysrewrite run` say to each other, over a connected
-// SOCK_SEQPACKET unix socket: one packet each way.
+// SOCK_SEQPACKET unix socket: one packet each way, but for a report.
 //
 //   request:   ServerRequest, with one descriptor attached where the kind says so
 //   answer:    one byte, a ServerVerdict, with one descriptor attached where that is kCopy
@@ -18,6 +18,7 @@ enum class RequestKind : uint32_t {
   kCopy = 1,        // a file is attached: rewrite it
   kLoader = 2,      // sysload's own file, please
   kUnfollowed = 3,  // `text` is a path that was executed without sysload; a reason follows its NUL
+  kReport = 4,      // packets of text follow until the end of the connection: print them
 };
 
 struct ServerRequest {

@@ -275,6 +275,28 @@ def case_names_of_a_script(runner):
     same(runner, ["sh", "-c", "./comm.sh; ./fn.sh"], prepare=prepare)
 
 
+def case_vdso(runner):
+    def prepare(folder):
+        build(folder, "clock", "#include <stdio.h>\n#include <sys/auxv.h>\n#include <time.h>\n"
+              "#include <unistd.h>\n"
+              "int main(int argc, char** argv) { struct timespec t;\n"
+              "  for (int i = 0; i < 77; i++) clock_gettime(CLOCK_MONOTONIC, &t);\n"
+              "  printf(\"%d\\n\", getauxval(AT_SYSINFO_EHDR) != 0); fflush(stdout);\n"
+              "  if (argc == 1) execl(argv[0], argv[0], \"again\", (char*)0); return 0; }")
+
+    same(runner, ["./clock"], prepare=prepare)
+    same(runner, ["./clock"], prepare=prepare, options=["--vdso", "keep"])
+    for option, expected, calls in (("keep", "1\n1\n", 0), ("hide", "0\n0\n", 154)):
+        folder = runner.folder(prepare)
+        trace = os.path.join(folder, "trace")
+        outcome = runner.execute(["strace", "-f", "-e", "trace=clock_gettime", "-o", trace,
+                                  *under_run(["./clock"], "--vdso", option)], folder)
+        with open(trace, encoding="ascii") as file:
+            found = file.read().count("clock_gettime(CLOCK_MONOTONIC,")
+        check(outcome.stdout == expected and outcome.stderr == "" and found == calls,
+              f"{option}: {found} calls\n{outcome}")
+
+
 def case_what_outlives_the_program(runner):
     """A daemon executes something when `run` is gone: it runs native, and says so."""
     folder = runner.folder()
