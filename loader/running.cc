@@ -52,7 +52,10 @@ ProgramFile open_running_program(const StackView& stack) {
     if (path != nullptr) program.rename(path);
     return program;
   }
-  if (path == nullptr) fail_errno(answer, kPhase, "cannot open /proc/self/exe");
+  // By now the name may lead to another file. Under AT_SECURE whoever gave it has fewer rights than
+  // the program, and the code that is mapped from the file would have them all.
+  const bool is_trusted = stack.auxiliary_or(AT_SECURE, 0) == 0;
+  if (path == nullptr || !is_trusted) fail_errno(answer, kPhase, "cannot open /proc/self/exe");
   return ProgramFile::open(kPhase, path);
 }
 

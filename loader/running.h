@@ -9,7 +9,8 @@
 
 namespace sysrewrite {
 
-// /proc/self/exe, or, where /proc is not there, the path that execve was given.
+// /proc/self/exe, or, where /proc is not there and the program has no more rights than its user,
+// the path that execve was given.
 ProgramFile open_running_program(const StackView& stack);
 
 // Where the kernel put it. Ends the process with a line where the file that was found is not the

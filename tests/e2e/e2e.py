@@ -113,9 +113,9 @@ class Rewritten:
             self.sites[int(address, 0) if isinstance(address, str) else address] = site
 
 
-def rewrite(source, target, *options):
+def rewrite(source, target, *options, interp=SYSLOAD):
     completed = subprocess.run(
-        [SYSREWRITE, "--json", "--interp", SYSLOAD, *options, str(source), str(target)],
+        [SYSREWRITE, "--json", "--interp", str(interp), *options, str(source), str(target)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=HANG_SECONDS)
     return Rewritten(completed)
 
@@ -152,8 +152,11 @@ class Place:
 
     def install(self, program, name):
         """Puts a program at the path where it runs, as a new file: the old one may still run."""
-        (self.bin / name).unlink(missing_ok=True)
-        shutil.copy2(program, self.bin / name)
+        self.install_at(program, self.bin / name)
+
+    def install_at(self, program, path):
+        path.unlink(missing_ok=True)
+        shutil.copy2(program, path)
 
     def fresh_work(self):
         shutil.rmtree(self.work, ignore_errors=True)
