@@ -39,7 +39,7 @@ class TemporaryFile {
     if (descriptor_ >= 0) return std::nullopt;
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
       return system_error("cannot write to", directory, errno);
-    std::string pattern = target_ + ".XXXXXX";
+    std::string pattern = directory + "/.sysrewrite.XXXXXX";
     descriptor_ = mkostemp(pattern.data(), O_CLOEXEC);
     if (descriptor_ < 0) return system_error("cannot write to", directory, errno);
     name_ = pattern;
@@ -62,7 +62,8 @@ class TemporaryFile {
   std::optional<Error> give_name() {
     const std::string self = fmt::format("/proc/self/fd/{}", descriptor_);
     for (unsigned attempt = 0; attempt < 1000; ++attempt) {
-      const std::string name = fmt::format("{}.{}.{}", target_, getpid(), attempt);
+      const std::string name =
+          fmt::format("{}/.sysrewrite.{}.{}", directory_of(target_), getpid(), attempt);
       if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
         name_ = name;
         return std::nullopt;
