@@ -156,8 +156,11 @@ function second() {
   fs.writeFileSync('f', 'x'.repeat(100000)); console.log(fs.statSync('f').size);
   const s = net.createServer((c) => c.pipe(c)).listen(0, '127.0.0.1', () => {
     const c = net.connect(s.address().port, '127.0.0.1', () => c.end('hello'));
-    let all = ''; c.on('data', (d) => all += d); c.on('end', () => { console.log(all); s.close(); });
+    let all = ''; c.on('data', (d) => all += d); c.on('end', () => { console.log(all); s.close(third); });
   });
+}
+// One after the other: what a socket and a child's pipe bring at the same time comes in any order.
+function third() {
   const child = cp.spawn('sh', ['-c', 'cat; kill -TERM $$']); child.stdin.end('to child\n');
   child.stdout.on('data', (d) => process.stdout.write(d));
   child.on('close', (code, sig) => {
@@ -170,8 +173,7 @@ function second() {
 
 
 def case_node(runner):
-    same(runner, ["node", "m.js"], prepare=lambda folder: write(folder, "m.js", NODE),
-         normalise=[(r"(?s)(hello\n|to child\nnull SIGTERM\n|null SIGTERM\n)", "")])
+    same(runner, ["node", "m.js"], prepare=lambda folder: write(folder, "m.js", NODE))
     seen(runner, ["node", "-e", "1"], ["node"])
 
 
