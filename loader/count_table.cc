@@ -72,7 +72,7 @@ constexpr unsigned kColumn = 10;
 void print_rows(const Rows& rows, sys::Fd to) {
   Writer out(to);
   out.text("sysload: system calls of ").number(sysload_state.owner_pid);
-  out.text(" (").text(sysload_state.count.name).text(")\n");
+  out.text(" (").quoted(sysload_state.count.name).text(")\n");
   out.text("     calls  syscall\n---------- ----------------\n");
   for (uint32_t i = 0; i < rows.count; ++i) {
     out.number(rows.row[i].calls, kColumn).text("  ");

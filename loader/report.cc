@@ -31,6 +31,10 @@ constexpr ErrorName kErrorNames[] = {
 };
 #undef SYSLOAD_ERROR
 
+char hex_digit(unsigned value) {
+  return static_cast<char>(value < 10 ? '0' + value : 'a' + value - 10);
+}
+
 }  // namespace
 
 void Writer::put(char c) {
@@ -45,6 +49,20 @@ Writer& Writer::text(const char* words) {
 
 Writer& Writer::text(ByteView words) {
   for (const std::byte byte : words) put(static_cast<char>(byte));
+  return *this;
+}
+
+Writer& Writer::quoted(const char* words) {
+  for (; *words != 0; ++words) {
+    const auto byte = static_cast<unsigned char>(*words);
+    if (byte >= ' ' && byte != 0x7f) {
+      put(*words);
+    } else {
+      text("\\x");
+      put(static_cast<char>('0' + byte / 16));
+      put(hex_digit(byte % 16));
+    }
+  }
   return *this;
 }
 
@@ -65,8 +83,7 @@ Writer& Writer::hex(uint64_t value) {
   unsigned shift = 60;
   while (shift != 0 && (value >> shift) == 0) shift -= 4;
   for (;; shift -= 4) {
-    const auto digit = static_cast<unsigned>(value >> shift & 15);
-    put(static_cast<char>(digit < 10 ? '0' + digit : 'a' + digit - 10));
+    put(hex_digit(static_cast<unsigned>(value >> shift & 15)));
     if (shift == 0) return *this;
   }
 }

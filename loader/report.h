@@ -20,6 +20,9 @@ class Writer {
 
   Writer& text(const char* words);
   Writer& text(ByteView words);
+  // Words that somebody else chose, as a file's name: a line's end or another control character in
+  // them reads "\x0a", so that a line stays one and a terminal does nothing but show it.
+  Writer& quoted(const char* words);
   Writer& number(uint64_t value, unsigned width = 0);
   Writer& hex(uint64_t value);
   Writer& error_name(int64_t answer);  // "ENOENT" for -2, "errno 4000" for what has no name
@@ -39,7 +42,7 @@ struct Hex {
 
 namespace internal {
 inline void append(Writer& out, const char* part) {
-  out.text(part);
+  out.quoted(part);
 }
 inline void append(Writer& out, ByteView part) {
   out.text(part);
