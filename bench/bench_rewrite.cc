@@ -64,7 +64,7 @@ class Inputs {
     if (name == "libc.so.6") return own_libc();
     if (name != "largest") return name;
     const char* named = std::getenv("SYSREWRITE_BENCH_LARGEST");
-    const std::string largest = named != nullptr ? named : find_largest_elf("/usr");
+    std::string largest = named != nullptr ? named : find_largest_elf("/usr");
     if (largest.empty()) throw std::runtime_error("no x86-64 ELF file below /usr");
     return largest;
   }
@@ -73,7 +73,8 @@ class Inputs {
     const char* path = std::getenv("PATH");
     std::istringstream directories(path != nullptr ? path : "/bin:/usr/bin");
     for (std::string directory; std::getline(directories, directory, ':');) {
-      const std::string candidate = directory + "/" + name;
+      std::string candidate = directory;
+      candidate += "/" + name;
       if (access(candidate.c_str(), X_OK) == 0) return candidate;
     }
     throw std::runtime_error("there is no " + name + " in $PATH");
@@ -108,8 +109,9 @@ void warm_free_memory(uint64_t wanted) {
   if (child == 0) {
     const auto pages = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES));
     const uint64_t bytes = std::min(wanted, pages * kPageSize / 2);
-    mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    _exit(0);
+    const void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    _exit(memory == MAP_FAILED ? 1 : 0);
   }
   waitpid(child, nullptr, 0);
 }
@@ -195,7 +197,7 @@ class Cases {
 
   void library(benchmark::State& state, const std::string& name) {
     const std::string& input = inputs_.staged(name);
-    if (heap_.count(name) == 0) heap_[name] = run_library(input, true).heap;
+    if (!heap_.contains(name)) heap_[name] = run_library(input, true).heap;
     const LibraryRun done = run_library(input, false);
     const double megabytes = static_cast<double>(fs::file_size(input)) / kMegabyte;
     state.SetIterationTime(done.seconds);

@@ -57,6 +57,7 @@ std::vector<std::byte> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
   std::vector<std::byte> bytes;
+  bytes.reserve(text.size());
   for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
   return bytes;
 }
@@ -89,7 +90,7 @@ class Programs {
   std::string native() const { return BENCH_CALL_PROGRAM; }
 
   std::string rewritten(const std::string& input, const std::string& tiers) const {
-    const std::string output =
+    std::string output =
         scratch_.path(std::filesystem::path(input).filename().string() + "." + tiers);
     if (access(output.c_str(), F_OK) != 0)
       must_run({sysrewrite_, "-q", "--interp", sysload_, "--tiers", tiers, input, output});

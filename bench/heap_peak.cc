@@ -32,6 +32,7 @@ uint64_t heap_peak() {
 }  // namespace sysrewrite::bench
 
 void* operator new(std::size_t size) {
+  // NOLINTNEXTLINE(cppcoreguidelines-no-malloc): this is the allocator
   void* memory = std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
   if (sysrewrite::bench::counting) sysrewrite::bench::note_allocated(memory);
@@ -41,9 +42,9 @@ void* operator new(std::size_t size) {
 void operator delete(void* memory) noexcept {
   if (sysrewrite::bench::counting && memory != nullptr)
     sysrewrite::bench::live -= static_cast<int64_t>(malloc_usable_size(memory));
-  std::free(memory);
+  std::free(memory);  // NOLINT(cppcoreguidelines-no-malloc): see above
 }
 
-void operator delete(void* memory, std::size_t) noexcept {
+void operator delete(void* memory, std::size_t /*size*/) noexcept {
   operator delete(memory);
 }

@@ -35,7 +35,8 @@ Result<std::string> find_in_path(const std::string& name) {
   for (size_t at = 0; at <= all.size();) {
     const size_t end = std::min(all.find(':', at), all.size());
     const std::string folder = end == at ? "." : all.substr(at, end - at);
-    if (executable_file(folder + "/" + name)) return folder + "/" + name;
+    std::string candidate = fmt::format("{}/{}", folder, name);
+    if (executable_file(candidate)) return candidate;
     at = end + 1;
   }
   return Error{ErrorCode::kInputOutput, std::nullopt,
@@ -51,7 +52,7 @@ Result<std::vector<std::string>> script_line(const std::string& path) {
   if (size < 2 || buffer[0] != '#' || buffer[1] != '!') return std::vector<std::string>{};
   std::string line(buffer + 2, static_cast<size_t>(size) - 2);
   line = line.substr(0, line.find('\n'));
-  const auto trim = [](std::string text) {
+  const auto trim = [](const std::string& text) {
     const size_t first = text.find_first_not_of(" \t");
     if (first == std::string::npos) return std::string();
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);

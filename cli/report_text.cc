@@ -88,7 +88,7 @@ std::string tier_lines(const Report& report) {
 // Lines for people: a list that nobody would read to its end is cut, and says so.
 class ShortList {
  public:
-  void add(std::string line) {
+  void add(const std::string& line) {
     if (++count_ <= kMost) text_ += line;
   }
   std::string text() const {

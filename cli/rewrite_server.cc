@@ -289,7 +289,7 @@ std::vector<NativeObject> RewriteServer::natives() const {
 
 void RewriteServer::stop() {
   const uint64_t one = 1;
-  static_cast<void>(!write(impl_->wake.get(), &one, sizeof(one)));
+  static_cast<void>(write(impl_->wake.get(), &one, sizeof(one)) < 0);
   // Nobody starts another once all have seen that; those who serve still may, until then.
   for (;;) {
     std::vector<std::thread> finishing;

@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <set>
@@ -60,7 +60,7 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
   std::vector<std::string> arguments{"sysload", "--server", server};
   if (!command.hook.empty()) arguments.insert(arguments.end(), {"--hook", command.hook});
   if (command.hide_vdso) arguments.insert(arguments.end(), {"--vdso", "hide"});
-  if (!command.follow) arguments.push_back("--no-follow");
+  if (!command.follow) arguments.emplace_back("--no-follow");
   if (!program.script.empty()) arguments.insert(arguments.end(), {"--execfn", program.script});
   arguments.insert(arguments.end(), {"--argv0", program.arguments.front(), "--", program.path});
   arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());
@@ -96,6 +96,7 @@ class Inheritance {
 
 pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inheritance& inheritance) {
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t child = fork();

@@ -48,7 +48,7 @@ void append_exiting(uint32_t tid) {
 
 bool is_exiting(uint32_t tid) {
   const CountState& count = sysload_state.count;
-  const auto end = count.exiting.begin() + count.exiting_count;
+  const auto* const end = count.exiting.begin() + count.exiting_count;
   return std::find(count.exiting.begin(), end, tid) != end;
 }
 

@@ -208,7 +208,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   ArgumentList list;
   bool done = false;
   const bool ready = (by_path || !sys::failed(handed)) && find_loader(named, &loader) &&
-                     list.reserve(static_cast<uint64_t>(count) + 2 * kScriptDepth + 20);
+                     list.reserve(static_cast<uint64_t>(count) + uint64_t{2} * kScriptDepth + 20);
   if (ready) {
     char mask[17], fd[17];
     const uint64_t arguments = build_arguments(

@@ -19,11 +19,13 @@ class Memory {
   // A T at an address that the caller knows to be mapped, aligned and of that type.
   template <typename T>
   static T* at(RuntimeAddr address) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-reinterpret-cast)
     return reinterpret_cast<T*>(address.value);
   }
 
   template <typename T>
   static RuntimeAddr address_of(const T* object) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
     return {reinterpret_cast<uintptr_t>(object)};
   }
 

@@ -13,7 +13,7 @@ namespace {
 
 Flow flow_of(const ZydisDecodedInstruction& in) {
   const bool relative =
-      (in.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && in.raw.imm[0].is_relative;
+      (in.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && in.raw.imm[0].is_relative != 0;
   switch (in.meta.category) {
     case ZYDIS_CATEGORY_CALL:
       return Flow::kCall;

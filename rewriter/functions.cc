@@ -12,7 +12,7 @@ namespace {
 
 bool by_start(const Function& a, const Function& b) {
   if (a.start != b.start) return a.start < b.start;
-  if (a.sized != b.sized) return a.sized > b.sized;
+  if (a.sized != b.sized) return a.sized;
   return a.evidence < b.evidence;
 }
 

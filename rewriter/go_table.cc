@@ -40,7 +40,7 @@ std::optional<ByteView> find_table(const ElfImage& image) {
 std::vector<Vaddr> read_starts(ByteView table, uint64_t count, uint64_t first, unsigned width,
                                Vaddr base) {
   std::vector<Vaddr> starts;
-  const uint64_t entries = std::min<uint64_t>(count + 1, table.size() / (2 * width));
+  const uint64_t entries = std::min<uint64_t>(count + 1, table.size() / (uint64_t{2} * width));
   starts.reserve(entries);
   for (uint64_t i = 0; i < entries; ++i) {
     const uint64_t at = first + i * 2 * width;

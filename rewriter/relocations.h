@@ -51,10 +51,10 @@ void for_each_relocation(const ElfImage& image, Visit visit) {
       continue;
     }
     for (unsigned bit = 1; bit < 64; ++bit) {
-      const uint64_t place = next + (bit - 1) * 8;
+      const uint64_t place = next + uint64_t{bit - 1} * 8;
       if ((entry >> bit & 1) != 0) visit(Relocation{{place}, word_at(place)});
     }
-    next += 63 * 8;
+    next += uint64_t{63} * 8;
   }
 }
 

@@ -26,7 +26,7 @@ std::vector<std::string> table_of(const std::string& heading) {
   bool inside = false;
   const std::regex row(R"(\| (\d+) \| (\d+) \| (\w+) \|.*)");
   for (std::string line; std::getline(in, line);) {
-    if (line.rfind("#", 0) == 0) inside = line.find(heading) != std::string::npos;
+    if (line.starts_with('#')) inside = line.find(heading) != std::string::npos;
     std::smatch match;
     if (inside && std::regex_match(line, match, row))
       rows.push_back(match[1].str() + " " + match[2].str() + " " + match[3].str());

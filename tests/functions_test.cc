@@ -249,7 +249,7 @@ Bytes dynamic_symbols() {
 ElfBuilder with_dynamic_symbols(Bytes hash, int64_t hash_tag) {
   return code_of(0x80)
       .data(0x403000, dynamic_symbols())
-      .data(0x404000, text(std::string_view("\0work", 6)))
+      .data(0x404000, text(std::string_view("\0work\0", 6)))
       .data(0x405000, std::move(hash))
       .dynamic(0x406000, {{elf::kDtSymtab, 0x403000},
                           {elf::kDtStrtab, 0x404000},

@@ -152,12 +152,14 @@ class LiteboxCall : public testing::TestWithParam<std::tuple<StubKind, uint16_t>
     redzone_ = stub == StubKind::kRedzone;
     whole_ = rewrite_whole(four_functions(type).build(), litebox(stub));
     const auto callback = redzone_ ? litebox_callback_redzone : litebox_callback_plain;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): code as an address
     image_.emplace(whole_.output, reinterpret_cast<uint64_t>(callback));
     ASSERT_TRUE(image_->mapped());
   }
 
   // rcx - 6 is the stub's indirect jump, in memory.
   void expect_jump_before(uint64_t resume) const {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr)
     const void* jump = reinterpret_cast<const void*>(resume - 6);
     EXPECT_EQ(to_hex(as_byte_view(jump, 2)), "ff 25");
   }
@@ -237,7 +239,7 @@ TEST_P(LiteboxSample, IsAcceptedAndHoldsNoSystemCall) {
   write_file(scratch / "stubs", whole.file.trampoline().subspan(8));
   const std::string stubs =
       output_of("/usr/bin/objdump -D -b binary -m i386:x86-64 --no-show-raw-insn " +
-                (scratch / "stubs") + " | grep -P '\\t(syscall|sysenter|\\(bad\\))' | wc -l");
+                (scratch / "stubs") + R"( | grep -P '\t(syscall|sysenter|\(bad\))' | wc -l)");
   EXPECT_EQ(stubs, "0\n");
   const Decoder decoder;
   for (uint32_t i = 0; i < whole.file.site_count(); ++i) {

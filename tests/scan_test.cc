@@ -69,7 +69,7 @@ TEST(Candidates, AreTheThreeWaysIntoTheKernel) {
   const Bytes file = ElfBuilder().code(kCode, hex("0f 34 cd 80 0f 05 0f 0f 05 cd cd 80")).build();
   const auto image = ElfImage::parse(file);
   std::vector<std::pair<uint64_t, PairKind>> found;
-  for (const Candidate& c : find_candidates(*image)) found.push_back({c.address.value, c.kind});
+  for (const Candidate& c : find_candidates(*image)) found.emplace_back(c.address.value, c.kind);
   EXPECT_EQ(found, (std::vector<std::pair<uint64_t, PairKind>>{{kCode, PairKind::kSysenter},
                                                                {kCode + 2, PairKind::kInt80},
                                                                {kCode + 4, PairKind::kSyscall},
@@ -130,7 +130,7 @@ TEST(RangeSet, AgreesWithAPlainSearchOverRandomRanges) {
       const uint64_t from = base + random() % (1 << 24);
       const uint64_t to = from + random() % 40;
       set.add({from}, {to});
-      plain.push_back({from, to});
+      plain.emplace_back(from, to);
     }
     set.seal();
     const auto holds = [&plain](uint64_t at) {
@@ -277,9 +277,8 @@ std::vector<std::pair<uint64_t, uint64_t>> relocations_of(const ElfBuilder& buil
   const auto image = ElfImage::parse(file);
   EXPECT_TRUE(image.ok());
   std::vector<std::pair<uint64_t, uint64_t>> found;
-  for_each_relocation(*image, [&found](const Relocation& r) {
-    found.push_back({r.place.value, r.target});
-  });
+  for_each_relocation(
+      *image, [&found](const Relocation& r) { found.emplace_back(r.place.value, r.target); });
   return found;
 }
 
@@ -309,7 +308,7 @@ TEST(Relocations, OfRelHaveTheirAddendInPlace) {
 }
 
 TEST(Relocations, OfRelrAreWordsAndTheBitmapsBehindThem) {
-  Bytes data(8 * 140);
+  Bytes data(size_t{8} * 140);
   for (uint64_t i = 0; i < 140; ++i) data = with(data, i * 8, 0x1000 + i);
   // 0x4000; then bits 1, 3 and 63 of the 63 words behind it; then bit 2 of the next 63.
   const uint64_t first = 1 | 1U << 1 | 1U << 3 | uint64_t{1} << 63, second = 1 | 1U << 2;

@@ -22,10 +22,8 @@ struct Rewritten {
   Whole whole;
   std::string input, output;
 
-  explicit Rewritten(const SampleFile& sample) {
+  explicit Rewritten(const SampleFile& sample) : input(sample.path), output(scratch / "out") {
     whole = rewrite_whole(read_sample(sample));
-    input = sample.path;
-    output = scratch / "out";
     write_file(output, whole.output);
   }
 };

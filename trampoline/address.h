@@ -14,6 +14,7 @@ template <typename Tag>
 struct Address {
   uint64_t value = 0;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the comparison with 0 inside it.
   constexpr auto operator<=>(const Address&) const = default;
   // Addresses wrap: a trampoline below the first segment of an ET_DYN image has a "negative" one,
   // and the load bias, which wraps as well, makes it whole again.

@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const auto pads = read_landing_pads(*image, function->start, *function->lsda);
       sink = pads ? pads->size() : 0;
     }
-    sink = index.is_object({at}) + index.signal_frame_at({at});
+    sink = index.is_object({at}) || index.signal_frame_at({at}) ? 1 : 0;
     if (index.next_start({at}, {kCode + 300}).value <= at) std::abort();
   }
   uint64_t sum = 0;
