@@ -36,8 +36,10 @@ std::vector<elf::Phdr> loads_of(const Bytes& file) {
   return loads;
 }
 
+// An address of this process, as the loader has it.
 std::byte* at(uint64_t address) {
-  return static_cast<std::byte*>(reinterpret_cast<void*>(address));  // of this process
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr)
+  return static_cast<std::byte*>(reinterpret_cast<void*>(address));
 }
 
 // Copies instead of mapping the file: the test's file may only be in memory.
@@ -87,6 +89,7 @@ LiteboxImage::LiteboxImage(const Bytes& file, uint64_t callback) {
                    MAP_PRIVATE | MAP_ANONYMOUS | (fixed ? MAP_FIXED_NOREPLACE : 0), -1, 0);
   EXPECT_NE(got, MAP_FAILED);
   if (got == MAP_FAILED) return;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
   start_ = reinterpret_cast<uint64_t>(got);
   span_ = page_up(high) - low;
   base_ = start_ - low;
