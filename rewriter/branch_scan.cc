@@ -54,7 +54,7 @@ bool ends_long_opcode(const Code& code, uint64_t at) {
 void check_long(const Code& code, uint64_t at, const RangeSet& ranges,
                 std::vector<uint64_t>& found) {
   if (!ends_long_opcode(code, at)) return;
-  int32_t displacement = 0;
+  int32_t displacement;
   std::memcpy(&displacement, code.bytes + at + 1, sizeof(displacement));
   const uint64_t target = code.address + at + 5 + static_cast<uint64_t>(int64_t{displacement});
   if (ranges.contains(target)) found.push_back(target);

@@ -34,7 +34,7 @@ std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& range
       // 32 bits at every position: absolute addresses of such files are below 4 GiB, and the low
       // half of a 64-bit pointer is found as well.
       for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
-        uint32_t value = 0;
+        uint32_t value;
         std::memcpy(&value, bytes.data() + at, sizeof(value));
         if (ranges.contains(value)) found.push_back(value);
       }
