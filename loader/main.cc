@@ -27,6 +27,7 @@
 #include "loader/image_map.h"
 #include "loader/interpreter.h"
 #include "loader/memory.h"
+#include "loader/near_callback.h"
 #include "loader/options.h"
 #include "loader/own_exe.h"
 #include "loader/placement.h"
@@ -46,11 +47,13 @@ namespace {
 
 // A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it
 // is also what /proc/self/exe names: its calls then need no look at all.
-void choose_callback(Hook hook, bool serves) {
+void choose_callback(Hook hook, bool serves, const ProgramFile& program, const ElfImage& image,
+                     const MappedImage& mapped) {
   const std::byte* next = serves ? sysload_filter_serve : sysload_leave;
   sysload_state.next = Memory::address_of(next).value;
-  const std::byte* plain = serves ? sysload_callback_serve : sysload_callback_pass;
-  prepare_serving(Memory::address_of(hook == Hook::kCount ? sysload_callback_count : plain));
+  if (hook == Hook::kCount) return prepare_serving(Memory::address_of(sysload_callback_count));
+  if (serves) return prepare_serving(Memory::address_of(sysload_callback_serve));
+  prepare_serving(pass_callback_near(program, image, mapped));
 }
 
 // Whoever loses its trailer keeps its jumps, so there is no running it without.
@@ -116,7 +119,8 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
   const bool loads = is_interpreter(program);
-  choose_callback(hook, interpreter.found || loads || sysload_state.exe_size != 0);
+  const bool serves = interpreter.found || loads || sysload_state.exe_size != 0;
+  choose_callback(hook, serves, program, image, mapped);
   serve(program, mapped, hook);
   if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());

@@ -52,6 +52,10 @@ _start: xorl    %ebp, %ebp
 //            as they came in
 //   clobbers rcx (the tail sets it, as the kernel would)
 //   stack    none: rsp may name no stack at all
+//   place    alone on its page, and without a reference to anything outside: near_callback.cc maps it
+//            once more
+        .section .text.pass, "ax", @progbits
+        .balign SYSLOAD_PAGE_SIZE, 0xcc
         .globl  sysload_callback_pass
         .hidden sysload_callback_pass
         .type   sysload_callback_pass, @function
@@ -60,6 +64,8 @@ sysload_callback_pass:
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %rcx
         jmp     *%rcx
         .size   sysload_callback_pass, . - sysload_callback_pass
+        .balign SYSLOAD_PAGE_SIZE, 0xcc
+        .text
 
 // --- The callback that counts -----------------------------------------------------------------
 //

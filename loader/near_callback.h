@@ -1,0 +1,17 @@
+// The callback that passes every call, once more, near the stubs.
+#ifndef SYSREWRITE_LOADER_NEAR_CALLBACK_H_
+#define SYSREWRITE_LOADER_NEAR_CALLBACK_H_
+
+#include "loader/elf_image.h"
+#include "loader/image_map.h"
+
+namespace sysrewrite {
+
+// The address of a copy beside the trampoline of `program`, or of the original where none could be
+// mapped.
+RuntimeAddr pass_callback_near(const ProgramFile& program, const ElfImage& image,
+                               const MappedImage& mapped);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_NEAR_CALLBACK_H_
