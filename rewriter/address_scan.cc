@@ -40,6 +40,16 @@ class TakenWords {
     bits_[offset / kWord / 64] |= uint64_t{1} << (offset / kWord % 64);
   }
   bool holds(uint64_t word) const { return (bits_[word / 64] >> (word % 64) & 1) != 0; }
+  // The next word at or behind `word` that is taken, or words().
+  uint64_t next(uint64_t word) const {
+    if (word >= words_) return words_;
+    uint64_t bits = bits_[word / 64] >> (word % 64) << (word % 64);
+    for (uint64_t at = word / 64;;) {
+      if (bits != 0) return at * 64 + static_cast<unsigned>(__builtin_ctzll(bits));
+      if (++at >= bits_.size()) return words_;
+      bits = bits_[at];
+    }
+  }
   uint64_t words() const { return words_; }
   uint64_t address_of(uint64_t word) const { return start_ + word * kWord; }
 
@@ -49,14 +59,14 @@ class TakenWords {
   std::vector<uint64_t> bits_;
 };
 
-unsigned possible_leas(const std::byte* bytes) {
+uint64_t possible_leas(const std::byte* bytes) {
   const auto load16 = [](const std::byte* p) {
     return _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(p)));
   };
   const __m128i opcode = _mm_cmpeq_epi8(load16(bytes), _mm_set1_epi8(static_cast<char>(0x8d)));
   const __m128i modrm = _mm_and_si128(load16(bytes + 1), _mm_set1_epi8(static_cast<char>(0xc7)));
   const __m128i rip = _mm_cmpeq_epi8(modrm, _mm_set1_epi8(0x05));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(opcode, rip)));
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_and_si128(opcode, rip)));
 }
 
 // Calls visit(address) for every address that a lea in this code may take.
@@ -68,9 +78,12 @@ void for_each_taken(ByteView code, uint64_t start, Visit visit) {
     visit(start + at + kLea + static_cast<uint64_t>(int64_t{distance}));
   };
   size_t at = 0;
-  for (; at + 16 + kLea <= code.size(); at += 16)
-    for (unsigned bits = possible_leas(code.data() + at); bits != 0; bits &= bits - 1)
-      check(at + static_cast<size_t>(__builtin_ctz(bits)));
+  for (; at + 64 + kLea <= code.size(); at += 64) {
+    const std::byte* p = code.data() + at;
+    uint64_t bits = possible_leas(p) | possible_leas(p + 16) << 16 | possible_leas(p + 32) << 32 |
+                    possible_leas(p + 48) << 48;
+    for (; bits != 0; bits &= bits - 1) check(at + static_cast<size_t>(__builtin_ctzll(bits)));
+  }
   for (; at + kLea <= code.size(); ++at)
     if (code[at] == std::byte{0x8d} && (code[at + 1] & std::byte{0xc7}) == std::byte{0x05})
       check(at);
@@ -78,36 +91,67 @@ void for_each_taken(ByteView code, uint64_t start, Visit visit) {
 
 class TableScan {
  public:
-  TableScan(const ElfImage& image, const RangeSet& ranges) : image_(image), ranges_(ranges) {
+  TableScan(const ElfImage& image, const RangeSet& ranges)
+      : image_(image), ranges_(ranges), near_(kNearBlockShift) {
     for (const Segment& segment : image.segments()) {
       if (!segment.executable()) continue;
       code_from_ = std::min(code_from_, segment.vaddr.value);
       code_to_ = std::max(code_to_, segment.vaddr.value + segment.file_size);
     }
-    // A word's target counted from the word lies up to a table's length behind the true one.
-    for (const Range& range : ranges.ranges()) near_.add(range.from, range.to + kLongestTable);
+    // A word's target counted from the word lies up to a table's length behind the true one. What
+    // this makes of dense ranges overlaps, and is merged first: each costs the filter its length.
+    Range merged{{0}, {0}};
+    for (const Range& range : ranges.ranges()) {
+      if (range.from > merged.to) {
+        near_.add(merged.from, merged.to);
+        merged.from = range.from;
+      }
+      merged.to = range.to + kLongestTable;
+    }
+    near_.add(merged.from, merged.to);
     near_.seal();
   }
 
   void read(const Segment& segment, const TakenWords& taken, std::vector<uint64_t>& found) const {
     const ByteView bytes = image_.bytes().subspan(segment.offset.value, segment.file_size);
-    std::vector<uint64_t> starts;  // of tables in the current run
-    for (uint64_t word = 0; word < taken.words(); ++word) {
+    std::vector<uint64_t> starts;  // of tables in the current run, ascending
+    for (uint64_t word = taken.next(0); word < taken.words(); ++word) {
       if (taken.holds(word)) starts.push_back(taken.address_of(word));
-      if (starts.empty()) continue;
       const auto distance = static_cast<uint64_t>(int64_t{*load<int32_t>(bytes, word * kWord)});
       const uint64_t target = taken.address_of(word) + distance;
       if (target - (code_from_ - kLongestTable) >= code_to_ - code_from_ + 2 * kLongestTable) {
         starts.clear();
+        word = taken.next(word + 1) - 1;
         continue;
       }
-      if (!near_.contains(target)) continue;
-      for (const uint64_t table : starts)
-        if (ranges_.contains(table + distance)) found.push_back(table + distance);
+      if (near_.contains(target)) try_starts(starts, distance, found);
     }
   }
 
  private:
+  // Finds each table start that the distance leads from into a range. `starts` ascends, so that the
+  // targets do, and what lies between two of them is one look into the ranges, not one for each.
+  void try_starts(const std::vector<uint64_t>& starts, uint64_t distance,
+                  std::vector<uint64_t>& found) const {
+    // A distance back leads to no address from a start that is nearer to 0.
+    const bool back = static_cast<int64_t>(distance) < 0;
+    auto start =
+        back ? std::lower_bound(starts.begin(), starts.end(), 0 - distance) : starts.begin();
+    while (start != starts.end()) {
+      const uint64_t target = *start + distance;
+      const auto range = ranges_.first_ending_behind(target);
+      if (range == ranges_.ranges().end()) return;
+      if (target >= range->from.value) {
+        found.push_back(target);
+        ++start;
+        continue;
+      }
+      start = std::lower_bound(start, starts.end(), range->from.value - distance);
+    }
+  }
+
+  static constexpr unsigned kNearBlockShift = 16;
+
   const ElfImage& image_;
   const RangeSet& ranges_;
   RangeSet near_;

@@ -10,9 +10,8 @@
 //
 // Prefixes stand in front and change neither target nor length. Each position of the code is taken
 // for the first byte of each of them. Short branches need no scan of the whole: only those 129
-// bytes around a range can reach it. For the long ones 16 positions at a time are asked whether
-// the byte before a displacement is one of the opcodes; one in twenty is, and only there a
-// displacement is loaded and looked up.
+// bytes around a range can reach it. For the long ones 64 positions at a time are asked whether
+// an opcode ends there; one in fifty does, and only there a displacement is loaded and looked up.
 
 namespace sysrewrite {
 
@@ -42,7 +41,15 @@ void scan_short(const Code& code, const Range& range, std::vector<uint64_t>& fou
   }
 }
 
-// `at`: the byte before a displacement.
+// `at`: the last byte of an opcode, before its displacement.
+void check_long(const Code& code, uint64_t at, const RangeSet& ranges,
+                std::vector<uint64_t>& found) {
+  int32_t displacement;
+  std::memcpy(&displacement, code.bytes + at + 1, sizeof(displacement));
+  const uint64_t target = code.address + at + 5 + static_cast<uint64_t>(int64_t{displacement});
+  if (ranges.contains(target)) found.push_back(target);
+}
+
 bool ends_long_opcode(const Code& code, uint64_t at) {
   const uint8_t byte = code.bytes[at];
   if ((byte & 0xfe) == 0xe8) return true;
@@ -51,28 +58,23 @@ bool ends_long_opcode(const Code& code, uint64_t at) {
   return ((byte & 0xf0) == 0x80 && before == 0x0f) || (byte == 0xf8 && before == 0xc7);
 }
 
-void check_long(const Code& code, uint64_t at, const RangeSet& ranges,
-                std::vector<uint64_t>& found) {
-  if (!ends_long_opcode(code, at)) return;
-  int32_t displacement;
-  std::memcpy(&displacement, code.bytes + at + 1, sizeof(displacement));
-  const uint64_t target = code.address + at + 5 + static_cast<uint64_t>(int64_t{displacement});
-  if (ranges.contains(target)) found.push_back(target);
-}
-
-// One bit for each of 16 positions that may be the last byte of a long branch's opcode.
-unsigned possible_ends(const uint8_t* bytes) {
-  const __m128i v = _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(bytes)));
+// One bit for each of 16 positions that is the last byte of a long branch's opcode. The byte in
+// front of them is looked at too: 80 to 8F alone are among the most frequent bytes of code.
+uint64_t opcode_ends(const uint8_t* bytes) {
+  const auto at = [](const uint8_t* p) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(p)));
+  };
   const auto equals = [](__m128i a, uint8_t b) {
     return _mm_cmpeq_epi8(a, _mm_set1_epi8(static_cast<char>(b)));
   };
-  const auto masked = [&v](uint8_t mask) {
+  const auto masked = [](__m128i v, uint8_t mask) {
     return _mm_and_si128(v, _mm_set1_epi8(static_cast<char>(mask)));
   };
-  const __m128i jump_or_call = equals(masked(0xfe), 0xe8);
-  const __m128i conditional = equals(masked(0xf0), 0x80);
-  const __m128i transaction = equals(v, 0xf8);
-  return static_cast<unsigned>(
+  const __m128i last = at(bytes), before = at(bytes - 1);
+  const __m128i jump_or_call = equals(masked(last, 0xfe), 0xe8);
+  const __m128i conditional = _mm_and_si128(equals(masked(last, 0xf0), 0x80), equals(before, 0x0f));
+  const __m128i transaction = _mm_and_si128(equals(last, 0xf8), equals(before, 0xc7));
+  return static_cast<uint32_t>(
       _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(jump_or_call, conditional), transaction)));
 }
 
@@ -80,10 +82,19 @@ void scan_long(const Code& code, const RangeSet& ranges, std::vector<uint64_t>& 
   if (code.size < 5) return;
   const uint64_t last = code.size - 5;  // the last position that a displacement still follows
   uint64_t at = 0;
-  for (; at + 16 <= last; at += 16)
-    for (unsigned bits = possible_ends(code.bytes + at); bits != 0; bits &= bits - 1)
-      check_long(code, at + static_cast<unsigned>(__builtin_ctz(bits)), ranges, found);
-  for (; at <= last; ++at) check_long(code, at, ranges, found);
+  const auto check_one = [&] {
+    if (ends_long_opcode(code, at)) check_long(code, at, ranges, found);
+    ++at;
+  };
+  check_one();  // nothing stands in front of it
+  for (; at + 64 <= last; at += 64) {
+    const uint8_t* p = code.bytes + at;
+    uint64_t bits = opcode_ends(p) | opcode_ends(p + 16) << 16 | opcode_ends(p + 32) << 32 |
+                    opcode_ends(p + 48) << 48;
+    for (; bits != 0; bits &= bits - 1)
+      check_long(code, at + static_cast<unsigned>(__builtin_ctzll(bits)), ranges, found);
+  }
+  while (at <= last) check_one();
 }
 
 }  // namespace

@@ -13,9 +13,9 @@ std::optional<PairKind> pair_at(const uint8_t* bytes) {
   return std::nullopt;
 }
 
-// One bit for each of 16 positions whose first byte is 0F or CD and whose second byte fits one of
-// the pairs. SSE2 is part of x86-64, so there is no other path to test.
-unsigned possible_pairs(const uint8_t* bytes) {
+// All ones at each of 16 positions whose two bytes are one of the pairs. SSE2 is part of x86-64, so
+// there is no other path to test.
+__m128i pairs(const uint8_t* bytes) {
   const auto at = [](const uint8_t* p) {
     return _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(p)));
   };
@@ -27,20 +27,31 @@ unsigned possible_pairs(const uint8_t* bytes) {
   const __m128i two_byte =
       _mm_and_si128(equals(first, 0x0f), _mm_or_si128(equals(second, 0x05), equals(second, 0x34)));
   const __m128i interrupt = _mm_and_si128(equals(first, 0xcd), equals(second, 0x80));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(two_byte, interrupt)));
+  return _mm_or_si128(two_byte, interrupt);
+}
+
+// Pairs are a few hundred in a hundred million bytes, so whether there is one is asked for 64
+// positions at once.
+bool any_pair(const uint8_t* bytes) {
+  const __m128i low = _mm_or_si128(pairs(bytes), pairs(bytes + 16));
+  const __m128i high = _mm_or_si128(pairs(bytes + 32), pairs(bytes + 48));
+  return _mm_movemask_epi8(_mm_or_si128(low, high)) != 0;
 }
 
 void scan(ByteView code, Vaddr start, std::vector<Candidate>& found) {
   const auto* bytes = static_cast<const uint8_t*>(static_cast<const void*>(code.data()));
   size_t at = 0;
-  for (; at + 17 <= code.size(); at += 16) {
-    for (unsigned bits = possible_pairs(bytes + at); bits != 0; bits &= bits - 1) {
-      const size_t hit = at + static_cast<size_t>(__builtin_ctz(bits));
-      found.push_back({start + hit, *pair_at(bytes + hit)});
-    }
+  const auto scan_to = [&](size_t end) {
+    for (; at < end; ++at)
+      if (const auto kind = pair_at(bytes + at)) found.push_back({start + at, *kind});
+  };
+  while (at + 65 <= code.size()) {
+    if (any_pair(bytes + at))
+      scan_to(at + 64);
+    else
+      at += 64;
   }
-  for (; at + 2 <= code.size(); ++at)
-    if (const auto kind = pair_at(bytes + at)) found.push_back({start + at, *kind});
+  if (!code.empty()) scan_to(code.size() - 1);
 }
 
 }  // namespace

@@ -37,10 +37,12 @@ std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet
 // Bytes of the ranges that a relocation of the dynamic segment writes.
 std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet& ranges);
 
-// Branches and relocated bytes: all that tier A asks for, and cheap.
+// Branches and relocated bytes: all that tier A asks for, and cheap. Asked once, about everything
+// that any tier may want: ranges cost little, a second scan of the file much.
 Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges);
 
-// Adds everything, about further ranges: what springboards and windows of several instructions ask.
+// Adds pointers and taken addresses: what springboards and windows of several instructions ask
+// besides.
 void deepen_evidence(const ElfImage& image, const RangeSet& ranges, Evidence& evidence);
 
 }  // namespace sysrewrite

@@ -122,7 +122,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
   // the little that tier A asks for, which settles most sites, then everything about the rest.
   const Placement placement =
       Placement::choose(*image, options.format, trampoline_bound(sites.syscalls.size()));
-  Evidence evidence = gather_evidence(*image, covering_ranges(sites));
+  Evidence evidence = gather_evidence(*image, patch_ranges(sites));
   const auto contested = contested_sites(sites, functions, evidence, placement, options);
   deepen_evidence(*image, contested_ranges(contested), evidence);
 

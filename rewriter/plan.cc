@@ -120,6 +120,31 @@ std::vector<Shape> window_shapes(const Site& site) {
   return shapes;
 }
 
+// Where a window may begin and end at most, whatever its shape.
+Vaddr first_displaced(const Site& site) {
+  const auto& code = site.around.code;
+  size_t i = site.index;
+  while (i > 0 && site.index - i < kMostDisplaced && code[i - 1].end() == code[i].address) --i;
+  return code[i].address;
+}
+
+Vaddr end_of_displaced(const Site& site) {
+  const auto& code = site.around.code;
+  size_t i = site.index;
+  while (i + 1 < code.size() && i - site.index < kMostDisplaced &&
+         code[i].end() == code[i + 1].address)
+    ++i;
+  return code[i].end();
+}
+
+// What a short jump reaches of it, and the springboard's own length.
+void add_padding(const Site& site, const Range& run, RangeSet& ranges) {
+  constexpr uint64_t kBack = 128, kAhead = 127 + kSpringboardSize;
+  const Vaddr next = site.instruction.address + 2;
+  ranges.add(std::max(run.from, next - std::min(kBack, next.value)),
+             std::min(run.to, next + kAhead));
+}
+
 class Planner {
  public:
   Planner(const Sites& sites, const FunctionIndex& functions, const Evidence& evidence,
@@ -345,12 +370,11 @@ size_t Plan::count(Tier tier) const {
       sites.begin(), sites.end(), [tier](const PlannedSite& s) { return s.tier() == tier; }));
 }
 
-RangeSet covering_ranges(const Sites& sites) {
+RangeSet patch_ranges(const Sites& sites) {
   RangeSet ranges;
   for (const Site& site : sites.syscalls) {
-    const Instruction* before = instruction_before(site);
-    ranges.add(before != nullptr ? before->address : site.instruction.address,
-               site.instruction.end());
+    ranges.add(first_displaced(site), end_of_displaced(site));
+    for (const Range& run : site.padding) add_padding(site, run, ranges);
   }
   ranges.seal();
   return ranges;
@@ -366,7 +390,7 @@ RangeSet contested_ranges(const std::vector<const Site*>& sites) {
   RangeSet ranges;
   for (const Site* site : sites) {
     for (const Shape& shape : window_shapes(*site)) ranges.add(shape.from(*site), shape.to(*site));
-    for (const Range& run : site->padding) ranges.add(run.from, run.to);
+    for (const Range& run : site->padding) add_padding(*site, run, ranges);
   }
   ranges.seal();
   return ranges;

@@ -51,10 +51,10 @@ struct Plan {
   size_t count(Tier tier) const;
 };
 
-// The bytes of every window that tier A might want.
-RangeSet covering_ranges(const Sites& sites);
+// The bytes that any tier might want.
+RangeSet patch_ranges(const Sites& sites);
 
-// Sites that tier A alone does not settle, given evidence about covering_ranges().
+// Sites that tier A alone does not settle, given evidence about patch_ranges().
 std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex& functions,
                                          const Evidence& evidence, const Placement& placement,
                                          const Options& options);

@@ -18,17 +18,22 @@ struct Range {
 
 class RangeSet {
  public:
+  // The filter has a bit for each 2^block_shift bytes: more than the ranges are long, or most bits
+  // are set, and adding them takes long.
+  explicit RangeSet(unsigned block_shift = 4) : block_shift_(block_shift) {}
+
   void add(Vaddr from, Vaddr to) {
     if (to <= from) return;
     ranges_.push_back({from, to});
     lowest_ = std::min(lowest_, from.value);
     highest_ = std::max(highest_, to.value);
-    for (uint64_t block = from.value >> kBlockShift; block <= (to.value - 1) >> kBlockShift;
-         ++block)
-      filter_[block % kBlocks / 64] |= uint64_t{1} << (block % 64);
+    const uint64_t first = from.value >> block_shift_;
+    const uint64_t blocks = ((to.value - 1) >> block_shift_) - first + 1;
+    for (uint64_t i = 0; i < std::min(blocks, kBlocks); ++i)
+      filter_[(first + i) % kBlocks / 64] |= uint64_t{1} << ((first + i) % 64);
   }
 
-  // Call once after the last add() and before contains().
+  // Call once after the last add() and before asking.
   void seal() {
     std::sort(ranges_.begin(), ranges_.end(),
               [](const Range& a, const Range& b) { return a.from < b.from; });
@@ -44,21 +49,27 @@ class RangeSet {
 
   bool contains(uint64_t address) const {
     if (address - lowest_ >= highest_ - lowest_) return false;
-    const uint64_t block = address >> kBlockShift;
+    const uint64_t block = address >> block_shift_;
     if ((filter_[block % kBlocks / 64] >> (block % 64) & 1) == 0) return false;
-    const auto after =
-        std::upper_bound(ranges_.begin(), ranges_.end(), address,
-                         [](uint64_t a, const Range& r) { return a < r.from.value; });
-    return after != ranges_.begin() && address < (after - 1)->to.value;
+    const auto range = first_ending_behind(address);
+    return range != ranges_.end() && address >= range->from.value;
+  }
+
+  // The first range with a byte behind `address` or at it, or end(). Those that follow ascend.
+  std::vector<Range>::const_iterator first_ending_behind(uint64_t address) const {
+    return std::upper_bound(ranges_.begin(), ranges_.end(), address,
+                            [](uint64_t a, const Range& r) { return a < r.to.value; });
   }
 
   bool empty() const { return ranges_.empty(); }
+  uint64_t lowest() const { return lowest_; }    // UINT64_MAX where empty
+  uint64_t highest() const { return highest_; }  // exclusive; 0 where empty
   const std::vector<Range>& ranges() const { return ranges_; }
 
  private:
-  static constexpr unsigned kBlockShift = 4;
   static constexpr uint64_t kBlocks = 65536;
 
+  unsigned block_shift_;
   std::vector<Range> ranges_;
   std::array<uint64_t, kBlocks / 64> filter_{};
   uint64_t lowest_ = UINT64_MAX;

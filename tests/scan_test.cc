@@ -34,7 +34,7 @@ std::vector<uint64_t> candidates_of(const Bytes& file) {
 }
 
 TEST(Candidates, AreFoundAtEveryOffsetOfEveryLength) {
-  for (size_t size = 2; size <= 70; ++size) {
+  for (size_t size = 2; size <= 140; ++size) {
     for (size_t at = 0; at + 2 <= size; ++at) {
       Bytes code = repeat(0x90, size);
       code[at] = std::byte{0x0f};
@@ -116,6 +116,40 @@ TEST(RangeSet, IsEmptyWithoutRanges) {
   set.seal();
   EXPECT_TRUE(set.empty());
   for (const uint64_t at : {uint64_t{0}, uint64_t{1}, UINT64_MAX}) EXPECT_FALSE(set.contains(at));
+}
+
+TEST(RangeSet, NamesTheFirstRangeThatEndsBehindAnAddress) {
+  RangeSet set;
+  set.add({10}, {20});
+  set.add({30}, {31});
+  set.seal();
+  const auto from = [&set](uint64_t address) {
+    const auto range = set.first_ending_behind(address);
+    return range == set.ranges().end() ? uint64_t{0} : range->from.value;
+  };
+  EXPECT_EQ(from(0), 10U);
+  EXPECT_EQ(from(19), 10U);
+  EXPECT_EQ(from(20), 30U);
+  EXPECT_EQ(from(30), 30U);
+  EXPECT_EQ(from(31), 0U);
+  EXPECT_EQ(set.lowest(), 10U);
+  EXPECT_EQ(set.highest(), 31U);
+}
+
+// A filter as coarse as its ranges are long, and ranges longer than the whole filter.
+TEST(RangeSet, HoldsLongRanges) {
+  for (const unsigned shift : {0U, 4U, 16U, 40U}) {
+    RangeSet set(shift);
+    set.add({0x1000}, {0x1000 + (uint64_t{1} << 34)});
+    set.add({uint64_t{1} << 40}, {(uint64_t{1} << 40) + 5});
+    set.seal();
+    EXPECT_FALSE(set.contains(0xfff)) << shift;
+    EXPECT_TRUE(set.contains(0x1000)) << shift;
+    EXPECT_TRUE(set.contains(0xfff + (uint64_t{1} << 34))) << shift;
+    EXPECT_FALSE(set.contains(0x1000 + (uint64_t{1} << 34))) << shift;
+    EXPECT_TRUE(set.contains((uint64_t{1} << 40) + 4)) << shift;
+    EXPECT_FALSE(set.contains((uint64_t{1} << 40) + 5)) << shift;
+  }
 }
 
 // The filter in front must let no address through that a plain search would not, and the other way
@@ -352,6 +386,105 @@ TEST(Evidence, FindsPointersAtOddPlacesAndOf32Bits) {
       ElfBuilder().code(kCode, repeat(0x90, 16)).data(0x403000, hex("ff 04 10 40 00 ff")).build();
   const auto image = ElfImage::parse(file);
   EXPECT_EQ(scan_pointers(*image, one_range(kCode, kCode + 16)), std::vector<uint64_t>{kCode + 4});
+}
+
+TEST(Evidence, FindsThePointersOfAPlainScanOverRandomBytes) {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 60; ++round) {
+    // At both ends of the 32 bits too, where a signed comparison would go wrong.
+    constexpr uint64_t kBases[] = {0x400000, 0x7fff0000, 0xfffe0000};
+    const uint64_t base = kBases[round % 3];
+    RangeSet ranges;
+    for (int i = 0; i < 5; ++i) {
+      const uint64_t from = base + random() % 0x20000;
+      ranges.add({from}, {from + 1 + random() % 40});
+    }
+    ranges.seal();
+    Bytes data = random_bytes(random, 4 + static_cast<size_t>(round) + random() % 300);
+    for (size_t i = 0; i + 4 <= data.size(); i += 1 + random() % 9) {
+      const Range& range = ranges.ranges()[random() % ranges.ranges().size()];
+      const Bytes word = bytes_of(static_cast<uint32_t>(range.from.value - 2 + random() % 40));
+      std::copy(word.begin(), word.end(), data.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    std::vector<uint64_t> plain;
+    for (size_t i = 0; i + 4 <= data.size(); ++i)
+      if (const uint64_t value = *load<uint32_t>(data, i); ranges.contains(value))
+        plain.push_back(value);
+    std::sort(plain.begin(), plain.end());
+    plain.erase(std::unique(plain.begin(), plain.end()), plain.end());
+    const Bytes file = ElfBuilder().code(0x1000, repeat(0x90, 4)).data(0x3000, data).build();
+    ASSERT_EQ(scan_pointers(*ElfImage::parse(file), ranges), plain) << round;
+  }
+}
+
+// What address_scan.cc tells in its essay, the long way: every table to the end of its run.
+std::vector<uint64_t> plain_taken(const ElfImage& image, const RangeSet& ranges) {
+  constexpr uint64_t kTable = 65536 * 4;
+  std::vector<uint64_t> found;
+  const Segment& code = image.segments()[0];
+  for (const Segment& segment : image.segments()) {
+    const ByteView bytes = image.bytes().subspan(segment.offset.value, segment.file_size);
+    const ByteView instructions = image.bytes().subspan(code.offset.value, code.file_size);
+    std::vector<uint64_t> tables;
+    for (uint64_t i = 0; i + 6 <= instructions.size(); ++i) {
+      if (instructions[i] != std::byte{0x8d}) continue;
+      if ((instructions[i + 1] & std::byte{0xc7}) != std::byte{0x05}) continue;
+      const auto taken = code.vaddr.value + i + 6 +
+                         static_cast<uint64_t>(int64_t{*load<int32_t>(instructions, i + 2)});
+      if (ranges.contains(taken)) found.push_back(taken);
+      if (segment.holds({taken}) && (taken - segment.vaddr.value) % 4 == 0) tables.push_back(taken);
+    }
+    for (const uint64_t table : tables) {
+      for (uint64_t at = table - segment.vaddr.value; at + 4 <= bytes.size(); at += 4) {
+        const auto distance = static_cast<uint64_t>(int64_t{*load<int32_t>(bytes, at)});
+        const uint64_t counted = segment.vaddr.value + at + distance;
+        if (counted + kTable < code.vaddr.value ||
+            counted >= code.vaddr.value + code.file_size + kTable)
+          break;
+        if (ranges.contains(table + distance)) found.push_back(table + distance);
+      }
+    }
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+TEST(Evidence, FindsTheTakenAddressesAndTablesOfAPlainScan) {
+  std::mt19937_64 random(6);
+  size_t hits = 0;
+  for (int round = 0; round < 40; ++round) {
+    constexpr uint64_t kText = 0x100000, kData = 0x140000, kTextSize = 3000;
+    const size_t words = 1 + random() % 400;
+    Bytes text = random_bytes(random, kTextSize), data;
+    for (size_t i = 0; i + 6 <= kTextSize; i += 6 + random() % 60) {
+      const bool of_code = random() % 4 == 0;
+      const uint64_t taken =
+          of_code ? kText + random() % kTextSize : kData + 4 * (random() % (words + 2));
+      const Bytes lea = hex("8d 05") + bytes_of(static_cast<int32_t>(taken - kText - i - 6));
+      std::copy(lea.begin(), lea.end(), text.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    for (size_t i = 0; i < words; ++i) {
+      const bool ends = random() % 50 == 0;
+      const uint64_t table = kData + 4 * (random() % words);
+      const auto distance = static_cast<int32_t>(kText + random() % kTextSize - table);
+      data = data + bytes_of(ends ? INT32_MAX : distance);
+    }
+    RangeSet ranges;
+    for (int i = 0; i < 10; ++i) {
+      const uint64_t from = kText + random() % kTextSize;
+      ranges.add({from}, {from + 1 + random() % 20});
+    }
+    ranges.seal();
+    const Bytes file = ElfBuilder(elf::kTypeDyn).code(kText, text).data(kData, data).build();
+    const auto image = ElfImage::parse(file);
+    std::vector<uint64_t> found = scan_taken_addresses(*image, ranges);
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    ASSERT_EQ(found, plain_taken(*image, ranges)) << round;
+    hits += found.size();
+  }
+  EXPECT_GT(hits, 400U);
 }
 
 TEST(Evidence, BelievesOnlyRelocationsWhereTheImageCanMove) {
