@@ -1,8 +1,8 @@
 #include "rewriter/code_reader.h"
 
 #include <algorithm>
-#include <map>
 
+#include "rewriter/agreement.h"
 #include "rewriter/eh_frame.h"
 
 namespace sysrewrite {
@@ -17,13 +17,7 @@ constexpr uint64_t kReach = 128 + 5 + 15;
 constexpr uint64_t kUnsizedTrust = 4096;
 
 constexpr size_t kRecentFunctions = 16;
-
-// Agreement: where no start is known, decodes from 16 consecutive places, this far in front. x86
-// code falls into step within a few instructions, so they have all met long before the address;
-// where they have not, nothing is believed.
-constexpr uint64_t kAgreementDistance = 160;
-constexpr uint64_t kAgreementStarts = 16;
-constexpr size_t kAgreementMinimum = 4;
+constexpr size_t kRecentOutlines = 4;  // functions rarely nest, and candidates ascend
 
 // Of the code's size, and a little for small files: what decoding functions may cost in all. Honest
 // files need a fraction of it. Functions that overlap by the thousand would be decoded anew for
@@ -62,16 +56,12 @@ const CodeReader::DecodedFunction* CodeReader::decode(const Function& function) 
   for (const DecodedFunction& recent : recent_)
     if (recent.function.start == function.start && recent.function.end == function.end)
       return &recent;
-  const auto bytes = image_.bytes_from(function.start);
-  if (!bytes) return nullptr;
-  const auto size = static_cast<uint64_t>(function.end - function.start);
-  const ByteView body = bytes->first(std::min<uint64_t>(size, bytes->size()));
-  if (body.size() > budget_) return nullptr;
-  budget_ -= body.size();
+  const auto body = pay_for(function);
+  if (!body) return nullptr;
   DecodedFunction decoded;
   decoded.function = function;
-  follow_flow(decoded, body);
-  sweep_gaps(decoded, body);
+  follow_flow(decoded, *body);
+  sweep_gaps(decoded, *body);
   decoded.indirect_jump =
       std::any_of(decoded.code.begin(), decoded.code.end(),
                   [](const Instruction& i) { return i.flow == Flow::kIndirectJump; });
@@ -137,13 +127,53 @@ void CodeReader::sweep_gaps(DecodedFunction& out, ByteView bytes) const {
   out.code = std::move(all);
 }
 
-std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
+std::optional<Function> CodeReader::believed_function(Vaddr address) const {
   auto function = functions_.covering(address);
-  if (!function) return std::nullopt;
-  if (!function->sized) {
-    if (address.value - function->start.value > kUnsizedTrust) return std::nullopt;
-    function->end = std::min(function->end, function->start + 4 * kUnsizedTrust);
+  if (!function || function->sized) return function;
+  if (address.value - function->start.value > kUnsizedTrust) return std::nullopt;
+  function->end = std::min(function->end, function->start + 4 * kUnsizedTrust);
+  return function;
+}
+
+// The function's bytes, paid for; nothing where the budget does not hold them.
+std::optional<ByteView> CodeReader::pay_for(const Function& function) {
+  const auto bytes = image_.bytes_from(function.start);
+  if (!bytes) return std::nullopt;
+  const auto size = static_cast<uint64_t>(function.end - function.start);
+  const ByteView body = bytes->first(std::min<uint64_t>(size, bytes->size()));
+  if (body.size() > budget_) return std::nullopt;
+  budget_ -= body.size();
+  return body;
+}
+
+const Outline* CodeReader::outline(const Function& function) {
+  const auto size = static_cast<uint64_t>(function.end - function.start);
+  for (const Outline& known : outlines_)
+    if (known.start() == function.start && known.size() == size) return &known;
+  const auto body = pay_for(function);
+  if (!body) return nullptr;
+  if (outlines_.size() == kRecentOutlines) outlines_.pop_front();
+  return &outlines_.emplace_back(decoder_, *body, function.start);
+}
+
+std::optional<Holder> CodeReader::holder_of(Vaddr address) {
+  if (const auto function = believed_function(address)) {
+    const Outline* known = outline(*function);
+    if (known != nullptr && known->end_of_code() > address) {
+      const auto span = known->holding(address);
+      if (!span) return std::nullopt;
+      return Holder{span->address, span->end(), Trust::kKnownStart, span->reached};
+    }
   }
+  const auto start = agreed_holder(address);
+  if (!start) return std::nullopt;
+  const auto step = decoder_.step(*image_.bytes_from(*start));
+  return Holder{*start, *start + step->length, Trust::kAgreement, false};
+}
+
+std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
+  const auto function = believed_function(address);
+  if (!function) return std::nullopt;
   const DecodedFunction* decoded = decode(*function);
   if (decoded == nullptr || decoded->code.empty() || decoded->code.back().end() <= address)
     return std::nullopt;
@@ -253,37 +283,20 @@ std::vector<Instruction> CodeReader::decode_gap(Vaddr from, Vaddr to) const {
 }
 
 std::optional<Neighborhood> CodeReader::by_agreement(Vaddr address) {
-  const Segment* segment = image_.executable_segment_of(address);
-  if (segment == nullptr) return std::nullopt;
-  const uint64_t room = address.value - segment->vaddr.value;
-  const Vaddr first = address - std::min(room, kAgreementDistance);
-  const ByteView bytes = *image_.bytes_from(first);
-  const uint64_t length = std::min<uint64_t>(bytes.size(), address.value - first.value + kReach);
-  std::map<uint64_t, std::pair<size_t, Instruction>> seen;  // by address: how many decodes met it
-  size_t survivors = 0;
-  for (uint64_t skip = 0; skip < kAgreementStarts && first + skip <= address; ++skip) {
-    const auto code = decoder_.decode_all(bytes.first(length).subspan(skip), first + skip);
-    if (code.empty() || code.back().end() <= address) continue;
-    ++survivors;
-    for (const Instruction& i : code) {
-      auto& entry = seen.try_emplace(i.address.value, size_t{0}, i).first->second;
-      ++entry.first;
-    }
-  }
-  if (survivors < kAgreementMinimum) return std::nullopt;
+  auto code = agreed_instructions(image_, decoder_, address, kReach);
+  if (!code) return std::nullopt;
   Neighborhood out;
   out.trust = Trust::kAgreement;
-  for (const auto& [where, entry] : seen) {
-    if (entry.first != survivors) continue;
-    const Instruction& in = entry.second;
-    if (!out.code.empty() && in.address < out.code.back().end()) return std::nullopt;
-    if (in.end() + kReach <= address || in.address >= address + kReach) continue;
-    out.code.push_back(in);
+  for (const Instruction& in : *code) {
     out.clean = out.clean && !in.unlikely;
     out.indirect_jump |= in.flow == Flow::kIndirectJump;
   }
-  if (out.holding(address) == nullptr) return std::nullopt;
+  out.code = std::move(*code);
   return out;
+}
+
+std::optional<Vaddr> CodeReader::agreed_holder(Vaddr address) const {
+  return agreed_start(image_, decoder_, address, kReach);
 }
 
 }  // namespace sysrewrite

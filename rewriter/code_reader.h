@@ -14,6 +14,7 @@
 #include "rewriter/decoder.h"
 #include "rewriter/elf_image.h"
 #include "rewriter/functions.h"
+#include "rewriter/outline.h"
 #include "trampoline/reason.h"
 
 namespace sysrewrite {
@@ -43,10 +44,21 @@ struct Neighborhood {
   std::optional<size_t> index_of(Vaddr address) const;
 };
 
+// The instruction that holds an address, as far as it takes to tell what a candidate is not.
+struct Holder {
+  Vaddr start;
+  Vaddr end;
+  Trust trust = Trust::kKnownStart;
+  bool reached = false;  // as Instruction::reached
+};
+
 // Not thread safe: it remembers the functions decoded last, since candidates come in order.
 class CodeReader {
  public:
   CodeReader(const ElfImage& image, const FunctionIndex& functions);
+
+  // What around() would have found to hold the address, without what lies around it.
+  std::optional<Holder> holder_of(Vaddr address);
 
   // Nothing where no decode arrives anywhere near the address.
   std::optional<Neighborhood> around(Vaddr address);
@@ -58,6 +70,9 @@ class CodeReader {
   // What decodes from many places agree on, whatever is known of functions.
   std::optional<Neighborhood> by_agreement(Vaddr address);
 
+  // The start of the instruction in by_agreement() that holds the address.
+  std::optional<Vaddr> agreed_holder(Vaddr address) const;
+
   const Decoder& decoder() const { return decoder_; }
 
  private:
@@ -68,6 +83,9 @@ class CodeReader {
     bool indirect_jump = false;
   };
 
+  std::optional<Function> believed_function(Vaddr address) const;
+  std::optional<ByteView> pay_for(const Function& function);
+  const Outline* outline(const Function& function);
   const DecodedFunction* decode(const Function& function);
   void follow_flow(DecodedFunction& out, ByteView bytes) const;
   void sweep_gaps(DecodedFunction& out, ByteView bytes) const;
@@ -81,6 +99,7 @@ class CodeReader {
   const FunctionIndex& functions_;
   Decoder decoder_;
   std::deque<DecodedFunction> recent_;
+  std::deque<Outline> outlines_;
   uint64_t budget_;  // bytes of functions that may still be decoded
 };
 

@@ -231,6 +231,15 @@ std::optional<Instruction> Decoder::decode(ByteView bytes, Vaddr address) const 
   return describe(in, address);
 }
 
+std::optional<Step> Decoder::step(ByteView bytes) const {
+  if (const auto common = common_step(bytes)) return common;
+  const auto in = decode(bytes, {0});
+  if (!in) return std::nullopt;
+  Step step{in->length, in->falls_through(), in->direct, 0};
+  if (in->direct) step.distance = static_cast<int32_t>(in->target - in->end());
+  return step;
+}
+
 std::vector<Instruction> Decoder::decode_all(ByteView bytes, Vaddr address) const {
   std::vector<Instruction> all;
   while (!bytes.empty()) {

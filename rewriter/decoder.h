@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rewriter/step.h"
 #include "trampoline/address.h"
 #include "trampoline/bytes.h"
 
@@ -59,6 +60,9 @@ class Decoder {
   // The instruction that starts at bytes[0], which lies at `address`; nothing where these bytes are
   // no instruction, or where it would leave the buffer.
   std::optional<Instruction> decode(ByteView bytes, Vaddr address) const;
+
+  // Its length and where it leads: what decode() says, many times faster.
+  std::optional<Step> step(ByteView bytes) const;
 
   // Decodes from bytes[0] to the end of the buffer or to the first byte that is no instruction.
   std::vector<Instruction> decode_all(ByteView bytes, Vaddr address) const;

@@ -111,48 +111,56 @@ class Classifier {
     return in.special == special_of(candidate.kind) && in.end() == candidate.address + 2;
   }
 
+  bool may_be_call(const Holder& holder, const Candidate& candidate) const {
+    if (holder.end != candidate.address + 2) return false;
+    const auto in = reader_.decoder().decode(*image_.bytes_from(holder.start), holder.start);
+    return in && is_call(*in, candidate);
+  }
+
+  // Most candidates are accidents inside another instruction, which is seen without describing any:
+  // only what may be a call has its surroundings decoded.
   std::optional<Site> judge(ClassifiedCandidate& out) {
-    auto around = reader_.around(out.candidate.address);
-    const Instruction* holder = around ? around->holding(out.candidate.address) : nullptr;
-    const bool reached = holder != nullptr && holder->reached;
+    const auto holder = reader_.holder_of(out.candidate.address);
+    const bool reached = holder && holder->reached;
     if (!reached && image_.outside_code_sections(out.candidate.address)) {
       out.kind = CandidateClass::kData;
       out.evidence = CandidateEvidence::kDataSection;
       return std::nullopt;
     }
-    if (holder == nullptr) return std::nullopt;
-    if (reached) {
-      out.evidence = CandidateEvidence::kFunctionDecode;
-      if (!is_call(*holder, out.candidate)) {
-        out.kind = CandidateClass::kInside;
-        return std::nullopt;
-      }
-      return accept(out, *holder, std::move(*around));
-    }
-    return judge_unreached(out, *holder, std::move(*around));
+    if (!holder) return std::nullopt;
+    const bool call = may_be_call(*holder, out.candidate);
+    if (!reached && holder->trust == Trust::kKnownStart && !confirmed(*holder, out.candidate))
+      return std::nullopt;
+    out.evidence =
+        reached ? CandidateEvidence::kFunctionDecode : CandidateEvidence::kAgreementDecode;
+    if (call) return judge_call(out);
+    out.kind = CandidateClass::kInside;
+    return std::nullopt;
   }
 
   // Flow from a known start does not arrive: a second opinion, from decodes that know nothing of
-  // any function, must say the same, and the code around a call must make sense.
-  std::optional<Site> judge_unreached(ClassifiedCandidate& out, Instruction holder,
-                                      Neighborhood around) {
-    const bool call = is_call(holder, out.candidate);
-    if (around.trust == Trust::kKnownStart) {
-      const auto second = reader_.by_agreement(out.candidate.address);
-      const Instruction* other = second ? second->holding(out.candidate.address) : nullptr;
-      if (other == nullptr || other->address != holder.address) return std::nullopt;
-    }
-    out.evidence = CandidateEvidence::kAgreementDecode;
-    if (!call) {
-      out.kind = CandidateClass::kInside;
+  // any function, must say the same.
+  bool confirmed(const Holder& holder, const Candidate& candidate) const {
+    return reader_.agreed_holder(candidate.address) == holder.start;
+  }
+
+  // Where flow does not arrive, the code around a call must make sense too.
+  std::optional<Site> judge_call(ClassifiedCandidate& out) {
+    auto around = reader_.around(out.candidate.address);
+    const Instruction* in = around ? around->holding(out.candidate.address) : nullptr;
+    if (in == nullptr || !is_call(*in, out.candidate)) {
+      out.evidence = CandidateEvidence::kNoAgreement;  // the reader's budget is spent
       return std::nullopt;
     }
-    const bool exceptional = around.trust == Trust::kAgreement && functions_.unwind_covers_most();
-    if (!plausible(around, *around.index_of(holder.address), exceptional)) {
-      out.evidence = CandidateEvidence::kImplausible;
-      return std::nullopt;
+    if (!in->reached) {
+      const bool exceptional =
+          around->trust == Trust::kAgreement && functions_.unwind_covers_most();
+      if (!plausible(*around, *around->index_of(in->address), exceptional)) {
+        out.evidence = CandidateEvidence::kImplausible;
+        return std::nullopt;
+      }
     }
-    return accept(out, holder, std::move(around));
+    return accept(out, *in, std::move(*around));
   }
 
   Site accept(ClassifiedCandidate& out, Instruction instruction, Neighborhood around) {

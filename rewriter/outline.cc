@@ -1,0 +1,80 @@
+#include "rewriter/outline.h"
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+Outline::Outline(const Decoder& decoder, ByteView body, Vaddr start)
+    : start_(start), lengths_(body.size()) {
+  follow_flow(decoder, body);
+  drop_overlapping();
+  sweep_gaps(decoder, body);
+}
+
+void Outline::follow_flow(const Decoder& decoder, ByteView body) {
+  std::vector<uint64_t> work{0};
+  while (!work.empty()) {
+    uint64_t at = work.back();
+    work.pop_back();
+    while (at < body.size() && lengths_[at] == 0) {
+      const auto step = decoder.step(body.subspan(at));
+      lengths_[at] = step ? step->length | kReached : kNoInstruction;
+      if (!step) break;
+      at += step->length;
+      // Modulo 2^64, so that a target in front of the function is far behind its end.
+      const uint64_t target = at + static_cast<uint64_t>(int64_t{step->distance});
+      if (step->direct && target < body.size() && lengths_[target] == 0) work.push_back(target);
+      if (!step->falls_through) break;
+    }
+  }
+}
+
+void Outline::drop_overlapping() {
+  uint64_t free = 0;  // where the last one that stays ends
+  for (uint64_t at = 0; at < lengths_.size(); ++at) {
+    if (lengths_[at] == 0) continue;
+    if ((lengths_[at] & kReached) != 0 && at >= free)
+      free = at + (lengths_[at] & kLength);
+    else
+      lengths_[at] = 0;
+  }
+}
+
+void Outline::sweep_gaps(const Decoder& decoder, ByteView body) {
+  const uint64_t size = lengths_.size();
+  for (uint64_t at = 0; at < size;) {
+    if (lengths_[at] != 0) {
+      at += lengths_[at] & kLength;
+      end_of_code_ = at;
+      continue;
+    }
+    const auto next = std::find_if(lengths_.begin() + static_cast<std::ptrdiff_t>(at),
+                                   lengths_.end(), [](uint8_t length) { return length != 0; });
+    const auto border = static_cast<uint64_t>(next - lengths_.begin());
+    while (at < border) {
+      const auto step = decoder.step(body.subspan(at));
+      if (!step || at + step->length > border) break;
+      lengths_[at] = step->length;
+      at += step->length;
+      end_of_code_ = at;
+    }
+    at = border;
+  }
+}
+
+std::optional<Outline::Span> Outline::holding(Vaddr address) const {
+  if (address < start_) return std::nullopt;
+  const auto offset = static_cast<uint64_t>(address - start_);
+  if (offset >= lengths_.size()) return std::nullopt;
+  constexpr uint64_t kLongest = 15;  // bytes of an instruction
+  for (uint64_t back = 0; back < kLongest && back <= offset; ++back) {
+    const uint8_t entry = lengths_[offset - back];
+    if (entry == 0) continue;
+    const auto length = static_cast<uint8_t>(entry & kLength);
+    if (back >= length) return std::nullopt;
+    return Span{address - back, length, (entry & kReached) != 0};
+  }
+  return std::nullopt;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,53 @@
+// A function's instruction starts, without the instructions: a byte for each byte of it.
+//
+// Most candidates are accidents, and all that is asked about them is which instruction holds them
+// and whether control flow leads there. That needs lengths and branches only, and no instruction
+// has to be described, stored or sorted.
+#ifndef SYSREWRITE_REWRITER_OUTLINE_H_
+#define SYSREWRITE_REWRITER_OUTLINE_H_
+
+#include <optional>
+#include <vector>
+
+#include "rewriter/decoder.h"
+
+namespace sysrewrite {
+
+class Outline {
+ public:
+  struct Span {
+    Vaddr address;
+    uint8_t length = 0;
+    bool reached = false;  // control flow from the function's start leads here
+
+    Vaddr end() const { return address + length; }
+  };
+
+  // Follows control flow from the first byte, then sweeps what lies between: instructions that flow
+  // reaches come first, the lower of two that overlap, and a sweep stops where it would run into
+  // the middle of one. All flow is followed, since what it reaches last may overlap, and so
+  // displace, what it reached first.
+  Outline(const Decoder& decoder, ByteView body, Vaddr start);
+
+  Vaddr start() const { return start_; }
+  uint64_t size() const { return lengths_.size(); }
+  // Behind the last instruction; the start where there is none.
+  Vaddr end_of_code() const { return start_ + end_of_code_; }
+  std::optional<Span> holding(Vaddr address) const;
+
+ private:
+  // Of an instruction's first byte its length, with kReached where flow leads there; else 0.
+  static constexpr uint8_t kReached = 0x80, kNoInstruction = 0x40, kLength = 0x0f;
+
+  void follow_flow(const Decoder& decoder, ByteView body);
+  void drop_overlapping();
+  void sweep_gaps(const Decoder& decoder, ByteView body);
+
+  Vaddr start_;
+  std::vector<uint8_t> lengths_;
+  uint64_t end_of_code_ = 0;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_OUTLINE_H_
