@@ -154,17 +154,15 @@ class FrameWalker {
  public:
   explicit FrameWalker(const FrameTable& table) : table_(table) {}
 
-  std::vector<FrameEntry> walk() {
-    std::vector<FrameEntry> entries;
+  void walk(const std::function<void(const FrameEntry&)>& visit) {
     for (uint64_t offset = 0;;) {
       const auto length = load<uint32_t>(table_.bytes, offset);
       if (!length || *length == 0 || *length == 0xffffffffU) break;
       const auto body = slice(table_.bytes, offset + 4, *length);
       if (!body) break;
-      if (const auto entry = read_entry(offset, *body)) entries.push_back(*entry);
+      if (const auto entry = read_entry(offset, *body)) visit(*entry);
       offset += 4 + uint64_t{*length};
     }
-    return entries;
   }
 
  private:
@@ -223,13 +221,9 @@ std::optional<FrameTable> find_table(const ElfImage& image) {
 
 }  // namespace
 
-std::vector<FrameEntry> read_frame_entries(const ElfImage& image) {
-  const auto table = find_table(image);
-  if (!table) return {};
-  std::vector<FrameEntry> entries = FrameWalker(*table).walk();
-  std::sort(entries.begin(), entries.end(),
-            [](const FrameEntry& a, const FrameEntry& b) { return a.start < b.start; });
-  return entries;
+void for_each_frame_entry(const ElfImage& image,
+                          const std::function<void(const FrameEntry&)>& visit) {
+  if (const auto table = find_table(image)) FrameWalker(*table).walk(visit);
 }
 
 std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,

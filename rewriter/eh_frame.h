@@ -4,6 +4,7 @@
 #ifndef SYSREWRITE_REWRITER_EH_FRAME_H_
 #define SYSREWRITE_REWRITER_EH_FRAME_H_
 
+#include <functional>
 #include <vector>
 
 #include "rewriter/elf_image.h"
@@ -17,9 +18,10 @@ struct FrameEntry {
   bool signal_frame = false;  // unwinders look this one up at its address minus nothing
 };
 
-// All FDEs of the image, ascending by start. What does not parse is left out: an unwind table is
-// evidence, and missing evidence is never a reason to patch.
-std::vector<FrameEntry> read_frame_entries(const ElfImage& image);
+// Visits all FDEs of the image, in the table's order. What does not parse is left out: an unwind
+// table is evidence, and missing evidence is never a reason to patch.
+void for_each_frame_entry(const ElfImage& image,
+                          const std::function<void(const FrameEntry&)>& visit);
 
 // Where the unwinder may enter a function whose language-specific data lies at `lsda`, in the
 // format that gcc, clang and rustc share; nothing where it does not parse. Source: Itanium C++ ABI:

@@ -19,15 +19,35 @@ bool by_start(const Function& a, const Function& b) {
 }  // namespace
 
 // Gathers from every source, then sorts once and drops what says nothing new.
+//
+// Near given addresses it goes through the sources twice. What covers an address may start far in
+// front of it, and how covering() gets there depends on every start between. So the first time
+// nothing is gathered, but the parts to index grow to the start of all that reaches into them:
+//
+//          f                          address
+//     -----[============================x=====]-----------------
+//                        |<- distance ->|<- distance ->|          asked for
+//          |<------------------------------------------|          indexed
+//
+// Functions without a size are no part of this: they are believed near their start only.
 class FunctionCollector {
  public:
   explicit FunctionCollector(const ElfImage& image) : image_(image) {}
 
+  FunctionCollector(const ElfImage& image, const std::vector<Vaddr>& addresses) : image_(image) {
+    asked_ = ranges_around(addresses);
+    for (const Range& range : asked_) grown_from_.push_back(range.from);
+    surveying_ = true;
+    visit_sources();
+    surveying_ = false;
+    indexed_.emplace(kBlockShift);
+    for (size_t i = 0; i < asked_.size(); ++i) indexed_->add(grown_from_[i], asked_[i].to);
+    indexed_->seal();
+  }
+
   FunctionIndex collect() {
-    add_frames();
-    add_symbols();
-    add_go_table();
-    add_entry_points();
+    visit_sources();
+    index_.indexed_ = indexed_;
     auto& functions = index_.functions_;
     std::sort(functions.begin(), functions.end(), by_start);
     merge_duplicates();
@@ -44,8 +64,44 @@ class FunctionCollector {
   }
 
  private:
+  static constexpr unsigned kBlockShift = 13;
+
+  static std::vector<Range> ranges_around(const std::vector<Vaddr>& addresses) {
+    constexpr uint64_t kDistance = FunctionIndex::kIndexedDistance;
+    std::vector<Range> ranges;
+    for (const Vaddr address : addresses) {
+      const Vaddr from = address - std::min(kDistance, address.value);
+      if (ranges.empty() || from > ranges.back().to) ranges.push_back({from, from});
+      ranges.back().to = address + kDistance;
+    }
+    return ranges;
+  }
+
+  void visit_sources() {
+    add_frames();
+    add_symbols();
+    add_go_table();
+    add_entry_points();
+  }
+
+  // Grows the last range that [start, start + size) reaches into: those in front of it lie between.
+  void survey(Vaddr start, uint64_t size) {
+    if (size == 0) return;
+    const uint64_t end = checked_add(start.value, size).value_or(UINT64_MAX);
+    const auto range =
+        std::lower_bound(asked_.begin(), asked_.end(), end,
+                         [](const Range& r, uint64_t a) { return r.from.value < a; });
+    if (range == asked_.begin() || start >= (range - 1)->to) return;
+    Vaddr& from = grown_from_[static_cast<size_t>(range - asked_.begin()) - 1];
+    from = std::min(from, start);
+  }
+
+  bool wanted(Vaddr start) const { return !indexed_ || indexed_->contains(start.value); }
+
   void add(Vaddr start, uint64_t size, StartEvidence evidence, std::optional<Vaddr> lsda = {},
            bool split = false, bool signal = false) {
+    if (surveying_) return survey(start, size);
+    if (!wanted(start)) return;
     const Segment* segment = image_.executable_segment_of(start);
     if (segment == nullptr) return;
     const uint64_t room = segment->file_size - (start.value - segment->vaddr.value);
@@ -56,7 +112,7 @@ class FunctionCollector {
 
   void add_frames() {
     uint64_t covered = 0, code = 0;
-    for (const FrameEntry& entry : read_frame_entries(image_)) {
+    for_each_frame_entry(image_, [&](const FrameEntry& entry) {
       covered += entry.size;
       // A signal frame's entry begins one byte early, in whatever stands in front of the restorer,
       // because unwinders look a return address up at its last byte. A decode from there would be
@@ -64,7 +120,7 @@ class FunctionCollector {
       const uint64_t early = entry.signal_frame && begins_before_restorer(entry.start) ? 1 : 0;
       add(entry.start + early, entry.size - early, StartEvidence::kFrameEntry, entry.lsda, false,
           entry.signal_frame);
-    }
+    });
     for (const Segment& segment : image_.segments())
       if (segment.executable()) code += segment.file_size;
     index_.unwind_covers_most_ = covered > code / 2;
@@ -83,7 +139,8 @@ class FunctionCollector {
       switch (symbol.type) {
         case elf::kSttFunc:
         case elf::kSttGnuIfunc: {
-          const bool split = symbol.name.find(".cold") != std::string_view::npos;
+          const bool split = !surveying_ && wanted(symbol.address) &&
+                             symbol.name().find(".cold") != std::string_view::npos;
           add(symbol.address, symbol.size, StartEvidence::kSymbol, {}, split);
           break;
         }
@@ -101,10 +158,13 @@ class FunctionCollector {
 
   // A label names no function, but something may jump to it.
   void add_label(Vaddr address) {
+    if (surveying_ || !wanted(address)) return;
     if (image_.executable_segment_of(address) != nullptr) index_.starts_.push_back(address.value);
   }
 
   void add_object(const Symbol& symbol) {
+    if (surveying_) return survey(symbol.address, symbol.size);
+    if (!wanted(symbol.address)) return;
     if (symbol.size == 0 || image_.executable_segment_of(symbol.address) == nullptr) return;
     const auto end = checked_add(symbol.address.value, symbol.size);
     if (!end) return;
@@ -154,10 +214,25 @@ class FunctionCollector {
 
   const ElfImage& image_;
   FunctionIndex index_;
+  bool surveying_ = false;
+  std::vector<Range> asked_;       // ascending, apart from each other
+  std::vector<Vaddr> grown_from_;  // where each of them begins after the survey
+  std::optional<RangeSet> indexed_;
 };
 
 FunctionIndex FunctionIndex::build(const ElfImage& image) {
   return FunctionCollector(image).collect();
+}
+
+FunctionIndex FunctionIndex::build_near(const ElfImage& image,
+                                        const std::vector<Vaddr>& addresses) {
+  return FunctionCollector(image, addresses).collect();
+}
+
+bool FunctionIndex::knows(Vaddr from, Vaddr to) const {
+  if (!indexed_) return true;
+  const auto range = indexed_->first_ending_behind(from.value);
+  return range != indexed_->ranges().end() && range->from <= from && to <= range->to;
 }
 
 std::optional<Function> FunctionIndex::covering(Vaddr address) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rewriter/elf_image.h"
+#include "rewriter/range_set.h"
 
 namespace sysrewrite {
 
@@ -26,7 +27,18 @@ struct Function {
 // Where code starts and where data lies. Immutable after build(), so thread safe.
 class FunctionIndex {
  public:
+  // How far from an address that was asked for the index answers: the widest question is about the
+  // padding in front of a function, and looks back for 4096 bytes and twice a short jump's reach.
+  static constexpr uint64_t kIndexedDistance = 8192;
+
+  // Everything that the file tells.
   static FunctionIndex build(const ElfImage& image);
+  // What build(image) says about addresses within kIndexedDistance of one of these, which ascend.
+  // A large library has a hundred thousand functions and needs a few hundred of them.
+  static FunctionIndex build_near(const ElfImage& image, const std::vector<Vaddr>& addresses);
+
+  // True where all starts in [from, to) are known, if there are any.
+  bool knows(Vaddr from, Vaddr to) const;
 
   // The innermost function whose range holds the address.
   std::optional<Function> covering(Vaddr address) const;
@@ -53,6 +65,7 @@ class FunctionIndex {
   uint64_t longest_ = 0;         // of a function, in bytes: how far covering() looks back
   uint64_t longest_object_ = 0;
   bool unwind_covers_most_ = false;
+  std::optional<RangeSet> indexed_;  // nothing: everything is
 
   friend class FunctionCollector;
 };

@@ -24,6 +24,8 @@ bool stands_behind_an_end(const Neighborhood& around, const Instruction& last) {
 // The part in front of the next known start; nothing where what is left does not look like padding.
 Range clip(Range run, const FunctionIndex& functions) {
   const Range nothing{run.from, run.from};
+  // Padding that goes on for thousands of bytes, or lies far behind all that a jump reaches.
+  if (!functions.knows(run.from, run.to + 2)) return nothing;
   if (functions.start_in(run.from, run.from + 1)) return nothing;
   run.to = functions.next_start(run.from, run.to);
   if (run.to.value % kLabelAlignment != 0) return nothing;

@@ -83,6 +83,13 @@ std::optional<Error> check_span(const ElfImage& image) {
   return std::nullopt;
 }
 
+FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate>& candidates) {
+  if (candidates.empty()) return {};
+  std::vector<Vaddr> addresses;
+  for (const Candidate& candidate : candidates) addresses.push_back(candidate.address);
+  return FunctionIndex::build_near(image, addresses);
+}
+
 }  // namespace
 
 Result<Rewritten> rewrite(ByteView input, const Options& options) {
@@ -114,8 +121,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
 
   // Every pair of bytes that may be a system call, and what each of them is.
   const std::vector<Candidate> candidates = find_candidates(*image);
-  const FunctionIndex functions =
-      candidates.empty() ? FunctionIndex{} : FunctionIndex::build(*image);
+  const FunctionIndex functions = index_functions(*image, candidates);
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
 
   // What speaks against a patch, over the whole file but only about the bytes in question: first

@@ -1,6 +1,8 @@
 #include "rewriter/symbols.h"
 
-namespace sysrewrite::detail {
+namespace sysrewrite {
+
+namespace detail {
 
 namespace {
 
@@ -72,13 +74,15 @@ std::vector<SymbolTable> find_symbol_tables(const ElfImage& image) {
   return tables;
 }
 
-std::string_view name_at(ByteView names, uint32_t offset) {
-  if (offset >= names.size()) return {};
-  const ByteView rest = names.subspan(offset);
+}  // namespace detail
+
+std::string_view Symbol::name() const {
+  if (name_offset >= names.size()) return {};
+  const ByteView rest = names.subspan(name_offset);
   const void* end = std::memchr(rest.data(), 0, rest.size());
   if (end == nullptr) return {};
   const auto* first = static_cast<const char*>(static_cast<const void*>(rest.data()));
   return {first, static_cast<size_t>(static_cast<const char*>(end) - first)};
 }
 
-}  // namespace sysrewrite::detail
+}  // namespace sysrewrite

@@ -12,7 +12,11 @@ struct Symbol {
   Vaddr address;
   uint64_t size = 0;
   uint8_t type = 0;  // STT_*
-  std::string_view name;
+  ByteView names;    // the string table
+  uint32_t name_offset = 0;
+
+  // Looked up when asked for: most symbols are passed over by their address.
+  std::string_view name() const;
 };
 
 // Calls visit(const Symbol&) for each defined symbol of .symtab and .dynsym (through the dynamic
@@ -28,7 +32,6 @@ struct SymbolTable {
 };
 
 std::vector<SymbolTable> find_symbol_tables(const ElfImage& image);
-std::string_view name_at(ByteView names, uint32_t offset);
 
 }  // namespace detail
 
@@ -42,7 +45,8 @@ void for_each_symbol(const ElfImage& image, Visit visit) {
       visit(Symbol{{symbol.value},
                    symbol.size,
                    static_cast<uint8_t>(symbol.info & 0xf),
-                   detail::name_at(table.names, symbol.name)});
+                   table.names,
+                   symbol.name});
     }
   }
 }

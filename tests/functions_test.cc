@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "rewriter/eh_frame.h"
 #include "tests/elf_builder.h"
 
@@ -96,7 +99,9 @@ TEST(FunctionIndex, LeavesOutEntriesThatDoNotParse) {
                            .section(".eh_frame", 1, 2, kFrames, frames.size())
                            .build();
     const auto image = ElfImage::parse(file);
-    return read_frame_entries(*image).size();
+    size_t count = 0;
+    for_each_frame_entry(*image, [&count](const FrameEntry&) { ++count; });
+    return count;
   };
   EXPECT_EQ(read(good), 3U);
   // A CIE is 20 bytes, an FDE 20: the second pair begins at 40.
@@ -343,6 +348,106 @@ TEST(FunctionIndex, SurvivesAGoTableThatLies) {
   EXPECT_EQ(lying(8, UINT64_MAX), "none");
   EXPECT_EQ(lying(64, UINT64_MAX), "none");  // their table outside the file
   EXPECT_EQ(lying(24, UINT64_MAX), "none");  // their code outside the file
+}
+
+// --- Part of the index
+
+// Functions of all lengths, nested in each other, beside labels and objects, some without a size.
+Bytes crowded_file(std::mt19937_64& random, uint64_t size) {
+  ElfBuilder builder;
+  builder.code(kCode, repeat(0x90, size)).entry(kCode + random() % size);
+  const size_t count = 1 + random() % 200;
+  for (size_t i = 0; i < count; ++i) {
+    constexpr uint64_t kLengths[] = {0, 16, 300, 5000, 20000, 150000};
+    constexpr uint8_t kTypes[] = {elf::kSttFunc, elf::kSttFunc, elf::kSttNotype, elf::kSttObject};
+    const uint64_t length = kLengths[random() % (i % 7 == 0 ? 6 : 3)];
+    builder.symbol("s", kCode + random() % size, length, kTypes[random() % 4]);
+  }
+  std::vector<Frame> frames;
+  for (size_t i = 0; i < count / 2; ++i)
+    frames.push_back({kCode + random() % size, 1 + random() % 400, 0, random() % 5 == 0});
+  return builder.segment(kCode + 0x100000, eh_frame(kCode + 0x100000, frames), elf::kFlagRead)
+      .section(".eh_frame", 1, 2, kCode + 0x100000, frames.size() * 20 + 24)
+      .build();
+}
+
+// Of a function that is believed near its start only: whether it would be.
+bool counts(const std::optional<Function>& function, Vaddr address) {
+  return function && (function->sized || address.value - function->start.value <= 4096);
+}
+
+TEST(FunctionIndex, SaysNearAnAddressWhatTheWholeIndexSays) {
+  constexpr uint64_t kSize = 200000, kDistance = FunctionIndex::kIndexedDistance;
+  std::mt19937_64 random(9);
+  size_t covered = 0, left_out = 0;
+  for (int round = 0; round < 60; ++round) {
+    const Bytes file = crowded_file(random, kSize);
+    const auto image = ElfImage::parse(file);
+    const FunctionIndex whole = FunctionIndex::build(*image);
+    std::vector<Vaddr> asked;
+    for (int i = 0; i < 3; ++i) asked.push_back({kCode + random() % kSize});
+    std::sort(asked.begin(), asked.end());
+    const FunctionIndex part = FunctionIndex::build_near(*image, asked);
+    EXPECT_EQ(part.unwind_covers_most(), whole.unwind_covers_most());
+    for (const Vaddr center : asked) {
+      const Vaddr low = center - kDistance, high = center + kDistance;
+      ASSERT_TRUE(part.knows(low, high));
+      for (Vaddr at = low; at < high; at = at + (1 + random() % 40)) {
+        const auto expected = whole.covering(at), got = part.covering(at);
+        // Functions without a size that start elsewhere are out of question within this distance.
+        const bool inner = at >= low + 4096;
+        if (inner) {
+          ASSERT_EQ(counts(got, at), counts(expected, at)) << round;
+          if (counts(expected, at)) {
+            ASSERT_EQ(got->start, expected->start) << round;
+            ASSERT_EQ(got->sized, expected->sized) << round;
+            const Vaddr end = got->sized ? got->end : expected->end;
+            ASSERT_EQ(end, expected->end) << round;
+            ++covered;
+          }
+        }
+        const Vaddr to = std::min(at + random() % 200, high);
+        ASSERT_EQ(part.start_in(at, to), whole.start_in(at, to)) << round;
+        ASSERT_EQ(part.next_start(at, to), whole.next_start(at, to)) << round;
+        ASSERT_EQ(part.previous_start(at, low), whole.previous_start(at, low)) << round;
+        ASSERT_EQ(part.signal_frame_at(at), whole.signal_frame_at(at)) << round;
+        ASSERT_EQ(part.is_object(at), whole.is_object(at)) << round;
+      }
+    }
+    const Vaddr elsewhere{kCode + random() % kSize};
+    if (!part.knows(elsewhere, elsewhere + 1) && whole.start_in(elsewhere, elsewhere + 1000))
+      ++left_out;
+  }
+  EXPECT_GT(covered, 1000U);
+  EXPECT_GT(left_out, 3U);
+}
+
+// The function starts far outside of what was asked for, and so many others start between that the
+// whole index gives up looking: a part that left those out would look further.
+TEST(FunctionIndex, LooksBackAsFarInAPartAsInTheWhole) {
+  constexpr uint64_t kAsked = kCode + 100000;
+  for (const size_t between : {0U, 10U, 63U, 64U, 200U}) {
+    ElfBuilder builder = code_of(200000);
+    builder.symbol("f", kCode, 150000);
+    for (size_t i = 0; i < between; ++i) builder.symbol("g", kCode + 1000 + 100 * i, 8);
+    const Bytes file = builder.build();
+    const auto image = ElfImage::parse(file);
+    const auto part = FunctionIndex::build_near(*image, {{kAsked}});
+    EXPECT_EQ(covering(part, kAsked), covering(FunctionIndex::build(*image), kAsked)) << between;
+    EXPECT_EQ(covering(part, kAsked), between < 64 ? "401000..4259f0" : "none") << between;
+  }
+}
+
+TEST(FunctionIndex, KnowsWhatItLeftOut) {
+  const Bytes file = code_of(200000).symbol("f", kCode + 90000, 20).build();
+  const auto image = ElfImage::parse(file);
+  const auto part = FunctionIndex::build_near(*image, {{kCode}, {kCode + 20000}});
+  EXPECT_TRUE(part.knows({kCode}, {kCode + 8192}));
+  EXPECT_FALSE(part.knows({kCode}, {kCode + 8193}));
+  EXPECT_FALSE(part.knows({kCode + 10000}, {kCode + 10001}));
+  EXPECT_TRUE(part.knows({kCode + 20000 - 8192}, {kCode + 20000 + 8192}));
+  EXPECT_FALSE(part.start_in({kCode + 90000}, {kCode + 90001}));
+  EXPECT_TRUE(FunctionIndex::build(*image).knows({0}, {UINT64_MAX}));
 }
 
 }  // namespace
