@@ -39,10 +39,14 @@ void scan_words(ByteView bytes, const RangeSet& ranges, std::vector<uint64_t>& f
   uint64_t at = 0;
   for (; at + 16 + 3 <= bytes.size(); at += 16) {
     const std::byte* p = bytes.data() + at;
-    const __m128i all = _mm_and_si128(_mm_and_si128(outside(p), outside(p + 1)),
-                                      _mm_and_si128(outside(p + 2), outside(p + 3)));
-    if (_mm_movemask_epi8(all) == 0xffff) continue;
-    for (uint64_t i = 0; i < 16; ++i) check(at + i);
+    const __m128i even = _mm_packs_epi32(outside(p), outside(p + 1));
+    const __m128i odd = _mm_packs_epi32(outside(p + 2), outside(p + 3));
+    const int all = _mm_movemask_epi8(_mm_packs_epi16(even, odd));
+    // Four bits for each of the four loads, one for each word of it.
+    for (unsigned bits = ~static_cast<unsigned>(all) & 0xffff; bits != 0; bits &= bits - 1) {
+      const auto bit = static_cast<unsigned>(__builtin_ctz(bits));
+      check(at + bit / 4 + bit % 4 * 4);
+    }
   }
   for (; at + 4 <= bytes.size(); ++at) check(at);
 }
