@@ -1,5 +1,6 @@
 #include "rewriter/step.h"
 
+#include <array>
 #include <string_view>
 
 namespace sysrewrite {
@@ -218,9 +219,76 @@ class Reader {
   Step step_;
 };
 
+// The same for most of what there is, as lengths instead of letters. Which instruction comes next
+// is what a processor cannot guess, so reading one takes no branch that depends on it but the one
+// that tells whether it is of these. The low three bits: bytes of immediate.
+constexpr uint8_t kModrm = 0x08, kOther = 0x80;
+constexpr size_t kLongest = 15;  // bytes of an instruction
+
+struct Shapes {
+  std::array<std::array<uint8_t, 256>, 2> opcodes{};  // those of one byte; those behind 0F
+  std::array<uint8_t, 256> operand{};  // bytes of ModRM, SIB and displacement by ModRM
+};
+
+constexpr uint8_t shape_of(char kind) {
+  switch (kind) {
+    case 'n':
+      return 0;
+    case 'm':
+      return kModrm;
+    case 'b':
+      return kModrm | 1;
+    case 'z':
+      return kModrm | 4;
+    case 'i':
+      return 1;
+    case 'w':
+      return 4;
+    default:
+      return kOther;
+  }
+}
+
+constexpr Shapes make_shapes() {
+  Shapes shapes;
+  for (unsigned i = 0; i < 256; ++i) {
+    shapes.opcodes[0][i] = shape_of(kOneByte[i]);
+    const bool unprefixed = (hex_digit(kTwoBytePrefixes[i]) & 1) != 0;
+    shapes.opcodes[1][i] = unprefixed ? shape_of(kTwoByte[i]) : kOther;
+    const unsigned mod = i >> 6, rm = i & 7;
+    unsigned size = 1;
+    if (mod != 3 && rm == 4) size += 1;
+    if (mod == 1) size += 1;
+    if (mod == 2 || (mod == 0 && rm == 5)) size += 4;
+    shapes.operand[i] = static_cast<uint8_t>(size);
+  }
+  return shapes;
+}
+
+constexpr Shapes kShapes = make_shapes();
+
+// `bytes`: kLongest of them can be read. 0 where the instruction is none of the simple ones.
+size_t simple_length(const uint8_t* bytes) {
+  const size_t rex = (bytes[0] & 0xf0) == 0x40 ? 1 : 0;
+  const size_t escape = bytes[rex] == 0x0f ? 1 : 0;
+  const size_t opcode = rex + escape;
+  const uint8_t shape = kShapes.opcodes[escape][bytes[opcode]];
+  if (shape == kOther) return 0;
+  const uint8_t modrm = bytes[opcode + 1];
+  // SIB with base 5 and mod 0: a disp32 in place of the base.
+  const size_t bare = ((modrm & 0xc7) == 0x04 ? 4U : 0U) & ((bytes[opcode + 2] & 7) == 5 ? 4U : 0U);
+  const size_t has_operand = (shape & kModrm) != 0 ? ~size_t{0} : 0;
+  return opcode + 1 + ((kShapes.operand[modrm] + bare) & has_operand) + (shape & 7);
+}
+
 }  // namespace
 
 std::optional<Step> common_step(ByteView bytes) {
+  if (bytes.size() >= kLongest) {
+    const void* first = bytes.data();
+    if (const size_t length = simple_length(static_cast<const uint8_t*>(first)))
+      return Step{static_cast<uint8_t>(length), true, false, 0};
+  }
   return Reader(bytes).read();
 }
 

@@ -44,6 +44,9 @@ TEST(CommonStep, IsWhatZydisReadsWhateverTheEncoding) {
         << decoder.format(bytes, {kCode}) << ", taken for " << int{step->length} << " bytes";
     for (size_t size = 0; size < step->length; ++size)
       ASSERT_FALSE(common_step(ByteView(bytes).first(size))) << size;
+    // Where nothing follows, and so no more can be read than there is.
+    const auto last = common_step(ByteView(bytes).first(step->length));
+    ASSERT_TRUE(last && last->length == step->length && last->distance == step->distance);
   };
   for (const unsigned prefix : {0x00, 0x66, 0xf2, 0xf3, 0x64, 0x65})
     for (const unsigned rex : {0x00, 0x40, 0x41, 0x44, 0x48, 0x4f})
