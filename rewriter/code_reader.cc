@@ -17,17 +17,24 @@ constexpr uint64_t kReach = 128 + 5 + 15;
 constexpr uint64_t kUnsizedTrust = 4096;
 
 constexpr size_t kRecentFunctions = 16;
-constexpr size_t kRecentOutlines = 4;  // functions rarely nest, and candidates ascend
+constexpr size_t kDescribedInstructions = 1024;
 
 // Of the code's size, and a little for small files: what decoding functions may cost in all. Honest
 // files need a fraction of it. Functions that overlap by the thousand would be decoded anew for
 // each of them, and cost the square.
 constexpr uint64_t kBudgetFactor = 16, kBudgetMinimum = 1 << 20;
 
+bool is_padding(const Instruction& in) {
+  return !in.reached && (in.special == Special::kNop || in.special == Special::kInt3);
+}
+
 }  // namespace
 
 CodeReader::CodeReader(const ElfImage& image, const FunctionIndex& functions)
-    : image_(image), functions_(functions), budget_(kBudgetMinimum) {
+    : image_(image),
+      functions_(functions),
+      described_(kDescribedInstructions),
+      budget_(kBudgetMinimum) {
   for (const Segment& segment : image.segments())
     if (segment.executable()) budget_ += kBudgetFactor * segment.file_size;
 }
@@ -52,81 +59,6 @@ std::optional<Neighborhood> CodeReader::around(Vaddr address) {
   return by_agreement(address);
 }
 
-const CodeReader::DecodedFunction* CodeReader::decode(const Function& function) {
-  for (const DecodedFunction& recent : recent_)
-    if (recent.function.start == function.start && recent.function.end == function.end)
-      return &recent;
-  const auto body = pay_for(function);
-  if (!body) return nullptr;
-  DecodedFunction decoded;
-  decoded.function = function;
-  follow_flow(decoded, *body);
-  sweep_gaps(decoded, *body);
-  decoded.indirect_jump =
-      std::any_of(decoded.code.begin(), decoded.code.end(),
-                  [](const Instruction& i) { return i.flow == Flow::kIndirectJump; });
-  if (recent_.size() == kRecentFunctions) recent_.pop_front();
-  recent_.push_back(std::move(decoded));
-  return &recent_.back();
-}
-
-// Collects what control flow reaches from the function's first byte.
-void CodeReader::follow_flow(DecodedFunction& out, ByteView bytes) const {
-  std::vector<bool> seen(bytes.size());
-  std::vector<uint64_t> work{0};
-  while (!work.empty()) {
-    uint64_t at = work.back();
-    work.pop_back();
-    while (at < bytes.size() && !seen[at]) {
-      seen[at] = true;
-      auto in = decoder_.decode(bytes.subspan(at), out.function.start + at);
-      if (!in) {
-        out.lost_step = true;
-        break;
-      }
-      in->reached = true;
-      out.code.push_back(*in);
-      const auto target = static_cast<uint64_t>(in->target - out.function.start);
-      if (in->direct && target < bytes.size()) work.push_back(target);
-      if (!in->falls_through()) break;
-      at += in->length;
-    }
-  }
-  std::sort(out.code.begin(), out.code.end(),
-            [](const Instruction& a, const Instruction& b) { return a.address < b.address; });
-}
-
-// Decodes what lies between reached instructions. Where a sweep runs into a reached instruction's
-// middle, its last instruction is dropped: the reached one is right.
-void CodeReader::sweep_gaps(DecodedFunction& out, ByteView bytes) const {
-  std::vector<Instruction> all;
-  const Vaddr end = out.function.start + bytes.size();
-  Vaddr at = out.function.start;
-  const auto sweep_to = [&](Vaddr border) {
-    while (at < border) {
-      const auto offset = static_cast<uint64_t>(at - out.function.start);
-      const auto in = decoder_.decode(bytes.subspan(offset), at);
-      if (!in || in->end() > border) {
-        out.lost_step = true;
-        return;
-      }
-      all.push_back(*in);
-      at = in->end();
-    }
-  };
-  for (const Instruction& reached : out.code) {
-    if (reached.address < at) {
-      out.lost_step = true;  // two decodes overlap: a jump past a prefix, or data after all
-      continue;
-    }
-    sweep_to(reached.address);
-    all.push_back(reached);
-    at = reached.end();
-  }
-  sweep_to(end);
-  out.code = std::move(all);
-}
-
 std::optional<Function> CodeReader::believed_function(Vaddr address) const {
   auto function = functions_.covering(address);
   if (!function || function->sized) return function;
@@ -148,12 +80,12 @@ std::optional<ByteView> CodeReader::pay_for(const Function& function) {
 
 const Outline* CodeReader::outline(const Function& function) {
   const auto size = static_cast<uint64_t>(function.end - function.start);
-  for (const Outline& known : outlines_)
+  for (const Outline& known : recent_)
     if (known.start() == function.start && known.size() == size) return &known;
   const auto body = pay_for(function);
   if (!body) return nullptr;
-  if (outlines_.size() == kRecentOutlines) outlines_.pop_front();
-  return &outlines_.emplace_back(decoder_, *body, function.start);
+  if (recent_.size() == kRecentFunctions) recent_.pop_front();
+  return &recent_.emplace_back(decoder_, *body, function.start);
 }
 
 std::optional<Holder> CodeReader::holder_of(Vaddr address) {
@@ -171,25 +103,46 @@ std::optional<Holder> CodeReader::holder_of(Vaddr address) {
   return Holder{*start, *start + step->length, Trust::kAgreement, false};
 }
 
+// Sites lie close together, and each asks for what lies around it.
+Instruction CodeReader::describe(const Outline::Span& span) {
+  Instruction& known = described_[span.address.value % described_.size()];
+  if (known.length == 0 || known.address != span.address)
+    known = *decoder_.decode(*image_.bytes_from(span.address), span.address);
+  Instruction in = known;
+  in.reached = span.reached;
+  return in;
+}
+
+// The instructions with a byte in [from, to).
+std::vector<Instruction> CodeReader::describe(const Outline& function, Vaddr from, Vaddr to) {
+  std::vector<Instruction> code;
+  auto span = function.holding(from);
+  if (!span) span = function.next(from);
+  for (; span && span->address < to; span = function.next(span->end()))
+    code.push_back(describe(*span));
+  return code;
+}
+
 std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   const auto function = believed_function(address);
   if (!function) return std::nullopt;
-  const DecodedFunction* decoded = decode(*function);
-  if (decoded == nullptr || decoded->code.empty() || decoded->code.back().end() <= address)
-    return std::nullopt;
+  const Outline* known = outline(*function);
+  if (known == nullptr || known->end_of_code() <= address) return std::nullopt;
   Neighborhood out;
   out.function = *function;
-  out.indirect_jump = decoded->indirect_jump;
-  const auto& all = decoded->code;
-  const auto near = std::partition_point(all.begin(), all.end(), [address](const Instruction& i) {
-    return i.end() + kReach <= address;
-  });
-  const auto far = std::partition_point(
-      near, all.end(), [address](const Instruction& i) { return i.address < address + kReach; });
-  out.code.assign(near, far);
+  out.indirect_jump = known->indirect_jump();
+  out.code = describe(*known, address - std::min(kReach, address.value), address + kReach);
   out.clean = std::none_of(out.code.begin(), out.code.end(),
                            [](const Instruction& i) { return i.unlikely; });
   return out;
+}
+
+bool CodeReader::takes_own_address(const Function& function, const Outline& known) {
+  for (auto span = known.next(function.start); span; span = known.next(span->end())) {
+    const Instruction in = describe(*span);
+    if (in.takes_address && in.target >= function.start && in.target < function.end) return true;
+  }
+  return false;
 }
 
 // Landing pads are listed in the LSDA. A function that takes the address of a label of its own and
@@ -204,13 +157,10 @@ void CodeReader::add_hidden_entries(Neighborhood& around) {
       around.hidden_entries.push_back(pad.value);
     std::sort(around.hidden_entries.begin(), around.hidden_entries.end());
   }
-  const DecodedFunction* decoded = around.indirect_jump ? decode(function) : nullptr;
-  if (decoded == nullptr) return;
-  const bool own_label =
-      std::any_of(decoded->code.begin(), decoded->code.end(), [&function](const Instruction& in) {
-        return in.takes_address && in.target >= function.start && in.target < function.end;
-      });
-  if (own_label || decoded->lost_step) around.opaque = Reason::kFunctionHasIndirectJump;
+  const Outline* known = around.indirect_jump ? outline(function) : nullptr;
+  if (known == nullptr) return;
+  if (known->lost_step() || takes_own_address(function, *known))
+    around.opaque = Reason::kFunctionHasIndirectJump;
 }
 
 void CodeReader::widen(Neighborhood& around, Vaddr address) {
@@ -231,9 +181,15 @@ void CodeReader::add_before(Vaddr address, std::vector<Instruction>& code) {
     Vaddr from = border;
     std::vector<Instruction> part;
     if (function && function->start < border && function->sized) {
-      const DecodedFunction* decoded = decode(*function);
-      if (decoded == nullptr || decoded->lost_step || function->end > border) return;
-      part = decoded->code;
+      const Outline* known = outline(*function);
+      if (known == nullptr || known->lost_step() || function->end > border) return;
+      part = describe(*known, limit, border);
+      // Padding that reaches in from further away is seen whole, with what it stands behind.
+      for (auto span = known->previous(part.empty() ? border : part.front().address); span;
+           span = known->previous(span->address)) {
+        part.insert(part.begin(), describe(*span));
+        if (!is_padding(part.front())) break;
+      }
       from = function->start;
     } else {
       const auto start =
@@ -257,9 +213,14 @@ void CodeReader::add_behind(Vaddr address, std::vector<Instruction>& code) {
     const auto function = functions_.covering(border);
     std::vector<Instruction> part;
     if (function && function->start == border && function->sized) {
-      const DecodedFunction* decoded = decode(*function);
-      if (decoded == nullptr || decoded->lost_step) return;
-      part = decoded->code;
+      const Outline* known = outline(*function);
+      if (known == nullptr || known->lost_step()) return;
+      part = describe(*known, border, limit);
+      while (!part.empty() && is_padding(part.back())) {
+        const auto span = known->next(part.back().end());
+        if (!span) break;
+        part.push_back(describe(*span));
+      }
     } else {
       part = decode_gap(border, functions_.next_start(border, limit));
     }

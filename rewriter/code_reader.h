@@ -76,19 +76,12 @@ class CodeReader {
   const Decoder& decoder() const { return decoder_; }
 
  private:
-  struct DecodedFunction {
-    Function function;
-    std::vector<Instruction> code;
-    bool lost_step = false;  // some bytes of it are no instructions
-    bool indirect_jump = false;
-  };
-
   std::optional<Function> believed_function(Vaddr address) const;
   std::optional<ByteView> pay_for(const Function& function);
   const Outline* outline(const Function& function);
-  const DecodedFunction* decode(const Function& function);
-  void follow_flow(DecodedFunction& out, ByteView bytes) const;
-  void sweep_gaps(DecodedFunction& out, ByteView bytes) const;
+  Instruction describe(const Outline::Span& span);
+  std::vector<Instruction> describe(const Outline& function, Vaddr from, Vaddr to);
+  bool takes_own_address(const Function& function, const Outline& known);
   std::optional<Neighborhood> from_known_start(Vaddr address);
   void add_hidden_entries(Neighborhood& around);
   void add_before(Vaddr address, std::vector<Instruction>& code);
@@ -98,9 +91,9 @@ class CodeReader {
   const ElfImage& image_;
   const FunctionIndex& functions_;
   Decoder decoder_;
-  std::deque<DecodedFunction> recent_;
-  std::deque<Outline> outlines_;
-  uint64_t budget_;  // bytes of functions that may still be decoded
+  std::deque<Outline> recent_;
+  std::vector<Instruction> described_;  // by the low bits of its address, the one described last
+  uint64_t budget_;                     // bytes of functions that may still be decoded
 };
 
 }  // namespace sysrewrite

@@ -235,7 +235,7 @@ std::optional<Step> Decoder::step(ByteView bytes) const {
   if (const auto common = common_step(bytes)) return common;
   const auto in = decode(bytes, {0});
   if (!in) return std::nullopt;
-  Step step{in->length, in->falls_through(), in->direct, 0};
+  Step step{in->length, in->falls_through(), in->direct, 0, in->flow == Flow::kIndirectJump};
   if (in->direct) step.distance = static_cast<int32_t>(in->target - in->end());
   return step;
 }

@@ -11,6 +11,10 @@ Outline::Outline(const Decoder& decoder, ByteView body, Vaddr start)
   sweep_gaps(decoder, body);
 }
 
+uint8_t Outline::encode(const Step& step) {
+  return step.indirect_jump ? step.length | kIndirectJump : step.length;
+}
+
 void Outline::follow_flow(const Decoder& decoder, ByteView body) {
   std::vector<uint64_t> work{0};
   while (!work.empty()) {
@@ -18,8 +22,11 @@ void Outline::follow_flow(const Decoder& decoder, ByteView body) {
     work.pop_back();
     while (at < body.size() && lengths_[at] == 0) {
       const auto step = decoder.step(body.subspan(at));
-      lengths_[at] = step ? step->length | kReached : kNoInstruction;
-      if (!step) break;
+      lengths_[at] = step ? encode(*step) | kReached : kNoInstruction;
+      if (!step) {
+        lost_step_ = true;
+        break;
+      }
       at += step->length;
       // Modulo 2^64, so that a target in front of the function is far behind its end.
       const uint64_t target = at + static_cast<uint64_t>(int64_t{step->distance});
@@ -33,10 +40,13 @@ void Outline::drop_overlapping() {
   uint64_t free = 0;  // where the last one that stays ends
   for (uint64_t at = 0; at < lengths_.size(); ++at) {
     if (lengths_[at] == 0) continue;
-    if ((lengths_[at] & kReached) != 0 && at >= free)
+    if ((lengths_[at] & kReached) != 0 && at >= free) {
       free = at + (lengths_[at] & kLength);
-    else
+      indirect_jump_ |= (lengths_[at] & kIndirectJump) != 0;
+    } else {
       lengths_[at] = 0;
+      lost_step_ = true;
+    }
   }
 }
 
@@ -53,7 +63,11 @@ void Outline::sweep_gaps(const Decoder& decoder, ByteView body) {
     const auto border = static_cast<uint64_t>(next - lengths_.begin());
     while (at < border) {
       const auto step = decoder.step(body.subspan(at));
-      if (!step || at + step->length > border) break;
+      if (!step || at + step->length > border) {
+        lost_step_ = true;
+        break;
+      }
+      indirect_jump_ |= step->indirect_jump;
       lengths_[at] = step->length;
       at += step->length;
       end_of_code_ = at;
@@ -62,18 +76,34 @@ void Outline::sweep_gaps(const Decoder& decoder, ByteView body) {
   }
 }
 
+Outline::Span Outline::span_at(uint64_t offset) const {
+  const uint8_t entry = lengths_[offset];
+  return {start_ + offset, static_cast<uint8_t>(entry & kLength), (entry & kReached) != 0};
+}
+
 std::optional<Outline::Span> Outline::holding(Vaddr address) const {
-  if (address < start_) return std::nullopt;
+  if (address < start_ || address >= end_of_code()) return std::nullopt;
   const auto offset = static_cast<uint64_t>(address - start_);
-  if (offset >= lengths_.size()) return std::nullopt;
   constexpr uint64_t kLongest = 15;  // bytes of an instruction
   for (uint64_t back = 0; back < kLongest && back <= offset; ++back) {
-    const uint8_t entry = lengths_[offset - back];
-    if (entry == 0) continue;
-    const auto length = static_cast<uint8_t>(entry & kLength);
-    if (back >= length) return std::nullopt;
-    return Span{address - back, length, (entry & kReached) != 0};
+    if (lengths_[offset - back] == 0) continue;
+    const Span span = span_at(offset - back);
+    return address < span.end() ? std::optional(span) : std::nullopt;
   }
+  return std::nullopt;
+}
+
+std::optional<Outline::Span> Outline::next(Vaddr address) const {
+  for (uint64_t at = address < start_ ? 0 : static_cast<uint64_t>(address - start_);
+       at < end_of_code_; ++at)
+    if (lengths_[at] != 0) return span_at(at);
+  return std::nullopt;
+}
+
+std::optional<Outline::Span> Outline::previous(Vaddr address) const {
+  if (address <= start_) return std::nullopt;
+  for (uint64_t at = std::min(static_cast<uint64_t>(address - start_), end_of_code_); at-- > 0;)
+    if (lengths_[at] != 0) return span_at(at);
   return std::nullopt;
 }
 

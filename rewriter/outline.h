@@ -1,8 +1,8 @@
 // A function's instruction starts, without the instructions: a byte for each byte of it.
 //
 // Most candidates are accidents, and all that is asked about them is which instruction holds them
-// and whether control flow leads there. That needs lengths and branches only, and no instruction
-// has to be described, stored or sorted.
+// and whether control flow leads there. That needs lengths and branches only. The few instructions
+// around a system call are described from here, one by one.
 #ifndef SYSREWRITE_REWRITER_OUTLINE_H_
 #define SYSREWRITE_REWRITER_OUTLINE_H_
 
@@ -33,12 +33,22 @@ class Outline {
   uint64_t size() const { return lengths_.size(); }
   // Behind the last instruction; the start where there is none.
   Vaddr end_of_code() const { return start_ + end_of_code_; }
+  // True where some bytes are no instructions, or two that flow reaches overlap.
+  bool lost_step() const { return lost_step_; }
+  bool indirect_jump() const { return indirect_jump_; }  // it has one
+
   std::optional<Span> holding(Vaddr address) const;
+  // The first that starts at the address or behind it; the last that starts in front of it.
+  std::optional<Span> next(Vaddr address) const;
+  std::optional<Span> previous(Vaddr address) const;
 
  private:
   // Of an instruction's first byte its length, with kReached where flow leads there; else 0.
-  static constexpr uint8_t kReached = 0x80, kNoInstruction = 0x40, kLength = 0x0f;
+  static constexpr uint8_t kReached = 0x80, kNoInstruction = 0x40, kIndirectJump = 0x20;
+  static constexpr uint8_t kLength = 0x0f;
 
+  static uint8_t encode(const Step& step);
+  Span span_at(uint64_t offset) const;
   void follow_flow(const Decoder& decoder, ByteView body);
   void drop_overlapping();
   void sweep_gaps(const Decoder& decoder, ByteView body);
@@ -46,6 +56,8 @@ class Outline {
   Vaddr start_;
   std::vector<uint8_t> lengths_;
   uint64_t end_of_code_ = 0;
+  bool lost_step_ = false;
+  bool indirect_jump_ = false;
 };
 
 }  // namespace sysrewrite

@@ -176,6 +176,7 @@ class Reader {
       case 'g': {
         const unsigned what = reg();
         step_.falls_through = what != 4;
+        step_.indirect_jump = what == 4;
         return what != 3 && what != 5 && what != 7 && modrm();
       }
       case 'r':
@@ -287,7 +288,7 @@ std::optional<Step> common_step(ByteView bytes) {
   if (bytes.size() >= kLongest) {
     const void* first = bytes.data();
     if (const size_t length = simple_length(static_cast<const uint8_t*>(first)))
-      return Step{static_cast<uint8_t>(length), true, false, 0};
+      return Step{static_cast<uint8_t>(length), true, false, 0, false};
   }
   return Reader(bytes).read();
 }

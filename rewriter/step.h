@@ -19,6 +19,7 @@ struct Step {
   bool falls_through = true;  // calls and conditional branches do
   bool direct = false;        // a direct branch or call
   int32_t distance = 0;       // of its target from the instruction's end
+  bool indirect_jump = false;
 };
 
 // The step from bytes[0], where the table knows it; nothing says nothing.
