@@ -43,14 +43,15 @@ TEST(CommonStep, IsWhatZydisReadsWhateverTheEncoding) {
     ++known;
     ASSERT_TRUE(agree(*step, decoder.decode(bytes, {kCode})))
         << decoder.format(bytes, {kCode}) << ", taken for " << int{step->length} << " bytes";
-    for (size_t size = 0; size < step->length; ++size)
-      ASSERT_FALSE(common_step(ByteView(bytes).first(size))) << size;
+    if (known % 16 == 0)
+      for (size_t size = 0; size < step->length; ++size)
+        ASSERT_FALSE(common_step(ByteView(bytes).first(size))) << size;
     // Where nothing follows, and so no more can be read than there is.
     const auto last = common_step(ByteView(bytes).first(step->length));
     ASSERT_TRUE(last && last->length == step->length && last->distance == step->distance);
   };
   for (const unsigned prefix : {0x00, 0x66, 0xf2, 0xf3, 0x64, 0x65})
-    for (const unsigned rex : {0x00, 0x40, 0x41, 0x44, 0x48, 0x4f})
+    for (const unsigned rex : {0x00, 0x40, 0x45, 0x48})
       for (const bool two_byte : {false, true})
         for (unsigned opcode = 0; opcode < 256; ++opcode)
           for (unsigned modrm = 0; modrm < 256; ++modrm) {
@@ -58,7 +59,7 @@ TEST(CommonStep, IsWhatZydisReadsWhateverTheEncoding) {
             if ((modrm & 7) == 4) check(encoding(prefix, rex, two_byte, {opcode, modrm, 0x25}));
             if (HasFatalFailure()) return;
           }
-  EXPECT_GT(known, 1'000'000U);
+  EXPECT_GT(known, 700'000U);
 }
 
 TEST(CommonStep, LeavesWhatIsRareToZydis) {
