@@ -46,7 +46,8 @@ door CLI11 'CLI/' 'cli/arguments\.cc' used
 door LIEF 'LIEF' 'rewriter/[a-z_]*lief[a-z_]*\.cc|rewriter/dependencies\.cc' maybe
 door libarchive 'archive' 'rewriter/archive[a-z_]*\.cc|cli/archive[a-z_]*\.cc' maybe
 door xxhash 'xxhash' 'trampoline/checksum\.cc' used
-door JSON 'nlohmann' 'cli/[a-z_]*\.cc' used
+door JSON 'nlohmann' 'cli/[a-z_/]*\.cc' used
+door nettle 'nettle' 'cli/cache/digest\.cc' used
 
 # The loader stands alone: itself, the trampoline's layout, and what a compiler brings along.
 found=$(includes loader | grep -E 'include[[:space:]]*"' |
