@@ -11,9 +11,10 @@ failures=0
 
 good_tree() {
   rm -rf "$tree"/*
-  mkdir "$tree/cli" "$tree/rewriter" "$tree/trampoline" "$tree/loader"
+  mkdir -p "$tree/cli/cache" "$tree/rewriter" "$tree/trampoline" "$tree/loader"
   echo '#include <CLI/CLI.hpp>' >"$tree/cli/arguments.cc"
   echo '#include <nlohmann/json.hpp>' >"$tree/cli/report_text.cc"
+  echo '#include <nettle/sha2.h>' >"$tree/cli/cache/digest.cc"
   echo '#include <Zydis/Zydis.h>' >"$tree/rewriter/decoder.cc"
   echo '#include <xxhash.h>' >"$tree/trampoline/checksum.cc"
   echo '#include "trampoline/layout.h"' >"$tree/loader/main.cc"
@@ -48,4 +49,5 @@ sees rewriter/elf_image.h '#include <LIEF/ELF.hpp>'
 sees rewriter/output.h '#include <archive.h>'
 sees rewriter/output.cc '#include <xxhash.h>'
 sees cli/report_text.h '#include <nlohmann/json.hpp>'
+sees cli/cache/entry.cc '#include <nettle/hmac.h>'
 [ "$failures" = 0 ]
