@@ -141,6 +141,9 @@ void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_option("CMD", command.command, "the program, and its arguments")->required();
   app.add_option("--hook", command.hook, "what sysload does with each call (none, count)")
       ->type_name("HOOK");
+  app.add_flag("--exhaustive", command.exhaustive,
+               "catch the calls of code that could not be rewritten too (a JIT's, a native\n"
+               "library's), and list them at exit by address; slower. Linux 5.11");
   add_choice<bool>(app, "--vdso", command.hide_vdso, {{"keep", false}, {"hide", true}},
                    "keep (default): clock_gettime and its like are answered without a\n"
                    "system call; hide: they are made as system calls, and seen")

@@ -59,6 +59,7 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
                                           const ResolvedProgram& program) {
   std::vector<std::string> arguments{"sysload", "--server", server};
   if (!command.hook.empty()) arguments.insert(arguments.end(), {"--hook", command.hook});
+  if (command.exhaustive) arguments.emplace_back("--exhaustive");
   if (command.hide_vdso) arguments.insert(arguments.end(), {"--vdso", "hide"});
   if (!command.follow) arguments.emplace_back("--no-follow");
   if (!program.script.empty()) arguments.insert(arguments.end(), {"--execfn", program.script});

@@ -13,6 +13,7 @@ struct RunCommand {
   std::vector<std::string> command;  // the program and its arguments
   std::string hook;                  // empty: none
   bool hide_vdso = false;            // from the program and what it executes
+  bool exhaustive = false;           // catch calls of code that was not rewritten
   std::string loader;                // path of sysload; empty: the one beside sysrewrite
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
   bool follow = true;     // what the program executes

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/count_table.h"
+#include "loader/exhaustive.h"
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
@@ -98,7 +99,7 @@ void prune_exiting() {
 
 bool made_no_threads() {
   const uint64_t* counters = sysload_state.count.counters;
-  return counters[__NR_clone] == 0 && counters[__NR_clone3] == 0;
+  return counters != nullptr && counters[__NR_clone] == 0 && counters[__NR_clone3] == 0;
 }
 
 // Whether the process ends with this thread's exit.
@@ -120,14 +121,22 @@ bool is_last_thread() {
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_at_exit(uint32_t number) {
   CountState& count = sysload_state.count;
-  __atomic_fetch_add(&count.counters[number], 1, __ATOMIC_RELAXED);
+  if (count.counters != nullptr) __atomic_fetch_add(&count.counters[number], 1, __ATOMIC_RELAXED);
   if (number == __NR_exit && !is_last_thread()) return;
   if (!count.can_print || count.printed) return;
   count.printed = true;
-  print_count_table();
+  if (count.counters != nullptr) print_count_table();
+  print_caught();
 }
 
 }  // namespace
+
+void prepare_exit_hook() {
+  sysload_state.owner_pid = sys::pid();
+  // Where standard error is closed, the descriptor may belong to anything by the end.
+  sysload_state.count.can_print = sysload_state.server_name[0] != 0 ||
+                                  !sys::failed(sys::call(__NR_fcntl, kStandardError, F_GETFD));
+}
 
 void prepare_count(const char* name) {
   CountState& count = sysload_state.count;
@@ -146,11 +155,7 @@ void prepare_count(const char* name) {
                                sizeof(sysload_shared_page), protection);
   if (sys::failed(mapped)) fail_errno(mapped, kPhase, "no memory for the counters");
   sysload_state.table_div8 = table.value / sizeof(uint64_t);
-  sysload_state.owner_pid = sys::pid();
   count.counters = Memory::at<uint64_t>(table);
-  // Where standard error is closed, the descriptor may belong to anything by the end.
-  count.can_print = sysload_state.server_name[0] != 0 ||
-                    !sys::failed(sys::call(__NR_fcntl, kStandardError, F_GETFD));
   const char* last = name;
   for (const char* at = name; *at != 0; ++at)
     if (*at == '/' && at[1] != 0) last = at + 1;

@@ -6,6 +6,9 @@
 
 namespace sysrewrite {
 
+// The exit hook prints in this process alone, and only where somebody can read it.
+void prepare_exit_hook();
+
 // Maps the counters. `name` is the program's path, of which the table shows the last part.
 void prepare_count(const char* name);
 

@@ -67,6 +67,19 @@ void collect(Rows& rows) {
   });
 }
 
+}  // namespace
+
+void write_call_name(Writer& out, uint64_t number) {
+  const char* name = number <= UINT16_MAX ? name_of(static_cast<uint32_t>(number)) : nullptr;
+  if (name != nullptr) {
+    out.text(name);
+  } else {
+    out.text("syscall_").number(number);
+  }
+}
+
+namespace {
+
 constexpr unsigned kColumn = 10;
 
 void print_rows(const Rows& rows, sys::Fd to) {
@@ -76,11 +89,8 @@ void print_rows(const Rows& rows, sys::Fd to) {
   out.text("     calls  syscall\n---------- ----------------\n");
   for (uint32_t i = 0; i < rows.count; ++i) {
     out.number(rows.row[i].calls, kColumn).text("  ");
-    if (const char* name = name_of(rows.row[i].number)) {
-      out.text(name).text("\n");
-    } else {
-      out.text("syscall_").number(rows.row[i].number).text("\n");
-    }
+    write_call_name(out, rows.row[i].number);
+    out.text("\n");
   }
   if (rows.beyond != 0) out.number(rows.beyond, kColumn).text("  (other numbers)\n");
   out.text("---------- ----------------\n");

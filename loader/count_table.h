@@ -4,12 +4,17 @@
 
 #include <cstdint>
 
+#include "loader/report.h"
+
 namespace sysrewrite {
 
 inline constexpr uint32_t kCounterCount = 65536;
 
 // Writes the table to standard error: most frequent calls first, then by number, and a total.
 void print_count_table();
+
+// "openat", or "syscall_1000" for a number without a name.
+void write_call_name(Writer& out, uint64_t number);
 
 }  // namespace sysrewrite
 

@@ -104,6 +104,7 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
   }
   list->add("--mask");
   list->add(mask);
+  if (sysload_state.exhaustive) list->add("--exhaustive");
   if (sysload_state.hide_vdso) {
     list->add("--vdso");
     list->add("hide");

@@ -24,6 +24,7 @@
 
 #include "loader/count.h"
 #include "loader/elf_image.h"
+#include "loader/exhaustive.h"
 #include "loader/image_map.h"
 #include "loader/interpreter.h"
 #include "loader/memory.h"
@@ -49,9 +50,13 @@ namespace {
 // is also what /proc/self/exe names: its calls then need no look at all.
 void choose_callback(Hook hook, bool serves, const ProgramFile& program, const ElfImage& image,
                      const MappedImage& mapped) {
-  const std::byte* next = serves ? sysload_filter_serve : sysload_leave;
-  sysload_state.next = Memory::address_of(next).value;
+  const bool exhaustive = sysload_state.exhaustive;
+  const std::byte* leave = exhaustive ? sysload_leave_exhaustive : sysload_leave;
+  const std::byte* filter = exhaustive ? sysload_filter_serve_exhaustive : sysload_filter_serve;
+  sysload_state.leave = Memory::address_of(leave).value;
+  sysload_state.next = Memory::address_of(serves ? filter : leave).value;
   if (hook == Hook::kCount) return prepare_serving(Memory::address_of(sysload_callback_count));
+  if (exhaustive) return prepare_serving(Memory::address_of(sysload_callback_serve_exhaustive));
   if (serves) return prepare_serving(Memory::address_of(sysload_callback_serve));
   prepare_serving(pass_callback_near(program, image, mapped));
 }
@@ -115,7 +120,9 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, const Settings& settings, uint64_t brk) {
   const Hook hook = settings.hook;
+  prepare_exit_hook();
   if (hook == Hook::kCount) prepare_count(program.path());
+  if (sysload_state.exhaustive) prepare_exhaustive();
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
   const bool loads = is_interpreter(program);
@@ -144,6 +151,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   const PublishedHeaders headers = headers_for_others(image, mapped);
   program.close();
   publish_memory_map(stack, bounds, brk, headers);
+  if (sysload_state.exhaustive) arm_exhaustive();
 }
 
 void start_as_interpreter(StackView& stack) {
@@ -189,6 +197,7 @@ void start_as_command(StackView& stack) {
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   remember_server(arguments.server);
   sysload_state.follow = arguments.follow && arguments.server != nullptr;
+  sysload_state.exhaustive = arguments.exhaustive;
   remember_own_exe(program.fd());
   program.use_copy("program");
   if (!program.is_rewritten() && arguments.server == nullptr)

@@ -21,6 +21,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --hook count    let every call through, and print at exit how often each was made
   --vdso keep     clock_gettime and its like are answered without a system call (default)
   --vdso hide     hide the vdso, so that they are made as system calls, and seen
+  --exhaustive    catch the calls of code that was not rewritten too (slower; Linux 5.11)
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
   --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
   --no-follow     do not follow what PROGRAM executes
@@ -149,6 +150,10 @@ Arguments read_arguments(const StackView& stack) {
       break;
     }
     if (equal(reader.option(), "--help")) answer(kUsage, kHelp);
+    if (equal(reader.option(), "--exhaustive")) {
+      arguments.exhaustive = true;
+      continue;
+    }
     if (equal(reader.option(), "--no-follow")) {
       arguments.follow = false;
       continue;

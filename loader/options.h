@@ -26,6 +26,7 @@ struct Arguments {
   const char* execfn = nullptr;  // the name that was executed: of a script, where the program is
                                  // its interpreter
   std::optional<bool> hide_vdso;
+  bool exhaustive = false;     // catch calls of code that nobody rewrote
   uint64_t program_index = 0;  // which argument is the program's path
 };
 

@@ -23,63 +23,70 @@
 //   clobbers rcx, r11
 //   flags    kept: lea, mov and jrcxz touch none; munmap's comparison saves them in ax, whose value
 //            is known there
-        .globl  sysload_callback_serve
-        .hidden sysload_callback_serve
-        .type   sysload_callback_serve, @function
+        .macro  SERVE_CALLBACK suffix, leave:vararg
+        .globl  sysload_callback_serve\suffix
+        .hidden sysload_callback_serve\suffix
+        .type   sysload_callback_serve\suffix, @function
         .p2align 6
-sysload_callback_serve:
+sysload_callback_serve\suffix:
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        .globl  sysload_filter_serve
-        .hidden sysload_filter_serve
-        .type   sysload_filter_serve, @function
-sysload_filter_serve:
+        .globl  sysload_filter_serve\suffix
+        .hidden sysload_filter_serve\suffix
+        .type   sysload_filter_serve\suffix, @function
+sysload_filter_serve\suffix:
         leaq    -SYSLOAD_NR_MMAP(%rax), %rcx
-        jrcxz   .Lmmap
+        jrcxz   .Lmmap\suffix
         leaq    -SYSLOAD_NR_MUNMAP(%rax), %rcx
-        jrcxz   .Lmunmap
+        jrcxz   .Lmunmap\suffix
         leaq    -SYSLOAD_NR_READLINK(%rax), %rcx
-        jrcxz   .Lserve_near
+        jrcxz   .Lserve_near\suffix
         leaq    -SYSLOAD_NR_READLINKAT(%rax), %rcx
-        jrcxz   .Lserve_near
+        jrcxz   .Lserve_near\suffix
         leaq    -SYSLOAD_NR_EXECVE(%rax), %rcx
-        jrcxz   .Lserve_near
+        jrcxz   .Lserve_near\suffix
         leaq    -SYSLOAD_NR_EXECVEAT(%rax), %rcx
-        jrcxz   .Lserve_near
-        .globl  sysload_leave
-        .hidden sysload_leave
-        .type   sysload_leave, @function
-sysload_leave:
-        jmp     *%r11
+        jrcxz   .Lserve_near\suffix
+        .globl  sysload_leave\suffix
+        .hidden sysload_leave\suffix
+        .type   sysload_leave\suffix, @function
+sysload_leave\suffix:
+        \leave
 
-.Lmmap: movslq  %r8d, %rcx              // anonymous memory has descriptor -1
+.Lmmap\suffix:
+        movslq  %r8d, %rcx              // anonymous memory has descriptor -1
         leaq    1(%rcx), %rcx
-        jrcxz   .Lanonymous
-.Lserve_near:
+        jrcxz   .Lanonymous\suffix
+.Lserve_near\suffix:
         jmp     .Lserve
 
 // Without any access: perhaps ld.so's reservation for a library.
-.Lanonymous:
+.Lanonymous\suffix:
         movl    %edx, %ecx
-        jrcxz   .Lserve_near
-        jmp     *%r11
+        jrcxz   .Lserve_near\suffix
+        \leave
 
-.Lmunmap:
+.Lmunmap\suffix:
         lahf
         seto    %al
         cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_LOW(%rip), %rdi
-        jb      .Lelsewhere
+        jb      .Lelsewhere\suffix
         cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_HIGH(%rip), %rdi
-        jae     .Lelsewhere
+        jae     .Lelsewhere\suffix
         addb    $0x7f, %al
         sahf
         movl    $SYSLOAD_NR_MUNMAP, %eax
         jmp     .Lserve
-.Lelsewhere:
+.Lelsewhere\suffix:
         addb    $0x7f, %al
         sahf
         movl    $SYSLOAD_NR_MUNMAP, %eax
-        jmp     *%r11
-        .size   sysload_callback_serve, . - sysload_callback_serve
+        \leave
+        .size   sysload_callback_serve\suffix, . - sysload_callback_serve\suffix
+        .endm
+
+        SERVE_CALLBACK , jmp *%r11
+// The same, where only sysload may issue calls.
+        SERVE_CALLBACK _exhaustive, jmp sysload_call_exhaustive
 
 // --- Serving ----------------------------------------------------------------------------------
 //
@@ -145,7 +152,7 @@ sysload_serve_entry:
         popq    %rdi
         popq    %rax
         popq    %r11
-        jmp     *%r11
+        jmp     *sysload_state+SYSLOAD_STATE_LEAVE(%rip)
 .Lanswered:
         popq    %rbx
         movq    (%rsp), %r11            // as the kernel leaves it

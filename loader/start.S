@@ -135,6 +135,9 @@ sysload_callback_count:
 // whose other threads run: both leave at once, having touched registers alone.
 // exit_group keeps the lock, so that nobody prints twice while the process dies. exit gives it back
 // when it no longer needs the stack.
+        .globl  sysload_exit_hook
+        .hidden sysload_exit_hook
+sysload_exit_hook:
 .Lexit: movl    %eax, %r12d
         movl    %edi, %r13d
         movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax

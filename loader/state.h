@@ -81,6 +81,7 @@ struct State {
   uint32_t exit_lock;
   uint64_t next;
   uint64_t objects_low, objects_high;
+  uint64_t leave;
   uint64_t callback;  // what slots are filled with
   TrapState trap;
   CountState count;
@@ -93,6 +94,8 @@ struct State {
   bool follow;                        // what the program executes
   bool server_lost;                   // said once that it cannot be reached
   bool hide_vdso;                     // from what the program executes, too
+  uint64_t caught_table;              // of such calls; 0: they are not caught
+  bool exhaustive;                    // calls of code that nobody rewrote are caught; likewise
   Scratch scratch;
   uint32_t exe_size;    // of the path; 0: /proc/self/exe names the program already
   char exe_path[4096];  // of the program, as /proc/self/exe would show it
@@ -105,6 +108,7 @@ static_assert(offsetof(State, exit_lock) == SYSLOAD_STATE_EXIT_LOCK);
 static_assert(offsetof(State, next) == SYSLOAD_STATE_NEXT);
 static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
+static_assert(offsetof(State, leave) == SYSLOAD_STATE_LEAVE);
 
 extern "C" [[gnu::visibility("hidden")]] State sysload_state;
 
@@ -119,6 +123,8 @@ extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EX
 extern "C"
     [[gnu::visibility("hidden")]] uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)];
 extern "C" [[gnu::visibility("hidden")]] std::byte sysload_serve_stack[SYSLOAD_SERVE_STACK_SIZE];
+extern "C" [[gnu::visibility(
+    "hidden")]] std::byte sysload_call_slots[SYSLOAD_SLOT_COUNT << SYSLOAD_SLOT_SIZE_LOG2];
 extern "C"
     [[gnu::visibility("hidden")]] std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE];
 
@@ -129,6 +135,9 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_count[
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_leave[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve_exhaustive[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_serve_exhaustive[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_leave_exhaustive[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];
 
 }  // namespace sysrewrite

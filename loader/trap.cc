@@ -4,6 +4,7 @@
 
 #include "loader/memory.h"
 #include "loader/report.h"
+#include "loader/signal_frame.h"
 #include "loader/state.h"
 
 // The trap.
@@ -36,37 +37,7 @@ namespace sysrewrite {
 namespace {
 
 constexpr int kSigTrap = 5, kSigSegv = 11;
-
-// Source: linux, include/linux/signal_types.h, arch/x86/include/uapi/asm/signal.h.
-struct KernelSigaction {
-  uint64_t handler;
-  uint64_t flags;
-  uint64_t restorer;
-  uint64_t mask;
-};
-constexpr uint64_t kSigDefault = 0, kSigIgnore = 1;
-constexpr uint64_t kFlags = 0x00000004 /* SA_SIGINFO */ | 0x04000000 /* SA_RESTORER */ |
-                            0x08000000 /* SA_ONSTACK */ | 0x40000000 /* SA_NODEFER */;
-constexpr uint64_t kSigBlock = 0;
-
-// Source: linux, arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, behind uc_flags,
-// uc_link and uc_stack of struct ucontext.
-struct KernelUcontext {
-  uint64_t flags, link, stack[3];
-  uint64_t r8_to_rcx[14];  // r8 ... r15, rdi, rsi, rbp, rbx, rdx, rax, rcx
-  uint64_t rcx, rsp, rip;
-};
-static_assert(offsetof(KernelUcontext, rip) == 40 + 16 * 8);
-
-struct KernelSiginfo {
-  int32_t signo, errno_value, code;
-};
-
-int64_t set_action(int signal, const KernelSigaction* wanted, KernelSigaction* old) {
-  return sys::call(__NR_rt_sigaction, static_cast<uint64_t>(signal),
-                   Memory::address_of(wanted).value, Memory::address_of(old).value,
-                   SYSLOAD_SIGSET_SIZE);
-}
+constexpr uint64_t kFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
 bool has_poison(const SiteRecord& site) {
   return site.tier == Tier::kInstruction || site.tier == Tier::kWindow || site.tier == Tier::kTrap;

@@ -4,13 +4,14 @@ import sys
 import comparison
 import basic_cases
 import cache_cases
+import exhaustive_cases
 import language_cases
 import process_cases
 import server_cases
 import tree_cases
 
 CASES = {}
-for module in (basic_cases, cache_cases, language_cases, process_cases, server_cases,
+for module in (basic_cases, cache_cases, exhaustive_cases, language_cases, process_cases, server_cases,
                tree_cases):
     for name, function in vars(module).items():
         if name.startswith("case_"):

@@ -1,0 +1,50 @@
+// What the kernel and a signal handler say to each other, as far as sysload's own handlers need it.
+// libc's headers of the same structures clash with the kernel's.
+#ifndef SYSREWRITE_LOADER_SIGNAL_FRAME_H_
+#define SYSREWRITE_LOADER_SIGNAL_FRAME_H_
+
+#include <asm/unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "loader/abi.h"
+#include "loader/memory.h"
+#include "loader/syscalls.h"
+
+namespace sysrewrite {
+
+// Source: linux, include/linux/signal_types.h, arch/x86/include/uapi/asm/signal.h.
+struct KernelSigaction {
+  uint64_t handler;
+  uint64_t flags;
+  uint64_t restorer;
+  uint64_t mask;
+};
+inline constexpr uint64_t kSigDefault = 0, kSigIgnore = 1;
+inline constexpr uint64_t kSigInfo = 0x00000004, kSigRestorer = 0x04000000,
+                          kSigOnStack = 0x08000000, kSigNoDefer = 0x40000000;
+inline constexpr uint64_t kSigBlock = 0;
+
+// Source: linux, arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, behind uc_flags,
+// uc_link and uc_stack of struct ucontext.
+struct KernelUcontext {
+  uint64_t flags, link, stack[3];
+  uint64_t r8, r9, r10, r11, r12_to_rax[10];  // r12 ... r15, rdi, rsi, rbp, rbx, rdx, rax
+  uint64_t rcx, rsp, rip;
+};
+static_assert(offsetof(KernelUcontext, rip) == 40 + 16 * 8);
+
+struct KernelSiginfo {
+  int32_t signo, errno_value, code;
+};
+
+inline int64_t set_action(int signal, const KernelSigaction* wanted, KernelSigaction* old) {
+  return sys::call(__NR_rt_sigaction, static_cast<uint64_t>(signal),
+                   Memory::address_of(wanted).value, Memory::address_of(old).value,
+                   SYSLOAD_SIGSET_SIZE);
+}
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_SIGNAL_FRAME_H_
