@@ -14,6 +14,7 @@
 #define SYSLOAD_STATE_OBJECTS_HIGH 40  // u64: above the base of the highest
 
 #define SYSLOAD_STATE_LEAVE 48  // u64: where a call goes that passes; r11 = the native tail
+#define SYSLOAD_STATE_SLOTS 56  // u64: the call slots, where there are any
 
 // A call slot (exhaustive.S): what of a call must outlive the system call.
 #define SYSLOAD_SLOT_SIZE_LOG2 6

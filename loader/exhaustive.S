@@ -67,7 +67,7 @@ sysload_call_exhaustive:
         pushq   %rbx
         movq    %rsp, %rcx
         shrq    $(12 - SYSLOAD_SLOT_SIZE_LOG2), %rcx
-        leaq    sysload_call_slots(%rip), %r11
+        movq    sysload_state+SYSLOAD_STATE_SLOTS(%rip), %r11
         movl    $SYSLOAD_SLOT_COUNT, %edx
 .Lnext: addl    $(1 << SYSLOAD_SLOT_SIZE_LOG2), %ecx
         andl    $((SYSLOAD_SLOT_COUNT - 1) << SYSLOAD_SLOT_SIZE_LOG2), %ecx

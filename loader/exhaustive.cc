@@ -155,10 +155,13 @@ void prepare_exhaustive() {
     shared = sys::replace_shared({static_cast<uint64_t>(shared)}, sizeof(CaughtTable), protection);
   if (sys::failed(shared)) fail_errno(shared, kPhase, "no memory for the table of calls");
   sysload_state.caught_table = static_cast<uint64_t>(shared);
+  const int64_t slots =
+      sys::map_anonymous(0, SYSLOAD_SLOT_COUNT << SYSLOAD_SLOT_SIZE_LOG2, protection);
+  if (sys::failed(slots)) fail_errno(slots, kPhase, "no memory for the calls under way");
+  sysload_state.call_slots = static_cast<uint64_t>(slots);
   for (uint64_t i = 0; i < SYSLOAD_SLOT_COUNT; ++i) {
-    const RuntimeAddr slot =
-        Memory::address_of(&sysload_call_slots[0]) + (i << SYSLOAD_SLOT_SIZE_LOG2);
-    *Memory::at<uint64_t>(slot) = slot.value;
+    const uint64_t slot = sysload_state.call_slots + (i << SYSLOAD_SLOT_SIZE_LOG2);
+    *Memory::at<uint64_t>({slot}) = slot;  // its own address: free
   }
   KernelSigaction ours{};
   asm("leaq sysload_on_dispatch(%%rip), %0" : "=r"(ours.handler));

@@ -82,6 +82,7 @@ struct State {
   uint64_t next;
   uint64_t objects_low, objects_high;
   uint64_t leave;
+  uint64_t call_slots;
   uint64_t callback;  // what slots are filled with
   TrapState trap;
   CountState count;
@@ -109,6 +110,7 @@ static_assert(offsetof(State, next) == SYSLOAD_STATE_NEXT);
 static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
 static_assert(offsetof(State, leave) == SYSLOAD_STATE_LEAVE);
+static_assert(offsetof(State, call_slots) == SYSLOAD_STATE_SLOTS);
 
 extern "C" [[gnu::visibility("hidden")]] State sysload_state;
 
@@ -123,8 +125,6 @@ extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EX
 extern "C"
     [[gnu::visibility("hidden")]] uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)];
 extern "C" [[gnu::visibility("hidden")]] std::byte sysload_serve_stack[SYSLOAD_SERVE_STACK_SIZE];
-extern "C" [[gnu::visibility(
-    "hidden")]] std::byte sysload_call_slots[SYSLOAD_SLOT_COUNT << SYSLOAD_SLOT_SIZE_LOG2];
 extern "C"
     [[gnu::visibility("hidden")]] std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE];
 
