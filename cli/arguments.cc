@@ -4,6 +4,9 @@
 #include <map>
 #include <sstream>
 
+#include "cli/app_parser.h"
+#include "cli/proof_arguments.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -20,6 +23,7 @@ constexpr const char* kFooter =
     "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
     "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
+    "  sysrewrite restore ./busybox ./original    undo it, byte for byte\n"
     "  sysrewrite --dry-run --json IN OUT         what would be done, site by site\n"
     "\n"
     "Exit status:\n"
@@ -152,7 +156,8 @@ void add_run_options(CLI::App& app, RunCommand& command) {
   app.prefix_command();
 }
 
-// Parses into a command; a Message where there is nothing to do but print.
+}  // namespace
+
 std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   app.get_formatter()->column_width(28);
   try {
@@ -166,10 +171,8 @@ std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   }
 }
 
-}  // namespace
-
-std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc,
-                                                                  const char* const* argv) {
+Command parse_arguments(int argc, const char* const* argv) {
+  if (auto command = parse_proof_arguments(argc, argv)) return std::move(*command);
   if (argc > 1 && std::string(argv[1]) == "run") {
     RunCommand command;
     CLI::App app(kRunDescription, "sysrewrite run");

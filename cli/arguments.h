@@ -5,8 +5,9 @@
 #include <string>
 #include <variant>
 
+#include "cli/restore_command.h"
+#include "cli/rewrite_command.h"
 #include "cli/run_command.h"
-#include "rewriter/options.h"
 
 namespace sysrewrite {
 
@@ -17,22 +18,15 @@ enum class ExitStatus : int {
   kIncomplete = 3,  // written, but sites were left native and are listed
 };
 
-struct RewriteCommand {
-  std::string input, output;
-  Options options;
-  bool json = false;
-  bool dry_run = false;
-  bool quiet = false;
-};
-
 // Nothing to do but print and leave: --help, --version, a usage error.
 struct Message {
   std::string text;
   ExitStatus status = ExitStatus::kDone;
 };
 
-std::variant<RewriteCommand, RunCommand, Message> parse_arguments(int argc,
-                                                                  const char* const* argv);
+using Command = std::variant<RewriteCommand, RunCommand, RestoreCommand, Message>;
+
+Command parse_arguments(int argc, const char* const* argv);
 
 }  // namespace sysrewrite
 

@@ -17,7 +17,8 @@ struct BytePatch {
 // Nearly all of a large output is a copy of its input, so only the difference is held in memory.
 struct OutputBytes {
   std::vector<BytePatch> patches;  // ascending, disjoint, inside the input
-  FileOffset tail_offset;          // zeros from the input's end to here
+  // Zeros from the input's end to here; where this lies inside the input, the rest is cut off.
+  FileOffset tail_offset;
   std::vector<std::byte> tail;     // the end of the file
 };
 

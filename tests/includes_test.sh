@@ -42,7 +42,7 @@ layer cli 'loader|tests|bench'
 layer loader 'rewriter|cli|tests|bench'
 
 door Zydis 'Zydis|Zycore' 'rewriter/decoder\.cc' used
-door CLI11 'CLI/' 'cli/arguments\.cc' used
+door CLI11 'CLI/' 'cli/[a-z_]*arguments\.cc' used
 door LIEF 'LIEF' 'rewriter/[a-z_]*lief[a-z_]*\.cc|rewriter/dependencies\.cc' maybe
 door libarchive 'archive' 'rewriter/archive[a-z_]*\.cc|cli/archive[a-z_]*\.cc' maybe
 door xxhash 'xxhash' 'trampoline/checksum\.cc' used

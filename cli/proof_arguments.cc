@@ -1,0 +1,46 @@
+#include "cli/proof_arguments.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/app_parser.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr const char* kRestoreDescription =
+    "Gives back the file that was rewritten, byte for byte, from what the rewritten one holds.";
+
+constexpr const char* kRestoreFooter =
+    "Examples:\n"
+    "  sysrewrite restore ./busybox ./busybox.orig\n"
+    "  sysrewrite restore ./busybox ./busybox      in place\n"
+    "\n"
+    "A file that was never rewritten, was cut off or was edited where the rewrite changed it is\n"
+    "refused with the reason. Owner, mode and extended attributes are those of OUT.\n"
+    "\n"
+    "Exit status: 0 done; 1 error, nothing written; 2 usage.\n";
+
+Command parse_restore(int argc, const char* const* argv) {
+  RestoreCommand command;
+  CLI::App app(kRestoreDescription, "sysrewrite restore");
+  app.footer(kRestoreFooter);
+  app.add_option("OUT", command.rewritten, "a rewritten file")->required();
+  app.add_option("IN", command.original, "where to write what it was; may be OUT itself")
+      ->required();
+  app.add_flag("--json", command.json, "print the report as JSON on standard output");
+  app.add_flag("-n,--dry-run", command.dry_run, "check everything, write nothing");
+  app.add_flag("-q,--quiet", command.quiet, "no report; errors only");
+  if (auto message = parse(app, argc, argv)) return *message;
+  return command;
+}
+
+}  // namespace
+
+std::optional<Command> parse_proof_arguments(int argc, const char* const* argv) {
+  const std::string name = argc > 1 ? argv[1] : "";
+  if (name == "restore") return parse_restore(argc - 1, argv + 1);
+  return std::nullopt;
+}
+
+}  // namespace sysrewrite
