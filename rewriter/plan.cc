@@ -214,7 +214,7 @@ class Planner {
     if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
     for (const Range& run : site.padding) {
       for (Vaddr pad = run.from; pad + kSpringboardSize <= run.to; pad = pad + 1) {
-        if (!usable_springboard(site, pad)) continue;
+        if (!usable_springboard(site, run.from, pad)) continue;
         claims_.take(at, site.instruction.end());
         claims_.take(pad, pad + kSpringboardSize);
         const Reason reason =
@@ -225,11 +225,12 @@ class Planner {
     return std::nullopt;
   }
 
-  bool usable_springboard(const Site& site, Vaddr pad) const {
+  // Nothing may lead to the padding in front of it either: it would run on into the springboard.
+  bool usable_springboard(const Site& site, Vaddr run, Vaddr pad) const {
     const Vaddr end = pad + kSpringboardSize;
-    return Rel8::between(site.instruction.address + 2, pad) && !branch_in(pad, end) &&
-           !Evidence::any_in(evidence_.pointers, pad, end) &&
-           !Evidence::any_in(evidence_.taken, pad, end) && !relocated(pad, end) &&
+    return Rel8::between(site.instruction.address + 2, pad) && !branch_in(run, end) &&
+           !Evidence::any_in(evidence_.pointers, run, end) &&
+           !Evidence::any_in(evidence_.taken, run, end) && !relocated(pad, end) &&
            claims_.free(pad, end, site.instruction.address);
   }
 
