@@ -8,6 +8,7 @@
 #include "cli/restore_command.h"
 #include "cli/rewrite_command.h"
 #include "cli/run_command.h"
+#include "cli/verify_command.h"
 
 namespace sysrewrite {
 
@@ -24,7 +25,7 @@ struct Message {
   ExitStatus status = ExitStatus::kDone;
 };
 
-using Command = std::variant<RewriteCommand, RunCommand, RestoreCommand, Message>;
+using Command = std::variant<RewriteCommand, RunCommand, RestoreCommand, VerifyCommand, Message>;
 
 Command parse_arguments(int argc, const char* const* argv);
 

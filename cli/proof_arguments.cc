@@ -35,11 +35,39 @@ Command parse_restore(int argc, const char* const* argv) {
   return command;
 }
 
+constexpr const char* kVerifyDescription =
+    "Proves that a rewritten file does what its original did: every window, stub and jump is\n"
+    "decoded and compared anew, by code that shares only the decoder with the rewriter.";
+
+constexpr const char* kVerifyFooter =
+    "Examples:\n"
+    "  sysrewrite verify ./busybox\n"
+    "  sysrewrite verify ./busybox --against /bin/busybox\n"
+    "\n"
+    "Without --against the original is what OUT itself says that it was.\n"
+    "\n"
+    "Exit status: 0 proven; 1 not, each reason with address, what was found and what was "
+    "expected;\n"
+    "2 usage.\n";
+
+Command parse_verify(int argc, const char* const* argv) {
+  VerifyCommand command;
+  CLI::App app(kVerifyDescription, "sysrewrite verify");
+  app.footer(kVerifyFooter);
+  app.add_option("OUT", command.rewritten, "a rewritten file")->required();
+  app.add_option("--against", command.original, "the file that was rewritten")->type_name("IN");
+  app.add_flag("--json", command.json, "print the verdict as JSON on standard output");
+  app.add_flag("-q,--quiet", command.quiet, "no report where it is proven");
+  if (auto message = parse(app, argc, argv)) return *message;
+  return command;
+}
+
 }  // namespace
 
 std::optional<Command> parse_proof_arguments(int argc, const char* const* argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   if (name == "restore") return parse_restore(argc - 1, argv + 1);
+  if (name == "verify") return parse_verify(argc - 1, argv + 1);
   return std::nullopt;
 }
 

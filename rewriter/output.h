@@ -19,7 +19,7 @@ struct OutputBytes {
   std::vector<BytePatch> patches;  // ascending, disjoint, inside the input
   // Zeros from the input's end to here; where this lies inside the input, the rest is cut off.
   FileOffset tail_offset;
-  std::vector<std::byte> tail;     // the end of the file
+  std::vector<std::byte> tail;  // the end of the file
 };
 
 // Cannot fail: everything that could was decided in the plan. Aborts on a broken invariant.

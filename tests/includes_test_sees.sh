@@ -15,6 +15,8 @@ good_tree() {
   echo '#include <CLI/CLI.hpp>' >"$tree/cli/arguments.cc"
   echo '#include <nlohmann/json.hpp>' >"$tree/cli/report_text.cc"
   echo '#include <Zydis/Zydis.h>' >"$tree/rewriter/decoder.cc"
+  echo '#include "rewriter/decoder.h"' >"$tree/rewriter/verify.cc"
+  echo '#include "rewriter/verify.h"' >"$tree/rewriter/verify_site.h"
   echo '#include <xxhash.h>' >"$tree/trampoline/checksum.cc"
   echo '#include "trampoline/layout.h"' >"$tree/loader/main.cc"
 }
@@ -48,4 +50,6 @@ sees rewriter/elf_image.h '#include <LIEF/ELF.hpp>'
 sees rewriter/output.h '#include <archive.h>'
 sees rewriter/output.cc '#include <xxhash.h>'
 sees cli/report_text.h '#include <nlohmann/json.hpp>'
+sees rewriter/verify.cc '#include "rewriter/plan.h"'
+sees rewriter/verify_site.h '#include "rewriter/elf_image.h"'
 [ "$failures" = 0 ]

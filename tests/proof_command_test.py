@@ -107,6 +107,73 @@ class Restoring(CommandTest):
         self.run_command("restore", self.output, expect=2)
 
 
+class Verifying(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.run_command("-q", self.input, self.output)
+
+    def damage(self):
+        """The first stub's first byte, with the checksum as it was."""
+        contents = bytearray(self.output.read_bytes())
+        contents[trampoline_of(contents) + 4096] ^= 1
+        self.output.write_bytes(contents)
+
+    def test_an_output_is_proven(self):
+        done = self.run_command("verify", self.output, "--against", self.input)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr.splitlines()[0],
+                         f"{self.output}: proven against {self.input}")
+        self.assertIn("1 sites: 1 covered (A), 0 by springboard (B)", done.stderr)
+
+    def test_quiet_says_nothing(self):
+        done = self.run_command("verify", "-q", self.output)
+        self.assertEqual((done.stdout, done.stderr), ("", ""))
+
+    def test_reasons_name_address_found_and_expected(self):
+        self.damage()
+        lines = self.run_command("verify", self.output, expect=1).stderr.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertRegex(lines[0], r"\Asysrewrite: .*/out: file offset 0x[0-9a-f]+: the checksum: "
+                                   r"found 0x[0-9a-f]+, expected 0x[0-9a-f]+\Z")
+        self.assertRegex(lines[1], r"\Asysrewrite: .*/out: address 0x[0-9a-f]+: the copy of the "
+                                   r"instruction at 0x401000: found `.*` \(b9 27 00 00 00\), expected "
+                                   r"`mov \$0x27, %eax`\Z")
+
+    def test_json(self):
+        out = json.loads(self.run_command("verify", "--json", self.output).stdout)
+        self.assertEqual(set(out), {"rewritten", "proven", "input_size", "stub_bytes", "tiers",
+                                    "candidates", "finding_count", "findings"})
+        self.assertIs(out["proven"], True)
+        self.assertEqual(out["tiers"], {"A": 1, "B": 0, "C": 0, "D": 0, "native": 0})
+        self.damage()
+        out = json.loads(self.run_command("verify", "--json", self.output, expect=1).stdout)
+        self.assertIs(out["proven"], False)
+        self.assertEqual([set(finding) for finding in out["findings"]],
+                         [{"offset", "what", "found", "expected"},
+                          {"address", "what", "found", "expected"}])
+
+    def test_another_original_is_no_proof(self):
+        other = self.dir / "other"
+        command_test.assemble("branch_to_syscall", other)
+        text = self.run_command("verify", self.output, "--against", other, expect=1).stderr
+        self.assertIn("expected", text)
+
+    def test_what_was_stripped_is_named(self):
+        subprocess.run(["/usr/bin/objcopy", self.output], check=True)
+        self.assertIn("has lost its end since (strip and objcopy drop it)",
+                      self.run_command("verify", self.output, expect=1).stderr)
+
+    def test_missing_files_are_named(self):
+        missing = self.dir / "missing"
+        self.assertIn("missing: ", self.fail_command("verify", missing))
+        self.assertIn("missing: ", self.fail_command("verify", self.output, "--against", missing))
+
+    def test_help_teaches(self):
+        text = self.run_command("verify", "--help").stdout
+        for part in ("OUT", "--against IN", "--json", "--quiet", "Examples:", "Exit status:"):
+            self.assertIn(part, text)
+
+
 if __name__ == "__main__":
     command_test.SYSREWRITE = pathlib.Path(sys.argv[1]).resolve()
     command_test.GOLDEN = pathlib.Path(sys.argv[2]).resolve()

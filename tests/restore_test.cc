@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "tests/rewrites.h"
+#include "tests/rewritten_samples.h"
 #include "tests/sample_files.h"
 
 namespace sysrewrite {
@@ -13,22 +14,6 @@ namespace sysrewrite {
 namespace {
 
 using namespace test;
-
-Options litebox() {
-  Options options;
-  options.format = Format::kLitebox;
-  options.native_tail = false;
-  return options;
-}
-
-std::vector<Options> every_form() {
-  Options plain, long_path, left_alone, with_options;
-  plain.stub = StubKind::kPlain;
-  long_path.interpreter = "/a/path/that/is/longer/than/the/old/one";
-  left_alone.interpreter.reset();
-  with_options.loader_options = {"hook=count"};
-  return {Options{}, litebox(), plain, long_path, left_alone, with_options};
-}
 
 void expect_same(const Bytes& restored, const Bytes& input, const std::string& what) {
   ASSERT_EQ(restored.size(), input.size()) << what;
@@ -53,14 +38,6 @@ Bytes one_site() {
 std::string refusal(const Bytes& file) {
   const auto restored = restore(file);
   return restored ? "restored" : restored.error().message;
-}
-
-// The checksum made right again, as whoever lies on purpose would.
-Bytes sealed(Bytes bytes) {
-  const auto parsed = RewrittenFile::parse(bytes);
-  EXPECT_EQ(parsed.status, TrailerStatus::kValid) << parsed.problem;
-  return with(bytes, parsed.file.meta_offset().value + offsetof(MetaHeader, checksum),
-              parsed.file.checksum().value_or(0));
 }
 
 uint64_t record_at(const Whole& whole, uint32_t index, size_t field) {
