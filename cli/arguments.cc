@@ -23,6 +23,7 @@ constexpr const char* kFooter =
     "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
     "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
+    "  sysrewrite inspect ./busybox               sites, reasons, evidence, code\n"
     "  sysrewrite verify ./busybox                prove the patch\n"
     "  sysrewrite restore ./busybox ./original    undo it, byte for byte\n"
     "  sysrewrite --dry-run --json IN OUT         what would be done, site by site\n"

@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "cli/inspect_command.h"
 #include "cli/restore_command.h"
 #include "cli/rewrite_command.h"
 #include "cli/run_command.h"
@@ -25,7 +26,8 @@ struct Message {
   ExitStatus status = ExitStatus::kDone;
 };
 
-using Command = std::variant<RewriteCommand, RunCommand, RestoreCommand, VerifyCommand, Message>;
+using Command = std::variant<RewriteCommand, RunCommand, RestoreCommand, VerifyCommand,
+                             InspectCommand, Message>;
 
 Command parse_arguments(int argc, const char* const* argv);
 

@@ -62,11 +62,40 @@ Command parse_verify(int argc, const char* const* argv) {
   return command;
 }
 
+constexpr const char* kInspectDescription =
+    "Shows what there is in a file: of a rewritten one its sites and stubs, of any other what a\n"
+    "rewrite would make of it; and every `0f 05` pair with its class and the evidence for it.";
+
+constexpr const char* kInspectFooter =
+    "Examples:\n"
+    "  sysrewrite inspect /bin/busybox\n"
+    "  sysrewrite inspect -d --site write ./busybox     one function's sites, before and after\n"
+    "  sysrewrite inspect --summary /usr/lib/x86_64-linux-gnu/*.so*\n"
+    "\n"
+    "Exit status: 0 done; 1 a file could not be inspected, and the reason was said; 2 usage.\n";
+
+Command parse_inspect(int argc, const char* const* argv) {
+  InspectCommand command;
+  CLI::App app(kInspectDescription, "sysrewrite inspect");
+  app.footer(kInspectFooter);
+  app.add_option("FILE", command.files, "ELF files, rewritten or not")->required();
+  app.add_flag("-d,--disassemble", command.disassemble,
+               "show windows before and after, springboards and stubs");
+  app.add_option("--site", command.site,
+                 "only this: an address in hexadecimal, or a function's name")
+      ->type_name("SITE");
+  app.add_flag("--summary", command.summary, "a line for each file, and their sum");
+  app.add_flag("--json", command.json, "print everything as JSON, addresses as numbers");
+  if (auto message = parse(app, argc, argv)) return *message;
+  return command;
+}
+
 }  // namespace
 
 std::optional<Command> parse_proof_arguments(int argc, const char* const* argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   if (name == "restore") return parse_restore(argc - 1, argv + 1);
+  if (name == "inspect") return parse_inspect(argc - 1, argv + 1);
   if (name == "verify") return parse_verify(argc - 1, argv + 1);
   return std::nullopt;
 }

@@ -174,6 +174,128 @@ class Verifying(CommandTest):
             self.assertIn(part, text)
 
 
+class Inspecting(CommandTest):
+    SITE = 0x401005
+
+    def inspect(self, *args, **more):
+        return self.run_command("inspect", *args, **more).stdout
+
+    def test_an_input_shows_what_a_rewrite_would_make(self):
+        text = self.inspect(self.input)
+        self.assertIn("not rewritten; a rewrite would make", text)
+        self.assertIn("  1 sites: 1 A, 0 B, 0 C, 0 D, 0 native", text)
+        self.assertRegex(text, r"0x401005  A +0x401000\+7 +0x3ff000 +-  function +_start\+0x5 +the instr")
+
+    def test_columns_line_up(self):
+        self.run_command("-q", command_test.SAMPLES["musl"], self.output)
+        lines = self.inspect(self.output).splitlines()
+        start = next(i for i, line in enumerate(lines) if "SITE" in line)
+        title, rows = lines[start], lines[start + 1:lines.index("", start)]
+        self.assertGreater(len(rows), 300)
+        for name in ("TIER", "SYMBOL", "REASON"):
+            column = title.index(name)
+            for row in rows:
+                self.assertEqual(row[column - 1], " ", row)
+                self.assertNotEqual(row[column], " ", row)
+
+    def test_output_and_input_tell_the_same_sites_and_pairs(self):
+        for sample in command_test.SAMPLES.values():
+            self.run_command("-q", sample, self.output)
+            before = json.loads(self.inspect("--json", sample))
+            after = json.loads(self.inspect("--json", self.output))
+            self.assertFalse(before["rewritten"])
+            self.assertTrue(after["rewritten"])
+            for key in ("sites", "pairs", "tiers", "candidates", "trampoline", "kind"):
+                self.assertEqual(before[key], after[key], (sample, key))
+
+    def test_every_pair_has_class_and_evidence(self):
+        out = json.loads(self.inspect("--json", command_test.SAMPLES["musl"]))
+        self.assertEqual(len(out["pairs"]), out["candidates"]["total"])
+        self.assertEqual(len(out["pairs"]), 500)
+        for pair in out["pairs"]:
+            self.assertEqual(set(pair), {"address", "pair", "class", "evidence", "symbol"})
+            self.assertTrue(pair["evidence"])
+        sites = {site["address"] for site in out["sites"]}
+        self.assertEqual(sites, {pair["address"] for pair in out["pairs"]
+                                 if pair["class"] == "instruction"})
+        named = [site for site in out["sites"] if site["symbol"]]
+        self.assertGreater(len(named), 300)
+
+    def test_json_has_the_code_before_and_after(self):
+        self.run_command("-q", self.input, self.output)
+        for path in (self.input, self.output):
+            [site] = json.loads(self.inspect("--json", "-d", path))["sites"]
+            code = site["code"]
+            self.assertEqual([line["bytes"] for line in code["before"]], ["b827000000", "0f05"])
+            self.assertEqual([line["text"] for line in code["before"]], ["mov $0x27, %eax", "syscall"])
+            self.assertEqual([line["bytes"][:2] for line in code["after"]], ["e9", "f1", "f4"])
+            self.assertEqual(code["stub"][0]["text"], "mov $0x27, %eax")
+            self.assertEqual(code["stub"][-1]["text"], "jmp 0x401007")
+            self.assertEqual(code["springboard"], [])
+
+    def test_the_code_side_by_side(self):
+        self.run_command("-q", self.input, self.output)
+        lines = self.inspect("-d", self.output).splitlines()
+        at = lines.index("0x401005 <_start+0x5> tier A: the instruction before the syscall is 5 "
+                         "bytes or longer and falls through")
+        self.assertRegex(lines[at + 1], r"\A  401000:  b8 27 00 00 00  mov \$0x27, %eax    "
+                                        r"401000:  e9 fb df ff ff  jmp 0x3ff000\Z")
+        self.assertEqual(lines[at + 4], "  stub")
+
+    def test_one_site_by_address_and_by_function(self):
+        musl = command_test.SAMPLES["musl"]
+        out = json.loads(self.inspect("--json", musl))
+        site = next(site for site in out["sites"] if site["symbol"].startswith("fork+")
+                    or site["symbol"].startswith("getpid+"))
+        function = site["symbol"].split("+")[0]
+        for name in (hex(site["address"]), site["symbol"]):
+            [only] = json.loads(self.inspect("--json", "--site", name, musl))["sites"]
+            self.assertEqual(only, site)
+        of_function = json.loads(self.inspect("--json", "--site", function, musl))
+        self.assertIn(site, of_function["sites"])
+        self.assertEqual(of_function["tiers"], out["tiers"])
+        self.assertIn("no system call is at 'nowhere'",
+                      self.run_command("inspect", "--site", "nowhere", musl, expect=1).stderr)
+
+    def test_summary_of_many(self):
+        self.run_command("-q", self.input, self.output)
+        text = self.run_command("inspect", "--summary", self.input, self.output, __file__,
+                                expect=1).stdout
+        rows = [line.split() for line in text.splitlines()]
+        self.assertEqual(rows[0], "STATE A B C D NATIVE PAIRS INSIDE DATA UNCERTAIN FILE".split())
+        self.assertEqual([row[:2] for row in rows[1:4]],
+                         [["input", "1"], ["rewritten", "1"], ["total", "2"]])
+        self.assertIn("not an ELF file", text)
+        out = json.loads(self.inspect("--summary", "--json", self.input, self.output))
+        self.assertEqual(out["total"]["tiers"], {"A": 2, "B": 0, "C": 0, "D": 0, "native": 0})
+        self.assertEqual([file["rewritten"] for file in out["files"]], [False, True])
+
+    def test_several_files_are_an_array(self):
+        self.run_command("-q", self.input, self.output)
+        out = json.loads(self.inspect("--json", self.input, self.output))
+        self.assertEqual([file["file"] for file in out], [str(self.input), str(self.output)])
+
+    def test_what_the_user_chose_is_shown(self):
+        self.run_command("-q", "--interp=/opt/sysload", "--hook=count", "--stub=plain", self.input,
+                         self.output)
+        text = self.inspect(self.output)
+        for part in ("plain stubs with native tails", "started by /opt/sysload", "option hook=count"):
+            self.assertIn(part, text)
+
+    def test_an_edited_output_is_refused(self):
+        self.run_command("-q", self.input, self.output)
+        contents = bytearray(self.output.read_bytes())
+        contents[trampoline_of(contents) + 4096] ^= 1
+        self.output.write_bytes(contents)
+        self.assertIn("was edited since", self.fail_command("inspect", self.output))
+
+    def test_help_teaches(self):
+        text = self.run_command("inspect", "--help").stdout
+        for part in ("FILE", "--disassemble", "--site SITE", "--summary", "--json", "Examples:",
+                     "Exit status:"):
+            self.assertIn(part, text)
+
+
 if __name__ == "__main__":
     command_test.SYSREWRITE = pathlib.Path(sys.argv[1]).resolve()
     command_test.GOLDEN = pathlib.Path(sys.argv[2]).resolve()

@@ -1,0 +1,24 @@
+// What inspect found, for scripts. Addresses are numbers.
+#ifndef SYSREWRITE_CLI_INSPECTION_JSON_H_
+#define SYSREWRITE_CLI_INSPECTION_JSON_H_
+
+#include <optional>
+
+#include "cli/inspection_text.h"
+
+namespace sysrewrite {
+
+struct InspectedFile {
+  std::string path;
+  std::optional<Inspection> inspection;
+  std::string refusal;  // where there is no inspection
+};
+
+// An object for one file, an array of objects for several.
+std::string inspections_json(const std::vector<InspectedFile>& files);
+
+std::string summary_json(const Summary& summary);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_INSPECTION_JSON_H_
