@@ -6,6 +6,7 @@
 
 #include "cli/app_parser.h"
 #include "cli/proof_arguments.h"
+#include "rewriter/selection.h"
 
 namespace sysrewrite {
 
@@ -68,6 +69,25 @@ std::string parse_tiers(const std::string& letters, TierSet& tiers) {
   return {};
 }
 
+void add_selectors(CLI::App& app, const std::string& name, std::vector<SiteSelector>& selectors,
+                   const std::string& help) {
+  app.add_option_function<std::vector<std::string>>(
+         name,
+         [&selectors, name](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) {
+             const auto selector = parse_selector(text);
+             if (!selector)
+               throw CLI::ValidationError(name +
+                                          " takes an address as 0x401000, a range as "
+                                          "0x401000-0x402000 or a function's name");
+             selectors.push_back(*selector);
+           }
+         },
+         help)
+      ->type_name("SITE")
+      ->allow_extra_args(false);
+}
+
 void add_options(CLI::App& app, RewriteCommand& command) {
   Options& options = command.options;
   app.add_option("IN", command.input, "the ELF file to rewrite")->required();
@@ -113,6 +133,10 @@ void add_options(CLI::App& app, RewriteCommand& command) {
          },
          "use only these tiers, as in --tiers=AB; without D, what is left stays native")
       ->type_name("ABCD");
+  add_selectors(app, "--only", options.only,
+                "patch only this site: an address (0x401000), a range\n"
+                "(0x401000-0x402000) or a function's name; may be given again");
+  add_selectors(app, "--exclude", options.exclude, "leave this site native, named as above");
   app.add_option_function<std::string>(
          "--hook",
          [&options](const std::string& hook) { options.loader_options.push_back("hook=" + hook); },

@@ -3,25 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "cli/input_file.h"
 #include "cli/inspection_json.h"
 #include "cli/inspection_text.h"
 #include "cli/messages.h"
+#include "rewriter/selection.h"
 
 namespace sysrewrite {
 
 namespace {
 
-// True where `wanted` names this place: its address in hexadecimal, its symbol with or without the
-// offset.
+// True where `wanted` names this place: by an address or a range, or by its symbol with or without
+// the offset.
 bool is_wanted(const std::string& wanted, Vaddr address, const std::string& symbol) {
   if (wanted.empty() || symbol == wanted) return true;
-  if (symbol.substr(0, symbol.find('+')) == wanted) return true;
-  char* end = nullptr;
-  const uint64_t value = std::strtoull(wanted.c_str(), &end, 16);
-  return *end == '\0' && value == address.value;
+  const auto selector = parse_selector(wanted);
+  if (!selector) return false;
+  if (!selector->symbol.empty()) return symbol.substr(0, symbol.find('+')) == selector->symbol;
+  return address >= selector->from && address < selector->to;
 }
 
 void keep_wanted(const std::string& wanted, Inspection& inspection) {
@@ -36,8 +36,8 @@ void keep_wanted(const std::string& wanted, Inspection& inspection) {
 
 Error no_such_site(const std::string& wanted) {
   return Error{ErrorCode::kOptions, std::nullopt,
-               fmt::format("no system call is at '{}'; name one by its address in hexadecimal or "
-                           "by the function that holds it",
+               fmt::format("no system call is at '{}'; name one by its address (0x401000), a range "
+                           "(0x401000-0x402000) or the function that holds it",
                            wanted)};
 }
 

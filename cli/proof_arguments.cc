@@ -82,7 +82,8 @@ Command parse_inspect(int argc, const char* const* argv) {
   app.add_flag("-d,--disassemble", command.disassemble,
                "show windows before and after, springboards and stubs");
   app.add_option("--site", command.site,
-                 "only this: an address in hexadecimal, or a function's name")
+                 "only this: an address (0x401000), a range (0x401000-0x402000)\n"
+                 "or a function's name")
       ->type_name("SITE");
   app.add_flag("--summary", command.summary, "a line for each file, and their sum");
   app.add_flag("--json", command.json, "print everything as JSON, addresses as numbers");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "rewriter/selection.h"
+
 // How a site gets its tier.
 //
 //   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the
@@ -133,6 +135,7 @@ class Planner {
 
   Plan plan() {
     std::vector<std::optional<PlannedSite>> fates(sites_.syscalls.size());
+    for (size_t i = 0; i < fates.size(); ++i) fates[i] = leave_excluded(sites_.syscalls[i]);
     for (const auto attempt : {&Planner::try_covering, &Planner::try_springboard,
                                &Planner::try_covering_anyway, &Planner::try_window}) {
       for (size_t i = 0; i < fates.size(); ++i)
@@ -147,12 +150,17 @@ class Planner {
   std::vector<const Site*> contested() {
     std::vector<const Site*> rest;
     for (const Site& site : sites_.syscalls)
-      if (!try_covering(site)) rest.push_back(&site);
+      if (!leave_excluded(site) && !try_covering(site)) rest.push_back(&site);
     return rest;
   }
 
  private:
   using Attempt = std::optional<PlannedSite>;
+
+  Attempt leave_excluded(const Site& site) const {
+    if (is_selected(options_, site.instruction.address)) return std::nullopt;
+    return PlannedSite{&site, LeftNative{}, Reason::kExcluded};
+  }
 
   bool branch_in(Vaddr from, Vaddr to) const {
     return Evidence::any_in(evidence_.branch_targets, from, to);

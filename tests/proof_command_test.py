@@ -296,6 +296,41 @@ class Inspecting(CommandTest):
             self.assertIn(part, text)
 
 
+class Selecting(CommandTest):
+    def tiers(self, *args, expect):
+        done = self.run_command("-n", "--json", *args, command_test.SAMPLES["musl"], self.output,
+                                expect=expect)
+        return json.loads(done.stdout)["tiers"]
+
+    def test_only_and_exclude_add_up_to_everything(self):
+        whole = self.tiers(expect=0)
+        part = self.tiers("--only=0x20000-0x30000", expect=3)
+        rest = self.tiers("--exclude=0x20000-0x30000", expect=3)
+        self.assertGreater(part["A"], 10)
+        # The others' choice of a tier does not depend on who else is patched, but for shared padding.
+        self.assertEqual(part["A"] + rest["A"], whole["A"])
+        self.assertEqual(part["native"] + rest["native"], 499)
+
+    def test_outputs_with_excluded_sites_are_proven_and_restored(self):
+        musl = command_test.SAMPLES["musl"]
+        self.run_command("-q", "--exclude", "getpid", "--exclude", "0x20000-0x30000", musl,
+                         self.output, expect=3)
+        self.run_command("verify", "-q", self.output, "--against", musl)
+        self.run_command("restore", "-q", self.output, self.output)
+        self.assertEqual(digest(self.output), digest(pathlib.Path(musl)))
+
+    def test_tiers_are_those_asked_for(self):
+        tiers = self.tiers("--tiers=AB", expect=3)
+        self.assertEqual((tiers["C"], tiers["D"]), (0, 0))
+        self.assertGreater(tiers["native"], 0)
+
+    def test_what_is_no_site_is_named(self):
+        self.assertIn("there is no function 'nowhere'",
+                      self.fail_command("--only=nowhere", self.input, self.output))
+        for text in ("0x", "0x2-0x1", "0x1-x", ""):
+            self.run_command(f"--exclude={text}", self.input, self.output, expect=2)
+
+
 if __name__ == "__main__":
     command_test.SYSREWRITE = pathlib.Path(sys.argv[1]).resolve()
     command_test.GOLDEN = pathlib.Path(sys.argv[2]).resolve()
