@@ -16,6 +16,10 @@ namespace sysrewrite {
 // nothing to do but print.
 std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv);
 
+// Options that several commands have.
+void add_uncertain(CLI::App& app, Options& options);
+void add_tiers(CLI::App& app, Options& options);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_CLI_APP_PARSER_H_

@@ -24,6 +24,7 @@ constexpr const char* kFooter =
     "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
     "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
+    "  sysrewrite bisect -- ./program             find the patch that changes what it does\n"
     "  sysrewrite inspect ./busybox               sites, reasons, evidence, code\n"
     "  sysrewrite verify ./busybox                prove the patch\n"
     "  sysrewrite restore ./busybox ./original    undo it, byte for byte\n"
@@ -119,20 +120,8 @@ void add_options(CLI::App& app, RewriteCommand& command) {
                             "where no jump fits: trap (default) poisons the site, fail writes\n"
                             "nothing, keep leaves it native")
       ->type_name("WHAT");
-  add_choice<UncertainPolicy>(app, "--uncertain", options.uncertain,
-                              {{"leave", UncertainPolicy::kLeave},
-                               {"trap", UncertainPolicy::kTrap},
-                               {"patch", UncertainPolicy::kPatch}},
-                              "bytes 0f 05 that may be data: leave (default), trap or patch")
-      ->type_name("WHAT");
-  app.add_option_function<std::string>(
-         "--tiers",
-         [&options](const std::string& letters) {
-           const std::string problem = parse_tiers(letters, options.tiers);
-           if (!problem.empty()) throw CLI::ValidationError(problem);
-         },
-         "use only these tiers, as in --tiers=AB; without D, what is left stays native")
-      ->type_name("ABCD");
+  add_uncertain(app, options);
+  add_tiers(app, options);
   add_selectors(app, "--only", options.only,
                 "patch only this site: an address (0x401000), a range\n"
                 "(0x401000-0x402000) or a function's name; may be given again");
@@ -183,6 +172,26 @@ void add_run_options(CLI::App& app, RunCommand& command) {
 }
 
 }  // namespace
+
+void add_uncertain(CLI::App& app, Options& options) {
+  add_choice<UncertainPolicy>(app, "--uncertain", options.uncertain,
+                              {{"leave", UncertainPolicy::kLeave},
+                               {"trap", UncertainPolicy::kTrap},
+                               {"patch", UncertainPolicy::kPatch}},
+                              "bytes 0f 05 that may be data: leave (default), trap or patch")
+      ->type_name("WHAT");
+}
+
+void add_tiers(CLI::App& app, Options& options) {
+  app.add_option_function<std::string>(
+         "--tiers",
+         [&options](const std::string& letters) {
+           const std::string problem = parse_tiers(letters, options.tiers);
+           if (!problem.empty()) throw CLI::ValidationError(problem);
+         },
+         "use only these tiers, as in --tiers=AB; without D, what is left stays native")
+      ->type_name("ABCD");
+}
 
 std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   app.get_formatter()->column_width(28);

@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "cli/bisect_command.h"
 #include "cli/inspect_command.h"
 #include "cli/restore_command.h"
 #include "cli/rewrite_command.h"
@@ -27,7 +28,7 @@ struct Message {
 };
 
 using Command = std::variant<RewriteCommand, RunCommand, RestoreCommand, VerifyCommand,
-                             InspectCommand, Message>;
+                             InspectCommand, BisectCommand, Message>;
 
 Command parse_arguments(int argc, const char* const* argv);
 

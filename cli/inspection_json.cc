@@ -112,6 +112,13 @@ std::string inspections_json(const std::vector<InspectedFile>& files) {
   return dump(out);
 }
 
+std::string found_json(const std::string& path, const Inspection& inspection, size_t sites,
+                       size_t runs) {
+  Json out = {{"file", path}, {"sites", sites}, {"runs", runs}};
+  for (const InspectedSite& site : inspection.sites) out["site"] = site_json(site);
+  return dump(out);
+}
+
 std::string summary_json(const Summary& summary) {
   Json files = Json::array();
   for (const SummaryRow& row : summary.rows) {

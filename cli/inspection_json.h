@@ -17,6 +17,10 @@ struct InspectedFile {
 // An object for one file, an array of objects for several.
 std::string inspections_json(const std::vector<InspectedFile>& files);
 
+// What bisect found: the file, the site that is left in the inspection, how hard it was.
+std::string found_json(const std::string& path, const Inspection& inspection, size_t sites,
+                       size_t runs);
+
 std::string summary_json(const Summary& summary);
 
 }  // namespace sysrewrite

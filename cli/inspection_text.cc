@@ -128,6 +128,8 @@ std::string window_text(const InspectedSite& site) {
   return out;
 }
 
+}  // namespace
+
 std::string code_text(const Inspection& in) {
   std::string out;
   for (const InspectedSite& inspected : in.sites) {
@@ -145,8 +147,6 @@ std::string code_text(const Inspection& in) {
   }
   return out;
 }
-
-}  // namespace
 
 std::string inspection_text(const std::string& path, const Inspection& inspection) {
   return head_text(path, inspection) + sites_text(inspection) + pairs_text(inspection) +

@@ -13,6 +13,9 @@ namespace sysrewrite {
 // What a file is; its sites; the pairs that are none; the code, where it was asked for.
 std::string inspection_text(const std::string& path, const Inspection& inspection);
 
+// The code of each site, before and after, with its stub.
+std::string code_text(const Inspection& inspection);
+
 // A few numbers of many files.
 struct SummaryRow {
   std::string path;

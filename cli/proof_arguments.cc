@@ -91,11 +91,45 @@ Command parse_inspect(int argc, const char* const* argv) {
   return command;
 }
 
+constexpr const char* kBisectDescription =
+    "Finds the site whose patch changes what CMD prints or returns: runs it natively, then under\n"
+    "sysrewrite run with fewer and fewer of its sites patched, until one is left.";
+
+constexpr const char* kBisectFooter =
+    "Examples:\n"
+    "  sysrewrite bisect -- python3 test.py\n"
+    "  sysrewrite bisect --uncertain=patch -- ./prog\n"
+    "\n"
+    "CMD gets no input. Of what it prints only what two native runs agree on is compared.\n"
+    "\n"
+    "Exit status: 0 found; 1 not, and the reason was said; 2 usage.\n";
+
+Command parse_bisect(int argc, const char* const* argv) {
+  BisectCommand command;
+  CLI::App app(kBisectDescription, "sysrewrite bisect");
+  app.footer(kBisectFooter);
+  app.add_option("CMD", command.command, "the program, and its arguments")->required();
+  add_uncertain(app, command.options);
+  add_tiers(app, command.options);
+  app.add_option("--timeout", command.timeout, "seconds for one run (default 60)")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--loader", command.loader, "path of sysload (default: the one beside sysrewrite)")
+      ->type_name("PATH");
+  app.add_flag("--json", command.json, "print the site as JSON on standard output");
+  app.add_flag("-q,--quiet", command.quiet, "do not tell of each run");
+  app.positionals_at_end();
+  app.prefix_command();
+  if (auto message = parse(app, argc, argv)) return *message;
+  return command;
+}
+
 }  // namespace
 
 std::optional<Command> parse_proof_arguments(int argc, const char* const* argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   if (name == "restore") return parse_restore(argc - 1, argv + 1);
+  if (name == "bisect") return parse_bisect(argc - 1, argv + 1);
   if (name == "inspect") return parse_inspect(argc - 1, argv + 1);
   if (name == "verify") return parse_verify(argc - 1, argv + 1);
   return std::nullopt;

@@ -141,12 +141,14 @@ struct RewriteServer::Impl {
     Options rewrite_options;
     rewrite_options.interpreter.reset();
     rewrite_options.force = true;
+    if (options.select) options.select(path, rewrite_options);
     const auto rewritten = rewrite(input->bytes(), rewrite_options);
     if (!rewritten) return give_up(path, rewritten.error());
+    if (options.rewritten) options.rewritten(path, rewritten->report);
     for (const SiteReport& site : rewritten->report.sites)
       if (site.tier == Tier::kNative)
         report(path, fmt::format("{:#x}: {}", site.address.value, reason_text(site.reason)));
-    if (rewritten->report.sites.empty()) return {ServerVerdict::kNothing, {}};
+    if (rewritten->report.trampoline_size == 0) return {ServerVerdict::kNothing, {}};
     auto copy = make_memory_copy(*input, rewritten->output);
     if (!copy) return give_up(path, copy.error());
     return {ServerVerdict::kCopy, std::move(*copy)};

@@ -141,7 +141,8 @@ int run(const RunCommand& command) {
   const sigset_t signals = forwarded_signals();
   const Inheritance inheritance(
       signals);  // before the server's threads, which block what it blocks
-  auto server = RewriteServer::start({command.unpatched, loader->get()});
+  auto server =
+      RewriteServer::start({command.unpatched, loader->get(), command.select, command.rewritten});
   if (!server) return complain(server.error().message), kCannotStart;
   const pid_t child =
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);

@@ -167,8 +167,7 @@ class Inspector {
 
 }  // namespace
 
-Result<Inspection> inspect(ByteView file, bool disassemble) {
-  Options options;
+Result<Inspection> inspect(ByteView file, bool disassemble, Options options) {
   options.force = true;  // a payload keeps nothing from being looked at
   if (RewrittenFile::parse(file).status == TrailerStatus::kAbsent) {
     const auto rewritten = rewrite(file, options);

@@ -56,7 +56,8 @@ struct Inspection {
 };
 
 // Fails for what is no file to rewrite, and for a rewritten one that was edited or cut off.
-Result<Inspection> inspect(ByteView file, bool disassemble);
+// `options`: of the rewrite that an input is shown with.
+Result<Inspection> inspect(ByteView file, bool disassemble, Options options = {});
 
 }  // namespace sysrewrite
 
