@@ -123,7 +123,8 @@ class Bisection {
       for (const SiteReport& site : report.sites)
         if (site.tier != Tier::kNative)
           lines += fmt::format("{:x} {}", site.address.value, path) + '\0';
-      static_cast<void>(!write(list, lines.data(), lines.size()));
+      // A list that cannot be written is found short when it is read.
+      static_cast<void>(write(list, lines.data(), lines.size()) > 0);
     };
     return try_out([&run_command] { return run(run_command); }, command_.timeout);
   }

@@ -15,7 +15,7 @@ std::string hex(Vaddr address) {
   return fmt::format("{:#x}", address.value);
 }
 
-std::string or_dash(std::string text) {
+std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
 }
 

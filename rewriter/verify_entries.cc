@@ -157,9 +157,9 @@ class PatchedBytes {
   explicit PatchedBytes(const std::vector<SiteReading>& sites) {
     for (const SiteReading& site : sites) {
       if (site.record.tier == Tier::kNative) continue;
-      spans_.push_back({site.window.value, site.end.value});
+      spans_.emplace_back(site.window.value, site.end.value);
       if (site.springboard)
-        spans_.push_back({site.springboard->value, site.springboard->value + kSpringboardSize});
+        spans_.emplace_back(site.springboard->value, site.springboard->value + kSpringboardSize);
     }
     std::sort(spans_.begin(), spans_.end());
   }
