@@ -4,6 +4,10 @@
 #include <map>
 #include <sstream>
 
+#include "cli/app_parser.h"
+#include "cli/proof_arguments.h"
+#include "rewriter/selection.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -21,6 +25,10 @@ constexpr const char* kFooter =
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
     "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
     "  sysrewrite cache list                      what run keeps; see sysrewrite cache --help\n"
+    "  sysrewrite bisect -- ./program             find the patch that changes what it does\n"
+    "  sysrewrite inspect ./busybox               sites, reasons, evidence, code\n"
+    "  sysrewrite verify ./busybox                prove the patch\n"
+    "  sysrewrite restore ./busybox ./original    undo it, byte for byte\n"
     "  sysrewrite --dry-run --json IN OUT         what would be done, site by site\n"
     "\n"
     "Exit status:\n"
@@ -63,6 +71,25 @@ std::string parse_tiers(const std::string& letters, TierSet& tiers) {
   return {};
 }
 
+void add_selectors(CLI::App& app, const std::string& name, std::vector<SiteSelector>& selectors,
+                   const std::string& help) {
+  app.add_option_function<std::vector<std::string>>(
+         name,
+         [&selectors, name](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) {
+             const auto selector = parse_selector(text);
+             if (!selector)
+               throw CLI::ValidationError(name +
+                                          " takes an address as 0x401000, a range as "
+                                          "0x401000-0x402000 or a function's name");
+             selectors.push_back(*selector);
+           }
+         },
+         help)
+      ->type_name("SITE")
+      ->allow_extra_args(false);
+}
+
 void add_options(CLI::App& app, RewriteCommand& command) {
   Options& options = command.options;
   app.add_option("IN", command.input, "the ELF file to rewrite")->required();
@@ -94,20 +121,12 @@ void add_options(CLI::App& app, RewriteCommand& command) {
                             "where no jump fits: trap (default) poisons the site, fail writes\n"
                             "nothing, keep leaves it native")
       ->type_name("WHAT");
-  add_choice<UncertainPolicy>(app, "--uncertain", options.uncertain,
-                              {{"leave", UncertainPolicy::kLeave},
-                               {"trap", UncertainPolicy::kTrap},
-                               {"patch", UncertainPolicy::kPatch}},
-                              "bytes 0f 05 that may be data: leave (default), trap or patch")
-      ->type_name("WHAT");
-  app.add_option_function<std::string>(
-         "--tiers",
-         [&options](const std::string& letters) {
-           const std::string problem = parse_tiers(letters, options.tiers);
-           if (!problem.empty()) throw CLI::ValidationError(problem);
-         },
-         "use only these tiers, as in --tiers=AB; without D, what is left stays native")
-      ->type_name("ABCD");
+  add_uncertain(app, options);
+  add_tiers(app, options);
+  add_selectors(app, "--only", options.only,
+                "patch only this site: an address (0x401000), a range\n"
+                "(0x401000-0x402000) or a function's name; may be given again");
+  add_selectors(app, "--exclude", options.exclude, "leave this site native, named as above");
   app.add_option_function<std::string>(
          "--hook",
          [&options](const std::string& hook) { options.loader_options.push_back("hook=" + hook); },
@@ -199,7 +218,28 @@ void add_cache_options(CLI::App& app, CacheCommand& command) {
       ->type_name("SIZE");
 }
 
-// Parses into a command; a Message where there is nothing to do but print.
+}  // namespace
+
+void add_uncertain(CLI::App& app, Options& options) {
+  add_choice<UncertainPolicy>(app, "--uncertain", options.uncertain,
+                              {{"leave", UncertainPolicy::kLeave},
+                               {"trap", UncertainPolicy::kTrap},
+                               {"patch", UncertainPolicy::kPatch}},
+                              "bytes 0f 05 that may be data: leave (default), trap or patch")
+      ->type_name("WHAT");
+}
+
+void add_tiers(CLI::App& app, Options& options) {
+  app.add_option_function<std::string>(
+         "--tiers",
+         [&options](const std::string& letters) {
+           const std::string problem = parse_tiers(letters, options.tiers);
+           if (!problem.empty()) throw CLI::ValidationError(problem);
+         },
+         "use only these tiers, as in --tiers=AB; without D, what is left stays native")
+      ->type_name("ABCD");
+}
+
 std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   app.get_formatter()->column_width(28);
   try {
@@ -213,9 +253,8 @@ std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   }
 }
 
-}  // namespace
-
 Command parse_arguments(int argc, const char* const* argv) {
+  if (auto command = parse_proof_arguments(argc, argv)) return std::move(*command);
   if (argc > 1 && std::string(argv[1]) == "run") {
     RunCommand command;
     CLI::App app(kRunDescription, "sysrewrite run");

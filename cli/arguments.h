@@ -5,9 +5,13 @@
 #include <string>
 #include <variant>
 
+#include "cli/bisect_command.h"
 #include "cli/cache/cache_command.h"
+#include "cli/inspect_command.h"
+#include "cli/restore_command.h"
+#include "cli/rewrite_command.h"
 #include "cli/run_command.h"
-#include "rewriter/options.h"
+#include "cli/verify_command.h"
 
 namespace sysrewrite {
 
@@ -18,21 +22,14 @@ enum class ExitStatus : int {
   kIncomplete = 3,  // written, but sites were left native and are listed
 };
 
-struct RewriteCommand {
-  std::string input, output;
-  Options options;
-  bool json = false;
-  bool dry_run = false;
-  bool quiet = false;
-};
-
 // Nothing to do but print and leave: --help, --version, a usage error.
 struct Message {
   std::string text;
   ExitStatus status = ExitStatus::kDone;
 };
 
-using Command = std::variant<RewriteCommand, RunCommand, CacheCommand, Message>;
+using Command = std::variant<RewriteCommand, RunCommand, CacheCommand, RestoreCommand,
+                             VerifyCommand, InspectCommand, BisectCommand, Message>;
 
 Command parse_arguments(int argc, const char* const* argv);
 

@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <string_view>
@@ -91,8 +92,7 @@ bool write_at(int descriptor, ByteView bytes, uint64_t offset) {
 }
 
 // In the kernel where it can, so that a large file never passes through this process.
-bool copy_contents(const InputFile& input, int to) {
-  const auto size = static_cast<uint64_t>(input.status().st_size);
+bool copy_contents(const InputFile& input, uint64_t size, int to) {
   uint64_t done = 0;
   while (done < size) {
     auto from_offset = static_cast<off_t>(done);
@@ -100,7 +100,7 @@ bool copy_contents(const InputFile& input, int to) {
     const ssize_t copied =
         copy_file_range(input.descriptor(), &from_offset, to, &to_offset, size - done, 0);
     if (copied < 0 && errno == EINTR) continue;
-    if (copied <= 0) return write_at(to, input.bytes().subspan(done), done);
+    if (copied <= 0) return write_at(to, input.bytes().subspan(done, size - done), done);
     done += static_cast<uint64_t>(copied);
   }
   return true;
@@ -144,8 +144,9 @@ std::optional<Error> copy_metadata(const InputFile& input, int to, const std::st
 }
 
 bool write_contents(const InputFile& input, const OutputBytes* output, int descriptor) {
-  if (!copy_contents(input, descriptor)) return false;
-  if (output == nullptr) return true;
+  const auto size = static_cast<uint64_t>(input.status().st_size);
+  if (output == nullptr) return copy_contents(input, size, descriptor);
+  if (!copy_contents(input, std::min(size, output->tail_offset.value), descriptor)) return false;
   for (const BytePatch& patch : output->patches)
     if (!write_at(descriptor, patch.bytes, patch.offset.value)) return false;
   return write_at(descriptor, output->tail, output->tail_offset.value);

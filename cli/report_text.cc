@@ -6,8 +6,6 @@
 
 namespace sysrewrite {
 
-namespace {
-
 const char* kind_text(ImageKind kind) {
   switch (kind) {
     case ImageKind::kStaticExecutable:
@@ -47,6 +45,8 @@ const char* pair_text(PairKind kind) {
   }
   return "";
 }
+
+namespace {
 
 std::string start_text(const Report& report) {
   switch (report.start) {

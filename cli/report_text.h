@@ -8,6 +8,11 @@
 
 namespace sysrewrite {
 
+// The words that every report uses.
+const char* kind_text(ImageKind kind);
+const char* class_text(CandidateClass kind);
+const char* pair_text(PairKind kind);
+
 // A few lines: sizes, tiers, how it will be started, and each site that is not redirected by a
 // jump.
 std::string report_text(const Report& report, const std::string& input, const std::string& output,

@@ -168,13 +168,16 @@ struct RewriteServer::Impl {
     Options rewrite_options;
     rewrite_options.interpreter.reset();
     rewrite_options.force = true;
+    if (options.select) options.select(path, rewrite_options);
     const auto rewritten = rewrite(input->bytes(), rewrite_options);
     if (!rewritten) return give_up(path, rewritten.error());
+    if (options.rewritten) options.rewritten(path, rewritten->report);
     std::vector<NativeSite> sites;
     for (const SiteReport& site : rewritten->report.sites)
       if (site.tier == Tier::kNative)
         sites.push_back({site.address.value, static_cast<uint8_t>(site.reason)});
-    const OutputBytes* output = rewritten->report.sites.empty() ? nullptr : &rewritten->output;
+    const bool nothing = rewritten->report.trampoline_size == 0;
+    const OutputBytes* output = nothing ? nullptr : &rewritten->output;
     options.cache->keep(*input, output, sites, path);
     return outcome_of(*input, path, output, sites);
   }

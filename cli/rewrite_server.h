@@ -2,11 +2,13 @@
 #ifndef SYSREWRITE_CLI_REWRITE_SERVER_H_
 #define SYSREWRITE_CLI_REWRITE_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/cache/rewrite_cache.h"
+#include "rewriter/pipeline.h"
 #include "rewriter/result.h"
 
 namespace sysrewrite {
@@ -17,7 +19,10 @@ enum class UnpatchedPolicy { kRewrite, kNative, kFail };
 struct ServerOptions {
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
   int loader = -1;                      // sysload, open for reading; stays the caller's
-  const RewriteCache* cache = nullptr;  // stays the caller's
+  const RewriteCache* cache = nullptr;  // stays the caller's; none where `select` is
+  // How to rewrite a file, where not as always, and what was done to it. Several threads call them.
+  std::function<void(const std::string& path, Options&)> select;
+  std::function<void(const std::string& path, const Report&)> rewritten;
 };
 
 // Something that ran without its system calls being seen.

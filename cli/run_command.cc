@@ -145,8 +145,11 @@ int run(const RunCommand& command) {
   const sigset_t signals = forwarded_signals();
   const Inheritance inheritance(
       signals);  // before the server's threads, which block what it blocks
-  const RewriteCache cache = command.use_cache ? RewriteCache::for_user() : RewriteCache::none();
-  auto server = RewriteServer::start({command.unpatched, loader->get(), &cache});
+  // What is selected otherwise than always is nothing for another run.
+  const bool use_cache = command.use_cache && !command.select;
+  const RewriteCache cache = use_cache ? RewriteCache::for_user() : RewriteCache::none();
+  auto server = RewriteServer::start(
+      {command.unpatched, loader->get(), &cache, command.select, command.rewritten});
   if (!server) return complain(server.error().message), kCannotStart;
   const pid_t child =
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);

@@ -19,6 +19,9 @@ struct RunCommand {
   bool follow = true;     // what the program executes
   bool use_cache = true;  // what earlier runs have rewritten
   bool quiet = false;
+  // As ServerOptions has them.
+  std::function<void(const std::string& path, Options&)> select;
+  std::function<void(const std::string& path, const Report&)> rewritten;
 };
 
 // Runs it and returns its exit status (128 + the signal that killed it); 127 where it could not be

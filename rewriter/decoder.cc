@@ -219,6 +219,10 @@ Decoder::Decoder() : impl_(std::make_unique<Impl>()) {
   // endbr64 and the wide nops are what the compiler means by these bytes, on every processor.
   ZydisDecoderEnableMode(&impl_->decoder, ZYDIS_DECODER_MODE_CET, ZYAN_TRUE);
   ZydisFormatterInit(&impl_->formatter, ZYDIS_FORMATTER_STYLE_ATT);
+  // Addresses as objdump prints them: 0x401000, not 0x0000000000401000 or 0X.
+  ZydisFormatterSetProperty(&impl_->formatter, ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
+                            ZYDIS_PADDING_DISABLED);
+  ZydisFormatterSetProperty(&impl_->formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE);
 }
 
 Decoder::~Decoder() = default;

@@ -26,6 +26,12 @@ struct TierSet {
   bool a = true, b = true, c = true, d = true;
 };
 
+// Sites that a user names; see rewriter/selection.h.
+struct SiteSelector {
+  Vaddr from, to;      // the sites that start in [from, to), where there is no symbol
+  std::string symbol;  // those of the function of this name
+};
+
 struct Options {
   Format format = Format::kSysrewrite;
   StubKind stub = StubKind::kRedzone;
@@ -35,7 +41,9 @@ struct Options {
   OnUnpatchable on_unpatchable = OnUnpatchable::kTrap;
   UncertainPolicy uncertain = UncertainPolicy::kLeave;
   TierSet tiers;
-  bool force = false;  // rewrite files that find a payload from their own end
+  std::vector<SiteSelector> only;     // patch these and leave the rest native; empty: all
+  std::vector<SiteSelector> exclude;  // leave these native
+  bool force = false;                 // rewrite files that find a payload from their own end
   // key=value, for sysload; written into the file.
   std::vector<std::string> loader_options;
 };

@@ -335,7 +335,8 @@ OutputBytes assemble(const ElfImage& image, const Sites& sites, const Layout& la
 
 std::vector<std::byte> materialize(ByteView input, const OutputBytes& output) {
   std::vector<std::byte> whole(output.tail_offset.value + output.tail.size());
-  if (!input.empty()) std::memcpy(whole.data(), input.data(), input.size());
+  const size_t kept = std::min<size_t>(input.size(), output.tail_offset.value);
+  if (kept != 0) std::memcpy(whole.data(), input.data(), kept);
   for (const BytePatch& patch : output.patches)
     std::copy(patch.bytes.begin(), patch.bytes.end(),
               whole.begin() + static_cast<std::ptrdiff_t>(patch.offset.value));

@@ -17,8 +17,9 @@ struct BytePatch {
 // Nearly all of a large output is a copy of its input, so only the difference is held in memory.
 struct OutputBytes {
   std::vector<BytePatch> patches;  // ascending, disjoint, inside the input
-  FileOffset tail_offset;          // zeros from the input's end to here
-  std::vector<std::byte> tail;     // the end of the file
+  // Zeros from the input's end to here; where this lies inside the input, the rest is cut off.
+  FileOffset tail_offset;
+  std::vector<std::byte> tail;  // the end of the file
 };
 
 // Cannot fail: everything that could was decided in the plan. Aborts on a broken invariant.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rewriter/payload.h"
+#include "rewriter/selection.h"
 #include "trampoline/rewritten_file.h"
 
 namespace sysrewrite {
@@ -92,8 +93,8 @@ FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate
 
 }  // namespace
 
-Result<Rewritten> rewrite(ByteView input, const Options& options) {
-  if (auto error = check_options(options)) return *error;
+Result<Rewritten> rewrite(ByteView input, const Options& asked) {
+  if (auto error = check_options(asked)) return *error;
 
   // A file that carries our trailer has been through here. Afterwards: the input is a first one.
   const auto previous = RewrittenFile::parse(input);
@@ -113,6 +114,9 @@ Result<Rewritten> rewrite(ByteView input, const Options& options) {
   auto image = ElfImage::parse(input);
   if (!image) return image.error();
   if (auto error = check_span(*image)) return *error;
+  const auto resolved = resolve_selectors(*image, asked);
+  if (!resolved) return resolved.error();
+  const Options& options = *resolved;
   if (auto error = refuse_payload(*image, options)) return *error;
 
   // What its headers become. Afterwards: this can no longer fail.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "rewriter/selection.h"
+
 // How a site gets its tier.
 //
 //   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the
@@ -137,12 +139,11 @@ Vaddr end_of_displaced(const Site& site) {
   return code[i].end();
 }
 
-// What a short jump reaches of it, and the springboard's own length.
+// Up to what a short jump reaches of it, and the springboard's own length. Its front counts even
+// where no short jump reaches: whoever enters there runs on into the springboard.
 void add_padding(const Site& site, const Range& run, RangeSet& ranges) {
-  constexpr uint64_t kBack = 128, kAhead = 127 + kSpringboardSize;
-  const Vaddr next = site.instruction.address + 2;
-  ranges.add(std::max(run.from, next - std::min(kBack, next.value)),
-             std::min(run.to, next + kAhead));
+  constexpr uint64_t kAhead = 127 + kSpringboardSize;
+  ranges.add(run.from, std::min(run.to, site.instruction.address + 2 + kAhead));
 }
 
 class Planner {
@@ -158,6 +159,7 @@ class Planner {
 
   Plan plan() {
     std::vector<std::optional<PlannedSite>> fates(sites_.syscalls.size());
+    for (size_t i = 0; i < fates.size(); ++i) fates[i] = leave_excluded(sites_.syscalls[i]);
     for (const auto attempt : {&Planner::try_covering, &Planner::try_springboard,
                                &Planner::try_covering_anyway, &Planner::try_window}) {
       for (size_t i = 0; i < fates.size(); ++i)
@@ -172,12 +174,17 @@ class Planner {
   std::vector<const Site*> contested() {
     std::vector<const Site*> rest;
     for (const Site& site : sites_.syscalls)
-      if (!try_covering(site)) rest.push_back(&site);
+      if (!leave_excluded(site) && !try_covering(site)) rest.push_back(&site);
     return rest;
   }
 
  private:
   using Attempt = std::optional<PlannedSite>;
+
+  Attempt leave_excluded(const Site& site) const {
+    if (is_selected(options_, site.instruction.address)) return std::nullopt;
+    return PlannedSite{&site, LeftNative{}, Reason::kExcluded};
+  }
 
   bool branch_in(Vaddr from, Vaddr to) const {
     return Evidence::any_in(evidence_.branch_targets, from, to);
@@ -239,7 +246,7 @@ class Planner {
     if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
     for (const Range& run : site.padding) {
       for (Vaddr pad = run.from; pad + kSpringboardSize <= run.to; pad = pad + 1) {
-        if (!usable_springboard(site, pad)) continue;
+        if (!usable_springboard(site, run.from, pad)) continue;
         claims_.take(at, site.instruction.end());
         claims_.take(pad, pad + kSpringboardSize);
         const Reason reason =
@@ -250,11 +257,12 @@ class Planner {
     return std::nullopt;
   }
 
-  bool usable_springboard(const Site& site, Vaddr pad) const {
+  // Nothing may lead to the padding in front of it either: it would run on into the springboard.
+  bool usable_springboard(const Site& site, Vaddr run, Vaddr pad) const {
     const Vaddr end = pad + kSpringboardSize;
-    return Rel8::between(site.instruction.address + 2, pad) && !branch_in(pad, end) &&
-           !Evidence::any_in(evidence_.pointers, pad, end) &&
-           !Evidence::any_in(evidence_.taken, pad, end) && !relocated(pad, end) &&
+    return Rel8::between(site.instruction.address + 2, pad) && !branch_in(run, end) &&
+           !Evidence::any_in(evidence_.pointers, run, end) &&
+           !Evidence::any_in(evidence_.taken, run, end) && !relocated(pad, end) &&
            claims_.free(pad, end, site.instruction.address);
   }
 

@@ -42,12 +42,18 @@ layer cli 'loader|tests|bench'
 layer loader 'rewriter|cli|tests|bench'
 
 door Zydis 'Zydis|Zycore' 'rewriter/decoder\.cc' used
-door CLI11 'CLI/' 'cli/arguments\.cc' used
+door CLI11 'CLI/' 'cli/[a-z_]*arguments\.cc' used
 door LIEF 'LIEF' 'rewriter/[a-z_]*lief[a-z_]*\.cc|rewriter/dependencies\.cc' maybe
 door libarchive 'archive' 'rewriter/archive[a-z_]*\.cc|cli/archive[a-z_]*\.cc' maybe
 door xxhash 'xxhash' 'trampoline/checksum\.cc' used
 door JSON 'nlohmann' 'cli/[a-z_/]*\.cc' used
 door nettle 'nettle' 'cli/cache/digest\.cc' used
+
+# verify trusts nothing of the rewriter: the decoder and the format, and nothing else.
+found=$(includes rewriter/verify*.cc rewriter/verify*.h | grep -E 'include[[:space:]]*"' |
+  grep -vE 'include[[:space:]]*"(trampoline/|rewriter/decoder\.h|rewriter/verify)')
+if [ -n "$found" ]; then fail "verify includes what it judges" "$found"; else echo "ok:   verify stands alone"; fi
+[ -f rewriter/verify.cc ] || fail "there is no rewriter/verify.cc" ""
 
 # The loader stands alone: itself, the trampoline's layout, and what a compiler brings along.
 found=$(includes loader | grep -E 'include[[:space:]]*"' |

@@ -16,6 +16,8 @@ good_tree() {
   echo '#include <nlohmann/json.hpp>' >"$tree/cli/report_text.cc"
   echo '#include <nettle/sha2.h>' >"$tree/cli/cache/digest.cc"
   echo '#include <Zydis/Zydis.h>' >"$tree/rewriter/decoder.cc"
+  echo '#include "rewriter/decoder.h"' >"$tree/rewriter/verify.cc"
+  echo '#include "rewriter/verify.h"' >"$tree/rewriter/verify_site.h"
   echo '#include <xxhash.h>' >"$tree/trampoline/checksum.cc"
   echo '#include "trampoline/layout.h"' >"$tree/loader/main.cc"
 }
@@ -50,4 +52,6 @@ sees rewriter/output.h '#include <archive.h>'
 sees rewriter/output.cc '#include <xxhash.h>'
 sees cli/report_text.h '#include <nlohmann/json.hpp>'
 sees cli/cache/entry.cc '#include <nettle/hmac.h>'
+sees rewriter/verify.cc '#include "rewriter/plan.h"'
+sees rewriter/verify_site.h '#include "rewriter/elf_image.h"'
 [ "$failures" = 0 ]

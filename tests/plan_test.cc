@@ -208,8 +208,10 @@ TEST(PlanTierB, LeavesNopsAloneThatDataPointsAt) {
     return plan_of(padded(kShort + kSyscall + kRet).data(0x403000, words(places)));
   };
   EXPECT_EQ(pointed_at({kCode + 16}), std::string("401003 B 401003+2 by 401006: ") + kB);
-  EXPECT_EQ(pointed_at({kCode + 8}), std::string("401003 B 401003+2 by 401009: ") + kB);
-  EXPECT_EQ(pointed_at({kCode + 8, kCode + 11}).substr(0, 8), "401003 D");
+  // Whoever goes there runs on to the end, so only what stands in front is dead.
+  EXPECT_EQ(pointed_at({kCode + 11}), std::string("401003 B 401003+2 by 401006: ") + kB);
+  EXPECT_EQ(pointed_at({kCode + 10}).substr(0, 8), "401003 D");
+  EXPECT_EQ(pointed_at({kCode + 6}).substr(0, 8), "401003 D");
 }
 
 TEST(PlanTierB, ReachesPaddingUpTo127BytesAhead) {

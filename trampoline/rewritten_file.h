@@ -30,6 +30,7 @@ class RewrittenFile {
   // computed here (see checksum()), since not everybody has the whole file in memory.
   static Parsed parse(ByteView bytes);
 
+  ByteView bytes() const { return bytes_; }  // the whole file
   const Trailer& trailer() const { return trailer_; }
   const MetaHeader& meta() const { return meta_; }
   FileOffset meta_offset() const { return {meta_offset_}; }

@@ -67,8 +67,10 @@ int main(int argc, char** argv) {
     const std::string name = std::to_string(number++);
     for (const char* choice : {"00", "01", "04", "60"})
       good &= write(root / "rewrite_fuzzer" / (name + "-" + choice), hex(choice) + file);
-    good &= write(root / "rewritten_file_fuzzer" / name, rewritten(file, {}));
-    good &= write(root / "rewritten_file_fuzzer" / (name + "-litebox"), rewritten(file, litebox));
+    for (const char* fuzzer : {"rewritten_file_fuzzer", "verify_fuzzer"}) {
+      good &= write(root / fuzzer / name, rewritten(file, {}));
+      good &= write(root / fuzzer / (name + "-litebox"), rewritten(file, litebox));
+    }
   }
   const auto table = root / "functions_fuzzer";
   good &= write(table / "frames",

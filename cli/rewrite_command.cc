@@ -1,0 +1,35 @@
+#include "cli/rewrite_command.h"
+
+#include "cli/arguments.h"
+#include "cli/input_file.h"
+#include "cli/messages.h"
+#include "cli/output_file.h"
+#include "cli/privilege.h"
+#include "cli/report_text.h"
+#include "rewriter/pipeline.h"
+
+namespace sysrewrite {
+
+int execute(const RewriteCommand& command) {
+  const auto refuse = [&command](const Error& error) {
+    return fail(command.input, error, command.json);
+  };
+  const auto input = InputFile::open(command.input);
+  if (!input) return refuse(input.error());
+  const auto rewritten = rewrite(input->bytes(), command.options);
+  if (!rewritten) return refuse(rewritten.error());
+  const Report& report = rewritten->report;
+  if (report.start != StartChange::kNone)
+    if (auto error = refuse_privileged(*input, command.options)) return refuse(*error);
+  if (!command.dry_run) {
+    const OutputBytes* output = report.already_rewritten ? nullptr : &rewritten->output;
+    if (auto error = write_output(*input, output, command.output)) return refuse(*error);
+  }
+  if (command.json)
+    print(stdout, report_json(report, command.input, command.output, command.dry_run));
+  else if (!command.quiet)
+    print(stderr, report_text(report, command.input, command.output, command.dry_run));
+  return static_cast<int>(report.incomplete() ? ExitStatus::kIncomplete : ExitStatus::kDone);
+}
+
+}  // namespace sysrewrite

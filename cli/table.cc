@@ -1,0 +1,36 @@
+#include "cli/table.h"
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+Table::Table(std::vector<std::string> titles) {
+  for (std::string& title : titles) {
+    right_.push_back(title[0] == '>');
+    if (right_.back()) title.erase(0, 1);
+  }
+  rows_.push_back(std::move(titles));
+}
+
+void Table::add(std::vector<std::string> row) {
+  row.resize(right_.size());
+  rows_.push_back(std::move(row));
+}
+
+std::string Table::text() const {
+  std::vector<size_t> widths(right_.size());
+  for (const auto& row : rows_)
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string out;
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string gap(widths[i] - row[i].size(), ' ');
+      out += "  " + (right_[i] ? gap + row[i] : row[i] + gap);
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace sysrewrite

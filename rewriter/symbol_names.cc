@@ -1,0 +1,39 @@
+#include "rewriter/symbol_names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+SymbolNames::SymbolNames(const ElfImage& image) {
+  for_each_symbol(image, [&](const Symbol& symbol) {
+    const bool code = symbol.type == elf::kSttFunc || symbol.type == elf::kSttGnuIfunc ||
+                      symbol.type == elf::kSttNotype;
+    if (code && !symbol.name().empty() && image.executable_segment_of(symbol.address) != nullptr)
+      symbols_.push_back(symbol);
+  });
+  // At one address: labels, then functions, the shorter name last, since aliases add underscores.
+  const auto order = [](const Symbol& symbol) {
+    return std::tuple(symbol.address, symbol.type != elf::kSttNotype, ~symbol.name().size(),
+                      symbol.name());
+  };
+  std::sort(symbols_.begin(), symbols_.end(),
+            [&order](const Symbol& a, const Symbol& b) { return order(a) < order(b); });
+}
+
+std::string SymbolNames::name_of(Vaddr address) const {
+  auto at = std::upper_bound(symbols_.begin(), symbols_.end(), address,
+                             [](Vaddr a, const Symbol& symbol) { return a < symbol.address; });
+  // A few steps back: small functions and labels may stand inside a large one.
+  for (int steps = 0; at != symbols_.begin() && steps < 16; ++steps) {
+    const Symbol& symbol = *--at;
+    const uint64_t offset = address.value - symbol.address.value;
+    if (symbol.size != 0 && offset >= symbol.size) continue;
+    return offset == 0 ? std::string(symbol.name())
+                       : fmt::format("{}+{:#x}", symbol.name(), offset);
+  }
+  return {};
+}
+
+}  // namespace sysrewrite

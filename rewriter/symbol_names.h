@@ -1,0 +1,27 @@
+// Names for addresses of code, as people read them: "write+0x12".
+#ifndef SYSREWRITE_REWRITER_SYMBOL_NAMES_H_
+#define SYSREWRITE_REWRITER_SYMBOL_NAMES_H_
+
+#include <string>
+#include <vector>
+
+#include "rewriter/symbols.h"
+
+namespace sysrewrite {
+
+class SymbolNames {
+ public:
+  // Functions and labels of the image, which must outlive this.
+  explicit SymbolNames(const ElfImage& image);
+
+  // The nearest function that holds the address, or the nearest label before it in its segment's
+  // code; empty where there is neither.
+  std::string name_of(Vaddr address) const;
+
+ private:
+  std::vector<Symbol> symbols_;  // ascending; of several at one address the best stands last
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_SYMBOL_NAMES_H_

@@ -1,0 +1,48 @@
+// The proof of a patch, by a reader that trusts nothing the rewriter computed.
+//
+// It shares with the rewriter the decoder and the format (trampoline/), and nothing else: no ELF
+// reader, no plan, no layout, no writer, no scan. What it says of a file follows from the file's
+// bytes, and, if the original is given, from the original's.
+//
+//   whole       trailer, checksum, tables in their only legal order, zeros in every gap
+//   restored    the recorded originals, put back, give a file whose headers and counts agree with
+//               what was recorded; with the original at hand: that very file
+//   windows     each holds one syscall and the displaced instructions, as the original decodes;
+//               its new bytes are the jump or poison of its tier and nothing else
+//   stubs       back to back, without a byte between them; the displaced instructions do what they
+//               did, the core is the one of trampoline/stub.h, the jump leads behind the window
+//   springboards  stand in padding that nothing runs into
+//   entries     no branch at any byte position of the code, no relocation, symbol or pointer leads
+//               into a window or a springboard, other than where the patch allows for it
+//
+// What is not proven: that a `0F 05` which was left alone is no system call (inspect lists them
+// with the evidence), and that no jump table or landing pad leads into a window of tier C.
+#ifndef SYSREWRITE_REWRITER_VERIFY_H_
+#define SYSREWRITE_REWRITER_VERIFY_H_
+
+#include <optional>
+
+#include "rewriter/verify_findings.h"
+#include "trampoline/layout.h"
+
+namespace sysrewrite {
+
+struct Verdict {
+  Findings findings;  // empty: everything holds
+  // What was found to hold, or not; all 0 where the trailer could not even be read.
+  uint64_t input_size = 0;  // bytes
+  uint64_t stub_bytes = 0;
+  uint32_t covered = 0, sprung = 0, windowed = 0, trapped = 0, native = 0;  // sites by tier
+  uint32_t candidates = 0, inside = 0, data = 0, uncertain = 0;
+
+  bool proven() const { return findings.empty(); }
+  uint32_t sites() const { return covered + sprung + windowed + trapped + native; }
+};
+
+// Never fails: what cannot be read is a finding. Thread safe; the result depends on the bytes
+// alone. Takes memory for one copy of the input.
+Verdict verify(ByteView output, std::optional<ByteView> original = std::nullopt);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_VERIFY_H_

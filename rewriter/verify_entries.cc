@@ -1,0 +1,224 @@
+#include "rewriter/verify_entries.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace sysrewrite {
+
+namespace {
+
+struct Forbidden {
+  uint64_t address;
+  Vaddr site;
+  bool to_pointers;  // forbidden to pointers as well as to branches
+};
+
+// The forbidden addresses, with a filter in front that answers nearly every question with one load.
+class ForbiddenSet {
+ public:
+  void add(Vaddr address, Vaddr site, bool to_pointers) {
+    all_.push_back({address.value, site, to_pointers});
+    filter_[slot(address.value) / 64] |= uint64_t{1} << (slot(address.value) % 64);
+  }
+
+  void seal() {
+    std::sort(all_.begin(), all_.end(),
+              [](const Forbidden& a, const Forbidden& b) { return a.address < b.address; });
+  }
+
+  bool empty() const { return all_.empty(); }
+
+  const Forbidden* find(uint64_t address) const {
+    if ((filter_[slot(address) / 64] >> (slot(address) % 64) & 1) == 0) return nullptr;
+    const auto it = std::lower_bound(all_.begin(), all_.end(), address,
+                                     [](const Forbidden& f, uint64_t a) { return f.address < a; });
+    return it != all_.end() && it->address == address ? &*it : nullptr;
+  }
+
+ private:
+  static constexpr uint64_t kSlots = uint64_t{1} << 16;
+  static uint64_t slot(uint64_t address) { return address % kSlots; }
+
+  std::vector<Forbidden> all_;
+  std::vector<uint64_t> filter_ = std::vector<uint64_t>(kSlots / 64);
+};
+
+ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
+  ForbiddenSet set;
+  for (const SiteReading& site : sites) {
+    if (site.record.tier == Tier::kNative) continue;
+    const bool window = site.record.tier == Tier::kWindow;
+    // `from` 1: the instruction's own start is no forbidden entry.
+    const auto starts = [&](const Instruction& in, unsigned from) {
+      for (unsigned i = from; i <= in.prefixes; ++i) set.add(in.address + i, site.site, window);
+    };
+    bool first = true;
+    for (const Instruction& in : site.before) {
+      starts(in, first ? 1 : 0);
+      first = false;
+    }
+    starts(site.syscall, window && !first ? 0 : 1);
+    for (const Instruction& in : site.behind) starts(in, 0);
+    if (!site.springboard) continue;
+    for (Vaddr at = site.padding; at < *site.springboard + kSpringboardSize; at = at + 1)
+      set.add(at, site.site, true);
+  }
+  set.seal();
+  return set;
+}
+
+enum class Opening : uint8_t { kNone, kShort, kLong, kTwoByte, kTransaction, kLea };
+
+constexpr std::array<Opening, 256> make_openings() {
+  std::array<Opening, 256> table{};
+  for (unsigned b = 0x70; b < 0x80; ++b) table[b] = Opening::kShort;
+  for (unsigned b = 0xe0; b < 0xe4; ++b) table[b] = Opening::kShort;
+  table[0xeb] = Opening::kShort;
+  table[0xe8] = table[0xe9] = Opening::kLong;
+  table[0x0f] = Opening::kTwoByte;
+  table[0xc7] = Opening::kTransaction;
+  table[0x8d] = Opening::kLea;
+  return table;
+}
+
+constexpr std::array<Opening, 256> kOpenings = make_openings();
+
+class EntryScan {
+ public:
+  EntryScan(const ForbiddenSet& set, Findings& findings) : set_(set), findings_(findings) {}
+
+  void scan_code(ByteView code, uint64_t start) {
+    for (uint64_t at = 0; at + 2 <= code.size(); ++at) {
+      const auto second = std::to_integer<unsigned>(code[at + 1]);
+      switch (kOpenings[std::to_integer<size_t>(code[at])]) {
+        case Opening::kNone:
+          break;
+        case Opening::kShort:
+          report(set_.find(start + at + 2 + extended(static_cast<int8_t>(second))), start + at,
+                 "a branch");
+          break;
+        case Opening::kLong:
+          follow(code, start, at, 1, "a branch");
+          break;
+        case Opening::kTwoByte:
+          if ((second & 0xf0) == 0x80) follow(code, start, at, 2, "a branch");
+          break;
+        case Opening::kTransaction:
+          if (second == 0xf8) follow(code, start, at, 2, "a transaction's way out");
+          break;
+        case Opening::kLea:
+          if ((second & 0xc7) == 0x05) follow(code, start, at, 2, "the address in a lea");
+          break;
+      }
+    }
+  }
+
+  void scan_pointers(ByteView bytes, uint64_t start) {
+    for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
+      const Forbidden* hit = set_.find(*load<uint32_t>(bytes, at));
+      if (hit != nullptr && hit->to_pointers) report(hit, start + at, "a pointer");
+    }
+  }
+
+  void check_pointer(uint64_t value, uint64_t where, const char* what) {
+    const Forbidden* hit = set_.find(value);
+    if (hit != nullptr && hit->to_pointers) report(hit, where, what);
+  }
+
+ private:
+  static uint64_t extended(int64_t displacement) { return static_cast<uint64_t>(displacement); }
+
+  // `opcode`: bytes in front of the 32-bit displacement.
+  void follow(ByteView code, uint64_t start, uint64_t at, uint64_t opcode, const char* what) {
+    const auto displacement = load<int32_t>(code, at + opcode);
+    if (!displacement) return;
+    const Forbidden* hit = set_.find(start + at + opcode + 4 + extended(*displacement));
+    const bool lea = code[at] == std::byte{0x8d};
+    if (hit != nullptr && (!lea || hit->to_pointers)) report(hit, start + at, what);
+  }
+
+  void report(const Forbidden* hit, uint64_t where, const char* what) {
+    if (hit == nullptr) return;
+    findings_.at_address({where}, what,
+                         fmt::format("that it leads to {:#x}, into the patch of the site {:#x}",
+                                     hit->address, hit->site.value),
+                         "that nothing leads there");
+  }
+
+  const ForbiddenSet& set_;
+  Findings& findings_;
+};
+
+// The bytes of all patches, for relocations that would write over them.
+class PatchedBytes {
+ public:
+  explicit PatchedBytes(const std::vector<SiteReading>& sites) {
+    for (const SiteReading& site : sites) {
+      if (site.record.tier == Tier::kNative) continue;
+      spans_.emplace_back(site.window.value, site.end.value);
+      if (site.springboard)
+        spans_.emplace_back(site.springboard->value, site.springboard->value + kSpringboardSize);
+    }
+    std::sort(spans_.begin(), spans_.end());
+  }
+
+  // Disjoint: that no two patches overlap was checked when the originals were put back.
+  bool meets(uint64_t from, uint64_t size) const {
+    const auto after = std::upper_bound(spans_.begin(), spans_.end(), Span{from, UINT64_MAX});
+    if (after != spans_.end() && after->first - from < size) return true;
+    return after != spans_.begin() && (after - 1)->second > from;
+  }
+
+ private:
+  using Span = std::pair<uint64_t, uint64_t>;
+  std::vector<Span> spans_;
+};
+
+void verify_relocations(const OriginalImage& original, const std::vector<SiteReading>& sites,
+                        EntryScan& scan, Findings& findings) {
+  constexpr uint64_t kWidest = 16;  // TLSDESC writes two words
+  const PatchedBytes patched(sites);
+  original.for_each_relocation([&](uint64_t place, uint64_t value) {
+    if (patched.meets(place, kWidest))
+      findings.at_address({place}, "a relocation", "that it writes into a patch", "that none does");
+    scan.check_pointer(value, place, "what a relocation writes");
+  });
+}
+
+// A start in a window of several instructions, or in the padding of a springboard.
+void verify_starts(const OriginalImage& original, const std::vector<SiteReading>& sites,
+                   Findings& findings) {
+  const std::vector<uint64_t> starts = original.starts();
+  const auto none_in = [&](Vaddr from, Vaddr to, Vaddr site) {
+    const auto it = std::lower_bound(starts.begin(), starts.end(), from.value);
+    if (it != starts.end() && *it < to.value)
+      findings.at_address({*it}, "a symbol or entry point",
+                          fmt::format("one inside the patch of the site {:#x}", site.value),
+                          "none there");
+  };
+  for (const SiteReading& site : sites) {
+    if (site.record.tier == Tier::kInstruction) none_in(site.window + 1, site.site, site.site);
+    if (site.record.tier == Tier::kWindow) none_in(site.window + 1, site.end, site.site);
+    if (site.springboard) none_in(site.padding, *site.springboard + kSpringboardSize, site.site);
+  }
+}
+
+}  // namespace
+
+void verify_entries(const OriginalImage& original, const std::vector<SiteReading>& sites,
+                    Findings& findings) {
+  const ForbiddenSet set = forbidden_by(sites);
+  EntryScan scan(set, findings);
+  verify_relocations(original, sites, scan, findings);
+  verify_starts(original, sites, findings);
+  if (set.empty()) return;
+  for (const elf::Phdr& load : original.loads()) {
+    const ByteView bytes = original.bytes_of(load);
+    if ((load.flags & elf::kFlagExec) != 0) scan.scan_code(bytes, load.vaddr);
+    if (!original.position_independent()) scan.scan_pointers(bytes, load.vaddr);
+  }
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,30 @@
+// verify: what may lead into the bytes that were patched.
+//
+// A window holds several instructions; after the patch only its first byte may be jumped to (in
+// tier A also the syscall, which became poison, and in tiers B and D the window is the syscall). So
+// there is a list of forbidden addresses: where instructions of a window start, and where they
+// would start behind one of their prefixes; every byte of the padding up to a springboard's end.
+// Others lie in the middle of known instructions, where nothing that is meant to run leads.
+//
+// Whoever leads there is searched in the original at every byte position:
+//
+//     7x cb, EB cb, E0..E3 cb, 0F 8x cd, E8 cd, E9 cd, C7 F8 cd      branches
+//     8D /r with mod 00, rm 101                                       lea of a code address
+//     any 32 bits, in a position-dependent file                       a pointer
+//
+// and in the tables: relocations that write there, relative relocations and symbols that name it.
+// Pointers and leas count against windows of tier C and springboards only, as nothing but a branch
+// is known to lead behind a prefix.
+#ifndef SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
+#define SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
+
+#include "rewriter/verify_site.h"
+
+namespace sysrewrite {
+
+void verify_entries(const OriginalImage& original, const std::vector<SiteReading>& sites,
+                    Findings& findings);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_

@@ -1,0 +1,226 @@
+#include "rewriter/verify_image.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sysrewrite {
+
+namespace {
+
+// The bytes of records, where they stand in the file.
+struct Place {
+  uint64_t offset;
+  ByteView original;
+  std::optional<Vaddr> address;  // of windows and springboards
+};
+
+std::vector<Place> places_of(const RewrittenFile& file, Findings& findings) {
+  std::vector<Place> places;
+  const auto code = [&](Vaddr address, ByteView original, const char* what) {
+    const auto offset = file.offset_of(address, original.size());
+    if (offset) return places.push_back({offset->value, original, address});
+    findings.at_address(address, what, "an address that no segment maps from the file",
+                        "code of the input");
+  };
+  for (uint32_t i = 0; i < file.site_count(); ++i) {
+    const SiteRecord site = file.site(i);
+    if (site.tier == Tier::kNative) continue;
+    code(file.window_vaddr(site), file.original_window(site), "a window");
+    if (site.springboard != kNoSpringboard)
+      code({file.meta().base_vaddr + site.springboard}, file.original_springboard(site),
+           "a springboard");
+  }
+  for (uint32_t i = 0; i < file.edit_count(); ++i) {
+    const EditRecord edit = file.edit(i);
+    places.push_back({edit.offset, file.original_edit(edit), std::nullopt});
+  }
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return a.offset < b.offset; });
+  return places;
+}
+
+}  // namespace
+
+std::optional<OriginalImage> OriginalImage::restore(ByteView output, const RewrittenFile& file,
+                                                    Findings& findings) {
+  OriginalImage image;
+  if (!image.put_back(output, file, findings) || !image.read_headers(findings)) return std::nullopt;
+  return image;
+}
+
+bool OriginalImage::put_back(ByteView output, const RewrittenFile& file, Findings& findings) {
+  const size_t before = findings.count();
+  const ByteView kept = output.first(file.meta().input_size);
+  bytes_.assign(kept.begin(), kept.end());
+  uint64_t free_from = 0;
+  for (const Place& place : places_of(file, findings)) {
+    if (!range_fits(place.offset, place.original.size(), bytes_.size())) {
+      findings.at_offset(place.offset, "a record of the site table", "bytes behind the input's end",
+                         "bytes of the input");
+      continue;
+    }
+    if (place.offset < free_from)
+      findings.at_offset(place.offset, "two records of the site table", "that they overlap",
+                         "that no byte is recorded twice");
+    free_from = place.offset + place.original.size();
+    std::copy(place.original.begin(), place.original.end(),
+              bytes_.begin() + static_cast<std::ptrdiff_t>(place.offset));
+  }
+  return findings.count() == before;
+}
+
+bool OriginalImage::read_headers(Findings& findings) {
+  const auto header = load<elf::Ehdr>(bytes_, 0);
+  const auto table = header
+                         ? slice(bytes_, header->phoff, uint64_t{header->phnum} * sizeof(elf::Phdr))
+                         : std::nullopt;
+  if (!table || header->phentsize != sizeof(elf::Phdr)) {
+    findings.at_offset(0, "the restored input", "no program headers that can be read",
+                       "an ELF file");
+    return false;
+  }
+  header_ = *header;
+  for (uint64_t at = 0; at < table->size(); at += sizeof(elf::Phdr)) {
+    const auto phdr = *load<elf::Phdr>(*table, at);
+    phdrs_.push_back(phdr);
+    if (phdr.type != elf::kPtLoad || phdr.memsz == 0) continue;
+    if (!add_load(phdr, header_.phoff + at, findings)) return false;
+  }
+  read_dynamic();
+  return true;
+}
+
+bool OriginalImage::add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings) {
+  const uint64_t free_from = loads_.empty() ? 0 : loads_.back().vaddr + loads_.back().memsz;
+  const bool holds = range_fits(phdr.offset, phdr.filesz, bytes_.size()) &&
+                     phdr.filesz <= phdr.memsz && checked_add(phdr.vaddr, phdr.memsz) &&
+                     phdr.vaddr >= free_from;
+  if (holds)
+    loads_.push_back(phdr);
+  else
+    findings.at_offset(
+        where, "a program header of the restored input",
+        fmt::format("{:#x} bytes at {:#x} for address {:#x}", phdr.filesz, phdr.offset, phdr.vaddr),
+        "a segment of the input, behind the one before");
+  return holds;
+}
+
+void OriginalImage::read_dynamic() {
+  const elf::Phdr* dynamic = find_header(elf::kPtDynamic);
+  if (dynamic == nullptr) return;
+  const ByteView entries = bytes_from({dynamic->vaddr});
+  for (uint64_t at = 0; range_fits(at, sizeof(elf::Dyn), entries.size()); at += sizeof(elf::Dyn)) {
+    const auto entry = *load<elf::Dyn>(entries, at);
+    if (entry.tag == elf::kDtNull) break;
+    dynamic_.push_back(entry);
+  }
+}
+
+const elf::Phdr* OriginalImage::find_header(uint32_t type) const {
+  for (const elf::Phdr& phdr : phdrs_)
+    if (phdr.type == type) return &phdr;
+  return nullptr;
+}
+
+const elf::Phdr* OriginalImage::load_of(Vaddr address) const {
+  const auto after =
+      std::upper_bound(loads_.begin(), loads_.end(), address.value,
+                       [](uint64_t a, const elf::Phdr& load) { return a < load.vaddr; });
+  if (after == loads_.begin()) return nullptr;
+  const elf::Phdr& load = *(after - 1);
+  return address.value - load.vaddr < load.filesz ? &load : nullptr;
+}
+
+const elf::Phdr* OriginalImage::code_around(Vaddr address, uint64_t size) const {
+  const elf::Phdr* load = load_of(address);
+  const bool holds = load != nullptr && (load->flags & elf::kFlagExec) != 0 &&
+                     range_fits(address.value - load->vaddr, size, load->filesz);
+  return holds ? load : nullptr;
+}
+
+ByteView OriginalImage::bytes_from(Vaddr address) const {
+  const elf::Phdr* load = load_of(address);
+  return load == nullptr ? ByteView{} : bytes_of(*load).subspan(address.value - load->vaddr);
+}
+
+bool OriginalImage::is_interpreter() const {
+  const bool pie = (dynamic(elf::kDtFlags1).value_or(0) & elf::kDf1Pie) != 0;
+  return position_independent() && !pie && !dynamic_.empty() && !dynamic(elf::kDtNeeded) &&
+         find_header(elf::kPtInterp) == nullptr && code_around({header_.entry}, 1) != nullptr;
+}
+
+std::optional<uint64_t> OriginalImage::dynamic(int64_t tag) const {
+  for (const elf::Dyn& entry : dynamic_)
+    if (entry.tag == tag) return entry.value;
+  return std::nullopt;
+}
+
+ByteView OriginalImage::dynamic_table(int64_t address_tag, int64_t size_tag) const {
+  const auto address = dynamic(address_tag), size = dynamic(size_tag);
+  if (!address || !size) return {};
+  return slice(bytes_from({*address}), 0, *size).value_or(ByteView{});
+}
+
+// Source: gABI "Relocation", "Relative Relocation Table"; x86-64 psABI 4.4.
+void OriginalImage::for_each_relocation(const VisitRelocation& visit) const {
+  const auto word = [this](uint64_t address) {
+    return load<uint64_t>(bytes_from({address}), 0).value_or(0);
+  };
+  for (const ByteView table : {dynamic_table(elf::kDtRela, elf::kDtRelasz),
+                               dynamic_table(elf::kDtJmprel, elf::kDtPltrelsz)})
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Rela), table.size());
+         at += sizeof(elf::Rela)) {
+      const auto rela = *load<elf::Rela>(table, at);
+      visit(rela.offset, static_cast<uint64_t>(rela.addend));
+    }
+  const ByteView rels = dynamic_table(elf::kDtRel, elf::kDtRelsz);
+  for (uint64_t at = 0; range_fits(at, 16, rels.size()); at += 16)
+    visit(*load<uint64_t>(rels, at), word(*load<uint64_t>(rels, at)));
+  // An even entry is an address, an odd one a bitmap of the 63 words behind the last.
+  const ByteView relr = dynamic_table(elf::kDtRelr, elf::kDtRelrsz);
+  uint64_t next = 0;
+  for (uint64_t at = 0; range_fits(at, 8, relr.size()); at += 8) {
+    uint64_t entry = *load<uint64_t>(relr, at);
+    if ((entry & 1) == 0) {
+      visit(entry, word(entry));
+      next = entry + 8;
+      continue;
+    }
+    for (uint64_t place = next; (entry >>= 1) != 0; place += 8)
+      if ((entry & 1) != 0) visit(place, word(place));
+    next += uint64_t{63} * 8;
+  }
+}
+
+std::vector<uint64_t> OriginalImage::starts() const {
+  std::vector<uint64_t> starts;
+  if (header_.entry != 0) starts.push_back(header_.entry);
+  for (const int64_t tag : {elf::kDtInit, elf::kDtFini})
+    if (const auto address = dynamic(tag)) starts.push_back(*address);
+  add_symbols(starts);
+  std::sort(starts.begin(), starts.end());
+  starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+  return starts;
+}
+
+void OriginalImage::add_symbols(std::vector<uint64_t>& starts) const {
+  if (header_.shentsize != sizeof(elf::Shdr)) return;
+  for (uint64_t i = 0; i < header_.shnum; ++i) {
+    const auto offset = checked_add(header_.shoff, i * sizeof(elf::Shdr));
+    const auto section = offset ? load<elf::Shdr>(bytes_, *offset) : std::nullopt;
+    if (!section) return;
+    if (section->type != elf::kShtSymtab && section->type != elf::kShtDynsym) continue;
+    const auto table = slice(bytes_, section->offset, section->size);
+    if (!table) continue;
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), table->size()); at += sizeof(elf::Sym)) {
+      const auto symbol = *load<elf::Sym>(*table, at);
+      const uint8_t type = symbol.info & 0xf;
+      const bool code =
+          type == elf::kSttFunc || type == elf::kSttGnuIfunc || type == elf::kSttNotype;
+      if (code && symbol.shndx != 0 && symbol.shndx < 0xff00) starts.push_back(symbol.value);
+    }
+  }
+}
+
+}  // namespace sysrewrite

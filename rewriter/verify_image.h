@@ -1,0 +1,65 @@
+// The original file, as verify reads it: the output with everything put back, and the few facts of
+// its headers that a proof needs. A reader of its own; what it cannot read is not there.
+#ifndef SYSREWRITE_REWRITER_VERIFY_IMAGE_H_
+#define SYSREWRITE_REWRITER_VERIFY_IMAGE_H_
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "rewriter/verify_findings.h"
+#include "trampoline/elf_types.h"
+#include "trampoline/rewritten_file.h"
+
+namespace sysrewrite {
+
+class OriginalImage {
+ public:
+  // Puts every recorded original back. Nothing, and a finding, where a record names bytes outside
+  // the input or where the headers of the result cannot be read.
+  static std::optional<OriginalImage> restore(ByteView output, const RewrittenFile& file,
+                                              Findings& findings);
+
+  ByteView bytes() const { return bytes_; }
+  const elf::Ehdr& header() const { return header_; }
+  const std::vector<elf::Phdr>& program_headers() const { return phdrs_; }
+  // PT_LOADs that map something: ascending, disjoint, their file parts inside the file.
+  const std::vector<elf::Phdr>& loads() const { return loads_; }
+  ByteView bytes_of(const elf::Phdr& load) const {
+    return ByteView(bytes_).subspan(load.offset, load.filesz);
+  }
+  bool position_independent() const { return header_.type == elf::kTypeDyn; }
+  const elf::Phdr* find_header(uint32_t type) const;
+  // ld.so and the like: an entry into code, and neither an interpreter nor a library that it needs.
+  bool is_interpreter() const;
+
+  // The executable segment whose file part holds all `size` bytes, or null.
+  const elf::Phdr* code_around(Vaddr address, uint64_t size) const;
+  // From an address to the end of its segment's file part; empty where no segment holds it.
+  ByteView bytes_from(Vaddr address) const;
+
+  // Where ld.so, or the program itself, writes at start, and what relative relocations write there.
+  using VisitRelocation = std::function<void(uint64_t place, uint64_t value)>;
+  void for_each_relocation(const VisitRelocation& visit) const;
+  // Where functions begin, as far as entry point, dynamic segment and symbol tables say.
+  std::vector<uint64_t> starts() const;
+
+ private:
+  bool put_back(ByteView output, const RewrittenFile& file, Findings& findings);
+  bool read_headers(Findings& findings);
+  bool add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings);
+  void read_dynamic();
+  const elf::Phdr* load_of(Vaddr address) const;
+  std::optional<uint64_t> dynamic(int64_t tag) const;
+  ByteView dynamic_table(int64_t address_tag, int64_t size_tag) const;
+  void add_symbols(std::vector<uint64_t>& starts) const;
+
+  std::vector<std::byte> bytes_;
+  elf::Ehdr header_{};
+  std::vector<elf::Phdr> phdrs_, loads_;
+  std::vector<elf::Dyn> dynamic_;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_VERIFY_IMAGE_H_

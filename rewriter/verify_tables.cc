@@ -1,0 +1,156 @@
+#include "rewriter/verify_tables.h"
+
+#include <cstddef>
+
+namespace sysrewrite {
+
+namespace {
+
+uint64_t round_up(uint64_t value, uint64_t alignment) {
+  return align_down(value + alignment - 1, alignment);
+}
+
+class TableProof {
+ public:
+  TableProof(ByteView output, const RewrittenFile& file, Findings& findings)
+      : output_(output), file_(file), meta_(file.meta()), findings_(findings) {}
+
+  void check() {
+    check_parts();
+    check_ends();
+    check_blob();
+    check_numbers();
+  }
+
+ private:
+  uint64_t meta_at(size_t field) const { return file_.meta_offset().value + field; }
+
+  void check_parts() {
+    uint64_t at = sizeof(MetaHeader);
+    const auto part = [&](const MetaRange& range, size_t field, const char* what, uint64_t element,
+                          uint64_t alignment) {
+      findings_.zeros(output_, meta_at(at), meta_at(round_up(at, alignment)),
+                      "a gap of the metadata");
+      at = round_up(at, alignment);
+      findings_.same_number(meta_at(field), what, range.offset, at);
+      at += range.count * element;
+    };
+    part(meta_.sites, offsetof(MetaHeader, sites), "the site table's offset", sizeof(SiteRecord),
+         8);
+    part(meta_.edits, offsetof(MetaHeader, edits), "the edit table's offset", sizeof(EditRecord),
+         8);
+    part(meta_.blob, offsetof(MetaHeader, blob), "the blob's offset", 1, 1);
+    part(meta_.phdrs, offsetof(MetaHeader, phdrs), "the program headers' offset", sizeof(elf::Phdr),
+         8);
+    part(meta_.interp, offsetof(MetaHeader, interp), "the interpreter path's offset", 1, 1);
+    part(meta_.options, offsetof(MetaHeader, options), "the options' offset", 1, 1);
+    findings_.zeros(output_, meta_at(at), meta_at(meta_.meta_size), "the end of the metadata");
+    findings_.same_number(meta_at(offsetof(MetaHeader, meta_size)), "the metadata's size",
+                          meta_.meta_size, round_up(at, 16));
+  }
+
+  // Between the input, the trampoline, the metadata and the trailer there are zeros to the next
+  // border, and nothing else.
+  void check_ends() {
+    const Trailer& trailer = file_.trailer();
+    const uint64_t input_end = meta_.input_size;
+    const uint64_t trailer_at = output_.size() - sizeof(Trailer);
+    uint64_t tail;
+    if (file_.is_litebox()) {
+      tail = round_up(input_end, 16);
+      findings_.same_number(trailer_at, "where the metadata starts", file_.meta_offset().value,
+                            tail);
+      const uint64_t locator_end =
+          round_up(file_.meta_offset().value + meta_.meta_size + sizeof(MetaLocator),
+                   trailer.size == 0 ? 1 : kPageSize);
+      const uint64_t trampoline = trailer.size == 0 ? trailer_at : trailer.offset;
+      findings_.same_number(trailer_at, "where the trampoline starts", trampoline, locator_end);
+      findings_.zeros(output_, file_.meta_offset().value + meta_.meta_size,
+                      trampoline - sizeof(MetaLocator), "the gap behind the metadata");
+    } else {
+      tail = round_up(input_end, trailer.size == 0 ? 16 : kPageSize);
+      findings_.same_number(trailer_at + offsetof(Trailer, offset), "where the trampoline starts",
+                            trailer.offset, tail);
+    }
+    if (trailer.size == 0)
+      findings_.same_number(trailer_at + offsetof(Trailer, vaddr), "the address of no trampoline",
+                            trailer.vaddr, 0);
+    findings_.zeros(output_, input_end, tail, "the gap behind the input");
+  }
+
+  // Each record's originals follow those of the one before.
+  void check_blob() {
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < file_.site_count(); ++i) {
+      const SiteRecord site = file_.site(i);
+      const uint64_t record = meta_at(meta_.sites.offset + uint64_t{i} * sizeof(SiteRecord));
+      findings_.same_number(record + offsetof(SiteRecord, blob), "a site's place in the blob",
+                            site.blob, at);
+      findings_.same_number(record + offsetof(SiteRecord, reserved), "a site's reserved byte",
+                            site.reserved, 0);
+      at += site.window + (site.springboard == kNoSpringboard ? 0 : kSpringboardSize) +
+            site.displaced * sizeof(DisplacedRecord);
+    }
+    for (uint32_t i = 0; i < file_.edit_count(); ++i) {
+      const EditRecord edit = file_.edit(i);
+      const uint64_t record = meta_at(meta_.edits.offset + uint64_t{i} * sizeof(EditRecord));
+      findings_.same_number(record + offsetof(EditRecord, blob), "an edit's place in the blob",
+                            edit.blob, at);
+      findings_.same_number(record + offsetof(EditRecord, reserved), "an edit's reserved bytes",
+                            edit.reserved, 0);
+      at += edit.size;
+    }
+    findings_.same_number(meta_at(offsetof(MetaHeader, blob) + 4), "the blob's size",
+                          meta_.blob.count, at);
+  }
+
+  void check_numbers() {
+    findings_.same_number(meta_at(offsetof(MetaHeader, reserved)), "reserved bytes", meta_.reserved,
+                          0);
+    const uint64_t sum = uint64_t{meta_.inside_count} + meta_.data_count + meta_.uncertain_count +
+                         meta_.instruction_count;
+    findings_.same_number(meta_at(offsetof(MetaHeader, candidate_count)),
+                          "the number of `0f 05` pairs", meta_.candidate_count, sum);
+    constexpr uint32_t kKnown = kMetaPlainStub | kMetaNativeTail | kMetaLitebox |
+                                kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved |
+                                kMetaInterpreter;
+    const uint32_t impossible = file_.is_litebox() ? ~kKnown | kMetaNativeTail | kMetaHeadersMoved |
+                                                         kMetaInterpInPlace | kMetaInterpMoved
+                                                   : ~kKnown;
+    findings_.same_number(meta_at(offsetof(MetaHeader, flags)), "flags that cannot be",
+                          meta_.flags & impossible, 0);
+    check_options();
+  }
+
+  void check_options() {
+    const ByteView options = file_.options();
+    uint64_t start = 0;
+    for (uint64_t at = 0; at < options.size(); ++at) {
+      const auto byte = std::to_integer<unsigned>(options[at]);
+      if (byte != 0 && (byte < 0x20 || byte == 0x7f))
+        findings_.at_offset(meta_at(meta_.options.offset + at), "the options",
+                            "a control character", "key=value");
+      if (byte != 0) continue;
+      const ByteView option = options.subspan(start, at - start);
+      bool assigns = false;
+      for (const std::byte b : option) assigns = assigns || b == std::byte{'='};
+      if (!assigns || option[0] == std::byte{'='})
+        findings_.at_offset(meta_at(meta_.options.offset + start), "an option", hex_text(option),
+                            "key=value");
+      start = at + 1;
+    }
+  }
+
+  ByteView output_;
+  const RewrittenFile& file_;
+  const MetaHeader& meta_;
+  Findings& findings_;
+};
+
+}  // namespace
+
+void verify_tables(ByteView output, const RewrittenFile& file, Findings& findings) {
+  TableProof(output, file, findings).check();
+}
+
+}  // namespace sysrewrite

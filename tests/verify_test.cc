@@ -1,0 +1,239 @@
+// verify says yes to every output, and names what is wrong with a damaged one.
+#include "rewriter/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+
+#include "tests/rewrites.h"
+#include "tests/rewritten_samples.h"
+#include "tests/sample_files.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+// The first finding, or "proven".
+std::string verdict(const Bytes& output, std::optional<ByteView> original = std::nullopt) {
+  const Verdict verdict = verify(output, original);
+  return verdict.proven() ? "proven" : describe(verdict.findings.first().front());
+}
+
+// True where one of the findings holds these words.
+bool finds(const Bytes& output, const std::string& words) {
+  const Verdict verdict = verify(output);
+  for (const Finding& finding : verdict.findings.first())
+    if (describe(finding).find(words) != std::string::npos) return true;
+  return false;
+}
+
+uint64_t offset_of(const Whole& whole, uint64_t address) {
+  const auto offset = whole.file.offset_of({address}, 1);
+  EXPECT_TRUE(offset.has_value());
+  return offset ? offset->value : 0;
+}
+
+// The bytes at an address of the output, changed where no checksum covers them.
+Bytes with_code(const Whole& whole, uint64_t address, const Bytes& code) {
+  Bytes output = whole.output;
+  std::copy(code.begin(), code.end(),
+            output.begin() + static_cast<std::ptrdiff_t>(offset_of(whole, address)));
+  return output;
+}
+
+class VerifySample : public testing::TestWithParam<SampleFile> {};
+
+TEST_P(VerifySample, EveryFormIsProven) {
+  const Bytes input = read_sample(GetParam());
+  for (const Options& options : every_form()) {
+    const Whole whole = rewrite_whole(input, options);
+    ASSERT_EQ(verdict(whole.output), "proven");
+    ASSERT_EQ(verdict(whole.output, whole.input), "proven");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, VerifySample, testing::ValuesIn(kSampleFiles),
+                         [](const auto& it) { return it.param.name; });
+
+TEST(Verify, SmallOutputsOfEveryFormAreProven) {
+  for (const RewrittenSample& sample : rewritten_samples()) {
+    EXPECT_EQ(verdict(sample.whole.output), "proven") << sample.name;
+    EXPECT_EQ(verdict(sample.whole.output, sample.whole.input), "proven") << sample.name;
+  }
+}
+
+TEST(Verify, CountsTheSitesOfEachTier) {
+  const Verdict verdict = verify(rewrite_whole(every_tier().build()).output);
+  EXPECT_EQ(verdict.covered, 2U);
+  EXPECT_EQ(verdict.sprung, 1U);
+  EXPECT_EQ(verdict.windowed, 1U);
+  EXPECT_EQ(verdict.trapped, 1U);
+  EXPECT_EQ(verdict.native, 0U);
+  EXPECT_EQ(verdict.candidates, 5U);
+}
+
+TEST(Verify, SaysWhatHasNoTrailer) {
+  EXPECT_EQ(verdict({}),
+            "file offset 0x0: the end of the file: found no trailer: it was never rewritten, or "
+            "has lost its end since (strip and objcopy drop it), expected a trailer");
+}
+
+TEST(Verify, SeesADifferenceThatNothingRecords) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  const Bytes edited = with_code(whole, kEveryTierUntouched, hex("90"));
+  EXPECT_EQ(verdict(edited), "proven");
+  EXPECT_NE(verdict(edited, whole.input).find("as in the original"), std::string::npos);
+}
+
+TEST(Verify, SeesAnOriginalOfAnotherSize) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  Bytes longer = whole.input;
+  longer.push_back(std::byte{0});
+  EXPECT_NE(verdict(whole.output, longer).find("the input's size"), std::string::npos);
+}
+
+// Code beside the windows is not bound by the checksum: whoever changes it there can lead a branch
+// into a window, which only a scan sees.
+TEST(Verify, SeesBranchesIntoAWindow) {
+  // mov $39, %rax; syscall: a branch behind the REX prefix makes another instruction of it.
+  const Bytes code = hex("48 c7 c0 27 00 00 00 0f 05 90 90 90 90 90 90 c3");
+  const Whole whole = rewrite_whole(ElfBuilder().code(kCode, code).symbol("f", kCode, 16).build());
+  ASSERT_EQ(describe(whole.report).substr(0, 10), "401007 A 4");
+  const auto branch = [&](const std::string& bytes) {
+    return finds(with_code(whole, kCode + 9, hex(bytes)), "a branch: found that it leads to");
+  };
+  EXPECT_TRUE(branch("eb f6"));              // jmp 401001
+  EXPECT_TRUE(branch("74 f6"));              // je
+  EXPECT_TRUE(branch("e2 f6"));              // loop
+  EXPECT_TRUE(branch("e9 f3 ff ff ff"));     // jmp, long
+  EXPECT_TRUE(branch("e8 f3 ff ff ff"));     // call
+  EXPECT_TRUE(branch("0f 84 f2 ff ff ff"));  // je, long
+  EXPECT_TRUE(finds(with_code(whole, kCode + 9, hex("c7 f8 f2 ff ff ff")), "a transaction"));
+  EXPECT_FALSE(branch("eb f5"));  // to the window's start
+  EXPECT_FALSE(branch("eb fc"));  // to the syscall, which is poison now
+}
+
+TEST(Verify, SeesABranchIntoTheInsideOfAWindowOfSeveralInstructions) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  // 48 89 fe | 89 d0 | 0f 05 at 401010
+  const auto branch = [&](uint8_t back) {
+    const Bytes code = hex("eb") + Bytes{std::byte{back}};
+    return finds(with_code(whole, kEveryTierUntouched, code), "a branch: found that it leads to");
+  };
+  const auto to = [](uint64_t target) {
+    return static_cast<uint8_t>(target - (kEveryTierUntouched + 2));
+  };
+  EXPECT_TRUE(branch(to(kEveryTierWindow + 3)));
+  EXPECT_TRUE(branch(to(kEveryTierWindow + 5)));
+  EXPECT_FALSE(branch(to(kEveryTierWindow)));
+}
+
+TEST(Verify, SeesABranchIntoThePaddingBeforeASpringboard) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  ASSERT_TRUE(whole.report.sites[2].springboard.has_value());
+  const uint64_t board = whole.report.sites[2].springboard->value;
+  const auto jump = [&](uint64_t target) {
+    const auto distance = static_cast<uint32_t>(target - (kEveryTierUntouched + 5));
+    return finds(with_code(whole, kEveryTierUntouched, hex("e9") + bytes_of(distance)),
+                 "a branch: found that it leads to");
+  };
+  EXPECT_TRUE(jump(board));
+  EXPECT_TRUE(jump(board + 4));
+  EXPECT_FALSE(jump(board + 5));
+  // The rewriter takes the padding's first bytes, so what is in front is no padding.
+  EXPECT_FALSE(jump(board - 1));
+}
+
+TEST(Verify, SeesPaddingThatIsRun) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  const uint64_t board = whole.report.sites[2].springboard->value;
+  // The ret in front of the padding becomes a nop.
+  EXPECT_TRUE(finds(with_code(whole, board - 1, hex("90")), "the original bytes of a springboard"));
+}
+
+TEST(Verify, SeesASymbolInAWindow) {
+  const auto file = [](uint64_t label) {
+    const Bytes code = hex("48 89 fe 89 d0 0f 05 c3");
+    return rewrite_whole(ElfBuilder()
+                             .code(kCode, code)
+                             .symbol("f", kCode, 8)
+                             .symbol("label", label, 0, elf::kSttNotype)
+                             .build());
+  };
+  const Whole whole = file(kCode + 7);
+  ASSERT_EQ(describe(whole.report).substr(0, 8), "401005 C");
+  // The symbol table of the same file with its label elsewhere, behind the patched code.
+  const Bytes other = ElfBuilder()
+                          .code(kCode, hex("48 89 fe 89 d0 0f 05 c3"))
+                          .symbol("f", kCode, 8)
+                          .symbol("label", kCode + 3, 0, elf::kSttNotype)
+                          .build();
+  Bytes output = whole.output;
+  for (size_t i = 0; i < other.size(); ++i)
+    if (other[i] != whole.input[i]) output[i] = other[i];
+  EXPECT_TRUE(finds(output, "a symbol or entry point"));
+}
+
+TEST(Verify, SeesARelocationInAWindow) {
+  const Bytes code = hex("b8 27 00 00 00 0f 05 c3");
+  const Whole whole =
+      rewrite_whole(ElfBuilder(elf::kTypeDyn)
+                        .code(0x1000, code)
+                        .data(0x3000, words({0x3000, 8, 0}))
+                        .dynamic(0x4000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}})
+                        .build());
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const uint64_t at = offset_of(whole, 0x3000);
+  EXPECT_TRUE(
+      finds(with(whole.output, at, uint64_t{0x1002}), "a relocation: found that it writes"));
+  EXPECT_TRUE(finds(with(whole.output, at, uint64_t{0xff8}), "a relocation: found that it writes"));
+  EXPECT_FALSE(finds(with(whole.output, at, uint64_t{0x1007}), "a relocation"));
+}
+
+TEST(Verify, NamesTheInstructionThatAStubGotWrong) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  const uint64_t stub = whole.file.trailer().offset + whole.file.site(0).stub;
+  const Bytes edited = sealed(with(whole.output, stub + 1, uint8_t{0x28}));
+  EXPECT_TRUE(finds(edited,
+                    "the copy of the instruction at 0x401000: found `mov $0x28, %eax` (b8 "
+                    "28 00 00 00), expected `mov $0x27, %eax`"))
+      << verdict(edited);
+}
+
+// The copy of a RIP-relative operand names another address by the same bytes.
+TEST(Verify, SeesADisplacementThatWasNotMended) {
+  const Whole whole = rewrite_whole(every_tier().build());
+  const uint64_t stub = whole.file.trailer().offset + whole.file.site(1).stub;
+  Bytes edited = whole.output;
+  const ByteView original = whole.file.original_window(whole.file.site(1));
+  std::copy(original.begin(), original.begin() + 7,
+            edited.begin() + static_cast<std::ptrdiff_t>(stub));
+  EXPECT_TRUE(finds(sealed(edited), "the copy of the instruction at 0x401007"));
+}
+
+TEST(Verify, SeesTwoStubsSwapped) {
+  const Bytes code = hex("b8 27 00 00 00 0f 05 b8 28 00 00 00 0f 05 c3");
+  const Whole whole = rewrite_whole(ElfBuilder().code(kCode, code).build());
+  const SiteRecord first = whole.file.site(0), second = whole.file.site(1);
+  ASSERT_EQ(first.stub_size, second.stub_size);
+  Bytes swapped = whole.output;
+  const auto at = swapped.begin() + static_cast<std::ptrdiff_t>(whole.file.trailer().offset);
+  std::swap_ranges(at + first.stub, at + first.stub + first.stub_size, at + second.stub);
+  EXPECT_TRUE(finds(sealed(swapped), "the copy of the instruction at 0x401000"));
+  // The jumps swapped with them: each site now runs the other's stub.
+  const uint64_t window = offset_of(whole, kCode);
+  Bytes crossed = whole.output;
+  for (const auto& [from, to] : {std::pair(0, 1), std::pair(1, 0)}) {
+    const uint64_t target = whole.file.stub_vaddr(whole.file.site(static_cast<uint32_t>(to))).value;
+    const uint64_t here = kCode + 7 * static_cast<uint64_t>(from);
+    crossed = with(crossed, window + 7 * static_cast<uint64_t>(from) + 1,
+                   static_cast<uint32_t>(target - (here + 5)));
+  }
+  EXPECT_EQ(verdict(sealed(crossed)).substr(0, 34), "address 0x401000: a window: found ");
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
