@@ -156,6 +156,13 @@ bool write_contents(const InputFile& input, const OutputBytes* output, int descr
 
 std::optional<Error> write_output(const InputFile& input, const OutputBytes* output,
                                   const std::string& path) {
+  struct stat target {};
+  const bool is_other = stat(path.c_str(), &target) == 0 && !S_ISREG(target.st_mode);
+  if (is_other)
+    return Error{ErrorCode::kInputOutput, std::nullopt,
+                 fmt::format("cannot write {}: a folder or a device stands there, and would be "
+                             "replaced; name a file",
+                             path)};
   TemporaryFile file(path);
   if (auto error = file.open()) return error;
   if (!write_contents(input, output, file.descriptor()))

@@ -81,7 +81,7 @@ void hand_back() {
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_dispatch(
-    int, KernelSiginfo* info, KernelUcontext* context) {
+    int /*signal*/, KernelSiginfo* info, KernelUcontext* context) {
   if (info->code != kUserDispatch) return hand_back();
   constexpr size_t kRax = 9;
   note_caught(context->rip - kSyscallSize, context->r12_to_rax[kRax]);

@@ -30,8 +30,6 @@ sys::Fd open_own_file(const ElfImage& image) {
   return -1;
 }
 
-extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
-
 bool map_copy(sys::Fd fd, RuntimeAddr place) {
   // The linker gives code the same offset in the file and in memory.
   const FileOffset offset{static_cast<uint64_t>(&sysload_callback_pass[0] - &__ehdr_start[0])};

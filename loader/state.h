@@ -128,6 +128,10 @@ extern "C" [[gnu::visibility("hidden")]] std::byte sysload_serve_stack[SYSLOAD_S
 extern "C"
     [[gnu::visibility("hidden")]] std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE];
 
+// Where this image begins, by the linker's name for it.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
+extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
+
 // The entries of start.S, as addresses: none of them is a C function.
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];

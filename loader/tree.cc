@@ -7,6 +7,7 @@
 #include "loader/interpreter.h"
 #include "loader/memory.h"
 #include "loader/report.h"
+#include "loader/state.h"
 
 namespace sysrewrite {
 
@@ -18,16 +19,13 @@ bool try_beside(const char* path, ProgramFile* file) {
   char beside[kMaxPath + sizeof(kSuffix)];
   const size_t size = strlen(path);
   if (size == 0 || size >= kMaxPath) return false;
-  memcpy(beside, path, size);
+  memcpy(beside, path, size);  // NOLINT(bugprone-not-null-terminated-result): the suffix ends it
   memcpy(beside + size, kSuffix, sizeof(kSuffix));
   int64_t answer = 0;
   if (!ProgramFile::try_open(beside, file, &answer)) return false;
   file->rename(path);
   return true;
 }
-
-// The linker's name for where this image begins.
-extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
 
 // The same header: entry, tables and their places are those of the image that runs right now.
 bool is_own_file(const ProgramFile& file) {

@@ -178,32 +178,41 @@ void CodeReader::add_before(Vaddr address, std::vector<Instruction>& code) {
   Vaddr border = address;
   while (border > limit && border.value != 0) {
     const auto function = functions_.covering(border - 1);
-    Vaddr from = border;
+    const bool inside = function && function->start < border && function->sized;
     std::vector<Instruction> part;
-    if (function && function->start < border && function->sized) {
-      const Outline* known = outline(*function);
-      if (known == nullptr || known->lost_step() || function->end > border) return;
-      part = describe(*known, limit, border);
-      // Padding that reaches in from further away is seen whole, with what it stands behind.
-      for (auto span = known->previous(part.empty() ? border : part.front().address); span;
-           span = known->previous(span->address)) {
-        part.insert(part.begin(), describe(*span));
-        if (!is_padding(part.front())) break;
-      }
-      from = function->start;
-    } else {
-      const auto start =
-          functions_.previous_start(border - 1, limit - std::min<uint64_t>(4096, limit.value));
-      if (!start || *start >= border) return;
-      const auto previous = functions_.covering(*start);
-      if (!previous || !previous->sized || previous->end > border) return;
-      part = decode_gap(previous->end, border);
-      if (part.empty() || part.back().end() != border) return;
-      from = previous->end;
-    }
+    const auto from = inside ? describe_end_of(*function, limit, border, part)
+                             : describe_gap_before(limit, border, part);
+    if (!from) return;
     code.insert(code.begin(), part.begin(), part.end());
-    border = from;
+    border = *from;
   }
+}
+
+// Both answer where `part`, which ends at the border, begins; nothing where the code does not fit.
+std::optional<Vaddr> CodeReader::describe_end_of(const Function& function, Vaddr limit,
+                                                 Vaddr border, std::vector<Instruction>& part) {
+  const Outline* known = outline(function);
+  if (known == nullptr || known->lost_step() || function.end > border) return std::nullopt;
+  part = describe(*known, limit, border);
+  // Padding that reaches in from further away is seen whole, with what it stands behind.
+  for (auto span = known->previous(part.empty() ? border : part.front().address); span;
+       span = known->previous(span->address)) {
+    part.insert(part.begin(), describe(*span));
+    if (!is_padding(part.front())) break;
+  }
+  return function.start;
+}
+
+std::optional<Vaddr> CodeReader::describe_gap_before(Vaddr limit, Vaddr border,
+                                                     std::vector<Instruction>& part) {
+  const auto start =
+      functions_.previous_start(border - 1, limit - std::min<uint64_t>(4096, limit.value));
+  if (!start || *start >= border) return std::nullopt;
+  const auto previous = functions_.covering(*start);
+  if (!previous || !previous->sized || previous->end > border) return std::nullopt;
+  part = decode_gap(previous->end, border);
+  if (part.empty() || part.back().end() != border) return std::nullopt;
+  return previous->end;
 }
 
 void CodeReader::add_behind(Vaddr address, std::vector<Instruction>& code) {

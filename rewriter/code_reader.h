@@ -84,6 +84,10 @@ class CodeReader {
   bool takes_own_address(const Function& function, const Outline& known);
   std::optional<Neighborhood> from_known_start(Vaddr address);
   void add_hidden_entries(Neighborhood& around);
+  std::optional<Vaddr> describe_end_of(const Function& function, Vaddr limit, Vaddr border,
+                                       std::vector<Instruction>& part);
+  std::optional<Vaddr> describe_gap_before(Vaddr limit, Vaddr border,
+                                           std::vector<Instruction>& part);
   void add_before(Vaddr address, std::vector<Instruction>& code);
   void add_behind(Vaddr address, std::vector<Instruction>& code);
   std::vector<Instruction> decode_gap(Vaddr from, Vaddr to) const;

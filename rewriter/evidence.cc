@@ -44,7 +44,7 @@ void scan_words(ByteView bytes, const RangeSet& ranges, std::vector<uint64_t>& f
     const int all = _mm_movemask_epi8(_mm_packs_epi16(even, odd));
     // Four bits for each of the four loads, one for each word of it.
     for (unsigned bits = ~static_cast<unsigned>(all) & 0xffff; bits != 0; bits &= bits - 1) {
-      const auto bit = static_cast<unsigned>(__builtin_ctz(bits));
+      const auto bit = static_cast<uint64_t>(__builtin_ctz(bits));
       check(at + bit / 4 + bit % 4 * 4);
     }
   }

@@ -37,9 +37,7 @@ class FunctionCollector {
   FunctionCollector(const ElfImage& image, const std::vector<Vaddr>& addresses) : image_(image) {
     asked_ = ranges_around(addresses);
     for (const Range& range : asked_) grown_from_.push_back(range.from);
-    surveying_ = true;
-    visit_sources();
-    surveying_ = false;
+    survey_all();
     indexed_.emplace(kBlockShift);
     for (size_t i = 0; i < asked_.size(); ++i) indexed_->add(grown_from_[i], asked_[i].to);
     indexed_->seal();
@@ -82,6 +80,13 @@ class FunctionCollector {
     add_symbols();
     add_go_table();
     add_entry_points();
+  }
+
+  // The first of the two walks: how far the functions at hand reach.
+  void survey_all() {
+    surveying_ = true;
+    visit_sources();
+    surveying_ = false;
   }
 
   // Grows the last range that [start, start + size) reaches into: those in front of it lie between.

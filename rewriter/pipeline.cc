@@ -87,6 +87,7 @@ std::optional<Error> check_span(const ElfImage& image) {
 FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate>& candidates) {
   if (candidates.empty()) return {};
   std::vector<Vaddr> addresses;
+  addresses.reserve(candidates.size());
   for (const Candidate& candidate : candidates) addresses.push_back(candidate.address);
   return FunctionIndex::build_near(image, addresses);
 }

@@ -47,7 +47,7 @@ struct Rewritten {
   Report report;
 };
 
-Result<Rewritten> rewrite(ByteView input, const Options& options);
+Result<Rewritten> rewrite(ByteView input, const Options& asked);
 
 }  // namespace sysrewrite
 

@@ -337,6 +337,17 @@ class Failing(CommandTest):
         self.output.mkdir()
         self.fail_command(self.input, self.output)
 
+    def test_output_that_is_no_file_is_not_replaced(self):
+        os.mkfifo(self.output)
+        message = self.fail_command(self.input, self.output)
+        self.assertIn("a folder or a device stands there", message)
+        self.assertTrue(stat.S_ISFIFO(self.output.lstat().st_mode))
+        # Nor what a link leads to.
+        self.output.unlink()
+        self.output.symlink_to("/dev/full")
+        self.fail_command(self.input, self.output)
+        self.assertTrue(self.output.is_symlink())
+
     def test_output_directory_is_read_only(self):
         closed = self.dir / "closed"
         closed.mkdir()

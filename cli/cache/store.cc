@@ -26,10 +26,12 @@ constexpr uint64_t kMostIdentity = 4096;
 constexpr uint64_t kMostFiles = 1 << 20;
 
 // What names this build: the linker's build ID, which differs wherever the code does.
-int digest_build_id(dl_phdr_info* program, size_t, void* into) {
+int digest_build_id(dl_phdr_info* program, size_t /*size*/, void* into) {
   for (int i = 0; i < program->dlpi_phnum; ++i) {
     const ElfW(Phdr)& header = program->dlpi_phdr[i];
     if (header.p_type != PT_NOTE) continue;
+    // The one place where a number of the dynamic linker's has to become a pointer.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-reinterpret-cast)
     const auto* start = reinterpret_cast<const std::byte*>(program->dlpi_addr + header.p_vaddr);
     const ByteView notes(start, header.p_memsz);
     for (uint64_t at = 0; const auto note = load<ElfW(Nhdr)>(notes, at);) {
