@@ -97,6 +97,16 @@ class Programs {
     return output;
   }
 
+  // `sysrewrite run`, and where it keeps its cache.
+  std::vector<std::string> under_run(const std::vector<std::string>& argv) const {
+    std::vector<std::string> words{sysrewrite_, "run", "--loader", sysload_, "--"};
+    words.insert(words.end(), argv.begin(), argv.end());
+    return words;
+  }
+  std::vector<std::string> cache() const {
+    return {"XDG_CACHE_HOME=" + scratch_.path("cache"), "XDG_STATE_HOME=" + scratch_.path("state")};
+  }
+
  private:
   std::string sysrewrite_;
   std::string sysload_;
@@ -151,6 +161,22 @@ void measure_start(benchmark::State& state, const Programs& programs,
   state.counters["ratio"] = median(patched) / median(native);
 }
 
+// An installed program under `run`, all its files in the cache, against itself.
+void measure_run(benchmark::State& state, const Programs& programs,
+                 const std::vector<std::string>& argv) {
+  constexpr int kStarts = 21;
+  const std::vector<std::string> run_argv = programs.under_run(argv), cache = programs.cache();
+  must_run(run_argv, cache);
+  std::vector<double> native, under_run;
+  for (int i = 0; i < kStarts; ++i) {
+    native.push_back(must_run(argv).seconds);
+    under_run.push_back(must_run(run_argv, cache).seconds);
+  }
+  state.SetIterationTime(median(under_run));
+  state.counters["over"] = (median(under_run) - median(native)) * 1e6;
+  state.counters["ratio"] = median(under_run) / median(native);
+}
+
 void add_cases(Suite& suite, const Programs& programs) {
   for (const Number& number : kNumbers) {
     const auto add = [&](const std::string& name, const Patch& patch, const char* hook) {
@@ -169,6 +195,13 @@ void add_cases(Suite& suite, const Programs& programs) {
   };
   add_start("start/static", {programs.native(), "constant", "1000", "1"});
   add_start("start/dynamic", {"/bin/true"});
+  const auto add_run = [&](const std::string& name, const std::vector<std::string>& argv) {
+    suite.add(name, benchmark::kMicrosecond,
+              [&programs, argv](benchmark::State& state) { measure_run(state, programs, argv); });
+  };
+  add_run("start/run/true", {"/bin/true"});
+  add_run("start/run/python", {"/usr/bin/python3", "-c", "pass"});
+  add_run("start/run/node", {"/usr/bin/node", "-e", "0"});
 }
 
 }  // namespace
