@@ -156,7 +156,6 @@ struct RewriteServer::Impl {
     return {ServerVerdict::kCopy, std::move(*copy)};
   }
 
-  // The original is what the program opens and reads, so a payload at its end is no obstacle.
   Outcome rewrite_file(Descriptor file) {
     const std::string path = path_of(file.get());
     const auto input = InputFile::adopt(file.release(), path);
@@ -165,9 +164,7 @@ struct RewriteServer::Impl {
       const bool nothing = entry->output.tail.empty();
       return outcome_of(*input, path, nothing ? nullptr : &entry->output, entry->natives);
     }
-    Options rewrite_options;
-    rewrite_options.interpreter.reset();
-    rewrite_options.force = true;
+    Options rewrite_options = entry_options();
     if (options.select) options.select(path, rewrite_options);
     const auto rewritten = rewrite(input->bytes(), rewrite_options);
     if (!rewritten) return give_up(path, rewritten.error());

@@ -25,10 +25,7 @@ enum class Proof { kSame, kDiffers, kNoOriginal };
 Proof prove(const CacheEntry& entry) {
   const auto original = InputFile::open(entry.path);
   if (!original || sha256(original->bytes()) != entry.content) return Proof::kNoOriginal;
-  Options options;
-  options.interpreter.reset();
-  options.force = true;
-  const auto again = rewrite(original->bytes(), options);
+  const auto again = rewrite(original->bytes(), entry_options());
   if (!again) return Proof::kDiffers;
   const bool nothing = again->report.sites.empty();
   if (nothing) return entry.output.tail.empty() ? Proof::kSame : Proof::kDiffers;

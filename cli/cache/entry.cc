@@ -211,6 +211,13 @@ std::optional<Digest> decode_identity(ByteView bytes, const FileIdentity& identi
   return record.content;
 }
 
+Options entry_options() {
+  Options options;
+  options.interpreter.reset();
+  options.force = true;
+  return options;
+}
+
 CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output) {
   CacheEntry entry;
   entry.content = content;

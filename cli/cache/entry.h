@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "cli/cache/digest.h"
+#include "rewriter/options.h"
 #include "rewriter/output.h"
 
 namespace sysrewrite {
@@ -73,6 +74,10 @@ std::vector<std::byte> encode_identity(const FileIdentity& identity, const Diges
                                        const CacheSeal& seal);
 std::optional<Digest> decode_identity(ByteView bytes, const FileIdentity& identity,
                                       const CacheSeal& seal);
+
+// How the entries are made: the original is what the program opens and reads, so its interpreter
+// stays, and a payload at its end is no obstacle.
+Options entry_options();
 
 // The difference between an original and its copy, with what it replaces.
 CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output);
