@@ -163,12 +163,15 @@ void verify_springboard(const Evidenced& in, SiteReading& site, Findings& findin
   findings.same_bytes(board, "a springboard", in.output.subspan(offset->value, kSpringboardSize),
                       *jump);
   const auto begin = PaddingReader(in, board).begin();
-  if (begin)
+  if (begin) {
     site.padding = *begin;
-  else
-    findings.at_address(board, "the original bytes of a springboard",
-                        hex_text(in.original.bytes_from(board).first(kSpringboardSize)),
-                        "nop or int3 behind an instruction that does not fall through");
+    return;
+  }
+  // It may lie where only the output has a segment, and the original none.
+  const ByteView original = in.original.bytes_from(board);
+  findings.at_address(board, "the original bytes of a springboard",
+                      hex_text(original.first(std::min(original.size(), kSpringboardSize))),
+                      "nop or int3 behind an instruction that does not fall through");
 }
 
 }  // namespace sysrewrite

@@ -146,6 +146,27 @@ TEST(Verify, SeesABranchIntoThePaddingBeforeASpringboard) {
   EXPECT_FALSE(jump(board - 1));
 }
 
+// Found by the fuzzer: the output's own table may name a segment that the input has not.
+TEST(Verify, SeesASpringboardWhereTheInputHasNoSegment) {
+  const Whole whole = rewrite_whole(every_tier().data(0x480000, Bytes(16)).build());
+  const auto header = *load<elf::Ehdr>(whole.output, 0);
+  Bytes edited = whole.output;
+  for (uint64_t i = 0; i < header.phnum; ++i) {
+    const uint64_t at = header.phoff + i * sizeof(elf::Phdr);
+    auto segment = *load<elf::Phdr>(whole.output, at);
+    if (segment.vaddr != 0x480000) continue;
+    segment.vaddr = segment.paddr = 0x490000;
+    edited = with(edited, at, segment);
+  }
+  ASSERT_NE(edited, whole.output);
+  const MetaHeader& meta = whole.file.meta();
+  const uint64_t record =
+      whole.file.meta_offset().value + meta.sites.offset + 2 * sizeof(SiteRecord);
+  const auto moved = static_cast<uint32_t>(0x490000 - meta.base_vaddr);
+  edited = with(edited, record + offsetof(SiteRecord, springboard), moved);
+  EXPECT_TRUE(finds(sealed(edited), "the original bytes of a springboard"));
+}
+
 TEST(Verify, SeesPaddingThatIsRun) {
   const Whole whole = rewrite_whole(every_tier().build());
   const uint64_t board = whole.report.sites[2].springboard->value;
