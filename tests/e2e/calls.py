@@ -439,7 +439,8 @@ def trace(place, case, argv, patched):
     if case.terminal is not None:
         outcome = e2e.run_on_terminal([*strace, *argv], place.work, env, case.terminal)
     else:
-        outcome = e2e.run([*strace, *argv], place.work, env, case.stdin)
+        with e2e.filled(case.stdin) as stdin:
+            outcome = e2e.run([*strace, *argv], place.work, env, stdin)
     files = {int(path.suffix[1:]): path.read_text(errors="replace") for path in traces.iterdir()}
     run = Run(files, argv[0], patched)
     run.outcome = outcome

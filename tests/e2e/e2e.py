@@ -4,6 +4,7 @@ a test counts and says what it found.
 A program runs at the same path unpatched and patched, in a fresh directory of the same name, with
 the same environment: whatever differs then comes from the rewriting.
 """
+import contextlib
 import difflib
 import json
 import os
@@ -181,13 +182,25 @@ class Outcome:
                 f"stderr: {self.stderr[-2000:]!r}")
 
 
+@contextlib.contextmanager
+def filled(data):
+    """A file to read from: how a pipe's bytes arrive depends on its writer."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file
+
+
 def run(argv, cwd, env, stdin=b"", seconds=HANG_SECONDS, **more):
-    """Runs a program in a session of its own; a hang kills the whole session and raises."""
+    """Runs a program in a session of its own, with bytes or a file to read; a hang kills the whole
+    session and raises."""
     process = subprocess.Popen([str(word) for word in argv], cwd=cwd, env=env,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, start_new_session=True, **more)
+                               stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               start_new_session=True, **more)
     try:
-        stdout, stderr = process.communicate(stdin, timeout=seconds)
+        stdout, stderr = process.communicate(stdin if isinstance(stdin, bytes) else None,
+                                             timeout=seconds)
     except subprocess.TimeoutExpired:
         kill_session(process.pid)
         stdout, stderr = process.communicate()
