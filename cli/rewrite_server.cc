@@ -15,7 +15,6 @@
 #include <map>
 #include <mutex>
 #include <thread>
-#include <tuple>
 #include <vector>
 
 #include "cli/descriptor.h"
@@ -35,14 +34,6 @@
 namespace sysrewrite {
 
 namespace {
-
-using FileKey = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
-
-FileKey key_of(const struct stat& status) {
-  return {status.st_dev,         status.st_ino,          status.st_size,
-          status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
-          status.st_ctim.tv_nsec};
-}
 
 // What there is to say about one file, forever.
 struct Outcome {
@@ -131,7 +122,7 @@ struct RewriteServer::Impl {
   mutable std::mutex mutex;
   std::vector<std::thread> workers;
   size_t idle = 0;  // of them: waiting for a connection
-  std::map<FileKey, SharedOutcome> outcomes;
+  std::map<FileIdentity, SharedOutcome> outcomes;
   std::vector<NativeObject> natives;
 
   void report(std::string path, std::string reason) {
@@ -160,9 +151,11 @@ struct RewriteServer::Impl {
     const std::string path = path_of(file.get());
     const auto input = InputFile::adopt(file.release(), path);
     if (!input) return give_up(path, input.error());
-    if (const auto entry = options.cache->find(*input)) {
-      const bool nothing = entry->output.tail.empty();
-      return outcome_of(*input, path, nothing ? nullptr : &entry->output, entry->natives);
+    const CacheLookup known = options.cache->find(*input);
+    if (known.entry) {
+      const bool nothing = known.entry->output.tail.empty();
+      return outcome_of(*input, path, nothing ? nullptr : &known.entry->output,
+                        known.entry->natives);
     }
     Options rewrite_options = entry_options();
     if (options.select) options.select(path, rewrite_options);
@@ -175,7 +168,7 @@ struct RewriteServer::Impl {
         sites.push_back({site.address.value, static_cast<uint8_t>(site.reason)});
     const bool nothing = rewritten->report.trampoline_size == 0;
     const OutputBytes* output = nothing ? nullptr : &rewritten->output;
-    options.cache->keep(*input, output, sites, path);
+    options.cache->keep(*input, known, output, sites, path);
     return outcome_of(*input, path, output, sites);
   }
 
@@ -187,7 +180,7 @@ struct RewriteServer::Impl {
     bool mine = false;
     {
       const std::lock_guard lock(mutex);
-      const auto [entry, inserted] = outcomes.try_emplace(key_of(status));
+      const auto [entry, inserted] = outcomes.try_emplace(identity_of(status));
       if (inserted) entry->second = promise.get_future().share();
       shared = entry->second;
       mine = inserted;

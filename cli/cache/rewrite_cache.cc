@@ -55,20 +55,22 @@ void RewriteCache::keep_identity(const InputFile& file, const Digest& content) c
   if (auto error = store_->keep_content(identity_of(file.status()), content)) complain(*error);
 }
 
-std::optional<CacheEntry> RewriteCache::find(const InputFile& file) const {
-  if (!store_) return std::nullopt;
+CacheLookup RewriteCache::find(const InputFile& file) const {
+  CacheLookup lookup;
+  if (!store_) return lookup;
   const auto known = store_->find_content(identity_of(file.status()));
-  const Digest content = known ? *known : sha256(file.bytes());
-  auto entry = store_->find(content);
-  if (!entry || !applies_to(*entry, file.bytes())) return std::nullopt;
-  if (!known) keep_identity(file, content);
-  return entry;
+  if (!known) lookup.content = sha256(file.bytes());
+  auto entry = store_->find(known ? *known : *lookup.content);
+  if (!entry || !applies_to(*entry, file.bytes())) return lookup;
+  lookup.entry = std::move(entry);
+  if (lookup.content) keep_identity(file, *lookup.content);
+  return lookup;
 }
 
-void RewriteCache::keep(const InputFile& file, const OutputBytes* output,
+void RewriteCache::keep(const InputFile& file, const CacheLookup& lookup, const OutputBytes* output,
                         const std::vector<NativeSite>& natives, const std::string& path) const {
   if (!store_) return;
-  const Digest content = sha256(file.bytes());
+  const Digest content = lookup.content ? *lookup.content : sha256(file.bytes());
   CacheEntry entry = make_entry(content, file.bytes(), output != nullptr ? *output : OutputBytes{});
   entry.natives = natives;
   entry.path = path;

@@ -12,6 +12,11 @@
 
 namespace sysrewrite {
 
+struct CacheLookup {
+  std::optional<CacheEntry> entry;
+  std::optional<Digest> content;  // of the file, where it was read to find out
+};
+
 // Without a store it finds nothing and keeps nothing. Thread safety: all of it.
 class RewriteCache {
  public:
@@ -22,10 +27,11 @@ class RewriteCache {
 
   // What was found out about exactly this content, if anything: by the file's identity where the
   // kernel says that it was not touched since, else by its digest.
-  std::optional<CacheEntry> find(const InputFile& file) const;
+  CacheLookup find(const InputFile& file) const;
 
-  // `output` is what rewriting `file` gave; nothing where it holds no site.
-  void keep(const InputFile& file, const OutputBytes* output,
+  // `output` is what rewriting `file` gave, after `lookup` had found nothing; null where it holds
+  // no site.
+  void keep(const InputFile& file, const CacheLookup& lookup, const OutputBytes* output,
             const std::vector<NativeSite>& natives, const std::string& path) const;
 
   // Bounds the cache after what this run has added.
