@@ -6,6 +6,8 @@
 
 #include <utility>
 
+#include "trampoline/bytes.h"
+
 namespace sysrewrite {
 
 class Descriptor {
@@ -30,6 +32,9 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+// All of the bytes, at an offset of the file; false, with errno, where the system refuses.
+bool write_at(int descriptor, ByteView bytes, uint64_t offset);
 
 }  // namespace sysrewrite
 

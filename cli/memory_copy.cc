@@ -44,15 +44,9 @@ std::vector<Range> ranges_of(ByteView bytes) {
 }
 
 bool write_range(int descriptor, ByteView bytes, Range range) {
-  uint64_t at = range.first;
   const uint64_t end = std::min<uint64_t>(range.second, bytes.size());
-  while (at < end) {
-    const ssize_t written = pwrite(descriptor, bytes.data() + at, end - at, static_cast<off_t>(at));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    at += static_cast<uint64_t>(written);
-  }
-  return true;
+  if (range.first >= end) return true;
+  return write_at(descriptor, bytes.subspan(range.first, end - range.first), range.first);
 }
 
 // Through memory: a libc has hundreds of windows, and a write for each would take longer than the

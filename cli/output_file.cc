@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/descriptor.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -78,18 +80,6 @@ class TemporaryFile {
   std::string name_;
   int descriptor_ = -1;
 };
-
-bool write_at(int descriptor, ByteView bytes, uint64_t offset) {
-  while (!bytes.empty()) {
-    const ssize_t written =
-        pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes = bytes.subspan(static_cast<size_t>(written));
-    offset += static_cast<uint64_t>(written);
-  }
-  return true;
-}
 
 // In the kernel where it can, so that a large file never passes through this process.
 bool copy_contents(const InputFile& input, uint64_t size, int to) {

@@ -39,16 +39,6 @@ Result<Descriptor> checked_folder(int descriptor, int error_number, const std::s
 
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-bool write_all(int descriptor, ByteView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<std::string> user_folder(const char* variable, const char* fallback) {
@@ -112,7 +102,7 @@ int write_private_file(const Descriptor& folder, const std::string& name, ByteVi
                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return errno;
   int problem = 0;
-  if (!write_all(file.get(), bytes)) {
+  if (!write_at(file.get(), bytes, 0)) {
     problem = errno != 0 ? errno : EIO;
   } else if (existing == Existing::kReplace) {
     if (renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) == 0) return 0;
