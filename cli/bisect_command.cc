@@ -126,7 +126,7 @@ class Bisection {
       // A list that cannot be written is found short when it is read.
       static_cast<void>(write(list, lines.data(), lines.size()) > 0);
     };
-    return try_out([&run_command] { return run(run_command); }, command_.timeout);
+    return try_out([&run_command] { return execute(run_command); }, command_.timeout);
   }
 
   std::optional<Error> learn_sites() {

@@ -10,14 +10,6 @@ int execute(const Message& message) {
   return static_cast<int>(message.status);
 }
 
-int execute(const RunCommand& command) {
-  return run(command);
-}
-
-int execute(const CacheCommand& command) {
-  return cache(command);
-}
-
 }  // namespace
 
 }  // namespace sysrewrite

@@ -137,7 +137,7 @@ void list_natives(const RewriteServer& server) {
 
 }  // namespace
 
-int run(const RunCommand& command) {
+int execute(const RunCommand& command) {
   const auto program = resolve_program(command.command);
   if (!program) return complain(program.error().message), kCannotStart;
   const auto loader = open_loader(command);

@@ -26,7 +26,7 @@ struct RunCommand {
 
 // Runs it and returns its exit status (128 + the signal that killed it); 127 where it could not be
 // started. What ran native is listed on standard error at the end, unless quiet.
-int run(const RunCommand& command);
+int execute(const RunCommand& command);
 
 }  // namespace sysrewrite
 

@@ -145,7 +145,7 @@ int prune_to(const CacheStore& store, const CacheCommand& command) {
 
 }  // namespace
 
-int cache(const CacheCommand& command) {
+int execute(const CacheCommand& command) {
   const auto store = CacheStore::open();
   if (!store) {
     fmt::print(stderr, "sysrewrite: cache: {}\n", store.error().message);

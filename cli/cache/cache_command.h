@@ -18,7 +18,7 @@ struct CacheCommand {
 
 // Exit status: 0; 1 where there is no cache to be had, or verify found something that it would not
 // believe.
-int cache(const CacheCommand& command);
+int execute(const CacheCommand& command);
 
 }  // namespace sysrewrite
 
