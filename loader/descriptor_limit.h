@@ -2,6 +2,8 @@
 #ifndef SYSREWRITE_LOADER_DESCRIPTOR_LIMIT_H_
 #define SYSREWRITE_LOADER_DESCRIPTOR_LIMIT_H_
 
+#include <linux/errno.h>
+
 #include "loader/syscalls.h"
 
 namespace sysrewrite {
@@ -25,6 +27,15 @@ class BeyondLimit {
   ResourceLimit old_{};
   bool raised_ = false;
 };
+
+// What `open` answers, asked again with more room where it found none.
+template <typename Open>
+sys::Fd beyond_limit(Open open) {
+  const sys::Fd fd = open();
+  if (fd != -EMFILE) return fd;
+  const BeyondLimit room;
+  return open();
+}
 
 }  // namespace sysrewrite
 

@@ -73,10 +73,7 @@ ExecKind look(sys::Fd fd, char* head, int64_t* head_size) {
 sys::Fd open_file(uint64_t folder, const char* name, uint64_t flags) {
   const uint64_t path = Memory::address_of(name).value;
   const uint64_t how = O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags;
-  const sys::Fd fd = sys::call(__NR_openat, folder, path, how);
-  if (fd != -EMFILE) return fd;
-  const BeyondLimit room;
-  return sys::call(__NR_openat, folder, path, how);
+  return beyond_limit([=] { return sys::call(__NR_openat, folder, path, how); });
 }
 
 // Opens what the kernel would execute, after the checks that only it would make otherwise.

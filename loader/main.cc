@@ -120,7 +120,7 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, const Settings& settings, uint64_t brk) {
   const Hook hook = settings.hook;
-  prepare_exit_hook();
+  if (hook == Hook::kCount || sysload_state.exhaustive) prepare_exit_hook();
   if (hook == Hook::kCount) prepare_count(program.path());
   if (sysload_state.exhaustive) prepare_exhaustive();
   InterpreterPath interpreter;

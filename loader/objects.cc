@@ -117,7 +117,6 @@ int64_t map_as_asked(const LibraryRequest& request) {
 // piece, and the place of the trampoline is free if the program's is.
 void adopt_executable(const ProgramFile& file) {
   const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
-  if (!image.has_fixed_address()) return;
   image.check_segments(kPhase, file.path());
   if (file.rewritten().has_sites())
     serve_object(file, 0, {image.low().value}, image.high().value - image.low().value);

@@ -1,7 +1,6 @@
 #include "loader/program_file.h"
 
 #include <asm/unistd.h>
-#include <linux/errno.h>
 
 #include <algorithm>
 #include <cstring>
@@ -20,10 +19,7 @@ namespace {
 constexpr uint32_t kMaxEdits = 256;
 
 sys::Fd open_beyond_limit(const char* path) {
-  const sys::Fd fd = sys::open_for_reading(path);
-  if (fd != -EMFILE) return fd;
-  const BeyondLimit room;
-  return sys::open_for_reading(path);
+  return beyond_limit([path] { return sys::open_for_reading(path); });
 }
 
 }  // namespace
