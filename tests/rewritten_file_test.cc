@@ -7,6 +7,7 @@
 #include <random>
 
 #include "tests/rewrites.h"
+#include "tests/rewritten_samples.h"
 
 namespace sysrewrite {
 
@@ -91,16 +92,6 @@ std::string verdict(const Bytes& bytes) {
   }
   read_all(parsed.file);
   return parsed.file.checksum() == parsed.file.meta().checksum ? "valid" : "checksum differs";
-}
-
-// The checksum made right again, as whoever lies on purpose would.
-Bytes sealed(Bytes bytes) {
-  const auto parsed = RewrittenFile::parse(bytes);
-  if (parsed.status != TrailerStatus::kValid) return bytes;
-  const auto sum = parsed.file.checksum();
-  if (!sum) return bytes;
-  return with(std::move(bytes), parsed.file.meta_offset().value + offsetof(MetaHeader, checksum),
-              *sum);
 }
 
 struct Field {

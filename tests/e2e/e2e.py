@@ -285,3 +285,15 @@ class Elf:
     def bytes_at(self, address, count):
         offset = self.offset_of(address)
         return self.data[offset:offset + count]
+
+
+def main(topics):
+    """Runs the topics that the command line names, each a function of a report."""
+    need_tools()
+    report = Report()
+    for topic in sys.argv[1:]:
+        try:
+            topics[topic](report)
+        except Hang as hang:
+            report.check(False, f"{topic}: ends", hang)
+    report.end()

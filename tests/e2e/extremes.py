@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import signal
-import sys
 
 import e2e
 from starting import LIBCS, both_ways, installed
@@ -227,17 +226,6 @@ TOPICS = {"no_arguments": no_arguments, "many_arguments": many_arguments, "names
           "stacks": stacks, "least_stack": least_stack, "address_space": address_space}
 
 
-def main():
-    e2e.need_tools()
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    report = e2e.Report()
-    for topic in sys.argv[1:]:
-        try:
-            TOPICS[topic](report)
-        except e2e.Hang as hang:
-            report.check(False, f"{topic}: ends", hang)
-    report.end()
-
-
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    e2e.main(TOPICS)

@@ -7,7 +7,6 @@ import pathlib
 import re
 import stat
 import struct
-import sys
 
 import e2e
 
@@ -184,17 +183,6 @@ TOPICS = {"setuid": setuid, "hooks": hooks, "capabilities": capabilities,
           "without_proc": without_proc, "unreadable": unreadable}
 
 
-def main():
-    e2e.need_tools()
-    e2e.need(os.geteuid() == 0, "this test must run as root: it starts programs as other users")
-    report = e2e.Report()
-    for topic in sys.argv[1:]:
-        try:
-            TOPICS[topic](report)
-        except e2e.Hang as hang:
-            report.check(False, f"{topic}: ends", hang)
-    report.end()
-
-
 if __name__ == "__main__":
-    main()
+    e2e.need(os.geteuid() == 0, "this test must run as root: it starts programs as other users")
+    e2e.main(TOPICS)

@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import calls
@@ -400,17 +399,6 @@ TOPICS = {"seen": seen, "argv0": argv0, "heap": heap, "mdwe": mdwe, "others": ot
           "counts": counts, "descriptors": descriptors, "failures": failures}
 
 
-def main():
-    e2e.need_tools()
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    report = e2e.Report()
-    for topic in sys.argv[1:]:
-        try:
-            TOPICS[topic](report)
-        except e2e.Hang as hang:
-            report.check(False, f"{topic}: ends", hang)
-    report.end()
-
-
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    e2e.main(TOPICS)
