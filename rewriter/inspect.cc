@@ -117,7 +117,6 @@ class Inspector {
 
   // The table's word, not the analysis': a user may have asked for uncertain ones to be patched.
   bool is_site(Vaddr pair) const {
-    constexpr uint64_t kLongestInstruction = 15;
     const auto after = std::upper_bound(
         out_.sites.begin(), out_.sites.end(), pair,
         [](Vaddr a, const InspectedSite& inspected) { return a < inspected.site.address; });

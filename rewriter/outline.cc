@@ -84,8 +84,7 @@ Outline::Span Outline::span_at(uint64_t offset) const {
 std::optional<Outline::Span> Outline::holding(Vaddr address) const {
   if (address < start_ || address >= end_of_code()) return std::nullopt;
   const auto offset = static_cast<uint64_t>(address - start_);
-  constexpr uint64_t kLongest = 15;  // bytes of an instruction
-  for (uint64_t back = 0; back < kLongest && back <= offset; ++back) {
+  for (uint64_t back = 0; back < kLongestInstruction && back <= offset; ++back) {
     if (lengths_[offset - back] == 0) continue;
     const Span span = span_at(offset - back);
     return address < span.end() ? std::optional(span) : std::nullopt;

@@ -21,18 +21,12 @@ std::optional<uint64_t> parse_address(std::string_view text) {
   return value;
 }
 
-bool is_code(const ElfImage& image, const Symbol& symbol) {
-  const bool kind = symbol.type == elf::kSttFunc || symbol.type == elf::kSttGnuIfunc ||
-                    symbol.type == elf::kSttNotype;
-  return kind && image.executable_segment_of(symbol.address) != nullptr;
-}
-
 // Every function of that name: local ones may share it. Without a size, up to the next symbol.
 std::vector<SiteSelector> functions_named(const ElfImage& image, const std::string& name) {
   std::vector<SiteSelector> found;
   std::set<uint64_t> starts;
   for_each_symbol(image, [&](const Symbol& symbol) {
-    if (!is_code(image, symbol)) return;
+    if (!names_code(image, symbol)) return;
     starts.insert(symbol.address.value);
     if (symbol.name() != name) return;
     const auto end = checked_add(symbol.address.value, symbol.size);

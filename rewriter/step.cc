@@ -224,7 +224,6 @@ class Reader {
 // is what a processor cannot guess, so reading one takes no branch that depends on it but the one
 // that tells whether it is of these. The low three bits: bytes of immediate.
 constexpr uint8_t kModrm = 0x08, kOther = 0x80;
-constexpr size_t kLongest = 15;  // bytes of an instruction
 
 struct Shapes {
   std::array<std::array<uint8_t, 256>, 2> opcodes{};  // those of one byte; those behind 0F
@@ -268,7 +267,8 @@ constexpr Shapes make_shapes() {
 
 constexpr Shapes kShapes = make_shapes();
 
-// `bytes`: kLongest of them can be read. 0 where the instruction is none of the simple ones.
+// `bytes`: kLongestInstruction of them can be read. 0 where the instruction is none of the simple
+// ones.
 size_t simple_length(const uint8_t* bytes) {
   const size_t rex = (bytes[0] & 0xf0) == 0x40 ? 1 : 0;
   const size_t escape = bytes[rex] == 0x0f ? 1 : 0;
@@ -285,7 +285,7 @@ size_t simple_length(const uint8_t* bytes) {
 }  // namespace
 
 std::optional<Step> common_step(ByteView bytes) {
-  if (bytes.size() >= kLongest) {
+  if (bytes.size() >= kLongestInstruction) {
     const void* first = bytes.data();
     if (const size_t length = simple_length(static_cast<const uint8_t*>(first)))
       return Step{static_cast<uint8_t>(length), true, false, 0, false};

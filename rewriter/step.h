@@ -14,6 +14,9 @@
 
 namespace sysrewrite {
 
+// Source: Intel SDM vol. 2, 2.3.11: more bytes raise #GP, whatever they are.
+inline constexpr size_t kLongestInstruction = 15;
+
 struct Step {
   uint8_t length = 0;         // bytes, 1 to 15
   bool falls_through = true;  // calls and conditional branches do

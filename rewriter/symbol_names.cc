@@ -8,10 +8,7 @@ namespace sysrewrite {
 
 SymbolNames::SymbolNames(const ElfImage& image) {
   for_each_symbol(image, [&](const Symbol& symbol) {
-    const bool code = symbol.type == elf::kSttFunc || symbol.type == elf::kSttGnuIfunc ||
-                      symbol.type == elf::kSttNotype;
-    if (code && !symbol.name().empty() && image.executable_segment_of(symbol.address) != nullptr)
-      symbols_.push_back(symbol);
+    if (names_code(image, symbol) && !symbol.name().empty()) symbols_.push_back(symbol);
   });
   // At one address: labels, then functions, the shorter name last, since aliases add underscores.
   const auto order = [](const Symbol& symbol) {

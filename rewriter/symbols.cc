@@ -76,6 +76,12 @@ std::vector<SymbolTable> find_symbol_tables(const ElfImage& image) {
 
 }  // namespace detail
 
+bool names_code(const ElfImage& image, const Symbol& symbol) {
+  const bool kind = symbol.type == elf::kSttFunc || symbol.type == elf::kSttGnuIfunc ||
+                    symbol.type == elf::kSttNotype;
+  return kind && image.executable_segment_of(symbol.address) != nullptr;
+}
+
 std::string_view Symbol::name() const {
   if (name_offset >= names.size()) return {};
   const ByteView rest = names.subspan(name_offset);

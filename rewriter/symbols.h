@@ -19,6 +19,9 @@ struct Symbol {
   std::string_view name() const;
 };
 
+// Functions and labels in code: what an address of code may be named by.
+bool names_code(const ElfImage& image, const Symbol& symbol);
+
 // Calls visit(const Symbol&) for each defined symbol of .symtab and .dynsym (through the dynamic
 // segment where there are no section headers). Symbols that do not parse are left out.
 template <typename Visit>
