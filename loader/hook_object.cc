@@ -107,24 +107,28 @@ void Loading::map_segment(const elf::Phdr& segment) const {
   if (sys::failed(answer)) fail_errno(answer, kPhase, "no memory for a segment of ", path_);
 }
 
+// Hidden from the optimizer, which would make a table of addresses, with a relocation for each.
+template <typename Function>
+uint64_t address_of(Function* function) {
+  asm("" : "+r"(function));
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return reinterpret_cast<uintptr_t>(function);
+}
+
 uint64_t address_of(LentFunction function) {
-  const auto of = [](auto* address) {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
-    return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(address));
-  };
   switch (function) {
     case LentFunction::kNone:
       return 0;
     case LentFunction::kMemcpy:
-      return of(&memcpy);
+      return address_of(&memcpy);
     case LentFunction::kMemmove:
-      return of(&memmove);
+      return address_of(&memmove);
     case LentFunction::kMemset:
-      return of(&memset);
+      return address_of(&memset);
     case LentFunction::kMemcmp:
-      return of(&memcmp);
+      return address_of(&memcmp);
     case LentFunction::kStrlen:
-      return of(&strlen);
+      return address_of(&strlen);
   }
   return 0;
 }

@@ -1,0 +1,120 @@
+#include "loader/hooks/deny_path.h"
+
+#include <asm/unistd.h>
+
+#include <cstring>
+
+namespace sysrewrite::deny {
+
+namespace {
+
+uint64_t address_of(const void* object) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return reinterpret_cast<uintptr_t>(object);
+}
+
+// The working directory, or where a descriptor leads, NUL-ended, into kLongestPath bytes. 0 where
+// that is not known.
+uint64_t read_base(const sysload_api* api, int32_t folder, char* into) {
+  constexpr int32_t kAtFdcwd = -100;
+  int64_t length = 0;
+  if (folder == kAtFdcwd) {
+    length = api->syscall(__NR_getcwd, address_of(into), kLongestPath, 0, 0, 0, 0) - 1;
+  } else {
+    char link[48];
+    api->format(link, sizeof(link), "/proc/thread-self/fd/%d", folder);
+    length =
+        api->syscall(__NR_readlink, address_of(link), address_of(into), kLongestPath - 1, 0, 0, 0);
+  }
+  // "(unreachable)/..." or "pipe:[123]" is no place below the root.
+  if (length <= 0 || length >= int64_t{kLongestPath} || into[0] != '/') return 0;
+  into[length] = 0;
+  return static_cast<uint64_t>(length);
+}
+
+}  // namespace
+
+void normalize_path(char* path) {
+  char* to = path;
+  const char* from = path;
+  while (*from != 0) {
+    while (*from == '/') ++from;
+    uint64_t length = 0;
+    while (from[length] != 0 && from[length] != '/') ++length;
+    if (length == 2 && from[0] == '.' && from[1] == '.') {
+      while (to != path && *--to != '/') {
+      }
+    } else if (length != 0 && !(length == 1 && from[0] == '.')) {
+      *to++ = '/';
+      memmove(to, from, length);
+      to += length;
+    }
+    from += length;
+  }
+  if (to == path) *to++ = '/';
+  *to = 0;
+}
+
+bool is_under(const char* path, const char* directory) {
+  const uint64_t length = strlen(directory);
+  if (length == 1) return true;  // "/"
+  if (strlen(path) < length || memcmp(path, directory, length) != 0) return false;
+  return path[length] == 0 || path[length] == '/';
+}
+
+// All positions of the pattern that the path so far may have led to, at once. A position before a
+// star stands for those behind it, too.
+bool is_like(const char* path, const char* pattern) {
+  bool now[kLongestPattern + 2];
+  bool next[kLongestPattern + 2];
+  const uint64_t length = strlen(pattern);
+  const auto add = [pattern](bool* set, uint64_t at) {
+    set[at] = true;
+    while (pattern[at] == '*') {
+      at += pattern[at + 1] == '*' ? 2 : 1;
+      set[at] = true;
+    }
+  };
+  memset(now, 0, length + 1);
+  add(now, 0);
+  for (; *path != 0; ++path) {
+    const char c = *path;
+    memset(next, 0, length + 1);
+    for (uint64_t at = 0; at < length; ++at) {
+      if (!now[at]) continue;
+      if (pattern[at] == '*') {
+        if (c != '/' || pattern[at + 1] == '*') add(next, at);
+      } else if (pattern[at] == c || (pattern[at] == '?' && c != '/')) {
+        add(next, at + 1);
+      }
+    }
+    memcpy(now, next, length + 1);
+  }
+  return now[length];
+}
+
+PathState CallPath::read(const sysload_api* api, const sysload_call& call, PathArgument argument) {
+  if (state_ == PathState::kUnread) state_ = resolve(api, call, argument);
+  return state_;
+}
+
+PathState CallPath::resolve(const sysload_api* api, const sysload_call& call,
+                            PathArgument argument) {
+  constexpr int32_t kAtFdcwd = -100;
+  const uint64_t address = call.argument[argument.path];
+  if (api->read_string(text_, address, kLongestPath) < 0) return PathState::kInvalid;
+  if (text_[0] != '/') {
+    const int32_t folder = argument.folder == kNoFolder
+                               ? kAtFdcwd
+                               : static_cast<int32_t>(call.argument[argument.folder]);
+    const uint64_t length = read_base(api, folder, text_);
+    if (length == 0) return PathState::kUnknownBase;
+    text_[length] = '/';
+    const int64_t answer = api->read_string(text_ + length + 1, address, kLongestPath);
+    if (answer < 0) return PathState::kInvalid;
+  }
+  normalize_path(text_);
+  return PathState::kKnown;
+}
+
+}  // namespace sysrewrite::deny
