@@ -157,6 +157,13 @@ def free_space(call, task, run):
         call.substitute(r"\b(f_bfree|f_bavail|f_ffree)=\d+", r"\1=FREE")
 
 
+@normalisation
+def writers_gone(call, task, run):
+    """Whether a pipe's writer has ended by the time that its reader, who still has bytes to read, polls."""
+    if call.name in ("poll", "ppoll"):
+        call.result = call.result.replace("POLLIN|POLLHUP", "POLLIN")
+
+
 # Each of these takes all calls of a task, and gives back those that count.
 
 SEQUENCE_NORMALISATIONS = []

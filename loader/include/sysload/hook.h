@@ -2,20 +2,22 @@
  *
  * A hook is a freestanding shared object, compiled by
  *
- *     cc -O2 -shared -fPIC -ffreestanding -nostdlib -mgeneral-regs-only -I INCLUDE -o mine.so mine.c
+ *     cc -O2 -shared -fPIC -ffreestanding -nostdlib -mgeneral-regs-only -I INCLUDE -o mine.so
+ * mine.c
  *
  * and named to sysload or to `sysrewrite run`:
  *
  *     sysload --hook ./mine.so ./program
  *     sysrewrite run --hook ./mine.so:key=value -- git status
  *
- * It exports one function, sysload_hook_init(), which fills in a struct sysload_hook: the calls that
- * it wants to see, and the functions that see them. The hooks that come with sysload are written
- * against this very header, and docs/hooks.md has examples of each kind.
+ * It exports one function, sysload_hook_init(), which fills in a struct sysload_hook: the calls
+ * that it wants to see, and the functions that see them. The hooks that come with sysload are
+ * written against this very header, and docs/hooks.md has examples of each kind.
  *
  * What a hook may do
  *   - Everything that needs no libc: there is none, no thread-local storage (%fs is the program's)
- *     and no constructors. Relative relocations are applied, no others; what is undefined is refused.
+ *     and no constructors. Relative relocations are applied, no others; what is undefined is
+ * refused.
  *   - Call the functions of struct sysload_api, from any of its functions.
  *   - Change the call it is shown, answer it, or let it pass.
  *
@@ -47,12 +49,12 @@ extern "C" {
 
 #define SYSLOAD_HOOK_ABI 1
 
-#define SYSLOAD_HOOK_STACK 49152      /* bytes that a hook may use of its stack */
-#define SYSLOAD_CALL_MEMORY 16384     /* bytes that call_memory() has for one call */
-#define SYSLOAD_THREAD_MEMORY 2048    /* bytes that all hooks together have for each thread */
-#define SYSLOAD_MOST_HOOKS 8          /* hooks in one program */
-#define SYSLOAD_MOST_NUMBERS 1024     /* system-call numbers that interest can name one by one */
-#define SYSLOAD_LINE 8192             /* bytes that one print() can write */
+#define SYSLOAD_HOOK_STACK 49152   /* bytes that a hook may use of its stack */
+#define SYSLOAD_CALL_MEMORY 16384  /* bytes that call_memory() has for one call */
+#define SYSLOAD_THREAD_MEMORY 2048 /* bytes that all hooks together have for each thread */
+#define SYSLOAD_MOST_HOOKS 8       /* hooks in one program */
+#define SYSLOAD_MOST_NUMBERS 1024  /* system-call numbers that interest can name one by one */
+#define SYSLOAD_LINE 8192          /* bytes that one print() can write */
 
 /* What entry() says of a call. */
 enum sysload_verdict {
@@ -83,9 +85,9 @@ struct sysload_thread {
 
 /* Where a call comes from. */
 struct sysload_place {
-  uint64_t address;   /* of the syscall instruction, in memory */
-  uint64_t base;      /* where the object's first byte would lie; address - base is its vaddr */
-  char object[256];   /* path as it was mapped, cut to size; "" where it is not known */
+  uint64_t address; /* of the syscall instruction, in memory */
+  uint64_t base;    /* where the object's first byte would lie; address - base is its vaddr */
+  char object[256]; /* path as it was mapped, cut to size; "" where it is not known */
 };
 
 struct sysload_api;
@@ -110,15 +112,17 @@ struct sysload_hook {
   enum sysload_verdict (*entry)(struct sysload_hook*, struct sysload_thread*, struct sysload_call*);
   /* After the call, in the opposite order: of each hook with exit interest in it whose entry was
    * called or not of interest, unless a hook before it answered. It is not called for calls that do
-   * not return: exit, exit_group, rt_sigreturn, an execve that succeeds; nor in the child of a fork. */
+   * not return: exit, exit_group, rt_sigreturn, an execve that succeeds; nor in the child of a
+   * fork. */
   void (*exit)(struct sysload_hook*, struct sysload_thread*, struct sysload_call*);
 
   /* Any of these may be NULL. */
-  void (*thread_started)(struct sysload_hook*, struct sysload_thread*);  /* in it, before its code;
-                                                                            for the first thread too */
-  void (*thread_exiting)(struct sysload_hook*, struct sysload_thread*);  /* in it, by exit */
-  void (*forked)(struct sysload_hook*, struct sysload_thread*); /* in a child with memory of its own:
-                                                                   reset locks here */
+  void (*thread_started)(struct sysload_hook*,
+                         struct sysload_thread*);                       /* in it, before its code;
+                                                                           for the first thread too */
+  void (*thread_exiting)(struct sysload_hook*, struct sysload_thread*); /* in it, by exit */
+  void (*forked)(struct sysload_hook*, struct sysload_thread*); /* in a child with memory of its
+                                                                   own: reset locks here */
   void (*finishing)(struct sysload_hook*, int status); /* the process is about to end by exit_group,
                                                           or its last thread by exit */
 };
@@ -156,8 +160,8 @@ struct sysload_api {
   void* (*share)(struct sysload_hook* hook, uint64_t size);
 
   /* Writes to where this hook's output goes (standard error; a file with output=PATH among its
-   * options; under `sysrewrite run` the parent writes it). In one piece: lines of several threads do
-   * not mix. The program's descriptors are not touched. */
+   * options; under `sysrewrite run` the parent writes it). In one piece: lines of several threads
+   * do not mix. The program's descriptors are not touched. */
   void (*emit)(struct sysload_hook* hook, const char* text, uint64_t size);
   /* The same, formatted: %s %.*s %c %d %i %u %x %o with l, ll, z; width, '0' and '-' flags; %p; %%.
    * Cut at SYSLOAD_LINE. */
@@ -171,9 +175,9 @@ struct sysload_api {
   void (*fail)(struct sysload_hook* hook, const char* format, ...)
       __attribute__((format(printf, 2, 3), noreturn));
 
-  /* The value of `key` among options of the form key=value:key=value, with "\:" for a colon. Returns
-   * its length, -ENOENT where there is none, -ENAMETOOLONG where it does not fit. A key alone has
-   * the value "". */
+  /* The value of `key` among options of the form key=value:key=value, with "\:" for a colon.
+   * Returns its length, -ENOENT where there is none, -ENAMETOOLONG where it does not fit. A key
+   * alone has the value "". */
   int64_t (*option)(const struct sysload_hook* hook, const char* key, char* into, uint64_t size);
 
   /* Where a call comes from. Returns 0, or -ENOENT for code that nobody rewrote. */
@@ -188,7 +192,8 @@ struct sysload_api {
   const char* (*program)(void);
 };
 
-/* The one function that a hook exports. Returns 0; anything else, and the program is not started. */
+/* The one function that a hook exports. Returns 0; anything else, and the program is not started.
+ */
 int sysload_hook_init(struct sysload_hook* hook);
 
 static inline void sysload_want_entry(struct sysload_hook* hook, uint64_t number) {
