@@ -4,7 +4,7 @@
  */
 #include <asm/unistd.h>
 
-#include "sysload/hook.h"
+#include <sysload/hook.h>
 
 static enum sysload_verdict entry(struct sysload_hook* hook, struct sysload_thread* thread,
                                   struct sysload_call* call) {

@@ -6,7 +6,7 @@
  */
 #include <asm/unistd.h>
 
-#include "sysload/hook.h"
+#include <sysload/hook.h>
 
 /* Threads enter at once, so they add atomically. A forked child has a copy. */
 static uint64_t opens;

@@ -1,4 +1,4 @@
-/* The guest of raw_slot.c: a library that makes system calls itself. */
+/* The guest of raw_slot.c: a program without libc. */
 #include <asm/unistd.h>
 
 static long call(long number, long a, long b, long c) {

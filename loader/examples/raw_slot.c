@@ -2,26 +2,26 @@
  *
  * A rewritten file has a trampoline, whose first 8 bytes are the slot: the address of the callback
  * that every stub enters. sysload fills it with its own; who loads programs himself fills it with
- * his. This host opens a rewritten library, fills the slot, and answers getpid for it:
+ * his. This host maps a small program, fills the slot, and answers getpid for it:
  *
- *     cc -O2 -shared -fPIC -o guest.so loader/examples/guest.c
- *     sysrewrite guest.so guest.rewritten.so
- *     cc -O2 -mgeneral-regs-only -o raw_slot loader/examples/raw_slot.c -ldl
- *     ./raw_slot ./guest.rewritten.so
+ *     cc -O2 -fPIE -static-pie -nostdlib -e guest -o guest loader/examples/guest.c
+ *     sysrewrite --no-interp guest guest.rewritten
+ *     cc -O2 -mgeneral-regs-only -o raw_slot loader/examples/raw_slot.c
+ *     ./raw_slot guest.rewritten
  *
- * trampoline/layout.h and docs/format.md say what stands where. A real host checks the checksum,
- * has a stack for each thread, and places trampolines itself; see loader/image_map.cc.
+ * trampoline/layout.h and docs/format.md say what stands where. A real host also checks the
+ * checksum, relocates, and has a stack for each thread; see loader/image_map.cc.
  */
 #define _GNU_SOURCE
 #include <asm/unistd.h>
-#include <dlfcn.h>
+#include <elf.h>
 #include <fcntl.h>
-#include <link.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -107,39 +107,86 @@ struct trailer {
   uint64_t offset, vaddr, size;
 };
 
-/* Maps slot and stubs where the library's jumps lead, and fills the slot. */
-static void fill_slot(const char* path, uint64_t base) {
-  struct trailer trailer;
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  const off_t end = fd < 0 ? -1 : lseek(fd, -(off_t)sizeof(trailer), SEEK_END);
-  char* slot;
-  if (end < 0 || pread(fd, &trailer, sizeof(trailer), end) != sizeof(trailer)) die("cannot read it");
-  if (memcmp(trailer.magic, "SYSRWT01", 8) != 0) die("it was not rewritten");
-  if (trailer.size == 0) return; /* looked at, and there is no site */
-  if (trailer.size <= PAGE || trailer.offset > (uint64_t)end ||
-      trailer.size > (uint64_t)end - trailer.offset)
-    die("its trailer is damaged");
-  slot = mmap((void*)(base + trailer.vaddr), PAGE, PROT_READ | PROT_WRITE,
-              MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, (off_t)trailer.offset);
-  if (slot == MAP_FAILED) die("there is no room for its trampoline");
+static const char* file;
+static uint64_t file_size;
+static int file_fd;
+
+static void open_file(const char* path) {
+  struct stat status;
+  file_fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (file_fd < 0 || fstat(file_fd, &status) != 0) die("cannot open it");
+  file_size = (uint64_t)status.st_size;
+  if (file_size < sizeof(Elf64_Ehdr) + sizeof(struct trailer)) die("it is too small");
+  file = mmap(NULL, file_size, PROT_READ, MAP_PRIVATE, file_fd, 0);
+  if (file == MAP_FAILED) die("cannot map it");
+}
+
+/* A part of the file at an address that we have reserved. */
+static char* map_part(uint64_t address, uint64_t size, int protection, uint64_t offset) {
+  const uint64_t before = address % PAGE;
+  char* start = (char*)(address - before);
+  if (size > file_size || offset > file_size - size || offset % PAGE != before)
+    die("it is damaged");
+  if (mmap(start, before + size, protection, MAP_PRIVATE | MAP_FIXED, file_fd,
+           (off_t)(offset - before)) != start)
+    die("cannot map a part of it");
+  return start;
+}
+
+static int protection_of(const Elf64_Phdr* segment) {
+  return (segment->p_flags & PF_R ? PROT_READ : 0) | (segment->p_flags & PF_W ? PROT_WRITE : 0) |
+         (segment->p_flags & PF_X ? PROT_EXEC : 0);
+}
+
+/* Slot and stubs, where the program's jumps lead. The slot's page never becomes executable, and the
+ * stubs are never writable. */
+static void map_trampoline(const struct trailer* trailer, uint64_t bias) {
+  char* slot = map_part(trailer->vaddr + bias, PAGE, PROT_READ | PROT_WRITE, trailer->offset);
   *(void (**)(void))slot = callback;
-  if (mprotect(slot, PAGE, PROT_READ) != 0 ||
-      mmap(slot + PAGE, trailer.size - PAGE, PROT_READ | PROT_EXEC,
-           MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, (off_t)trailer.offset + PAGE) == MAP_FAILED)
-    die("cannot map its stubs");
-  close(fd);
+  if (mprotect(slot, PAGE, PROT_READ) != 0) die("cannot protect the slot");
+  map_part(trailer->vaddr + bias + PAGE, trailer->size - PAGE, PROT_READ | PROT_EXEC,
+           trailer->offset + PAGE);
+}
+
+/* Reserves what program and trampoline take together, 16 MiB to either side of address 0 of the
+ * file, and maps both. Returns what is to be added to the file's addresses. */
+static uint64_t map_program(const Elf64_Ehdr* header, const struct trailer* trailer) {
+  const uint64_t reach = 16 << 20;
+  const Elf64_Phdr* segments = (const Elf64_Phdr*)(file + header->e_phoff);
+  char* room = mmap(NULL, 2 * reach, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const uint64_t bias = (uint64_t)room + reach;
+  if (room == MAP_FAILED) die("no memory");
+  for (int i = 0; i < header->e_phnum; ++i) {
+    if (segments[i].p_type != PT_LOAD || segments[i].p_memsz == 0) continue;
+    if (segments[i].p_vaddr >= reach || segments[i].p_memsz > reach - segments[i].p_vaddr ||
+        segments[i].p_filesz != segments[i].p_memsz)
+      die("this host maps no such segment");
+    map_part(segments[i].p_vaddr + bias, segments[i].p_filesz, protection_of(&segments[i]),
+             segments[i].p_offset);
+  }
+  if (trailer->size == 0) return bias; /* looked at, and there is no system call in it */
+  /* Its address may be a "negative" one; the sum wraps to where it belongs. */
+  if (trailer->size <= PAGE || trailer->size > reach ||
+      trailer->vaddr + reach > 2 * reach - trailer->size)
+    die("its trampoline is out of reach");
+  map_trampoline(trailer, bias);
+  return bias;
 }
 
 int main(int argc, char** argv) {
-  void* library;
-  struct link_map* map;
+  Elf64_Ehdr header;
+  struct trailer trailer;
   long (*guest)(void);
-  if (argc != 2) die("usage: raw_slot REWRITTEN-LIBRARY");
-  library = dlopen(argv[1], RTLD_NOW);
-  if (library == NULL || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) die(dlerror());
-  fill_slot(argv[1], map->l_addr);
-  *(void**)&guest = dlsym(library, "guest");
-  if (guest == NULL) die(dlerror());
+  if (argc != 2) die("usage: raw_slot PROGRAM");
+  open_file(argv[1]);
+  memcpy(&header, file, sizeof(header));
+  memcpy(&trailer, file + file_size - sizeof(trailer), sizeof(trailer));
+  if (memcmp(trailer.magic, "SYSRWT01", 8) != 0) die("it was not rewritten");
+  if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_type != ET_DYN ||
+      header.e_phoff > file_size ||
+      header.e_phnum * sizeof(Elf64_Phdr) > file_size - header.e_phoff)
+    die("it is no position-independent program");
+  guest = (long (*)(void))(map_program(&header, &trailer) + header.e_entry);
   printf("the guest is process %ld\n", guest());
   return 0;
 }

@@ -7,7 +7,7 @@
  */
 #include <asm/unistd.h>
 
-#include "sysload/hook.h"
+#include <sysload/hook.h>
 
 static char from[4096], to[4096];
 static uint64_t to_size; /* with its NUL */

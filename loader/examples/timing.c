@@ -1,14 +1,13 @@
 /* Sees calls before and after: how many cycles the kernel takes for each, on average.
  *
- * What entry() notes in the call's scratch, exit() finds there, whatever other threads do meanwhile.
+ * What entry() notes in the call's scratch, exit() finds there, whatever other threads do
+ * meanwhile.
  */
-#include "sysload/hook.h"
+#include <sysload/hook.h>
 
 #define NUMBERS 512
 
-static struct {
-  uint64_t calls, cycles;
-} table[NUMBERS];
+static struct { uint64_t calls, cycles; } table[NUMBERS];
 
 static enum sysload_verdict entry(struct sysload_hook* hook, struct sysload_thread* thread,
                                   struct sysload_call* call) {

@@ -62,32 +62,53 @@ bool is_under(const char* path, const char* directory) {
   return path[length] == 0 || path[length] == '/';
 }
 
-// All positions of the pattern that the path so far may have led to, at once. A position before a
-// star stands for those behind it, too.
+namespace {
+
+bool is_double_star(const char* pattern, uint64_t at) {
+  return pattern[at] == '*' && pattern[at + 1] == '*';
+}
+
+// "**/" where a name may start can be nothing at all. Only on arrival: once it has taken something,
+// its slash has to come.
+void arrive(bool* positions, const char* pattern, uint64_t at) {
+  positions[at] = true;
+  while (is_double_star(pattern, at) && pattern[at + 2] == '/') {
+    at += 3;
+    positions[at] = true;
+  }
+}
+
+// A position before a star stands for the one behind it, too.
+void add_behind_stars(bool* positions, const char* pattern, uint64_t length) {
+  for (uint64_t at = 0; at < length; ++at)
+    if (positions[at] && pattern[at] == '*')
+      positions[at + (is_double_star(pattern, at) ? 2 : 1)] = true;
+}
+
+}  // namespace
+
+// All positions of the pattern that the path so far may have led to, at once.
 bool is_like(const char* path, const char* pattern) {
-  bool now[kLongestPattern + 2];
-  bool next[kLongestPattern + 2];
+  bool now[kLongestPattern + 1];
+  bool next[kLongestPattern + 1];
   const uint64_t length = strlen(pattern);
-  const auto add = [pattern](bool* set, uint64_t at) {
-    set[at] = true;
-    while (pattern[at] == '*') {
-      at += pattern[at + 1] == '*' ? 2 : 1;
-      set[at] = true;
-    }
-  };
   memset(now, 0, length + 1);
-  add(now, 0);
+  arrive(now, pattern, 0);
+  add_behind_stars(now, pattern, length);
   for (; *path != 0; ++path) {
     const char c = *path;
     memset(next, 0, length + 1);
     for (uint64_t at = 0; at < length; ++at) {
       if (!now[at]) continue;
       if (pattern[at] == '*') {
-        if (c != '/' || pattern[at + 1] == '*') add(next, at);
+        next[at] = next[at] || c != '/' || is_double_star(pattern, at);
+      } else if (pattern[at] == '/' && c == '/') {
+        arrive(next, pattern, at + 1);
       } else if (pattern[at] == c || (pattern[at] == '?' && c != '/')) {
-        add(next, at + 1);
+        next[at + 1] = true;
       }
     }
+    add_behind_stars(next, pattern, length);
     memcpy(now, next, length + 1);
   }
   return now[length];

@@ -17,8 +17,9 @@ void normalize_path(char* path);
 // `directory` itself, or below it; both are normalized.
 bool is_under(const char* path, const char* directory);
 
-// `*` is any text without a slash, `**` any text, `?` one byte that is no slash. The time it takes
-// grows with the product of the lengths, whatever they hold.
+// `*` is any text without a slash, `**` any text, `?` one byte that is no slash; `/**/` may be one
+// slash. The time it takes grows with the product of the lengths, whatever they hold. The pattern
+// has at most kLongestPattern bytes.
 bool is_like(const char* path, const char* pattern);
 
 enum class PathState : uint8_t {

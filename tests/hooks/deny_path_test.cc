@@ -64,7 +64,12 @@ TEST(DenyPath, IsLikeAPattern) {
   EXPECT_FALSE(deny::is_like("/tmp/x/a.c", "/tmp/*.c"));
   EXPECT_TRUE(deny::is_like("/tmp/x/a.c", "/tmp/**.c"));
   EXPECT_TRUE(deny::is_like("/tmp/x/y/a.c", "/tmp/**/*.c"));
-  EXPECT_FALSE(deny::is_like("/tmp/a.c", "/tmp/**/*.c"));
+  EXPECT_TRUE(deny::is_like("/tmp/a.c", "/tmp/**/*.c"));
+  EXPECT_FALSE(deny::is_like("/tmpa.c", "/tmp/**/*.c"));
+  EXPECT_FALSE(deny::is_like("/tmp/xa.c", "/tmp/x**/*.c"));
+  EXPECT_TRUE(deny::is_like("/tmp/a/x.c", "**/x.c"));
+  EXPECT_TRUE(deny::is_like("/bin/ls", "/**/bin/ls"));
+  EXPECT_FALSE(deny::is_like("/xbin/ls", "/**/bin/ls"));
   EXPECT_TRUE(deny::is_like("/tmp/a", "/tmp/?"));
   EXPECT_FALSE(deny::is_like("/tmp/ab", "/tmp/?"));
   EXPECT_FALSE(deny::is_like("/tmp//", "/tmp/?"));
@@ -74,25 +79,38 @@ TEST(DenyPath, IsLikeAPattern) {
   EXPECT_FALSE(deny::is_like("/a", ""));
 }
 
-// Against a matcher that somebody else wrote.
+// What a pattern means, for a matcher that somebody else wrote.
+std::string expression_of(const std::string& pattern) {
+  std::string expression;
+  for (size_t at = 0; at < pattern.size(); ++at) {
+    const bool starts_name = at == 0 || pattern[at - 1] == '/';
+    if (starts_name && pattern.compare(at, 3, "**/") == 0) {
+      expression += "(?:.*/)?";
+      at += 2;
+    } else if (pattern.compare(at, 2, "**") == 0) {
+      expression += ".*";
+      ++at;
+    } else {
+      expression += pattern[at] == '*'   ? "[^/]*"
+                    : pattern[at] == '?' ? "[^/]"
+                                         : std::string(1, pattern[at]);
+    }
+  }
+  return expression;
+}
+
 TEST(DenyPath, IsLikeAPatternAsARegularExpressionSays) {
   std::mt19937 random(2);
   int matches = 0;
   for (int round = 0; round < 20000; ++round) {
-    std::string path = "/", pattern = "/", expression = "/";
+    std::string path = "/", pattern = "/";
     for (auto i = random() % 7; i != 0; --i) path += "ab/"[random() % 3];
     for (auto i = random() % 6; i != 0; --i) {
-      const char c = "ab/*?*"[random() % 6];
-      const bool is_double = c == '*' && random() % 2 == 0;
-      pattern += is_double ? "**" : std::string(1, c);
-      if (c == '*' && pattern.size() > (is_double ? 2U : 1U) &&
-          pattern[pattern.size() - (is_double ? 3 : 2)] == '*') {
-        pattern.resize(pattern.size() - (is_double ? 2 : 1));  // "***" reads in two ways
-        continue;
-      }
-      expression += is_double ? ".*" : c == '*' ? "[^/]*" : c == '?' ? "[^/]" : std::string(1, c);
+      const char* const parts[] = {"a", "b", "/", "*", "?", "**", "**/"};
+      const std::string part = parts[random() % 7];
+      if (part[0] != '*' || pattern.back() != '*') pattern += part;  // "***" reads in two ways
     }
-    const bool expected = std::regex_match(path, std::regex(expression));
+    const bool expected = std::regex_match(path, std::regex(expression_of(pattern)));
     matches += expected;
     EXPECT_EQ(deny::is_like(path.c_str(), pattern.c_str()), expected) << path << " " << pattern;
   }
