@@ -26,7 +26,7 @@ constexpr char kDestructors[] =
 
 bool HookImage::read(ByteView bytes, Refusal& why) {
   bytes_ = bytes;
-  elf::Ehdr header;
+  elf::Ehdr header{};
   return read_header(header, why) && read_segments(header, why) && check_relro(why) &&
          read_dynamic(why) && check_needed(why) && check_relocations(why) && find_init(why);
 }

@@ -28,7 +28,7 @@ constexpr uint16_t kShnUndef = 0, kShnAbs = 0xfff1;
 constexpr uint8_t kStbWeak = 2, kSttTls = 6;
 
 LentFunction lent_by_name(ByteView name) {
-  for (uint8_t i = 1; i < std::size(kLentNames); ++i)
+  for (size_t i = 1; i < std::size(kLentNames); ++i)
     if (name.size() == strlen(kLentNames[i]) &&
         memcmp(name.data(), kLentNames[i], name.size()) == 0)
       return static_cast<LentFunction>(i);

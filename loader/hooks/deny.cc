@@ -38,6 +38,15 @@ void report(sysload_hook* hook, const Data& data, const sysload_call& call, cons
                    data.name, line);
 }
 
+void report_answer(sysload_hook* hook, const Data& data, const sysload_call& call,
+                   const Rule& rule) {
+  char answer[64];
+  const char* error = call.result < 0 ? hook->api->error_name(call.result) : nullptr;
+  hook->api->format(answer, sizeof(answer), " = %ld%s%s", static_cast<long>(call.result),
+                    error != nullptr ? " " : "", error != nullptr ? error : "");
+  report(hook, data, call, rule.action == Action::kLog ? "log" : "denied", answer, rule.line);
+}
+
 [[noreturn]] void kill_process(sysload_hook* hook, const Data& data, const sysload_call& call,
                                uint32_t line) {
   constexpr uint64_t kSigkill = 9;
@@ -94,13 +103,7 @@ void exit(sysload_hook* hook, sysload_thread* /*thread*/, sysload_call* call) {
     if ((call->scratch[i / 64] >> i % 64 & 1) == 0 || !judge.holds_after(rule)) continue;
     if (rule.action == Action::kAllow) return;
     if (rule.action == Action::kKill) kill_process(hook, data, *call, rule.line);
-    if (rule.action == Action::kLog || data.reports) {
-      char answer[64];
-      const char* error = call->result < 0 ? hook->api->error_name(call->result) : nullptr;
-      hook->api->format(answer, sizeof(answer), " = %ld%s%s", static_cast<long>(call->result),
-                        error != nullptr ? " " : "", error != nullptr ? error : "");
-      report(hook, data, *call, rule.action == Action::kLog ? "log" : "denied", answer, rule.line);
-    }
+    if (rule.action == Action::kLog || data.reports) report_answer(hook, data, *call, rule);
     if (rule.action != Action::kDeny) continue;
     call->result = -int64_t{rule.error};
     return;

@@ -7,7 +7,7 @@ namespace sysrewrite::deny {
 
 CallText::CallText(const sysload_api* api, const sysload_call& call) {
   text_[0] = 0;
-  const uint32_t number = static_cast<uint32_t>(call.number);
+  const auto number = static_cast<uint32_t>(call.number);
   const char* name = api->call_name(number);
   char unnamed[32];
   if (name == nullptr) api->format(unnamed, sizeof(unnamed), "syscall_%u", number);

@@ -114,6 +114,10 @@ int main(int argc, char** argv) {
       write(hooks / "gnu_hash",
             hook_object(elf::kDtGnuHash, hex("01 00 00 00 03 00 00 00 01 00 00 00 00 00 00 00") +
                                              words({1}) + hex("03 00 00 00 01 00 00 00")));
+  good &=
+      write(root / "deny_policy_fuzzer" / "rules",
+            text("default deny EPERM # x\nallow openat, 3 path(1) under \"/e\\\"tc\" writing\n"
+                 "log * path like /**/*.c int0 & 3|O_CREAT != -1\nkill read answer >= ENOENT\n"));
   const auto table = root / "functions_fuzzer";
   good &= write(table / "frames",
                 hex("00") + eh_frame(0x403000, {{kCode, 16, 1}, {kCode + 16, 8, 0, true}}));

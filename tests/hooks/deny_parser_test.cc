@@ -141,7 +141,8 @@ TEST(DenyPolicy, AStarIsAboutTheCallsThatTheConditionSuits) {
     const Parsed parsed(text);
     ASSERT_EQ(parsed.said(), "good");
     int count = 0;
-    for (uint32_t i = 0; i < deny::kNumbers; ++i) count += parsed.policy().rules[0].is_about(i);
+    for (uint32_t i = 0; i < deny::kNumbers; ++i)
+      count += parsed.policy().rules[0].is_about(i) ? 1 : 0;
     EXPECT_EQ(count, 4);  // open, openat, openat2, creat
   }
   EXPECT_FALSE(Parsed("kill *").policy().rules[0].is_about(60));

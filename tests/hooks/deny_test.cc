@@ -17,14 +17,16 @@ namespace sysrewrite::test {
 namespace {
 
 uint64_t word(const void* object) {
-  return reinterpret_cast<uintptr_t>(object);
+  return reinterpret_cast<uintptr_t>(
+      object);  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast)
 }
 
 class Deny : public testing::Test {
- protected:
+ public:
   Deny() : file_(std::filesystem::temp_directory_path() / ("deny_" + std::to_string(getpid()))) {}
   ~Deny() override { std::filesystem::remove(file_); }
 
+ protected:
   void start(const std::string& policy, const std::string& more = "") {
     std::ofstream(file_) << policy;
     fake_.shared.clear();

@@ -28,6 +28,7 @@ constexpr SyscallName kNames[] = {
 std::string formatted(const char* format, va_list arguments) {
   va_list again;
   va_copy(again, arguments);
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is a copy
   const int length = std::vsnprintf(nullptr, 0, format, again);
   va_end(again);
   std::string text(static_cast<size_t>(length) + 1, '\0');
@@ -37,7 +38,7 @@ std::string formatted(const char* format, va_list arguments) {
 }
 
 void* pointer(uint64_t address) {
-  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr): as in a process
+  return reinterpret_cast<void*>(address);  // NOLINT: as in a process
 }
 
 }  // namespace
@@ -103,13 +104,14 @@ struct FakeCalls {
                                                        const char* format, ...) {
     va_list arguments;
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line before does it
     const int length = std::vsnprintf(into, size, format, arguments);
     va_end(arguments);
     return static_cast<uint64_t>(length);
   }
 
-  [[noreturn, gnu::format(printf, 2, 3)]] static void fail(sysload_hook* /*hook*/,
-                                                           const char* format, ...) {
+  [[gnu::noreturn, gnu::format(printf, 2, 3)]] static void fail(sysload_hook* /*hook*/,
+                                                                const char* format, ...) {
     va_list arguments;
     va_start(arguments, format);
     const std::string text = formatted(format, arguments);
