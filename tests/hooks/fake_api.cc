@@ -22,7 +22,7 @@ struct SyscallName {
   char name[26];
 };
 constexpr SyscallName kNames[] = {
-#include "loader/syscall_names.inc"
+#include "trampoline/call_names.inc"
 };
 
 std::string formatted(const char* format, va_list arguments) {
