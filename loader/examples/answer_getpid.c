@@ -3,7 +3,6 @@
  *     sysload --hook ./answer_getpid.so:pid=7 ./program
  */
 #include <asm/unistd.h>
-
 #include <sysload/hook.h>
 
 static enum sysload_verdict entry(struct sysload_hook* hook, struct sysload_thread* thread,

@@ -5,7 +5,6 @@
 //
 // No exceptions, no RTTI, no statics with constructors; a class with constexpr ones is fine.
 #include <asm/unistd.h>
-
 #include <sysload/hook.h>
 
 namespace {

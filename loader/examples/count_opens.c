@@ -5,7 +5,6 @@
  *     sysload --hook ./count_opens.so ./program
  */
 #include <asm/unistd.h>
-
 #include <sysload/hook.h>
 
 /* Threads enter at once, so they add atomically. A forked child has a copy. */

@@ -6,7 +6,6 @@
  * new one lies in memory that the hook is given for as long as the call takes.
  */
 #include <asm/unistd.h>
-
 #include <sysload/hook.h>
 
 static char from[4096], to[4096];

@@ -17,6 +17,7 @@ void ask(const sysload_api& api, const deny::Policy& policy, uint64_t number) {
   static const char path[] = "/etc/a.c";
   sysload_call call{};
   call.number = number;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
   call.argument[0] = call.argument[1] = reinterpret_cast<uintptr_t>(path);
   deny::Judge judge(&api, policy, call);
   const deny::Range range = policy.range[deny::index_of(number)];

@@ -62,7 +62,7 @@ Bytes hook_object(int64_t hash_tag, const Bytes& hash) {
   };
   const Bytes tables = symbol(0, 0, 0, 0) + symbol(1, 2, 0, 0) + symbol(3, 1, 0, 0) +
                        symbol(10, 1, 1, 0x1000) +
-                       text(std::string_view("\0w\0memset\0sysload_hook_init\0\0\0\0", 32)) +
+                       text(std::string_view("\0w\0memset\0sysload_hook_init\0\0\0\0\0", 32)) +
                        words({kData, 8, 0x1000, kData + 8, uint64_t{1} << 32 | 6, 0, kData + 16,
                               uint64_t{2} << 32 | 7, 0, kData + 24, uint64_t{3} << 32 | 1, 1}) +
                        words({kData + 32, 7}) + hash;

@@ -107,13 +107,27 @@ class Trees(DenyTest):
         self.assertEqual(done.stdout, "")
         self.assertEqual(done.stderr.count("Permission denied"), 3, done.stderr)
 
+    def test_the_policy_is_that_of_the_first_process(self):
+        self.policy("deny EACCES open, openat path is /etc/hostname\n")
+        change = "echo 'deny EACCES open, openat path is /etc/passwd' > policy"
+        done = self.run_hooked(["deny:policy=policy"], "/bin/sh", "-c",
+                               f"{change}; cd /; cat /etc/hostname; cat /etc/passwd", cwd=self.dir)
+        self.assertIn("root:", done.stdout)
+        self.assertIn("Permission denied", done.stderr)
+
+    def test_a_policy_can_come_from_a_pipe(self):
+        done = self.run_hooked(["deny:policy=/dev/stdin"], "/bin/sh", "-c", "cat /etc/hostname; exit 0",
+                               input="deny EACCES openat path is /etc/hostname\n")
+        self.assertEqual(done.stdout, "")
+        self.assertIn("Permission denied", done.stderr)
+
     def test_execve_can_be_denied(self):
         hook = f"deny:policy={self.policy('deny EACCES execve path like /**/bin/ls')}"
         done = self.run_hooked([hook], "/bin/sh", "-c", "/bin/ls / >/dev/null; /usr/bin/id -u; exit 0")
         self.assertRegex(done.stderr, "Permission denied")
         self.assertRegex(done.stdout, r"^\d+\n$")
 
-    def test_go_and_python_programs(self):
+    def test_a_python_program(self):
         hook = f"deny:policy={self.policy('deny EACCES openat path is /etc/hostname')}"
         done = self.run_hooked([hook], "/usr/bin/python3", "-c",
                                "import os\ntry: open('/etc/hostname')\nexcept PermissionError as e: print(e)\n"

@@ -17,8 +17,8 @@ namespace sysrewrite::test {
 namespace {
 
 uint64_t word(const void* object) {
-  return reinterpret_cast<uintptr_t>(
-      object);  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast)
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return reinterpret_cast<uintptr_t>(object);
 }
 
 class Deny : public testing::Test {

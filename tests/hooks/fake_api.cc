@@ -9,21 +9,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
+
+#include "trampoline/call_names.h"
 
 namespace sysrewrite::test {
 
 namespace {
 
 FakeApi* current = nullptr;
-
-struct SyscallName {
-  uint16_t number;
-  char name[26];
-};
-constexpr SyscallName kNames[] = {
-#include "trampoline/call_names.inc"
-};
 
 std::string formatted(const char* format, va_list arguments) {
   va_list again;
@@ -140,18 +133,6 @@ struct FakeCalls {
 
   static int place(const sysload_call* /*call*/, sysload_place* /*into*/) { return -ENOENT; }
 
-  static const char* call_name(uint64_t number) {
-    for (const SyscallName& name : kNames)
-      if (name.number == number) return name.name;
-    return nullptr;
-  }
-
-  static int64_t call_number(const char* name) {
-    for (const SyscallName& known : kNames)
-      if (std::strcmp(known.name, name) == 0) return known.number;
-    return -1;
-  }
-
   static const char* error_name(int64_t error) {
     return strerrorname_np(static_cast<int>(std::abs(error)));
   }
@@ -177,8 +158,8 @@ FakeApi::FakeApi() {
   api.fail = &FakeCalls::fail;
   api.option = &FakeCalls::option;
   api.place = &FakeCalls::place;
-  api.call_name = &FakeCalls::call_name;
-  api.call_number = &FakeCalls::call_number;
+  api.call_name = &call_name;
+  api.call_number = &call_number;
   api.error_name = &FakeCalls::error_name;
   api.program = &FakeCalls::program;
 }

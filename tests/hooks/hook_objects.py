@@ -35,9 +35,12 @@ class Examples(HookTest):
     def test_count_opens_counts_a_dynamic_program(self):
         hook = self.compiled(EXAMPLES / "count_opens.c")
         expected = self.counted_by_strace("open,openat", "/bin/cat", "/etc/hostname")
-        output = self.dir / "output"  # cat closes its standard error before it ends
+        line = f"/bin/cat opened {expected} files and ended with 0\n"
+        # cat closes its standard error before it ends.
+        self.assertEqual(self.run_hooked([hook], "/bin/cat", "/etc/hostname").stderr, line)
+        output = self.dir / "output"
         self.run_hooked([f"{hook}:output={output}"], "/bin/cat", "/etc/hostname")
-        self.assertEqual(output.read_text(), f"/bin/cat opened {expected} files and ended with 0\n")
+        self.assertEqual(output.read_text(), line)
 
     def test_answer_getpid_answers_without_the_kernel(self):
         for hook in self.each("answer_getpid.c"):
