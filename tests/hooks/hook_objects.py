@@ -101,6 +101,8 @@ class Examples(HookTest):
 
     def test_the_page_shows_the_examples_as_they_are(self):
         page = (SOURCE / "docs/hooks.md").read_text()
+        first = (EXAMPLES / "count_opens.c").read_text()
+        self.assertIn("```c\n" + first[first.index("#include"):] + "```", page)
         for example in EXAMPLES.iterdir():
             self.assertIn(example.name, page)
         self.assertIn(" ".join(documented_flags()), page)
@@ -143,17 +145,24 @@ class Loading(HookTest):
     def test_code_is_the_file_s_and_never_writable(self):
         for more in ([], ["-O0"], ["-Wl,-z,noseparate-code"]):
             hook = self.compiled("""#include <sysload/hook.h>
-int x = 1; int* const where = &x; char large[50000];
-int sysload_hook_init(struct sysload_hook* hook) { large[49999] = 1; hook->data = (void*)where;
-  return *where - large[49999] + large[1]; }""", flags=documented_flags() + more)
-            maps = self.hooked([hook], self.WRITES_MAPS).stdout
-            own = [line.split() for line in maps.splitlines() if line.endswith(str(hook))]
-            modes = [fields[1] for fields in own]
-            self.assertIn("r-xp", modes, maps)
-            self.assertIn("rw-p", modes)
-            self.assertFalse([mode for mode in modes if "w" in mode and "x" in mode], maps)
-            # Constants that were relocated: a part of the writable segment, now read-only.
-            self.assertGreaterEqual(modes.count("r--p"), 1)
+int x = 1; int* const where[] = {&x, &x}; char large[50000];
+int sysload_hook_init(struct sysload_hook* hook) {
+  hook->api->print(hook, "%p %p %p", (void*)sysload_hook_init, (void*)where, (void*)&large[49999]);
+  return *where[hook->options[0] != 0] - 1; }""", flags=documented_flags() + more)
+            done = self.hooked([hook], self.WRITES_MAPS)
+            code, constants, data = (int(word, 16) for word in done.stderr.split())
+            mappings = [line.split() for line in done.stdout.splitlines()]
+            def mapping_of(address):
+                for fields in mappings:
+                    start, end = (int(word, 16) for word in fields[0].split("-"))
+                    if start <= address < end:
+                        return fields
+                return self.fail(f"{address:x} is not mapped\n{done.stdout}")
+            self.assertEqual((mapping_of(code)[1], mapping_of(code)[-1]), ("r-xp", str(hook)))
+            # Relocated, and read-only afterwards.
+            self.assertEqual((mapping_of(constants)[1], mapping_of(constants)[-1]), ("r--p", str(hook)))
+            self.assertEqual(mapping_of(data)[1], "rw-p")
+            self.assertFalse([fields for fields in mappings if "w" in fields[1] and "x" in fields[1]])
 
     def test_it_loads_where_writable_memory_may_not_become_executable(self):
         hook = self.compiled(EXAMPLES / "rewrite_path.c", flags=documented_flags() + ["-O0"])
