@@ -77,7 +77,7 @@ bool Judge::one_path_holds(const Condition& condition, uint32_t which, Action ac
   CallPath& path = paths_[which];
   const PathState state = path.read(api_, call_, arguments_.at[which]);
   if (state == PathState::kUnknownBase) return action != Action::kAllow;  // to be on the safe side
-  if (state != PathState::kKnown) return false;                           // the kernel refuses it
+  if (state != PathState::kKnown) return false;  // the kernel knows none, either
   const char* text = policy_.texts + condition.text;
   if (condition.relation == Relation::kIs)
     return strlen(path.text()) == strlen(text) && memcmp(path.text(), text, strlen(text)) == 0;

@@ -13,10 +13,11 @@ uint64_t address_of(const void* object) {
   return reinterpret_cast<uintptr_t>(object);
 }
 
-// The working directory, or where a descriptor leads, NUL-ended, into kLongestPath bytes. 0 where
-// that is not known.
-uint64_t read_base(const sysload_api* api, int32_t folder, char* into) {
+// Where a descriptor leads, or the working directory, NUL-ended, into kLongestPath bytes.
+PathState read_base(const sysload_api* api, int32_t folder, char* into) {
   constexpr int32_t kAtFdcwd = -100;
+  constexpr int64_t kBadDescriptor = -9;
+  constexpr uint64_t kGetFlags = 1;  // F_GETFD
   int64_t length = 0;
   if (folder == kAtFdcwd) {
     length = api->syscall(__NR_getcwd, address_of(into), kLongestPath, 0, 0, 0, 0) - 1;
@@ -25,11 +26,18 @@ uint64_t read_base(const sysload_api* api, int32_t folder, char* into) {
     api->format(link, sizeof(link), "/proc/thread-self/fd/%d", folder);
     length =
         api->syscall(__NR_readlink, address_of(link), address_of(into), kLongestPath - 1, 0, 0, 0);
+    const auto descriptor = static_cast<uint64_t>(static_cast<uint32_t>(folder));
+    // "pipe:[123]", as fstat asks about standard output: that is below no directory at all.
+    if (length > 0 && into[0] != '/') return PathState::kInvalid;
+    if (length <= 0 &&
+        api->syscall(__NR_fcntl, descriptor, kGetFlags, 0, 0, 0, 0) == kBadDescriptor)
+      return PathState::kInvalid;
   }
-  // "(unreachable)/..." or "pipe:[123]" is no place below the root.
-  if (length <= 0 || length >= int64_t{kLongestPath} || into[0] != '/') return 0;
+  // "(unreachable)/..." is somewhere, but nobody knows where.
+  if (length <= 0 || length >= int64_t{kLongestPath} || into[0] != '/')
+    return PathState::kUnknownBase;
   into[length] = 0;
-  return static_cast<uint64_t>(length);
+  return PathState::kKnown;
 }
 
 }  // namespace
@@ -128,8 +136,9 @@ PathState CallPath::resolve(const sysload_api* api, const sysload_call& call,
     const int32_t folder = argument.folder == kNoFolder
                                ? kAtFdcwd
                                : static_cast<int32_t>(call.argument[argument.folder]);
-    const uint64_t length = read_base(api, folder, text_);
-    if (length == 0) return PathState::kUnknownBase;
+    const PathState base = read_base(api, folder, text_);
+    if (base != PathState::kKnown) return base;
+    const uint64_t length = strlen(text_);
     text_[length] = '/';
     const int64_t answer = api->read_string(text_ + length + 1, address, kLongestPath);
     if (answer < 0) return PathState::kInvalid;

@@ -25,7 +25,7 @@ bool is_like(const char* path, const char* pattern);
 enum class PathState : uint8_t {
   kUnread,
   kKnown,
-  kInvalid,      // not a path that the kernel would take: unreadable, or too long
+  kInvalid,      // no path: unreadable, too long, or relative to what is no directory
   kUnknownBase,  // relative to a directory whose name cannot be found out
 };
 

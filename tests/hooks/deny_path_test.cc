@@ -161,18 +161,29 @@ TEST_F(DenyCallPath, IsRelativeToTheWorkingDirectoryOrADescriptor) {
 
 TEST_F(DenyCallPath, IsUnknownWhereItsBaseIs) {
   std::string text;
-  EXPECT_EQ(read(999999, "x", &text), deny::PathState::kUnknownBase);
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
-  EXPECT_EQ(read(ends[0], "x", &text), deny::PathState::kUnknownBase);
-  close(ends[0]);
-  close(ends[1]);
   fake_.answer = [](uint64_t number, const uint64_t(&)[6]) -> std::optional<int64_t> {
-    if (number == SYS_getcwd) return -ENOENT;
+    if (number == SYS_getcwd || number == SYS_readlink) return -ENOENT;
     return std::nullopt;
   };
   EXPECT_EQ(read(AT_FDCWD, "x", &text), deny::PathState::kUnknownBase);
   EXPECT_EQ(read(AT_FDCWD, "/x", &text), deny::PathState::kKnown);
+  const int folder = open("/usr/bin", O_RDONLY | O_DIRECTORY);
+  EXPECT_EQ(read(folder, "x", &text), deny::PathState::kUnknownBase);
+  EXPECT_EQ(read(999999, "x", &text), deny::PathState::kInvalid);
+  close(folder);
+}
+
+// fstat of a pipe is newfstatat(fd, "", ..., AT_EMPTY_PATH).
+TEST_F(DenyCallPath, IsNoneWhereTheDescriptorIsNoDirectory) {
+  std::string text;
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  EXPECT_EQ(read(ends[0], "", &text), deny::PathState::kInvalid);
+  EXPECT_EQ(read(ends[0], "x", &text), deny::PathState::kInvalid);
+  close(ends[0]);
+  close(ends[1]);
+  EXPECT_EQ(read(999999, "x", &text), deny::PathState::kInvalid);
+  EXPECT_EQ(read(-1, "x", &text), deny::PathState::kInvalid);
 }
 
 TEST_F(DenyCallPath, IsInvalidWhereTheKernelWouldNotTakeIt) {

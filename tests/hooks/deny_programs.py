@@ -107,6 +107,12 @@ class Trees(DenyTest):
         self.assertEqual(done.stdout, "")
         self.assertEqual(done.stderr.count("Permission denied"), 3, done.stderr)
 
+    def test_pipes_are_below_no_directory(self):
+        # These ask fstat about their standard output, which is a pipe here.
+        hook = f"deny:policy={self.policy('deny EACCES * path under /nowhere')}:report"
+        for command in (["/bin/cat", "/etc/hostname"], ["/usr/bin/python3", "-c", "print(1)"]):
+            self.assertEqual(self.run_hooked([hook], *command).stderr, "")
+
     def test_the_policy_is_that_of_the_first_process(self):
         self.policy("deny EACCES open, openat path is /etc/hostname\n")
         change = "echo 'deny EACCES open, openat path is /etc/passwd' > policy"
