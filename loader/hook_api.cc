@@ -76,7 +76,8 @@ uint64_t api_format(char* into, uint64_t size, const char* format, ...) {
   return length;
 }
 
-[[noreturn]] void api_fail(sysload_hook* hook, const char* format, ...) {
+// As part of its type, which [[noreturn]] is not.
+__attribute__((noreturn)) void api_fail(sysload_hook* hook, const char* format, ...) {
   char line[2048];
   va_list arguments;
   va_start(arguments, format);
