@@ -45,6 +45,18 @@
 #define SYSLOAD_CALL_ARGUMENT (SYSLOAD_BLOCK_CALL + 8)
 #define SYSLOAD_CALL_STACK_POINTER (SYSLOAD_BLOCK_CALL + 64)
 #define SYSLOAD_CALL_ORIGIN (SYSLOAD_BLOCK_CALL + 72)
+#define SYSLOAD_CALL_SCRATCH (SYSLOAD_BLOCK_CALL + 80)
+
+// Where there is but one hook: itself, its entry(), and the thread as it is shown.
+#define SYSLOAD_BLOCK_HOOK 328
+#define SYSLOAD_BLOCK_HOOK_ENTRY 336
+#define SYSLOAD_BLOCK_THREAD 344       // sysload_thread
+#define SYSLOAD_BLOCK_INTEREST 360     // u64: in the call's number, as the table has it
+#define SYSLOAD_BLOCK_RUNNING 368      // u32: which hook is, plus 1; 0: none
+#define SYSLOAD_BLOCK_CALL_MEMORY 372  // u32: bytes of it that are used
+
+// Bit of the table's bytes: the one hook wants to see the beginning, and nobody anything else.
+#define SYSLOAD_INTEREST_ENTRY_ALONE 8
 
 // Bytes below a hook stack's end that are its own, the guard included.
 #define SYSLOAD_HOOK_REGION 0xf000

@@ -272,12 +272,42 @@ bool must_take_tail(uint64_t number) {
   return SYSLOAD_HOOK_LEAVE;
 }
 
+// After the hooks.
+uint64_t make_call(ThreadBlock* block) {
+  const uint8_t interest = interest_in(sysload_state.interest, block->call.number);
+  if ((interest & kWantsService) != 0) return serve(block);
+  if (block->exits || is_changed(*block)) {
+    leave_issuing(block);
+  } else {
+    leave_through_tail(block);
+  }
+  return SYSLOAD_HOOK_LEAVE;
+}
+
 }  // namespace
+
+// What hook_entry.S does by itself ends here where the one hook has answered,
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_answered(ThreadBlock* block) {
+  leave_answered(block, static_cast<uint64_t>(block->call.result));
+}
+
+// has changed the call, which may now be another one,
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_changed(
+    ThreadBlock* block) {
+  block->exits = false;
+  block->asked = 0;
+  return make_call(block);
+}
+
+// or has let it pass while a signal came.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_passed(ThreadBlock* block) {
+  leave_through_tail(block);
+}
 
 // What hook_entry.S does next; how to leave stands in the block. `number` is the program's rax.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(ThreadBlock* block,
                                                                                 uint64_t number) {
-  uint8_t interest = interest_in(sysload_state.interest, number);
+  const uint8_t interest = interest_in(sysload_state.interest, number);
   block->exits = false;
   block->asked = 0;
   if ((interest & (kWantsEntry | kWantsExit)) != 0) {
@@ -287,15 +317,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
       answer(block, block->call.result);
       return SYSLOAD_HOOK_LEAVE;
     }
-    interest = interest_in(sysload_state.interest, block->call.number);
   }
-  if ((interest & kWantsService) != 0) return serve(block);
-  if (block->exits || is_changed(*block)) {
-    leave_issuing(block);
-  } else {
-    leave_through_tail(block);
-  }
-  return SYSLOAD_HOOK_LEAVE;
+  return make_call(block);
 }
 
 void finish_call(ThreadBlock* block) {
@@ -330,7 +353,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_cloned(Thr
 
 // The child's side, in the block that its parent has made for it: a thread, or a child of vfork.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(ThreadBlock* block) {
-  block->tid = sys::tid();
+  name_thread(block);
   block->pending = SYSLOAD_PENDING_BLOCKED;
   if (sysload_state.exhaustive) sysload_arm();
   notify_thread_started(block);
@@ -339,7 +362,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(Th
 
 // The child's side, where it has memory of its own, in its copy of the parent's block.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(ThreadBlock* block) {
-  block->tid = sys::tid();
+  name_thread(block);
   block->registers = block->original;
   block->child = nullptr;
   block->is_child_of_vfork = false;

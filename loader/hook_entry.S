@@ -9,7 +9,8 @@
 //   sysload_hook_alternate ... _blocked likewise; registers come from the block
 //   rsp on the hook stack               the signal is put off; at leaving, it is sent again
 //   sysload_hook_leave ... _left        likewise, and leaving begins again, the slow way
-//   sysload_hook_left                   everything is the program's again but rip, which is in rcx
+//   sysload_hook_pass ... _pass_end     likewise, of a call that passes
+//   sysload_hook_left, _passed_on       everything is the program's again but rip, which is in rcx
 //   sysload_hook_issue                  the call was not made, or is to be made again: it is undone
 //   sysload_hook_issued ... _switched   the call is done: hooks see its end first
 //   sysload_hook_issued_alternate ...   likewise
@@ -40,6 +41,7 @@
         movw    %ax, %cx
         movzbl  (%rcx), %ecx
         jrcxz   .Lpass
+        movq    %rcx, %gs:SYSLOAD_BLOCK_INTEREST
         jmp     sysload_hook_entry
 .Lpass: jmp     *%r11
 
@@ -80,9 +82,12 @@
         pushq   $0x202
         popfq
 .Lenter:
+        testb   $SYSLOAD_INTEREST_ENTRY_ALONE, %gs:SYSLOAD_BLOCK_INTEREST
+        jnz     .Lentry_alone
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         movq    %rax, %rsi
         call    sysload_hook_enter
+.Lentered:
         testl   %eax, %eax
         jnz     .Lspecial
 
@@ -120,6 +125,88 @@
         popfq
         jmp     .Lflags
         LABEL   sysload_hook_leave_end
+
+// --- One hook that wants to see the beginning -----------------------------------------------------
+//
+// What most calls of most hooks need, without C++ in between. Where the hook lets the call pass, and
+// has not changed it, the registers come back from the block and the stub's tail makes the call.
+        .p2align 4
+.Lentry_alone:
+        movq    %gs:SYSLOAD_BLOCK_RSP, %rax
+        subq    $-SYSREWRITE_RED_ZONE, %rax
+        movq    %rax, %gs:SYSLOAD_CALL_STACK_POINTER
+        xorl    %eax, %eax
+        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH
+        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+8
+        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+16
+        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+24
+        movl    %eax, %gs:SYSLOAD_BLOCK_CALL_MEMORY
+        movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
+        movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
+        leaq    SYSLOAD_BLOCK_THREAD(%rdx), %rsi
+        leaq    SYSLOAD_BLOCK_CALL(%rdx), %rdx
+        call    *%gs:SYSLOAD_BLOCK_HOOK_ENTRY
+        movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
+        testl   %eax, %eax
+        jnz     .Lanswered
+        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_R8, %r8
+        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        cmpq    %rax, %gs:SYSLOAD_BLOCK_CALL
+        jne     .Lchanged
+        cmpq    %rdi, %gs:SYSLOAD_CALL_ARGUMENT
+        jne     .Lchanged
+        cmpq    %rsi, %gs:SYSLOAD_CALL_ARGUMENT+8
+        jne     .Lchanged
+        cmpq    %rdx, %gs:SYSLOAD_CALL_ARGUMENT+16
+        jne     .Lchanged
+        cmpq    %r10, %gs:SYSLOAD_CALL_ARGUMENT+24
+        jne     .Lchanged
+        cmpq    %r8, %gs:SYSLOAD_CALL_ARGUMENT+32
+        jne     .Lchanged
+        cmpq    %r9, %gs:SYSLOAD_CALL_ARGUMENT+40
+        jne     .Lchanged
+        LABEL   sysload_hook_pass
+        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        jne     sysload_hook_pass_slowly
+        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
+        testl   $SYSLOAD_ODD_FLAGS, %ecx
+        jnz     .Lpass_odd_flags
+        movl    %ecx, %eax
+        shrl    $11, %eax
+        andl    $1, %eax
+        movb    %cl, %ah
+        addb    $0x7f, %al
+        sahf
+.Lpass_flags:
+        movq    %gs:SYSLOAD_BLOCK_TAIL, %rcx
+        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
+        movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
+        LABEL   sysload_hook_passed_on
+        jmp     *%rcx
+.Lpass_odd_flags:
+        pushq   %rcx
+        popfq
+        jmp     .Lpass_flags
+        LABEL   sysload_hook_pass_end
+.Lanswered:
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_answered
+        jmp     sysload_hook_leave
+.Lchanged:
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_changed
+        jmp     .Lentered
+        LABEL   sysload_hook_pass_slowly
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_passed
+        jmp     sysload_hook_leave_slowly
 
 // --- Entry, where there is an alternate signal stack ---------------------------------------------
 //

@@ -230,6 +230,7 @@ void prepare_hooks(bool serves) {
   sysload_state.interest =
       align_down(static_cast<uint64_t>(start) + kInterestSize - 1, kInterestSize);
   auto* table = Memory::at<uint8_t>({sysload_state.interest});
+  const bool is_simple = hooks.count == 1 && !hooks.vectors && !sysload_state.exhaustive;
   for (uint64_t number = 0; number < SYSLOAD_MOST_NUMBERS; ++number) {
     for (uint32_t i = 0; i < hooks.count; ++i) {
       const sysload_hook& hook = hooks.loaded[i].hook;
@@ -238,6 +239,7 @@ void prepare_hooks(bool serves) {
       if (hook.exit != nullptr && has_bit(hook.exit_interest, number)) table[number] |= kWantsExit;
     }
     if (wants_service(number, serves)) table[number] |= kWantsService;
+    if (is_simple && table[number] == kWantsEntry) table[number] |= kWantsEntryAlone;
   }
   // Numbers that do not exist: their low half may be that of one that does.
   const uint8_t beyond = table[SYSLOAD_MOST_NUMBERS - 1];

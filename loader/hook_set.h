@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "loader/abi.h"
 #include "loader/include/sysload/hook.h"
 #include "loader/memory.h"
 #include "loader/signal_table.h"
@@ -21,6 +22,7 @@ enum Interest : uint8_t {
   kWantsEntry = 1,
   kWantsExit = 2,
   kWantsService = 4,  // sysload itself has to do with it (hook_call.cc)
+  kWantsEntryAlone = SYSLOAD_INTEREST_ENTRY_ALONE,
 };
 
 struct LoadedHook {

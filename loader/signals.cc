@@ -46,7 +46,8 @@ constexpr uint64_t kAlwaysSet = kSigInfo;
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entry[],
     sysload_hook_entered[], sysload_hook_alternate[], sysload_hook_alternate_saved[],
     sysload_hook_alternate_flags[], sysload_hook_alternate_blocked[], sysload_hook_leave[],
-    sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[],
+    sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[], sysload_hook_pass[],
+    sysload_hook_pass_end[], sysload_hook_pass_slowly[], sysload_hook_passed_on[],
     sysload_hook_issue[], sysload_hook_issued[], sysload_hook_issued_saved[],
     sysload_hook_issued_switched[], sysload_hook_issued_alternate[], sysload_hook_issued_end[],
     sysload_hook_unblocked[], sysload_hook_unblocked_end[], sysload_signal_entry[],
@@ -100,6 +101,11 @@ KernelSigaction watching_action() {
        " of it, in call ", block.call.number, "; the program is ended");
 }
 
+// Everything is the program's, but rip, which is in rcx.
+bool is_left(uint64_t rip) {
+  return rip == address(sysload_hook_left) || rip == address(sysload_hook_passed_on);
+}
+
 // A call is done, and nothing else has begun.
 bool is_done(uint64_t rip) {
   return is_between(rip, sysload_hook_issued, sysload_hook_issued_switched) ||
@@ -111,8 +117,8 @@ bool is_between_program_and_runtime(uint64_t rip) {
   return is_between(rip, sysload_callback_hook, sysload_hook_entered) ||
          is_between(rip, sysload_hook_alternate, sysload_hook_alternate_blocked) ||
          is_between(rip, sysload_hook_unblocked, sysload_hook_unblocked_end) ||
-         is_between(rip, sysload_signal_back, sysload_signal_end) ||
-         rip == address(sysload_hook_left) || rip == address(sysload_hook_issue) || is_done(rip) ||
+         is_between(rip, sysload_signal_back, sysload_signal_end) || is_left(rip) ||
+         rip == address(sysload_hook_issue) || is_done(rip) ||
          rip - address(sysload_restorer) < kRestorerSize;
 }
 
@@ -145,6 +151,8 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
   context.mask = ~uint64_t{0};
   const bool is_leaving = is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end);
   if (is_leaving) context.rip = address(sysload_hook_leave_slowly);
+  if (is_between(context.rip, sysload_hook_pass, sysload_hook_pass_end))
+    context.rip = address(sysload_hook_pass_slowly);
 }
 
 void restore_arithmetic_flags(uint64_t lahf, KernelUcontext& context) {
@@ -191,7 +199,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
     return begin_again(block, context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
     finish_leaving(block, context);
-  if (context.rip == address(sysload_hook_left)) context.rip = context.rcx;
+  if (is_left(context.rip)) context.rip = context.rcx;
   const bool is_undone = context.rip == address(sysload_hook_issue);
   if (!is_undone && !is_done(context.rip)) return;
   uint64_t mask = 0;

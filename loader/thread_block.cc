@@ -86,13 +86,21 @@ void give_back_all_but(ThreadBlock* own) {
     if (block != own) give_back(block);
 }
 
+void name_thread(ThreadBlock* block) {
+  LoadedHook& first = sysload_state.hooks->loaded[0];
+  block->tid = sys::tid();
+  block->hook = &first.hook;
+  block->hook_entry = first.hook.entry;
+  block->thread = {block->tid, &block->thread_memory[first.thread_offset]};
+}
+
 ThreadBlock* start_first_block() {
   ThreadBlock* const block = take_block();
   if (block == nullptr) fail("hooks", "no memory for the stack that they run on");
   const int64_t answer =
       sys::call(__NR_arch_prctl, SYSLOAD_ARCH_SET_GS, Memory::address_of(block).value);
   if (sys::failed(answer)) fail_errno(answer, "hooks", "cannot set the gs base");
-  block->tid = sys::tid();
+  name_thread(block);
   block->signals = &sysload_state.hooks->signals;
   return block;
 }

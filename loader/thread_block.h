@@ -56,11 +56,15 @@ struct ThreadBlock {
   ThreadBlock* all_next;  // in the list of all
 
   // The call under way.
-  sysload_call call;          // as hooks see it
-  CallRegisters original;     // before hooks changed it
-  uint32_t asked;             // how many hooks have seen it
+  sysload_call call;  // as hooks see it
+  sysload_hook* hook;
+  sysload_verdict (*hook_entry)(sysload_hook*, sysload_thread*, sysload_call*);
+  sysload_thread thread;
+  uint64_t interest;
   uint32_t running;           // which hook is, plus 1; 0: none
   uint32_t call_memory_used;  // bytes
+  CallRegisters original;     // before hooks changed it
+  uint32_t asked;             // how many hooks have seen it
   bool exits;                 // hooks are to see its end
   bool shares_thread_group;   // what is being cloned
   bool is_child_of_vfork;     // shares memory with a thread that waits for it
@@ -103,10 +107,24 @@ static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);
 static_assert(offsetof(ThreadBlock, call.argument) == SYSLOAD_CALL_ARGUMENT);
 static_assert(offsetof(ThreadBlock, call.stack_pointer) == SYSLOAD_CALL_STACK_POINTER);
 static_assert(offsetof(ThreadBlock, call.origin) == SYSLOAD_CALL_ORIGIN);
+static_assert(offsetof(ThreadBlock, call.scratch) == SYSLOAD_CALL_SCRATCH);
+static_assert(offsetof(ThreadBlock, hook) == SYSLOAD_BLOCK_HOOK);
+static_assert(offsetof(ThreadBlock, hook_entry) == SYSLOAD_BLOCK_HOOK_ENTRY);
+static_assert(offsetof(ThreadBlock, thread) == SYSLOAD_BLOCK_THREAD);
+static_assert(offsetof(ThreadBlock, interest) == SYSLOAD_BLOCK_INTEREST);
+static_assert(offsetof(ThreadBlock, running) == SYSLOAD_BLOCK_RUNNING);
+static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMORY);
 static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);
 static_assert(offsetof(ThreadBlock, call.argument) == SYSLOAD_CALL_ARGUMENT);
 static_assert(offsetof(ThreadBlock, call.stack_pointer) == SYSLOAD_CALL_STACK_POINTER);
 static_assert(offsetof(ThreadBlock, call.origin) == SYSLOAD_CALL_ORIGIN);
+static_assert(offsetof(ThreadBlock, call.scratch) == SYSLOAD_CALL_SCRATCH);
+static_assert(offsetof(ThreadBlock, hook) == SYSLOAD_BLOCK_HOOK);
+static_assert(offsetof(ThreadBlock, hook_entry) == SYSLOAD_BLOCK_HOOK_ENTRY);
+static_assert(offsetof(ThreadBlock, thread) == SYSLOAD_BLOCK_THREAD);
+static_assert(offsetof(ThreadBlock, interest) == SYSLOAD_BLOCK_INTEREST);
+static_assert(offsetof(ThreadBlock, running) == SYSLOAD_BLOCK_RUNNING);
+static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMORY);
 
 // A block that no thread has: from the list, or new. nullptr where there is no memory. All signals
 // are blocked, so that whoever holds the list's lock goes on.
@@ -115,6 +133,9 @@ ThreadBlock* take_block();
 void give_back(ThreadBlock* block);
 // In a forked child: the other threads are not there, and their blocks are free.
 void give_back_all_but(ThreadBlock* own);
+
+// Notes whose block it is: the calling thread's.
+void name_thread(ThreadBlock* block);
 
 // Gives the calling thread, the first one, its block.
 ThreadBlock* start_first_block();
