@@ -6,7 +6,7 @@
 #include "loader/include/sysload/hook.h"
 
 /* SYSLOAD_BUILT_IN(NAME) for each. */
-#define SYSLOAD_BUILT_IN_HOOKS SYSLOAD_BUILT_IN(pass)
+#define SYSLOAD_BUILT_IN_HOOKS SYSLOAD_BUILT_IN(pass) SYSLOAD_BUILT_IN(trace)
 
 extern "C" {
 #define SYSLOAD_BUILT_IN(hook) int sysload_hook_init_##hook(struct sysload_hook*);
