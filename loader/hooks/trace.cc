@@ -94,8 +94,7 @@ void print_name(const sysload_api& api, Line& line, uint32_t number) {
   }
 }
 
-// --- Arguments
-// ---------------------------------------------------------------------------------------
+// --- Arguments -----------------------------------------------------------------------------------
 
 // Whether the argument is there at all: some are only with a flag or an operation.
 bool is_shown(const sysload_call& call, unsigned index, Kind kind) {
@@ -106,7 +105,7 @@ bool is_shown(const sysload_call& call, unsigned index, Kind kind) {
     case Kind::CreateMode:
       return (call.argument[index - 1] & (O_CREAT | kTemporary)) != 0;
     case Kind::RemapAddress:
-      return (call.argument[index - 1] & 6) != 0;  // MREMAP_FIXED, MREMAP_DONTUNMAP
+      return (call.argument[index - 1] & 3) == 3;  // MREMAP_MAYMOVE, MREMAP_FIXED
     case Kind::NodeDevice:
       return S_ISCHR(call.argument[index - 1]) || S_ISBLK(call.argument[index - 1]);
     case Kind::FcntlArgument:
@@ -181,8 +180,7 @@ unsigned print_arguments(Printer& p, const CallRow& row, unsigned index) {
 constexpr CallRow kUnknown = {
     0, {Kind::Hex, Kind::Hex, Kind::Hex, Kind::Hex, Kind::Hex, Kind::Hex}, Result::Decimal, 0};
 
-// --- Lines
-// -------------------------------------------------------------------------------------------
+// --- Lines ---------------------------------------------------------------------------------------
 
 // A line under way: room for the arguments, and behind them for the result.
 struct Sheet {
@@ -210,8 +208,7 @@ void finish_never(sysload_hook* hook, Sheet& sheet) {
   finish(hook, sheet, 0, [](Line& line) { line.text("= ?"); });
 }
 
-// --- Calls that do not return
-// ------------------------------------------------------------------------
+// --- Calls that do not return --------------------------------------------------------------------
 
 void print_exited(sysload_hook* hook, uint64_t tid, uint64_t status) {
   Sheet sheet;
@@ -282,8 +279,7 @@ void print_resumed(sysload_hook* hook, uint64_t tid, const char* name, Sheet& sh
   sheet.arguments.text("<... ").text(name).text(" resumed>");
 }
 
-// --- The hook
-// ----------------------------------------------------------------------------------------
+// --- The hook ------------------------------------------------------------------------------------
 
 Printer printer_for(sysload_hook* hook, const sysload_thread* thread, const sysload_call& call,
                     Line& line, bool leaving) {

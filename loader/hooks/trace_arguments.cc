@@ -76,7 +76,8 @@ void print_argument(Printer& p, Kind kind) {
   if (kind <= Kind::Groups) return print_process(p, kind);
   if (kind <= Kind::Resumed) return print_operation(p, kind);
   if (kind <= Kind::EpollEvent) return print_event(p, kind);
-  if (kind == Kind::FcntlArgument || kind == Kind::OffsetIn) return print_file(p, kind);
+  if (kind == Kind::FcntlArgument || kind == Kind::OffsetIn || kind == Kind::Semaphores)
+    return print_file(p, kind);
   if (kind == Kind::IoctlCommand) return print_ioctl(p, kind);
   if (kind < Kind::FirstOut) return print_socket(p, kind);
   if (kind <= Kind::OutIovecs) return print_strings(p, kind);

@@ -95,19 +95,36 @@ void print_groups(const Printer& p, uint64_t count) {
   });
 }
 
+// What semop does: to which semaphore, how much, how.
+void print_semaphores(const Printer& p) {
+  struct {
+    uint16_t number;
+    int16_t operation;
+    uint16_t flags;
+  } entry{};
+  print_array(p, p.argument(), static_cast<uint32_t>(p.behind()), sizeof(entry), [&](uint64_t at) {
+    if (!p.fetch(at, entry)) return;
+    field(p.line, "sem_num", true).unsigned_decimal(entry.number);
+    field(p.line, "sem_op").decimal(entry.operation);
+    field(p.line, "sem_flg");
+    Names(kNamesOfSemaphoreFlags).flags(p.line, entry.flags);
+    p.line.character('}');
+  });
+}
+
 void print_offset(const Printer& p) {
-  int64_t offset = 0;
-  if (p.fetch(p.argument(), offset)) p.line.character('[').decimal(offset).character(']');
+  uint64_t offset = 0;
+  if (p.fetch(p.argument(), offset)) p.line.character('[').unsigned_decimal(offset).character(']');
 }
 
 // sendfile: where it stood, and where it stands now.
 void print_moved_offset(const Printer& p) {
-  int64_t offset = 0;
+  uint64_t offset = 0;
   if (!p.leaving) {
     print_offset(p);
   } else if (!p.failed() && p.call.result != 0 && p.argument() != 0 &&
              p.peek(p.argument(), offset)) {
-    p.line.text(" => [").decimal(offset).character(']');
+    p.line.text(" => [").unsigned_decimal(offset).character(']');
   }
 }
 
@@ -163,6 +180,10 @@ void print_fcntl_argument(const Printer& p) {
       return Names(kNamesOfSeals).flags(p.line, low);
     case kSetLease:
       return Names(kNamesOfLeases).value(p.line, low);
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
+      p.line.address(value);
+      return;
     default:
       p.line.hex(value);
   }
@@ -194,6 +215,8 @@ void print_file(Printer& p, Kind kind) {
         print_groups(p, static_cast<uint64_t>(p.call.result));
       }
       return;
+    case Kind::Semaphores:
+      return print_semaphores(p);
     case Kind::OffsetIn:
       return print_offset(p);
     case Kind::OffsetInOut:

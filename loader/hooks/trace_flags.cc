@@ -34,21 +34,27 @@ void print_map_flags(Line& line, uint32_t flags) {
   } else {
     line.hex(type).text(" /* MAP_??? */");
   }
-  const uint32_t size = (flags & MAP_HUGETLB) != 0 ? flags >> kHugeShift : 0;
-  const uint32_t named = size != 0 ? flags & ((1u << kHugeShift) - 1) : flags;
+  const uint32_t size = flags >> kHugeShift;
+  const uint32_t named = flags & ((1u << kHugeShift) - 1);
   const uint64_t rest = Names(kNamesOfMapFlags).known_flags(line, named & ~15u, first);
   if (rest != 0) line.character('|').hex(rest);
   if (size != 0) line.character('|').unsigned_decimal(size).text("<<MAP_HUGE_SHIFT");
 }
 
-// "IPC_CREAT|0600"
+// "IPC_CREAT|0600". Of shared memory the uppermost bits are the logarithm of a page size.
 template <class Packed>
-void print_flags_and_mode(Line& line, const Packed& packed, uint32_t flags) {
+void print_flags_and_mode(Line& line, const Packed& packed, uint32_t flags, bool has_size) {
+  constexpr unsigned kHugeShift = 26;
   bool first = true;
-  const uint64_t rest = Names(packed).known_flags(line, flags & ~0777u, first);
+  const uint32_t size = has_size ? flags >> kHugeShift : 0;
+  const uint32_t named = has_size ? flags & ((1u << kHugeShift) - 1) : flags;
+  const uint64_t rest = Names(packed).known_flags(line, named & ~0777u, first);
   if (rest != 0) {
-    if (!first) line.character('|');
-    line.hex(rest);
+    line.text(first ? "" : "|").hex(rest);
+    first = false;
+  }
+  if (size != 0) {
+    line.text(first ? "" : "|").unsigned_decimal(size).text("<<SHM_HUGE_SHIFT");
     first = false;
   }
   if (!first) line.character('|');
@@ -109,10 +115,12 @@ void print_fanotify_flags(Line& line, uint32_t flags) {
 void print_mode(Line& line, uint32_t mode) {
   const uint32_t type = mode & S_IFMT;
   const Names types(kNamesOfFileTypes);
-  if (types.has(type)) {
-    types.value(line, type);
-    line.character('|');
+  if (!types.has(type)) {
+    line.octal(mode);
+    return;
   }
+  types.value(line, type);
+  line.character('|');
   if ((mode & S_ISUID) != 0) line.text("S_ISUID|");
   if ((mode & S_ISGID) != 0) line.text("S_ISGID|");
   if ((mode & S_ISVTX) != 0) line.text("S_ISVTX|");
@@ -123,6 +131,15 @@ void print_device(Line& line, uint64_t device) {
   const uint64_t major = ((device >> 8) & 0xfff) | ((device >> 32) & 0xfffff000);
   const uint64_t minor = (device & 0xff) | ((device >> 12) & 0xffffff00);
   line.text("makedev(").hex(major).text(", ").hex(minor).character(')');
+}
+
+void print_personality(Line& line, uint32_t personality) {
+  constexpr uint32_t kType = 0xff;
+  bool first = false;
+  Names(kNamesOfPersonalities).value(line, personality & kType);
+  const uint64_t rest =
+      Names(kNamesOfPersonalityBits).known_flags(line, personality & ~kType, first);
+  if (rest != 0) line.character('|').hex(rest);
 }
 
 void print_flags(Printer& p, Kind kind) {
@@ -136,9 +153,9 @@ void print_flags(Printer& p, Kind kind) {
     case Kind::MapHow:
       return print_map_flags(p.line, low);
     case Kind::ShmgetHow:
-      return print_flags_and_mode(p.line, kNamesOfShmgetFlags, low);
+      return print_flags_and_mode(p.line, kNamesOfShmgetFlags, low, true);
     case Kind::SemgetHow:
-      return print_flags_and_mode(p.line, kNamesOfSemgetFlags, low);
+      return print_flags_and_mode(p.line, kNamesOfSemgetFlags, low, false);
     case Kind::NodeMode:
       return print_mode(p.line, static_cast<uint16_t>(value));
     case Kind::NodeDevice:
@@ -160,7 +177,7 @@ void print_flags(Printer& p, Kind kind) {
       if (low == 0xffffffff) {
         p.line.hex(low);
       } else {
-        Names(kNamesOfPersonalities).value(p.line, low);
+        print_personality(p.line, low);
       }
       return;
     default:

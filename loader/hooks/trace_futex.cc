@@ -9,12 +9,12 @@ namespace sysrewrite::trace {
 
 namespace {
 
-// --- futex
-// -----------------------------------------------------------------------------------------
+constexpr uint32_t kFutexCommand = 127;
+
+// --- futex ---------------------------------------------------------------------------------------
 
 uint32_t futex_command(const Printer& p) {
-  return static_cast<uint32_t>(p.call.argument[1]) &
-         ~uint32_t{FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME};
+  return static_cast<uint32_t>(p.call.argument[1]) & kFutexCommand;
 }
 
 void print_futex_operation(Line& line, uint32_t operation) {
@@ -68,7 +68,7 @@ void print_futex_timeout(const Printer& p) {
     case FUTEX_LOCK_PI2:
       return print_timespec(p, p.argument());
     default:
-      p.line.hex(p.argument());
+      p.line.address(p.argument());
   }
 }
 
@@ -94,12 +94,11 @@ void print_futex_third(const Printer& p) {
   }
 }
 
-// --- prctl
-// -----------------------------------------------------------------------------------------
+// --- prctl ---------------------------------------------------------------------------------------
 
 // By option: how many arguments there are; d a decimal one, D a decimal one and three more, s a
-// signal, n a name, u what may be dumped, c a capability.
-constexpr char kPrctl[] = "4s10u110d1d1d0dn1441d01cc1101d000444d1D41D444104441012444D4444410";
+// signal, n a name, p a pointer, u what may be dumped, c a capability.
+constexpr char kPrctl[] = "4sp0up10dpdpd0dn144pd01ccp101d000444dpD4pD444104441012444D4444410";
 
 char prctl_form(uint64_t option) {
   constexpr uint64_t kLast = 64;
@@ -143,6 +142,9 @@ void print_prctl(const Printer& p) {
   static constexpr char kDump[3][18] = {"SUID_DUMP_DISABLE", "SUID_DUMP_USER", "SUID_DUMP_ROOT"};
   const char form = prctl_form(option);
   switch (form) {
+    case 'p':
+      p.line.address(value);
+      return;
     case 's':
       return print_argument(const_cast<Printer&>(p), Kind::Signals);
     case 'n':
@@ -168,12 +170,15 @@ void print_prctl(const Printer& p) {
 }
 
 constexpr uint64_t kArchGetFs = 0x1003, kArchGetGs = 0x1004, kArchGetCpuid = 0x1011;
+constexpr uint64_t kArchPermissions = 0x1021;  // ARCH_GET_XCOMP_SUPP and what follows
 
 void print_arch(const Printer& p) {
   const uint64_t option = p.call.argument[0];
   uint64_t base = 0;
   if ((option == kArchGetFs || option == kArchGetGs) && !p.failed() && p.peek(p.argument(), base)) {
     p.line.character('[').hex(base).character(']');
+  } else if (option == kArchGetFs || option == kArchGetGs || option >= kArchPermissions) {
+    p.line.address(p.argument());
   } else {
     p.line.hex(p.argument());
   }
@@ -204,8 +209,7 @@ void print_resumed(const Printer& p) {
 
 // Whether an argument that follows from an operation is there.
 bool operation_has(const sysload_call& call, Kind kind) {
-  const auto command = static_cast<uint32_t>(call.argument[1]) &
-                       ~uint32_t{FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME};
+  const uint32_t command = static_cast<uint32_t>(call.argument[1]) & kFutexCommand;
   const bool is_lock = command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2;
   const bool has_nothing = command == FUTEX_UNLOCK_PI || command == FUTEX_TRYLOCK_PI;
   const bool only_value = command == FUTEX_WAKE || command == FUTEX_FD;
@@ -220,6 +224,9 @@ bool operation_has(const sysload_call& call, Kind kind) {
     case Kind::FutexThird:
       return !has_nothing && !only_value && !is_lock && command != FUTEX_WAIT &&
              command != FUTEX_REQUEUE && command != FUTEX_WAIT_REQUEUE_PI;
+    case Kind::PtraceProcess:
+    case Kind::PtraceAddress:
+      return static_cast<uint32_t>(call.argument[0]) != 0;  // PTRACE_TRACEME
     case Kind::PrctlArguments:
       return prctl_form(static_cast<uint32_t>(call.argument[0])) != '0';
     case Kind::ArchArgument:
@@ -252,6 +259,9 @@ void print_operation(Printer& p, Kind kind) {
       return print_prctl(p);
     case Kind::ArchArgument:
       return print_arch(p);
+    case Kind::PtraceProcess:
+      p.line.decimal(static_cast<int32_t>(p.argument()));
+      return;
     case Kind::FilterProgram:
       return print_filter_program(p);
     case Kind::Resumed:

@@ -44,7 +44,7 @@ void print_control_data(const Printer& p, const ControlHeader& header, uint64_t 
 void print_control(const Printer& p, uint64_t address, uint64_t size) {
   ControlHeader header{};
   p.line.text(", msg_control=");
-  if (!p.peek(address, header)) {
+  if (size < sizeof(header) || !p.peek(address, header)) {
     p.line.address(address);
     return;
   }

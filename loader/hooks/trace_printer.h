@@ -103,6 +103,7 @@ void print_strings(const Printer& p, Kind kind);
 // trace_flags.cc: flags with something beside them, and modes.
 void print_mode(Line& line, uint32_t mode);  // with the file's type
 void print_device(Line& line, uint64_t device);
+void print_personality(Line& line, uint32_t personality);
 void print_flags(Printer& p, Kind kind);
 
 // trace_time.cc

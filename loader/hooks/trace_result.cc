@@ -84,7 +84,7 @@ void print_success(const Printer& p, Result result) {
       return print_meaning(p, Names(kNamesOfSchedulers));
     case Result::PersonalityResult:
       p.line.hex(value).text(" (");
-      Names(kNamesOfPersonalities).value(p.line, value);
+      print_personality(p.line, static_cast<uint32_t>(value));
       p.line.character(')');
       return;
     case Result::TimeResult:

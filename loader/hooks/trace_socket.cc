@@ -150,15 +150,11 @@ void print_type(Line& line, uint32_t type) {
   constexpr uint32_t kTypes = 15;
   const Names types(kNamesOfSocketTypes);
   bool first = false;
-  if ((type & kTypes) == 0) {
+  if (!types.has(type & kTypes)) {
     Names(kNamesOfSocketFlags).flags(line, type);
     return;
   }
-  if (types.has(type & kTypes)) {
-    types.value(line, type & kTypes);
-  } else {
-    line.hex(type & kTypes).text(" /* SOCK_??? */");
-  }
+  types.value(line, type & kTypes);
   const uint64_t rest = Names(kNamesOfSocketFlags).known_flags(line, type & ~kTypes, first);
   if (rest != 0) line.character('|').hex(rest);
 }

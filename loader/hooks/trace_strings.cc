@@ -68,7 +68,7 @@ void print_iovecs(const Printer& p, uint64_t address, uint64_t count, uint64_t b
     } else {
       p.line.address(vector.base);
     }
-    bytes -= here;
+    if (bytes != ~uint64_t{0}) bytes -= here;
     field(p.line, "iov_len").unsigned_decimal(vector.size).character('}');
   });
 }
@@ -167,7 +167,7 @@ void print_strings(const Printer& p, Kind kind) {
       return;
     case Kind::OutIovecs:
       if (p.failed()) {
-        p.line.address(address);
+        print_iovecs(p, address, p.behind(), 0, false);
       } else {
         print_iovecs(p, address, p.behind(), static_cast<uint64_t>(p.call.result));
       }

@@ -81,12 +81,15 @@ enum class Kind : uint8_t {
   PrctlArguments,
   ArchArgument,
   FilterProgram,
+  PtraceProcess,
+  PtraceAddress,
   Resumed,
   // Descriptors.
   Pollfds,
   Fdset,
   EpollEvent,
   FcntlArgument,
+  Semaphores,
   IoctlCommand,
   OffsetIn,
   // Sockets.
@@ -151,6 +154,8 @@ enum class Kind : uint8_t {
 #undef NAMES
   End
 };
+
+static_assert(static_cast<unsigned>(Kind::End) < 256);  // it is a byte
 
 constexpr bool is_out(Kind kind) {
   return kind >= Kind::FirstOut && kind < Kind::FirstInOut;

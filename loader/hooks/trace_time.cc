@@ -15,7 +15,9 @@ constexpr int64_t kInterrupted = -4;                      // EINTR
 
 void print_pair(const Printer& p, const Pair& pair, bool nanoseconds) {
   p.line.text("{tv_sec=").decimal(pair.seconds);
-  field(p.line, nanoseconds ? "tv_nsec" : "tv_usec").decimal(pair.fraction).character('}');
+  field(p.line, nanoseconds ? "tv_nsec" : "tv_usec")
+      .unsigned_decimal(static_cast<uint64_t>(pair.fraction))
+      .character('}');
 }
 
 // Interval and value.
@@ -27,6 +29,15 @@ void print_intervals(const Printer& p, uint64_t address, bool nanoseconds) {
   field(p.line, "it_value");
   print_pair(p, pairs[1], nanoseconds);
   p.line.character('}');
+}
+
+// The date in a comment; nothing for 0.
+void print_date_comment(Line& line, const Pair& pair, unsigned digits) {
+  if (pair.seconds == 0 && pair.fraction == 0) return;
+  line.text(" /* ");
+  print_date(line, pair.seconds);
+  if (pair.fraction != 0) line.character('.').padded(static_cast<uint64_t>(pair.fraction), digits);
+  line.text("+0000 */");
 }
 
 // A file's times: access and change.
@@ -42,11 +53,7 @@ void print_file_times(const Printer& p, uint64_t address, bool nanoseconds) {
       p.line.text("UTIME_OMIT");
     } else {
       print_pair(p, pair, nanoseconds);
-      p.line.text(" /* ");
-      print_date(p.line, pair.seconds);
-      if (pair.fraction != 0)
-        p.line.character('.').padded(static_cast<uint64_t>(pair.fraction), nanoseconds ? 9 : 6);
-      p.line.text("+0000 */");
+      print_date_comment(p.line, pair, nanoseconds ? 9 : 6);
     }
   }
   p.line.character(']');
@@ -55,16 +62,20 @@ void print_file_times(const Printer& p, uint64_t address, bool nanoseconds) {
 void print_utimbuf(const Printer& p) {
   int64_t times[2]{};
   if (!p.fetch(p.argument(), times)) return;
-  field(p.line, "actime", true).decimal(times[0]).text(" /* ");
-  print_date(p.line, times[0]);
-  p.line.text("+0000 */");
-  field(p.line, "modtime").decimal(times[1]).text(" /* ");
-  print_date(p.line, times[1]);
-  p.line.text("+0000 */}");
+  field(p.line, "actime", true).decimal(times[0]);
+  print_date_comment(p.line, {times[0], 0}, 0);
+  field(p.line, "modtime").decimal(times[1]);
+  print_date_comment(p.line, {times[1], 0}, 0);
+  p.line.character('}');
 }
 
 void print_timezone(const Printer& p) {
   int32_t zone[2]{};
+  // gettimeofday fills it in, settimeofday reads it.
+  if (p.leaving && p.failed()) {
+    p.line.address(p.argument());
+    return;
+  }
   if (!p.fetch(p.argument(), zone)) return;
   field(p.line, "tz_minuteswest", true).decimal(zone[0]);
   field(p.line, "tz_dsttime").decimal(zone[1]).character('}');
