@@ -1,3 +1,4 @@
+#include <asm/unistd.h>
 #include <linux/fcntl.h>
 
 #include "loader/hooks/trace_printer.h"
@@ -65,9 +66,21 @@ void print_signal_number(const Printer& p) {
   }
 }
 
+// epoll_pwait that failed: what stands behind the events is printed when the kernel might have
+// changed it, as strace says.
+bool is_address_only(const Printer& p, Kind kind) {
+  const auto number = static_cast<uint32_t>(p.call.number);
+  return p.leaving && p.failed() && (number == __NR_epoll_pwait || number == __NR_epoll_pwait2) &&
+         (kind == Kind::Sigset || kind == Kind::Timespec);
+}
+
 }  // namespace
 
 void print_argument(Printer& p, Kind kind) {
+  if (is_address_only(p, kind)) {
+    p.line.address(p.argument());
+    return;
+  }
   if (kind <= Kind::Hidden) return print_number(p, kind);
   if (kind <= Kind::Envp) return print_strings(p, kind);
   if (kind <= Kind::OpenHow) return print_flags(p, kind);

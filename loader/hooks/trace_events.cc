@@ -52,7 +52,7 @@ void print_set(const Printer& p, uint64_t address) {
   const auto asked = static_cast<int32_t>(p.call.argument[0]);
   const int32_t count = asked < 0 ? 0 : asked < kMost ? asked : kMost;
   uint64_t word = 0;
-  if (address == 0 || asked < 0 || (count > 0 && !p.peek(address, word))) {
+  if (address == 0 || asked <= 0 || (!p.peek(address, word))) {
     p.line.address(address);
     return;
   }

@@ -113,15 +113,16 @@ void print_semaphores(const Printer& p) {
 }
 
 void print_offset(const Printer& p) {
-  uint64_t offset = 0;
-  if (p.fetch(p.argument(), offset)) p.line.character('[').unsigned_decimal(offset).character(']');
+  int64_t offset = 0;
+  if (p.fetch(p.argument(), offset)) p.line.character('[').decimal(offset).character(']');
 }
 
 // sendfile: where it stood, and where it stands now.
 void print_moved_offset(const Printer& p) {
   uint64_t offset = 0;
   if (!p.leaving) {
-    print_offset(p);
+    if (p.fetch(p.argument(), offset))
+      p.line.character('[').unsigned_decimal(offset).character(']');
   } else if (!p.failed() && p.call.result != 0 && p.argument() != 0 &&
              p.peek(p.argument(), offset)) {
     p.line.text(" => [").unsigned_decimal(offset).character(']');

@@ -1,5 +1,7 @@
 // sendmsg, recvmsg and their plurals.
 
+#include <asm/unistd.h>
+
 #include "loader/hooks/trace_printer.h"
 
 namespace sysrewrite::trace {
@@ -102,15 +104,25 @@ void print_message(const Printer& p, uint64_t address, uint64_t bytes, uint64_t 
   p.line.character('}');
 }
 
-// Each header is followed by how much of it was sent or received.
-void print_messages(const Printer& p, uint64_t count) {
+// Each header is followed by how much of it was sent or received. What was to be sent is there also
+// when it could not be.
+void print_messages(const Printer& p) {
   constexpr uint64_t kSize = 64;
+  const bool sends = static_cast<uint32_t>(p.call.number) == __NR_sendmmsg;
+  if (p.failed() && !sends) {
+    p.line.address(p.argument());
+    return;
+  }
+  const auto done = p.failed() ? 0 : static_cast<uint64_t>(p.call.result);
+  const uint64_t count = sends ? static_cast<uint32_t>(p.behind()) : done;
+  uint64_t index = 0;
   print_array(p, p.argument(), count, kSize, [&](uint64_t at) {
     uint32_t bytes = 0;
     if (!p.fetch(at + sizeof(Header), bytes)) return;
     p.line.text("{msg_hdr=");
-    print_message(p, at, bytes, ~uint64_t{0});
-    field(p.line, "msg_len").unsigned_decimal(bytes).character('}');
+    print_message(p, at, sends ? ~uint64_t{0} : bytes, ~uint64_t{0});
+    if (index++ < done) field(p.line, "msg_len").unsigned_decimal(bytes);
+    p.line.character('}');
   });
 }
 

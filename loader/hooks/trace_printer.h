@@ -139,7 +139,7 @@ void print_ready(const Printer& p, Result result);  // behind the result: what b
 void print_sockaddr(const Printer& p, uint64_t address, uint64_t size);
 void print_socket(Printer& p, Kind kind);
 void print_message(const Printer& p, uint64_t address, uint64_t bytes, uint64_t name_size_before);
-void print_messages(const Printer& p, uint64_t count);
+void print_messages(const Printer& p);
 
 // trace_result.cc: from the blank in front of "= " on.
 void print_result(const Printer& p, Result result);

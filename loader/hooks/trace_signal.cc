@@ -68,7 +68,7 @@ void print_action(const Printer& p) {
   field(p.line, "sa_mask");
   print_set(p.line, action.mask);
   field(p.line, "sa_flags");
-  Names(kNamesOfActionFlags).flags(p.line, static_cast<uint32_t>(action.flags));
+  Names(kNamesOfActionFlags).flags(p.line, action.flags);
   if ((action.flags & kRestorer) != 0) field(p.line, "sa_restorer").address(action.restorer);
   p.line.character('}');
 }

@@ -221,6 +221,19 @@ void print_option_value(const Printer& p, int32_t size) {
   }
 }
 
+// Of a recvmsg that failed, only what the kernel would have overwritten.
+void print_received(const Printer& p) {
+  constexpr uint64_t kNameSizeAt = 8;
+  int32_t size = 0;
+  if (!p.failed()) {
+    print_message(p, p.argument(), static_cast<uint64_t>(p.call.result), p.before);
+  } else if (p.argument() != 0 && p.peek(p.argument() + kNameSizeAt, size)) {
+    field(p.line, "msg_namelen", true).decimal(size).character('}');
+  } else {
+    p.line.address(p.argument());
+  }
+}
+
 }  // namespace
 
 void print_socket(Printer& p, Kind kind) {
@@ -248,14 +261,9 @@ void print_socket(Printer& p, Kind kind) {
     case Kind::Message:
       return print_message(p, p.argument(), ~uint64_t{0}, ~uint64_t{0});
     case Kind::OutMessage:
-      if (!p.failed())
-        return print_message(p, p.argument(), static_cast<uint64_t>(p.call.result), p.before);
-      p.line.address(p.argument());
-      return;
+      return print_received(p);
     case Kind::OutMessages:
-      if (!p.failed()) return print_messages(p, static_cast<uint64_t>(p.call.result));
-      p.line.address(p.argument());
-      return;
+      return print_messages(p);
     default:
       p.line.address(p.argument());
   }
