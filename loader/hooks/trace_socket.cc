@@ -56,7 +56,9 @@ void print_internet6(Line& line, const uint8_t* bytes) {
 }
 
 void print_unix_path(Line& line, const uint8_t* bytes, uint64_t size) {
+  constexpr uint64_t kMost = 108;
   if (size == 0) return;
+  if (size > kMost) size = kMost;
   line.text(", sun_path=");
   const char* path = reinterpret_cast<const char*>(bytes);
   if (*path == 0 && size > 1) {

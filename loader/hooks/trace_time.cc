@@ -33,9 +33,8 @@ void print_intervals(const Printer& p, uint64_t address, bool nanoseconds) {
 
 // The date in a comment; nothing for 0.
 void print_date_comment(Line& line, const Pair& pair, unsigned digits) {
-  constexpr int64_t kBillion = 1000000000;
   if (pair.seconds == 0 && pair.fraction == 0) return;
-  if (pair.fraction < 0 || pair.fraction >= kBillion) return;
+  if (pair.fraction < 0 || pair.fraction >= (digits == 6 ? 1000000 : 1000000000)) return;
   line.text(" /* ");
   print_date(line, pair.seconds);
   if (pair.fraction != 0) line.character('.').padded(static_cast<uint64_t>(pair.fraction), digits);

@@ -1,7 +1,7 @@
 // What the trace hook says of calls that are read from a file, as if each had been answered with
 // ENOSYS: for comparison with what strace says of the same calls (asker.c).
 //
-//   usage: trace_asked FILE
+//   usage: trace_asked FILE [OPTIONS]
 
 #include <sys/mman.h>
 
@@ -17,14 +17,14 @@
 
 int main(int count, char** arguments) {
   constexpr uint64_t kPage = 0x10000000, kSize = 65536;
-  if (count != 2) return 2;
+  if (count != 2 && count != 3) return 2;
   std::ifstream file(arguments[1]);
   auto* page =
       static_cast<char*>(mmap(reinterpret_cast<void*>(kPage), kSize, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
   if (page == MAP_FAILED) return 2;
   FakeApi api;
-  api.start(&sysload_hook_init_trace);
+  api.start(&sysload_hook_init_trace, count == 3 ? arguments[2] : "");
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::vector<uint64_t> numbers;
