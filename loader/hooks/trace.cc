@@ -56,8 +56,10 @@ struct ThreadData {
   uint32_t interrupted;  // the call that restart_syscall would resume
 };
 
-// scratch of a call
+// scratch of a call; of the second, the length stands above a byte with the index and whether the
+// text was cut
 enum : unsigned { kText, kLengthAndIndex, kBefore, kTime };
+constexpr uint64_t kCut = 128, kIndex = 127;
 
 Data& data_of(sysload_hook* hook) {
   return *static_cast<Data*>(hook->data);
@@ -309,7 +311,7 @@ void keep(sysload_hook* hook, sysload_call* call, const Line& line, unsigned ind
   if (memory == nullptr) return;  // the exit hook then prints both halves
   memcpy(memory, line.data(), line.length());
   call->scratch[kText] = reinterpret_cast<uint64_t>(memory);
-  call->scratch[kLengthAndIndex] = line.length() << 8 | index;
+  call->scratch[kLengthAndIndex] = line.length() << 8 | (line.full() ? kCut : 0) | index;
 }
 
 sysload_verdict on_entry(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
@@ -355,7 +357,8 @@ void on_exit(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
     unsigned index = 0;
     if (kept != nullptr) {
       line.chars(kept, call->scratch[kLengthAndIndex] >> 8);
-      index = call->scratch[kLengthAndIndex] & 0xff;
+      index = call->scratch[kLengthAndIndex] & kIndex;
+      if ((call->scratch[kLengthAndIndex] & kCut) != 0) line.mark_full();
     } else {
       index = print_first_half(hook, thread, *call, line);
     }

@@ -32,6 +32,7 @@ class Line {
   // Goes on behind text that stands in the memory already.
   void skip(size_t count) { length_ = count < size_ ? count : size_; }
   size_t length() const { return length_; }
+  void mark_full() { full_ = true; }
   bool full() const { return full_; }
 
  private:

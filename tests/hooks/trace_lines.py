@@ -96,6 +96,13 @@ def environment(call, labels):
 
 
 @normalisation
+def new_programs(call, labels):
+    """What became of an execve is known only to the new program."""
+    if call.name in ("execve", "execveat") and call.result in ("0", "?"):
+        call.result = "0 or ?"
+
+
+@normalisation
 def free_space(call, labels):
     """What else is going on in the file system."""
     call.substitute(r"\b(f_bfree|f_bavail|f_ffree)=\d+", r"\1=FREE")
