@@ -193,7 +193,7 @@ struct Sheet {
 // Adds what stands behind the arguments, and writes the line.
 template <class PrintResult>
 void finish(sysload_hook* hook, Sheet& sheet, uint64_t began, PrintResult print_result_to) {
-  Line line(sheet.memory, kLineSize);
+  Line line(sheet.memory, kLineSize - 1);  // whatever comes, there is room for its end
   line.skip(sheet.arguments.length());
   line.text(sheet.arguments.full() ? "...) " : ") ").pad_to(kResultColumn);
   print_result_to(line);
@@ -202,8 +202,8 @@ void finish(sysload_hook* hook, Sheet& sheet, uint64_t began, PrintResult print_
     line.text(" <").unsigned_decimal(spent / kBillion).character('.');
     line.padded(spent % kBillion / 1000, 6).character('>');
   }
-  line.character('\n');
-  hook->api->emit(hook, line.data(), line.length());
+  sheet.memory[line.length()] = '\n';
+  hook->api->emit(hook, line.data(), line.length() + 1);
 }
 
 void finish_never(sysload_hook* hook, Sheet& sheet) {

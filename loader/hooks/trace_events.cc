@@ -45,10 +45,10 @@ void print_answered(const Printer& p) {
   p.line.character(']');
 }
 
-// The descriptors of a set of select(2): as many as the first argument says, at most FD_SETSIZE or
-// so.
+constexpr int32_t kMost = 65536;  // descriptors of a set that are looked at
+
+// The descriptors of a set of select(2): as many as the first argument says.
 void print_set(const Printer& p, uint64_t address) {
-  constexpr int32_t kMost = 65536;
   const auto asked = static_cast<int32_t>(p.call.argument[0]);
   const int32_t count = asked < 0 ? 0 : asked < kMost ? asked : kMost;
   uint64_t word = 0;
@@ -69,7 +69,8 @@ void print_set(const Printer& p, uint64_t address) {
 }
 
 bool has_any(const Printer& p, uint64_t address) {
-  const auto count = static_cast<int32_t>(p.call.argument[0]);
+  const auto asked = static_cast<int32_t>(p.call.argument[0]);
+  const int32_t count = asked < kMost ? asked : kMost;
   uint64_t word = 0;
   for (int32_t fd = 0; fd < count && p.peek(address + static_cast<uint32_t>(fd) / 8, word);
        fd += 64) {

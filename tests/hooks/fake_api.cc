@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -53,9 +54,13 @@ struct FakeFunctions {
   }
 
   static int64_t read_string(char* to, uint64_t address, uint64_t size) {
-    for (uint64_t i = 0; i < size; ++i) {
-      if (read(to + i, address + i, 1) != 1) return -EFAULT;
-      if (to[i] == 0) return static_cast<int64_t>(i);
+    constexpr uint64_t kPage = 4096;
+    for (uint64_t done = 0; done < size;) {
+      // Not beyond the page, since the next one may not be there.
+      const uint64_t part = std::min(kPage - (address + done) % kPage, size - done);
+      if (read(to + done, address + done, part) != static_cast<int64_t>(part)) return -EFAULT;
+      if (const void* end = memchr(to + done, 0, part)) return static_cast<const char*>(end) - to;
+      done += part;
     }
     if (size > 0) to[size - 1] = 0;
     return -ENAMETOOLONG;

@@ -96,6 +96,20 @@ def environment(call, labels):
 
 
 @normalisation
+def ends_of_pipes(call, labels):
+    """Whether a pipe's writer has ended already depends on who runs first."""
+    if call.name in ("poll", "ppoll"):
+        call.result = re.sub(r"revents=POLLIN\|POLLHUP", "revents=POLLIN", call.result)
+
+
+@normalisation
+def interrupted(call, labels):
+    """strace sees the kernel's own numbers of a call that a signal interrupted; the program, EINTR."""
+    if re.match(r"\? ERESTART|-1 EINTR", call.result):
+        call.result = "interrupted"
+
+
+@normalisation
 def new_programs(call, labels):
     """What became of an execve is known only to the new program."""
     if call.name in ("execve", "execveat") and call.result in ("0", "?"):

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include <cstring>
+#include <random>
 
 #include "loader/hooks/hooks.h"
 #include "tests/hooks/fake_api.h"
@@ -133,6 +134,35 @@ TEST_F(Trace, ALineHasAnEnd) {
   const std::string text = traced(__NR_link, {at(path.c_str()), at(path.c_str())}, -ENAMETOOLONG);
   EXPECT_LE(api_.output.size(), SYSLOAD_LINE);
   EXPECT_TRUE(text.ends_with("\\1\\1\\1...) = -1 ENAMETOOLONG (File name too long)"));
+}
+
+// Arguments, results and memory of any kind: each call gives lines, and nothing else happens.
+TEST_F(Trace, HostileCallsAreOnlyPrinted) {
+  std::mt19937_64 random(1);
+  std::vector<uint64_t> page(512);
+  start();
+  const auto any = [&]() -> uint64_t {
+    const uint64_t kinds[] = {random(),
+                              random() % 64,
+                              0,
+                              ~0ull,
+                              at(page.data()),
+                              at(page.data() + 500),
+                              random() % 4096,
+                              at(page.data()) + random() % 4096};
+    return kinds[random() % 8];
+  };
+  for (unsigned i = 0; i < 20000; ++i) {
+    for (uint64_t& word : page) word = any();
+    const uint64_t number = random() % 480;
+    const auto result = static_cast<int64_t>(any());
+    api_.output.clear();
+    api_.make_call(number, {any(), any(), any(), any(), any(), any()}, result);
+    ASSERT_FALSE(api_.output.empty()) << number;
+    ASSERT_EQ(api_.output.back(), '\n');
+    ASSERT_LE(api_.output.size(), 2 * SYSLOAD_LINE);
+    ASSERT_EQ(api_.output.rfind("1234  ", 0), 0u);
+  }
 }
 
 // --- Strings -------------------------------------------------------------------------------------
