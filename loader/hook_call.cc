@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "loader/exhaustive.h"
 #include "loader/hook_set.h"
 #include "loader/memory.h"
 #include "loader/places.h"
@@ -33,8 +34,7 @@ constexpr uint64_t kCloneVm = 0x100, kCloneSighand = 0x800, kCloneVfork = 0x4000
                    kCloneThread = 0x10000;
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_issue[],
-    sysload_call_exhaustive[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_issue[];
 extern "C" [[gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call);
 extern "C" [[gnu::visibility("hidden")]] int64_t sysload_arm();
 
@@ -42,14 +42,6 @@ constexpr uint64_t kTrapFlag = 0x100;
 
 uint64_t resume_of(const ThreadBlock& block) {
   return block.tail - SYSREWRITE_TAIL_FROM_RESUME;
-}
-
-void leave_through_tail(ThreadBlock* block) {
-  block->leave_rax = block->registers.rax;
-  block->leave_r11 = block->tail;
-  block->leave_rsp = block->rsp;
-  block->leave_rcx =
-      sysload_state.exhaustive ? Memory::address_of(sysload_call_exhaustive).value : block->tail;
 }
 
 void leave_answered(ThreadBlock* block, uint64_t result) {
@@ -70,25 +62,17 @@ void leave_issuing(ThreadBlock* block) {
   block->leave_rcx = Memory::address_of(sysload_hook_issue).value;
 }
 
-bool is_issuing(const ThreadBlock& block) {
-  return block.leave_rcx == Memory::address_of(sysload_hook_issue).value;
+void leave_through_tail(ThreadBlock* block) {
+  // There only sysload may issue calls.
+  if (sysload_state.exhaustive) return leave_issuing(block);
+  block->leave_rax = block->registers.rax;
+  block->leave_r11 = block->tail;
+  block->leave_rsp = block->rsp;
+  block->leave_rcx = block->tail;
 }
 
-void begin_call(ThreadBlock* block) {
-  const CallRegisters& program = block->registers;
-  sysload_call& call = block->call;
-  call.number = program.rax;
-  call.argument[0] = program.rdi;
-  call.argument[1] = program.rsi;
-  call.argument[2] = program.rdx;
-  call.argument[3] = program.r10;
-  call.argument[4] = program.r8;
-  call.argument[5] = program.r9;
-  call.stack_pointer = block->rsp + SYSREWRITE_RED_ZONE;
-  call.origin = block->tail;
-  block->exits = false;
-  block->asked = 0;
-  block->call_memory_used = 0;
+bool is_issuing(const ThreadBlock& block) {
+  return block.leave_rcx == Memory::address_of(sysload_hook_issue).value;
 }
 
 bool is_changed(const ThreadBlock& block) {
@@ -195,12 +179,16 @@ uint64_t begin_clone(ThreadBlock* block) {
   return SYSLOAD_HOOK_CLONE;
 }
 
+void finish_process(ThreadBlock* block) {
+  notify_finishing(block, static_cast<int>(block->call.argument[0]));
+  if (sysload_state.exhaustive && sys::pid() == sysload_state.hooks->first_pid) print_caught();
+}
+
 uint64_t end_thread(ThreadBlock* block) {
   leave_through_tail(block);
   if (block->is_child_of_vfork) return SYSLOAD_HOOK_LEAVE;  // its parent gives the block back
   notify_thread_exiting(block);
-  if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1)
-    notify_finishing(block, static_cast<int>(block->call.argument[0]));
+  if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1) finish_process(block);
   keep_signals_away(block);
   return SYSLOAD_HOOK_EXIT;
 }
@@ -242,13 +230,17 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);
     case __NR_exit_group:
-      if (!block->is_child_of_vfork) notify_finishing(block, static_cast<int>(call.argument[0]));
+      if (!block->is_child_of_vfork) finish_process(block);
       return false;
-    case __NR_sigaltstack:
-    case __NR_rt_sigreturn:
-      return false;
-    default:
+    case __NR_mmap:
+    case __NR_munmap:
+    case __NR_readlink:
+    case __NR_readlinkat:
+    case __NR_execve:
+    case __NR_execveat:
       return serve_mapping(block, result);
+    default:
+      return false;
   }
 }
 
@@ -262,37 +254,42 @@ bool must_take_tail(uint64_t number) {
   return number == __NR_rt_sigreturn || number == __NR_exit_group;
 }
 
+// Out of the way of the calls that sysload has nothing to do with.
+[[gnu::noinline, gnu::cold]] uint64_t serve(ThreadBlock* block) {
+  const uint64_t number = block->call.number;
+  if (is_clone(number)) return begin_clone(block);
+  if (number == __NR_exit) return end_thread(block);
+  int64_t result = 0;
+  if (serve_by_answer(block, &result)) {
+    answer(block, result);
+  } else if (must_take_tail(number)) {
+    leave_through_tail(block);
+  } else if (block->exits || is_changed(*block) || number == __NR_sigaltstack) {
+    leave_issuing(block);
+  } else {
+    leave_through_tail(block);
+  }
+  return SYSLOAD_HOOK_LEAVE;
+}
+
 }  // namespace
 
-// What hook_entry.S does next; how to leave stands in the block.
-extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
-    ThreadBlock* block) {
-  begin_call(block);
-  uint8_t interest = interest_in(block->registers.rax);
+// What hook_entry.S does next; how to leave stands in the block. `number` is the program's rax.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(ThreadBlock* block,
+                                                                                uint64_t number) {
+  uint8_t interest = interest_in(sysload_state.interest, number);
+  block->exits = false;
+  block->asked = 0;
   if ((interest & (kWantsEntry | kWantsExit)) != 0) {
+    block->call_memory_used = 0;
+    block->call.stack_pointer = block->rsp + SYSREWRITE_RED_ZONE;
     if (run_entries(block, interest)) {
       answer(block, block->call.result);
       return SYSLOAD_HOOK_LEAVE;
     }
-    interest = interest_in(block->call.number);
+    interest = interest_in(sysload_state.interest, block->call.number);
   }
-  if ((interest & kWantsService) != 0) {
-    if (is_clone(block->call.number)) return begin_clone(block);
-    if (block->call.number == __NR_exit) return end_thread(block);
-    int64_t result = 0;
-    if (serve_by_answer(block, &result)) {
-      answer(block, result);
-      return SYSLOAD_HOOK_LEAVE;
-    }
-    if (must_take_tail(block->call.number)) {
-      leave_through_tail(block);
-      return SYSLOAD_HOOK_LEAVE;
-    }
-    if (block->call.number == __NR_sigaltstack) {
-      leave_issuing(block);
-      return SYSLOAD_HOOK_LEAVE;
-    }
-  }
+  if ((interest & kWantsService) != 0) return serve(block);
   if (block->exits || is_changed(*block)) {
     leave_issuing(block);
   } else {

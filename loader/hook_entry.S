@@ -32,21 +32,15 @@
 //
 // The table has 65,536 bytes at a multiple of 64 KiB, so a base and the low half of a number make
 // an address in one register.
-        .macro  HOOK_CALLBACK suffix, leave:vararg
         .p2align 6
-        LABEL   sysload_callback_hook\suffix
+        LABEL   sysload_callback_hook
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
         movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
         movw    %ax, %cx
         movzbl  (%rcx), %ecx
-        jrcxz   .Lpass\suffix
+        jrcxz   .Lpass
         jmp     sysload_hook_entry
-.Lpass\suffix:
-        \leave
-        .endm
-
-        HOOK_CALLBACK , jmp *%r11
-        HOOK_CALLBACK _exhaustive, jmp sysload_call_exhaustive
+.Lpass: jmp     *%r11
 
 // --- Entry ------------------------------------------------------------------------------------
 //
@@ -70,6 +64,14 @@
         movq    %r8, %gs:SYSLOAD_BLOCK_R8
         movq    %r9, %gs:SYSLOAD_BLOCK_R9
         movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
+        movq    %rax, %gs:SYSLOAD_BLOCK_CALL
+        movq    %rdi, %gs:SYSLOAD_CALL_ARGUMENT
+        movq    %rsi, %gs:SYSLOAD_CALL_ARGUMENT+8
+        movq    %rdx, %gs:SYSLOAD_CALL_ARGUMENT+16
+        movq    %r10, %gs:SYSLOAD_CALL_ARGUMENT+24
+        movq    %r8, %gs:SYSLOAD_CALL_ARGUMENT+32
+        movq    %r9, %gs:SYSLOAD_CALL_ARGUMENT+40
+        movq    %r11, %gs:SYSLOAD_CALL_ORIGIN
         popq    %rcx
         movq    %rcx, %gs:SYSLOAD_BLOCK_FLAGS
         testl   $SYSLOAD_ODD_FLAGS, %ecx
@@ -78,6 +80,7 @@
         popfq
 .Lenter:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        movq    %rax, %rsi
         call    sysload_hook_enter
         testl   %eax, %eax
         jnz     .Lspecial

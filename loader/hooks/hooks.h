@@ -6,7 +6,10 @@
 #include "loader/include/sysload/hook.h"
 
 /* SYSLOAD_BUILT_IN(NAME) for each. */
-#define SYSLOAD_BUILT_IN_HOOKS SYSLOAD_BUILT_IN(pass) SYSLOAD_BUILT_IN(trace)
+#define SYSLOAD_BUILT_IN_HOOKS \
+  SYSLOAD_BUILT_IN(count)      \
+  SYSLOAD_BUILT_IN(pass)       \
+  SYSLOAD_BUILT_IN(trace)
 
 extern "C" {
 #define SYSLOAD_BUILT_IN(hook) int sysload_hook_init_##hook(struct sysload_hook*);

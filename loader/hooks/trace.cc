@@ -69,10 +69,20 @@ uint32_t number_of(const sysload_call& call) {
   return static_cast<uint32_t>(call.number);
 }
 
+// Addresses are numbers where a call takes them, and where they are kept in one.
+uint64_t address_of(const void* object) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return reinterpret_cast<uintptr_t>(object);
+}
+
+const char* kept_text(const sysload_call& call) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr)
+  return reinterpret_cast<const char*>(call.scratch[kText]);
+}
+
 uint64_t now(const sysload_api& api, int clock) {
   uint64_t time[2]{};
-  api.syscall(__NR_clock_gettime, static_cast<uint64_t>(clock), reinterpret_cast<uint64_t>(time), 0,
-              0, 0, 0);
+  api.syscall(__NR_clock_gettime, static_cast<uint64_t>(clock), address_of(time), 0, 0, 0, 0);
   return time[0] * kBillion + time[1];
 }
 
@@ -245,8 +255,7 @@ bool looks_executable(const sysload_api& api, const sysload_call& call) {
   const uint64_t path = call.argument[at ? 1 : 0];
   const uint64_t flags = at ? call.argument[4] & (AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) : 0;
   struct stat status {};
-  if (api.syscall(__NR_newfstatat, folder, path, reinterpret_cast<uint64_t>(&status), flags, 0,
-                  0) != 0)
+  if (api.syscall(__NR_newfstatat, folder, path, address_of(&status), flags, 0, 0) != 0)
     return false;
   return S_ISREG(status.st_mode) &&
          api.syscall(__NR_faccessat2, folder, path, kExecutable, flags | AT_EACCESS, 0, 0) == 0;
@@ -310,7 +319,7 @@ void keep(sysload_hook* hook, sysload_call* call, const Line& line, unsigned ind
   void* memory = hook->api->call_memory(call, line.length());
   if (memory == nullptr) return;  // the exit hook then prints both halves
   memcpy(memory, line.data(), line.length());
-  call->scratch[kText] = reinterpret_cast<uint64_t>(memory);
+  call->scratch[kText] = address_of(memory);
   call->scratch[kLengthAndIndex] = line.length() << 8 | (line.full() ? kCut : 0) | index;
 }
 
@@ -349,7 +358,7 @@ void on_exit(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
   const uint32_t number = number_of(*call);
   Sheet sheet;
   Line& line = sheet.arguments;
-  const auto* kept = reinterpret_cast<const char*>(call->scratch[kText]);
+  const auto* kept = kept_text(*call);
   Printer p = printer_for(hook, thread, *call, line, true);
   if (was_announced(hook, *call)) {
     print_resumed(hook, thread->tid, number == __NR_execve ? "execve" : "execveat", sheet);

@@ -73,7 +73,7 @@ int64_t call_named(const sysload_api& api, Item item) {
 unsigned distance(Item item, const char* name) {
   unsigned row[kNameSize + 1];
   const uint64_t columns = strlen(name);
-  if (columns > kNameSize) return ~0u;
+  if (columns > kNameSize) return ~0U;
   for (unsigned j = 0; j <= columns; ++j) row[j] = j;
   for (uint64_t i = 1; i <= item.length; ++i) {
     unsigned diagonal = row[0];

@@ -7,7 +7,7 @@ namespace sysrewrite::trace {
 
 namespace {
 
-constexpr uint32_t kGetAttributes = 0x5401, kSetAttributes = 0x5402, kSetAttributesFlush = 0x5404;
+constexpr uint32_t kGetAttributes = 0x5401, kSetAttributesFlush = 0x5404;
 constexpr uint32_t kGetGroup = 0x540f, kSetGroup = 0x5410, kQueued = 0x5411, kGetSession = 0x5429;
 constexpr uint32_t kGetWindow = 0x5413, kSetWindow = 0x5414, kReadable = 0x541b,
                    kNonBlocking = 0x5421;

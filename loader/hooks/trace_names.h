@@ -82,7 +82,7 @@ constexpr size_t write(const char* unknown, const std::array<Name, count>& names
 
 // `List` returns the array: being a type, it can be asked again for each of the two passes.
 template <class List>
-consteval auto packed_names(List) {
+consteval auto packed_names(List /*list*/) {
   constexpr auto list = List{}();
   PackedNames<packing::write(list.unknown, list.names, nullptr)> result{};
   packing::write(list.unknown, list.names, result.bytes);

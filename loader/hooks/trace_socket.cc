@@ -8,8 +8,17 @@ namespace {
 
 constexpr uint16_t kUnix = 1, kInternet = 2, kInternet6 = 10, kNetlink = 16, kPacket = 17;
 
+const char* text_of(const uint8_t* bytes) {
+  return static_cast<const char*>(static_cast<const void*>(bytes));
+}
+
 uint16_t port_of(const uint8_t* bytes) {
   return static_cast<uint16_t>(bytes[0] << 8 | bytes[1]);
+}
+
+// The i-th word of an IPv6 address.
+uint16_t word_at(const uint8_t* bytes, size_t i) {
+  return port_of(bytes + 2 * i);
 }
 
 uint32_t word_of(const uint8_t* bytes) {
@@ -27,7 +36,7 @@ void print_internet6(Line& line, const uint8_t* bytes) {
   unsigned longest = 8, length = 1;
   for (unsigned i = 0; i < 8; ++i) {
     unsigned run = 0;
-    while (i + run < 8 && port_of(bytes + 2 * (i + run)) == 0) ++run;
+    while (i + run < 8 && word_at(bytes, i + run) == 0) ++run;
     if (run > length) longest = i, length = run;
   }
   // IPv4 inside: ::1.2.3.4 and ::ffff:1.2.3.4
@@ -45,7 +54,7 @@ void print_internet6(Line& line, const uint8_t* bytes) {
     if (i > 0 && i != longest + length) line.character(':');
     char text[24];
     Line hexadecimal(text, sizeof(text));
-    const uint16_t word = port_of(bytes + 2 * i);
+    const uint16_t word = word_at(bytes, i);
     if (word == 0) {
       line.character('0');
     } else {
@@ -60,7 +69,7 @@ void print_unix_path(Line& line, const uint8_t* bytes, uint64_t size) {
   if (size == 0) return;
   if (size > kMost) size = kMost;
   line.text(", sun_path=");
-  const char* path = reinterpret_cast<const char*>(bytes);
+  const char* path = text_of(bytes);
   if (*path == 0 && size > 1) {
     line.character('@').quoted(path + 1, size - 1);
     return;
@@ -103,7 +112,7 @@ void print_address_body(Line& line, uint16_t family, const uint8_t* bytes, uint6
     line.text(", nl_pid=").decimal(static_cast<int32_t>(word_of(bytes + 4))).text(", nl_groups=");
     print_groups(line, word_of(bytes + 8));
   } else if (size > 2) {
-    line.text(", sa_data=").quoted(reinterpret_cast<const char*>(bytes + 2), size - 2);
+    line.text(", sa_data=").quoted(text_of(bytes + 2), size - 2);
   }
 }
 

@@ -106,7 +106,7 @@ struct FakeFunctions {
     return static_cast<uint64_t>(length);
   }
 
-  [[noreturn]] static void fail(sysload_hook* /*hook*/, const char* format, ...) {
+  [[gnu::noreturn]] static void fail(sysload_hook* /*hook*/, const char* format, ...) {
     va_list arguments;
     va_start(arguments, format);
     const std::string text = formatted(format, arguments);

@@ -29,6 +29,8 @@ uint64_t at(T* pointer) {
   return reinterpret_cast<uint64_t>(pointer);
 }
 
+constexpr auto kHere = static_cast<uint64_t>(AT_FDCWD);
+
 std::string hex(uint64_t value) {
   char text[24];
   snprintf(text, sizeof(text), "%#lx", value);
@@ -111,7 +113,7 @@ TEST_F(Trace, NumbersWithoutANameAreShown) {
 
 TEST_F(Trace, CallsThatStraceDoesNotKnowYetAreDecoded) {
   const char path[] = "f";
-  EXPECT_EQ(traced(452, {AT_FDCWD + 0ull, at(path), 0600, AT_SYMLINK_NOFOLLOW}, 0),
+  EXPECT_EQ(traced(452, {kHere, at(path), 0600, AT_SYMLINK_NOFOLLOW}, 0),
             "fchmodat2(AT_FDCWD, \"f\", 0600, AT_SYMLINK_NOFOLLOW) = 0");
   EXPECT_EQ(traced(462, {0x1000, 4096, 0}, 0), "mseal(0x1000, 4096, 0) = 0");
   EXPECT_EQ(traced(454, {0x1000, 1, 2, 3}, 0), "futex_wake(0x1000, 0x1, 2, 0x3) = 0");
@@ -232,7 +234,7 @@ TEST_F(Trace, StatShowsModeAndSizeOrDevice) {
   status.st_rdev = 0x8801;
   EXPECT_EQ(traced(__NR_fstat, {3, at(&status)}, 0),
             "fstat(3, {st_mode=S_IFCHR|S_ISVTX|0620, st_rdev=makedev(0x88, 0x1), ...}) = 0");
-  EXPECT_EQ(traced(__NR_newfstatat, {AT_FDCWD + 0ull, at("f"), 8, 0}, -ENOENT),
+  EXPECT_EQ(traced(__NR_newfstatat, {kHere, at("f"), 8, 0}, -ENOENT),
             "newfstatat(AT_FDCWD, \"f\", 0x8, 0) = -1 ENOENT (No such file or directory)");
 }
 
@@ -241,15 +243,14 @@ TEST_F(Trace, StatxShowsItsMask) {
   status.stx_mask = STATX_TYPE | STATX_SIZE;
   status.stx_mode = S_IFDIR | 0700;
   status.stx_size = 5;
-  EXPECT_EQ(traced(__NR_statx,
-                   {AT_FDCWD + 0ull, at("d"), AT_SYMLINK_NOFOLLOW, STATX_SIZE, at(&status)}, 0),
+  EXPECT_EQ(traced(__NR_statx, {kHere, at("d"), AT_SYMLINK_NOFOLLOW, STATX_SIZE, at(&status)}, 0),
             "statx(AT_FDCWD, \"d\", AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW, STATX_SIZE, "
             "{stx_mask=STATX_TYPE|STATX_SIZE, stx_attributes=0, stx_mode=S_IFDIR|0700, stx_size=5, "
             "...}) = 0");
 }
 
 TEST_F(Trace, AModeIsShownOnlyWhereAFileMayBeCreated) {
-  EXPECT_EQ(traced(__NR_openat, {AT_FDCWD + 0ull, at("f"), O_RDONLY | O_CLOEXEC, 0600}, 3),
+  EXPECT_EQ(traced(__NR_openat, {kHere, at("f"), O_RDONLY | O_CLOEXEC, 0600}, 3),
             "openat(AT_FDCWD, \"f\", O_RDONLY|O_CLOEXEC) = 3");
   EXPECT_EQ(traced(__NR_openat, {5, at("f"), O_RDWR | O_CREAT | O_EXCL, 0600}, 3),
             "openat(5, \"f\", O_RDWR|O_CREAT|O_EXCL, 0600) = 3");
