@@ -18,7 +18,7 @@ struct CallName {
   char name[26];
 };
 constexpr CallName kNames[] = {
-#include "loader/syscall_names.inc"
+#include "trampoline/call_names.inc"
 };
 
 bool is_of_interest(const uint64_t (&words)[SYSLOAD_MOST_NUMBERS / 64], uint64_t number) {

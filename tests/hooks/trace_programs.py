@@ -111,7 +111,7 @@ APART = {
 # A static program, rewritten, under sysload itself.
 BUSYBOX = [
     ["ls", "-l", "/etc/apt"], ["cat", "/etc/hostname"], ["find", "/etc/apt"], ["wc", "/etc/passwd"],
-    ["sh", "-c", "x=$((1 + 2)); echo $x; (echo a; echo b) | while read y; do echo $y; done; cd /; pwd"],
+    ["sh", "-c", "x=$((1 + 2)); echo $x; read y </etc/hostname; for z in a b; do echo $z; done; cd /; pwd"],
     ["sleep", "0.01"], ["mkdir", "-p", "a/b"], ["stat", "/etc/passwd"], ["df", "/nonexistent"], ["id"],
 ]
 WITHIN = {
