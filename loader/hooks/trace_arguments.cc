@@ -74,13 +74,8 @@ bool is_address_only(const Printer& p, Kind kind) {
          (kind == Kind::Sigset || kind == Kind::Timespec);
 }
 
-}  // namespace
-
-void print_argument(Printer& p, Kind kind) {
-  if (is_address_only(p, kind)) {
-    p.line.address(p.argument());
-    return;
-  }
+// Kinds stand in the order of the files that print them.
+void print_given(Printer& p, Kind kind) {
   if (kind <= Kind::Hidden) return print_number(p, kind);
   if (kind <= Kind::Envp) return print_strings(p, kind);
   if (kind <= Kind::OpenHow) return print_flags(p, kind);
@@ -89,10 +84,12 @@ void print_argument(Printer& p, Kind kind) {
   if (kind <= Kind::Groups) return print_process(p, kind);
   if (kind <= Kind::Resumed) return print_operation(p, kind);
   if (kind <= Kind::EpollEvent) return print_event(p, kind);
-  if (kind == Kind::FcntlArgument || kind == Kind::OffsetIn || kind == Kind::Semaphores)
-    return print_file(p, kind);
   if (kind == Kind::IoctlCommand) return print_ioctl(p, kind);
-  if (kind < Kind::FirstOut) return print_socket(p, kind);
+  if (kind < Kind::SocketType) return print_file(p, kind);
+  print_socket(p, kind);
+}
+
+void print_answer(Printer& p, Kind kind) {
   if (kind <= Kind::OutIovecs) return print_strings(p, kind);
   if (kind <= Kind::GroupsOut) return print_file(p, kind);
   if (kind <= Kind::Tms) return print_time(p, kind);
@@ -103,9 +100,23 @@ void print_argument(Printer& p, Kind kind) {
   if (kind == Kind::Clone || kind == Kind::CloneArguments) return print_process(p, kind);
   if (kind == Kind::IoctlArgument) return print_ioctl(p, kind);
   if (kind == Kind::OffsetInOut) return print_file(p, kind);
-  if (kind < Kind::FirstNames) return print_socket(p, kind);
-  if (kind == Kind::Signals) return print_signal_number(p);
-  print_named(p.line, kind, p.argument());
+  print_socket(p, kind);
+}
+
+}  // namespace
+
+void print_argument(Printer& p, Kind kind) {
+  if (is_address_only(p, kind)) {
+    p.line.address(p.argument());
+  } else if (kind < Kind::FirstOut) {
+    print_given(p, kind);
+  } else if (kind < Kind::FirstNames) {
+    print_answer(p, kind);
+  } else if (kind == Kind::Signals) {
+    print_signal_number(p);
+  } else {
+    print_named(p.line, kind, p.argument());
+  }
 }
 
 }  // namespace sysrewrite::trace

@@ -35,8 +35,8 @@ void print_map_flags(Line& line, uint32_t flags) {
     line.hex(type).text(" /* MAP_??? */");
   }
   const uint32_t size = flags >> kHugeShift;
-  const uint32_t named = flags & ((1u << kHugeShift) - 1);
-  const uint64_t rest = Names(kNamesOfMapFlags).known_flags(line, named & ~15u, first);
+  const uint32_t named = flags & ((1U << kHugeShift) - 1);
+  const uint64_t rest = Names(kNamesOfMapFlags).known_flags(line, named & ~15U, first);
   if (rest != 0) line.character('|').hex(rest);
   if (size != 0) line.character('|').unsigned_decimal(size).text("<<MAP_HUGE_SHIFT");
 }
@@ -47,8 +47,8 @@ void print_flags_and_mode(Line& line, const Packed& packed, uint32_t flags, bool
   constexpr unsigned kHugeShift = 26;
   bool first = true;
   const uint32_t size = has_size ? flags >> kHugeShift : 0;
-  const uint32_t named = has_size ? flags & ((1u << kHugeShift) - 1) : flags;
-  const uint64_t rest = Names(packed).known_flags(line, named & ~0777u, first);
+  const uint32_t named = has_size ? flags & ((1U << kHugeShift) - 1) : flags;
+  const uint64_t rest = Names(packed).known_flags(line, named & ~0777U, first);
   if (rest != 0) {
     line.text(first ? "" : "|").hex(rest);
     first = false;

@@ -40,7 +40,7 @@ void print_output_flags(Line& line, uint32_t flags) {
     while (*name++ != 0) {
     }
   }
-  const uint64_t rest = Names(kNamesOfTerminalOutput).known_flags(line, flags & 0xffu, first);
+  const uint64_t rest = Names(kNamesOfTerminalOutput).known_flags(line, flags & 0xffU, first);
   if (rest != 0) line.character('|').hex(rest);
 }
 

@@ -27,8 +27,14 @@ bool is_of_interest(const uint64_t (&words)[SYSLOAD_MOST_NUMBERS / 64], uint64_t
   return (words[number / 64] >> number % 64 & 1) != 0;
 }
 
+void* pointer_to(uint64_t address) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr)
+  return reinterpret_cast<void*>(address);
+}
+
 std::string formatted(const char* format, va_list arguments) {
   char text[SYSLOAD_LINE];
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the caller has begun it
   vsnprintf(text, sizeof(text), format, arguments);
   return text;
 }
@@ -48,7 +54,7 @@ struct FakeFunctions {
 
   static int64_t read(void* to, uint64_t address, uint64_t size) {
     if (size == 0) return 0;
-    iovec here{to, size}, there{reinterpret_cast<void*>(address), size};
+    iovec here{to, size}, there{pointer_to(address), size};
     const ssize_t done = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
     return done < 0 ? -errno : done;
   }
@@ -67,7 +73,7 @@ struct FakeFunctions {
   }
 
   static int64_t write(uint64_t address, const void* from, uint64_t size) {
-    memcpy(reinterpret_cast<void*>(address), from, size);
+    memcpy(pointer_to(address), from, size);
     return 0;
   }
 
@@ -101,6 +107,7 @@ struct FakeFunctions {
   static uint64_t format(char* into, uint64_t size, const char* format, ...) {
     va_list arguments;
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it has been begun
     const int length = vsnprintf(into, size, format, arguments);
     va_end(arguments);
     return static_cast<uint64_t>(length);

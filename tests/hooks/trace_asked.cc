@@ -15,13 +15,22 @@
 #include "loader/hooks/hooks.h"
 #include "tests/hooks/fake_api.h"
 
+namespace {
+
+constexpr uint64_t kPage = 0x10000000, kSize = 65536;
+
+void* page_address() {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr)
+  return reinterpret_cast<void*>(kPage);
+}
+
+}  // namespace
+
 int main(int count, char** arguments) {
-  constexpr uint64_t kPage = 0x10000000, kSize = 65536;
   if (count != 2 && count != 3) return 2;
   std::ifstream file(arguments[1]);
-  auto* page =
-      static_cast<char*>(mmap(reinterpret_cast<void*>(kPage), kSize, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+  auto* page = static_cast<char*>(mmap(page_address(), kSize, PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
   if (page == MAP_FAILED) return 2;
   FakeApi api;
   api.start(&sysload_hook_init_trace, count == 3 ? arguments[2] : "");

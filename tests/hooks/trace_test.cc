@@ -26,9 +26,11 @@ namespace {
 
 template <class T>
 uint64_t at(T* pointer) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
   return reinterpret_cast<uint64_t>(pointer);
 }
 
+constexpr uint64_t kOnes = ~uint64_t{0};
 constexpr auto kHere = static_cast<uint64_t>(AT_FDCWD);
 
 std::string hex(uint64_t value) {
@@ -85,7 +87,7 @@ TEST_F(Trace, ResultsStandInColumnFortyBehindTheProcess) {
 
 TEST_F(Trace, ResultsAreDecimalHexadecimalOrOctal) {
   EXPECT_EQ(
-      traced(__NR_mmap, {0, 4096, 3, 0x22, ~0ull, 0}, 0x7f0000001000),
+      traced(__NR_mmap, {0, 4096, 3, 0x22, kOnes, 0}, 0x7f0000001000),
       "mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000");
   EXPECT_EQ(traced(__NR_umask, {022}, 02), "umask(022) = 002");
   EXPECT_EQ(traced(__NR_lseek, {3, 0, 2}, 5000), "lseek(3, 0, SEEK_END) = 5000");
@@ -147,7 +149,7 @@ TEST_F(Trace, HostileCallsAreOnlyPrinted) {
     const uint64_t kinds[] = {random(),
                               random() % 64,
                               0,
-                              ~0ull,
+                              kOnes,
                               at(page.data()),
                               at(page.data() + 500),
                               random() % 4096,
@@ -163,7 +165,7 @@ TEST_F(Trace, HostileCallsAreOnlyPrinted) {
     ASSERT_FALSE(api_.output.empty()) << number;
     ASSERT_EQ(api_.output.back(), '\n');
     ASSERT_LE(api_.output.size(), 2 * SYSLOAD_LINE);
-    ASSERT_EQ(api_.output.rfind("1234  ", 0), 0u);
+    ASSERT_EQ(api_.output.rfind("1234  ", 0), 0U);
   }
 }
 
@@ -330,7 +332,7 @@ TEST_F(Trace, Clone3ShowsWhatItStored) {
 TEST_F(Trace, WaitTakesTheStatusApart) {
   int status = 3 << 8;
   const auto wait4 = [&](int64_t result) {
-    return traced(__NR_wait4, {~0ull, at(&status), 0, 0}, result);
+    return traced(__NR_wait4, {kOnes, at(&status), 0, 0}, result);
   };
   EXPECT_EQ(wait4(99), "wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 99");
   status = SIGSEGV | 0x80;
@@ -426,9 +428,9 @@ TEST_F(Trace, AnInterruptedSleepSaysWhatIsLeft) {
 TEST_F(Trace, PollShowsWhatBecameReady) {
   pollfd entries[] = {{3, POLLIN, 0}, {4, POLLOUT, POLLOUT}};
   const std::string asked = "[{fd=3, events=POLLIN}, {fd=4, events=POLLOUT}], 2, -1) = ";
-  EXPECT_EQ(traced(__NR_poll, {at(entries), 2, ~0ull}, 1),
+  EXPECT_EQ(traced(__NR_poll, {at(entries), 2, kOnes}, 1),
             "poll(" + asked + "1 ([{fd=4, revents=POLLOUT}])");
-  EXPECT_EQ(traced(__NR_poll, {at(entries), 2, ~0ull}, 0), "poll(" + asked + "0 (Timeout)");
+  EXPECT_EQ(traced(__NR_poll, {at(entries), 2, kOnes}, 0), "poll(" + asked + "0 (Timeout)");
   timespec left{0, 7};
   EXPECT_EQ(traced(__NR_ppoll, {at(entries), 1, at(&left), 0, 8}, 1,
                    [&] { entries[0].revents = POLLHUP; }),
@@ -525,9 +527,9 @@ TEST_F(Trace, OnlyCallsInTheFilterAreOfInterest) {
   for (uint64_t number = 0; number < SYSLOAD_MOST_NUMBERS; ++number) {
     const bool is_wanted = number == __NR_openat || number == __NR_stat;
     const bool ends = number == __NR_exit || number == __NR_exit_group;
-    EXPECT_EQ(api_.hook.entry_interest[number / 64] >> number % 64 & 1, is_wanted || ends ? 1u : 0u)
+    EXPECT_EQ(api_.hook.entry_interest[number / 64] >> number % 64 & 1, is_wanted || ends ? 1U : 0U)
         << number;
-    EXPECT_EQ(api_.hook.exit_interest[number / 64] >> number % 64 & 1, is_wanted ? 1u : 0u)
+    EXPECT_EQ(api_.hook.exit_interest[number / 64] >> number % 64 & 1, is_wanted ? 1U : 0U)
         << number;
   }
 }
@@ -580,6 +582,7 @@ TEST_F(Trace, TimesAreShownWhereTheyAreAskedFor) {
   uint64_t clock = 0;
   api_.answer = [&](uint64_t number, const uint64_t* arguments, int64_t*) {
     if (number != __NR_clock_gettime) return false;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr)
     auto* time = reinterpret_cast<uint64_t*>(arguments[1]);
     time[0] = 1000 + clock++;
     time[1] = 5000;
