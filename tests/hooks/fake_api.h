@@ -1,59 +1,51 @@
-// What sysload gives to hooks, for tests in an ordinary process: memory is the process's own, calls
-// are the kernel's unless a test answers them, and what a hook writes is kept.
-#ifndef TESTS_HOOKS_FAKE_API_H_
-#define TESTS_HOOKS_FAKE_API_H_
+// A struct sysload_api for hosted tests of hooks: memory is this process's, system calls are real
+// unless a test answers them itself, and what a hook says is kept.
+#ifndef SYSREWRITE_TESTS_HOOKS_FAKE_API_H_
+#define SYSREWRITE_TESTS_HOOKS_FAKE_API_H_
 
-#include <cstdint>
+#include <deque>
 #include <functional>
-#include <map>
-#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "loader/include/sysload/hook.h"
 
-// What a hook refused by api->fail.
-class HookFailure : public std::runtime_error {
- public:
+namespace sysrewrite::test {
+
+// What api->fail becomes.
+struct HookFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One at a time: the functions of the api know it by a global.
+// One at a time: the functions of an api have no place for a `this`.
 class FakeApi {
  public:
   FakeApi();
+  ~FakeApi();
   FakeApi(const FakeApi&) = delete;
   FakeApi& operator=(const FakeApi&) = delete;
-  ~FakeApi();
 
-  // Initialises a hook; throws HookFailure where it refuses.
-  void start(int (*init)(sysload_hook*), const std::string& options = "");
-  // The thread's data begins at 0 again.
-  void new_thread();
+  // A hook of this api; lives as long as this does.
+  sysload_hook& hook(const std::string& options);
 
-  sysload_hook hook{};
-  sysload_thread thread{};
-  std::string output;  // what was emitted
-  bool has_call_memory = true;
-  bool has_shared_memory = true;
-  // Answers a call instead of the kernel: true if it did.
-  std::function<bool(uint64_t number, const uint64_t* arguments, int64_t* result)> answer;
+  std::string printed;                // by emit and print
+  std::vector<uint64_t> call_memory;  // sizes that were asked for
+  bool can_share = true;
+  // Asked before a system call is made; an answer is given instead of making it.
+  std::function<std::optional<int64_t>(uint64_t number, const uint64_t (&argument)[6])> answer;
+  std::vector<char> shared;  // survives hooks, as between the processes of a tree
 
-  // Through entry, where the call is of interest, and exit with `result`.
-  void make_call(uint64_t number, const std::vector<uint64_t>& arguments, int64_t result,
-                 const std::function<void()>& kernel = {});
-  // entry alone.
-  void enter(uint64_t number, const std::vector<uint64_t>& arguments, uint64_t stack_pointer = 0);
+  sysload_api api{};
 
  private:
-  friend struct FakeFunctions;
-
-  sysload_api api_{};
-  std::string options_;
-  std::vector<std::unique_ptr<std::vector<uint64_t>>> memory_;
-  std::vector<uint64_t> thread_data_;
-  std::vector<uint64_t> shared_;
+  std::deque<std::string> options_;
+  std::deque<sysload_hook> hooks_;
+  std::deque<std::vector<char>> memory_;
+  friend struct FakeCalls;
 };
 
-#endif  // TESTS_HOOKS_FAKE_API_H_
+}  // namespace sysrewrite::test
+
+#endif  // SYSREWRITE_TESTS_HOOKS_FAKE_API_H_

@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "loader/hooks/hooks.h"
-#include "tests/hooks/fake_api.h"
+#include "tests/hooks/scripted_api.h"
 
 namespace {
 
@@ -32,7 +32,7 @@ int main(int count, char** arguments) {
   auto* page = static_cast<char*>(mmap(page_address(), kSize, PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
   if (page == MAP_FAILED) return 2;
-  FakeApi api;
+  ScriptedApi api;
   api.start(&sysload_hook_init_trace, count == 3 ? arguments[2] : "");
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);

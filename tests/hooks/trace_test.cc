@@ -20,7 +20,7 @@
 #include <random>
 
 #include "loader/hooks/hooks.h"
-#include "tests/hooks/fake_api.h"
+#include "tests/hooks/scripted_api.h"
 
 namespace {
 
@@ -73,7 +73,7 @@ class Trace : public testing::Test {
     return "";
   }
 
-  FakeApi api_;
+  ScriptedApi api_;
 };
 
 // --- Lines ---------------------------------------------------------------------------------------
