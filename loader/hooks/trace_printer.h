@@ -125,6 +125,8 @@ void print_signal(Printer& p, Kind kind);
 
 // trace_process.cc: clone, wait, limits, the system.
 void print_process(Printer& p, Kind kind);
+// trace_capabilities.cc
+void print_capability(Printer& p, Kind kind);
 // trace_futex.cc: futex, prctl and arch_prctl.
 void print_operation(Printer& p, Kind kind);
 // Whether an argument that follows from an operation is there, and whether the kernel fills it in.

@@ -231,6 +231,9 @@ void print_process(Printer& p, Kind kind) {
   if (kind == Kind::Clone) return print_clone(p);
   if (kind == Kind::CloneArguments)
     return p.leaving ? print_clone_results(p) : print_clone_arguments(p);
+  if (kind == Kind::CapabilityHeader || kind == Kind::CapabilitySets ||
+      kind == Kind::CapabilitiesOut)
+    return print_capability(p, kind);
   if (is_out(kind) && p.failed()) {
     p.line.address(p.argument());
     return;

@@ -47,7 +47,7 @@ NAMED_INSIDE = [
 DIFFERENT = {}
 for reason, calls in {
     "what the argument points to is not shown, or not all of it":
-        "io_submit io_cancel set_thread_area get_thread_area _sysctl capget capset mq_notify "
+        "io_submit io_cancel set_thread_area get_thread_area _sysctl mq_notify "
         "mq_getsetattr mq_open kexec_load migrate_pages move_pages set_mempolicy get_mempolicy "
         "perf_event_open name_to_handle_at open_by_handle_at sched_setattr bpf io_pgetevents io_uring_setup "
         "mount_setattr landlock_create_ruleset futex_waitv openat2 sched_setaffinity",
