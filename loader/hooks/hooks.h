@@ -9,7 +9,8 @@
 #define SYSLOAD_BUILT_IN_HOOKS \
   SYSLOAD_BUILT_IN(count)      \
   SYSLOAD_BUILT_IN(deny)       \
-  SYSLOAD_BUILT_IN(pass)
+  SYSLOAD_BUILT_IN(pass)       \
+  SYSLOAD_BUILT_IN(trace)
 
 extern "C" {
 #define SYSLOAD_BUILT_IN(hook) int sysload_hook_init_##hook(struct sysload_hook*);

@@ -1,0 +1,232 @@
+// What files are: stat and its kin, directories, fcntl.
+
+#include <asm/stat.h>
+#include <asm/statfs.h>
+#include <linux/fcntl.h>
+#include <linux/stat.h>
+
+#include "loader/hooks/trace_printer.h"
+
+namespace sysrewrite::trace {
+
+namespace {
+
+void print_stat(const Printer& p) {
+  struct stat status {};
+  if (!p.fetch_result(p.argument(), status)) return;
+  p.line.text("{st_mode=");
+  print_mode(p.line, status.st_mode);
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    field(p.line, "st_rdev");
+    print_device(p.line, status.st_rdev);
+  } else {
+    field(p.line, "st_size").decimal(status.st_size);
+  }
+  p.line.text(", ...}");
+}
+
+void print_statx(const Printer& p) {
+  struct statx status {};
+  if (!p.fetch_result(p.argument(), status)) return;
+  field(p.line, "stx_mask", true);
+  Names(kNamesOfStatxMask).flags(p.line, status.stx_mask);
+  field(p.line, "stx_attributes");
+  Names(kNamesOfStatxAttributes).flags(p.line, status.stx_attributes);
+  field(p.line, "stx_mode");
+  print_mode(p.line, status.stx_mode);
+  field(p.line, "stx_size").unsigned_decimal(status.stx_size).text(", ...}");
+}
+
+void print_statfs(const Printer& p) {
+  struct statfs status {};
+  if (!p.fetch_result(p.argument(), status)) return;
+  field(p.line, "f_type", true);
+  const Names types(kNamesOfFileSystems);
+  const auto type = static_cast<uint64_t>(status.f_type);
+  if (types.has(type)) {
+    types.value(p.line, type);
+  } else {
+    p.line.hex(type);
+  }
+  field(p.line, "f_bsize").decimal(status.f_bsize);
+  field(p.line, "f_blocks").decimal(status.f_blocks);
+  field(p.line, "f_bfree").decimal(status.f_bfree);
+  field(p.line, "f_bavail").decimal(status.f_bavail);
+  field(p.line, "f_files").decimal(status.f_files);
+  field(p.line, "f_ffree").decimal(status.f_ffree);
+  p.line.text(", f_fsid={val=[").hex(static_cast<uint32_t>(status.f_fsid.val[0])).text(", ");
+  p.line.hex(static_cast<uint32_t>(status.f_fsid.val[1])).text("]}");
+  field(p.line, "f_namelen").decimal(status.f_namelen);
+  field(p.line, "f_frsize").decimal(status.f_frsize);
+  field(p.line, "f_flags");
+  Names(kNamesOfStatFsFlags).flags(p.line, static_cast<uint64_t>(status.f_flags));
+  p.line.character('}');
+}
+
+// How many entries the kernel wrote: each says how long it is, in the two bytes behind the inode
+// and the offset.
+void print_entries(const Printer& p) {
+  constexpr uint64_t kLengthAt = 16, kLeast = 19;
+  p.line.address(p.argument());
+  if (p.failed()) return;
+  const auto size = static_cast<uint64_t>(p.call.result);
+  uint64_t count = 0;
+  uint16_t length = 0;
+  for (uint64_t at = 0; at + kLeast <= size; at += length) {
+    if (!p.peek(p.argument() + at + kLengthAt, length) || length < kLeast) break;
+    ++count;
+  }
+  p.line.text(" /* ").unsigned_decimal(count).text(count == 1 ? " entry */" : " entries */");
+}
+
+template <unsigned count>
+void print_numbers(const Printer& p) {
+  int32_t numbers[count]{};
+  if (!p.fetch_result(p.argument(), numbers)) return;
+  p.line.character('[').decimal(numbers[0]);
+  for (unsigned i = 1; i < count; ++i) p.line.text(", ").decimal(numbers[i]);
+  p.line.character(']');
+}
+
+void print_groups(const Printer& p, uint64_t count) {
+  uint32_t group = 0;
+  print_array(p, p.argument(), count, sizeof(group), [&](uint64_t at) {
+    if (p.fetch(at, group)) p.line.decimal(static_cast<int32_t>(group));
+  });
+}
+
+// What semop does: to which semaphore, how much, how.
+void print_semaphores(const Printer& p) {
+  struct {
+    uint16_t number;
+    int16_t operation;
+    uint16_t flags;
+  } entry{};
+  print_array(p, p.argument(), static_cast<uint32_t>(p.behind()), sizeof(entry), [&](uint64_t at) {
+    if (!p.fetch(at, entry)) return;
+    field(p.line, "sem_num", true).unsigned_decimal(entry.number);
+    field(p.line, "sem_op").decimal(entry.operation);
+    field(p.line, "sem_flg");
+    Names(kNamesOfSemaphoreFlags).flags(p.line, entry.flags);
+    p.line.character('}');
+  });
+}
+
+void print_offset(const Printer& p) {
+  int64_t offset = 0;
+  if (p.fetch(p.argument(), offset)) p.line.character('[').decimal(offset).character(']');
+}
+
+// sendfile: where it stood, and where it stands now.
+void print_moved_offset(const Printer& p) {
+  uint64_t offset = 0;
+  if (!p.leaving) {
+    if (p.fetch(p.argument(), offset))
+      p.line.character('[').unsigned_decimal(offset).character(']');
+  } else if (!p.failed() && p.call.result != 0 && p.argument() != 0 &&
+             p.peek(p.argument(), offset)) {
+    p.line.text(" => [").unsigned_decimal(offset).character(']');
+  }
+}
+
+void print_lock(const Printer& p, bool with_owner) {
+  struct {
+    int16_t type, whence;
+    int32_t unused;
+    int64_t start, length;
+    int32_t owner, padding;
+  } lock{};
+  static_assert(sizeof(lock) == 32);  // struct flock of x86-64
+  if (!p.fetch(p.argument(), lock)) return;
+  field(p.line, "l_type", true);
+  Names(kNamesOfLockTypes).value(p.line, static_cast<uint16_t>(lock.type));
+  field(p.line, "l_whence");
+  Names(kNamesOfWhences).value(p.line, static_cast<uint16_t>(lock.whence));
+  field(p.line, "l_start").decimal(lock.start);
+  field(p.line, "l_len").decimal(lock.length);
+  if (with_owner) field(p.line, "l_pid").decimal(lock.owner);
+  p.line.character('}');
+}
+
+constexpr uint32_t kOpenGetLock = 36, kOpenSetLock = 37, kOpenSetLockWait = 38;  // F_OFD_*
+constexpr uint32_t kDuplicate = 1030, kSetPipeSize = 1031, kAddSeals = 1033, kSetLease = 1024;
+
+void print_fcntl_argument(const Printer& p) {
+  const uint64_t value = p.argument();
+  const auto low = static_cast<uint32_t>(value);
+  switch (static_cast<uint32_t>(p.call.argument[1])) {
+    case F_DUPFD:
+    case kDuplicate:
+    case F_SETOWN:
+    case kSetPipeSize:
+      p.line.decimal(static_cast<int32_t>(low));
+      return;
+    case F_SETFD:
+      return Names(kNamesOfDescriptorFlagsSet).flags(p.line, low);
+    case F_SETFL:
+      return print_flags(const_cast<Printer&>(p), Kind::OpenHowFlags);
+    case F_SETSIG:
+      return print_argument(const_cast<Printer&>(p), Kind::Signals);
+    case F_SETLK:
+    case F_SETLKW:
+    case kOpenSetLock:
+    case kOpenSetLockWait:
+      return print_lock(p, false);
+    case F_GETLK:
+    case kOpenGetLock:
+      if (!p.failed()) return print_lock(p, true);
+      p.line.address(value);
+      return;
+    case kAddSeals:
+      return Names(kNamesOfSeals).flags(p.line, low);
+    case kSetLease:
+      return Names(kNamesOfLeases).value(p.line, low);
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
+      p.line.address(value);
+      return;
+    default:
+      p.line.hex(value);
+  }
+}
+
+}  // namespace
+
+void print_file(Printer& p, Kind kind) {
+  switch (kind) {
+    case Kind::Stat:
+      return print_stat(p);
+    case Kind::Statx:
+      return print_statx(p);
+    case Kind::Statfs:
+      return print_statfs(p);
+    case Kind::Dirents:
+    case Kind::Dirents64:
+      return print_entries(p);
+    case Kind::PipeFds:
+      return print_numbers<2>(p);
+    case Kind::NumberOut:
+      return print_numbers<1>(p);
+    case Kind::Groups:
+      return print_groups(p, static_cast<uint32_t>(p.call.argument[0]));
+    case Kind::GroupsOut:
+      if (p.failed() || p.call.argument[0] == 0) {
+        p.line.address(p.argument());
+      } else {
+        print_groups(p, static_cast<uint64_t>(p.call.result));
+      }
+      return;
+    case Kind::Semaphores:
+      return print_semaphores(p);
+    case Kind::OffsetIn:
+      return print_offset(p);
+    case Kind::OffsetInOut:
+      return print_moved_offset(p);
+    case Kind::FcntlArgument:
+      return print_fcntl_argument(p);
+    default:
+      p.line.address(p.argument());
+  }
+}
+
+}  // namespace sysrewrite::trace

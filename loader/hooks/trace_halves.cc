@@ -1,0 +1,94 @@
+#include "loader/hooks/trace_halves.h"
+
+#include <linux/fcntl.h>
+
+namespace sysrewrite::trace {
+
+namespace {
+
+// Of mknod: a character or block special file.
+bool is_device(uint64_t mode) {
+  constexpr uint64_t kType = 0170000, kCharacter = 0020000, kBlock = 0060000;
+  return (mode & kType) == kCharacter || (mode & kType) == kBlock;
+}
+
+// Whether the argument is there at all: some are only with a flag or an operation.
+bool is_shown(const sysload_call& call, unsigned index, Kind kind) {
+  constexpr uint64_t kTemporary = 020000000;  // __O_TMPFILE
+  switch (kind) {
+    case Kind::Hidden:
+      return false;
+    case Kind::CreateMode:
+      return (call.argument[index - 1] & (O_CREAT | kTemporary)) != 0;
+    case Kind::RemapAddress:
+      return (call.argument[index - 1] & 3) == 3;  // MREMAP_MAYMOVE, MREMAP_FIXED
+    case Kind::NodeDevice:
+      return is_device(call.argument[index - 1]);
+    case Kind::FcntlArgument:
+      switch (static_cast<uint32_t>(call.argument[1])) {
+        case F_GETFD:
+        case F_GETFL:
+        case F_GETOWN:
+        case F_GETSIG:
+        case 1025:  // F_GETLEASE
+        case 1032:  // F_GETPIPE_SZ
+        case 1034:  // F_GET_SEALS
+          return false;
+        default:
+          return true;
+      }
+    case Kind::IoctlArgument:
+      return ioctl_has_argument(static_cast<uint32_t>(call.argument[1]));
+    default:
+      return operation_has(call, kind);
+  }
+}
+
+// Whether it is printed behind the call.
+bool is_answer(const sysload_call& call, Kind kind) {
+  constexpr uint32_t kOpenGetLock = 36;  // F_OFD_GETLK
+  const auto command = static_cast<uint32_t>(call.argument[1]);
+  if (kind == Kind::FcntlArgument) return command == F_GETLK || command == kOpenGetLock;
+  return is_out(kind) || operation_answers(call, kind);
+}
+
+}  // namespace
+
+uint64_t length_before(const sysload_api& api, const sysload_call& call, const CallRow& row) {
+  constexpr uint64_t kNameSizeAt = 8;  // of struct msghdr
+  uint32_t length = 0;
+  for (unsigned i = 0; i < kArguments; ++i) {
+    const Kind kind = row.arguments[i];
+    if (kind == Kind::SockaddrLength || kind == Kind::OptionLength) {
+      api.read(&length, call.argument[i], sizeof(length));
+    } else if (kind == Kind::OutMessage) {
+      api.read(&length, call.argument[i] + kNameSizeAt, sizeof(length));
+    }
+  }
+  return length;
+}
+
+unsigned print_arguments(Printer& p, const CallRow& row, unsigned index) {
+  bool continued = p.leaving && index > 0;
+  for (; index < kArguments; ++index) {
+    const Kind kind = row.arguments[index];
+    if (kind == Kind::None) break;
+    if (!is_shown(p.call, index, kind)) continue;
+    if (!p.leaving && is_answer(p.call, kind)) return index;
+    p.index = index;
+    // Of one in two parts, the second follows the first without a comma.
+    if (continued && is_in_out(kind) &&
+        (kind == Kind::OffsetInOut || kind == Kind::CloneArguments)) {
+      print_argument(p, kind);
+      continued = false;
+      continue;
+    }
+    continued = false;
+    if (index > 0) p.line.text(", ");
+    print_argument(p, kind);
+    if (!p.leaving && is_in_out(kind)) return index;
+  }
+  return index;
+}
+
+}  // namespace sysrewrite::trace

@@ -1,0 +1,122 @@
+// What a call returned.
+
+#include <cstring>
+
+#include "loader/hooks/trace_printer.h"
+
+namespace sysrewrite::trace {
+
+namespace {
+
+// Name after name, each ended by a NUL: see trace_errors.inc.
+constexpr char kErrorTexts[] =
+#include "loader/hooks/trace_errors.inc"
+    ;
+
+const char* error_text(int64_t error) {
+  const char* text = kErrorTexts;
+  const char* const end = kErrorTexts + sizeof(kErrorTexts) - 1;
+  for (int64_t i = 1; i < error && text < end; ++i) text += strlen(text) + 1;
+  return text;
+}
+
+void print_descriptor_flags(const Printer& p) {
+  constexpr uint32_t kGetFd = 1, kGetFlags = 3, kGetLease = 1025, kGetSeals = 1034;
+  const auto value = static_cast<uint32_t>(p.call.result);
+  const auto command = static_cast<uint32_t>(p.call.argument[1]);
+  if (command == kGetFd || command == kGetFlags || command == kGetSeals || command == kGetLease) {
+    p.line.hex(value);
+  } else {
+    p.line.decimal(p.call.result);
+  }
+  if (command == kGetFlags) {
+    const sysload_call flags{.number = 0,
+                             .argument = {value},
+                             .result = 0,
+                             .stack_pointer = 0,
+                             .origin = 0,
+                             .scratch = {}};
+    Printer inner{p.api, flags, p.line, p.string_limit, true};
+    p.line.text(" (flags ");
+    print_flags(inner, Kind::OpenHowFlags);
+    p.line.character(')');
+  } else if (command == kGetFd && value != 0) {
+    p.line.text(" (flags ");
+    Names(kNamesOfDescriptorFlagsSet).flags(p.line, value);
+    p.line.character(')');
+  } else if (command == kGetSeals && value != 0) {
+    p.line.text(" (seals ");
+    Names(kNamesOfSeals).flags(p.line, value);
+    p.line.character(')');
+  } else if (command == kGetLease) {
+    p.line.text(" (");
+    Names(kNamesOfLeases).value(p.line, value);
+    p.line.character(')');
+  }
+}
+
+void print_meaning(const Printer& p, const Names& names) {
+  p.line.decimal(p.call.result).text(" (");
+  names.value(p.line, static_cast<uint64_t>(p.call.result));
+  p.line.character(')');
+}
+
+void print_success(const Printer& p, Result result) {
+  const auto value = static_cast<uint64_t>(p.call.result);
+  switch (result) {
+    case Result::HexResult:
+      p.line.hex(value);
+      return;
+    case Result::OctalResult:
+      p.line.octal(value);
+      return;
+    case Result::PollResult:
+    case Result::PpollResult:
+    case Result::SelectResult:
+    case Result::PselectResult:
+      p.line.decimal(p.call.result);
+      return print_ready(p, result);
+    case Result::FcntlResult:
+      return print_descriptor_flags(p);
+    case Result::SignalResult:
+      return print_meaning(p, Names(kNamesOfSignals));
+    case Result::SchedulerResult:
+      return print_meaning(p, Names(kNamesOfSchedulers));
+    case Result::PersonalityResult:
+      p.line.hex(value).text(" (");
+      print_personality(p.line, static_cast<uint32_t>(value));
+      p.line.character(')');
+      return;
+    case Result::TimeResult:
+      p.line.decimal(p.call.result).text(" (");
+      print_date(p.line, p.call.result);
+      p.line.text("+0000)");
+      return;
+    default:
+      p.line.decimal(p.call.result);
+  }
+}
+
+}  // namespace
+
+void print_error(const Printer& p, int64_t error) {
+  const char* name = p.api.error_name(error);
+  if (name == nullptr) {
+    p.line.text("-1 (errno ").decimal(error).character(')');
+    return;
+  }
+  p.line.text("-1 ").text(name).text(" (").text(error_text(error)).character(')');
+}
+
+void print_result(const Printer& p, Result result) {
+  p.line.text("= ");
+  if (p.call.result == SYSLOAD_RESTARTED) {
+    p.line.text("? ERESTARTSYS (To be restarted if SA_RESTART is set)");
+  } else if (p.failed()) {
+    print_error(p, -p.call.result);
+  } else {
+    print_success(p, result);
+  }
+}
+
+}  // namespace sysrewrite::trace

@@ -1,0 +1,173 @@
+#!/usr/bin/python3
+"""Every call, as strace prints it.
+
+    usage: trace_calls.py CALL_ASKER TRACE_ASKED DIRECTORY
+
+The same calls are made under strace by call_asker, whose filter answers each with ENOSYS, and given to
+the trace hook by trace_asked, in an ordinary process. Each line must be the same, to the blank. The
+arguments are numbers of all kinds, addresses of a page with numbers in it, and, for flags, each bit.
+
+DIFFERENT names what differs, with its reason; what is named and does not differ is a mistake too.
+"""
+import pathlib
+import random
+import re
+import subprocess
+import sys
+
+PAGE = 0x10000000
+ONES = (1 << 64) - 1
+
+# The calls that strace 6.1 knows, and that the filter can answer: 335 (uretprobe) is answered before.
+NUMBERS = [n for n in (*range(335), *range(424, 451)) if n not in (15, 60, 219, 231)]
+
+# Arguments that are flags, or a value with a name: (number, arguments with one X).
+NAMED = [
+    (2, "0 X 0"), (21, "0 X"), (10, "0 0 X"), (9, "0 0 0 X 0 0"), (25, "0 0 0 X 0"), (26, "0 0 X"),
+    (28, "0 0 X"), (30, "0 0 X"), (46, "0 0 X"), (48, "0 X"), (56, "X 1 0 0 0"), (272, "X"),
+    (308, "0 X"), (61, "0 0 X 0"), (62, "0 X"), (73, "0 X"), (97, "X 0"), (98, "X 0"), (140, "X 0"),
+    (146, "X"), (151, "X"), (165, "0 0 0 X 0"), (166, "0 X"), (36, "X 0"), (228, "X 0"), (8, "0 0 X"),
+    (233, "0 X 0 0"), (263, "0 0 X"), (332, "0 0 X 0 0"), (332, "0 0 0 X 0"), (439, "0 0 0 X"),
+    (303, "0 0 0 0 X"), (428, "0 0 X"), (429, "0 0 0 0 X"), (442, "0 0 X 0 0"), (432, "0 0 X"),
+    (433, "0 0 X"), (14, "X 0 0 0"), (276, "0 0 0 X"), (277, "0 0 0 X"), (285, "0 X 0 0"),
+    (221, "0 0 0 X"), (283, "0 X"), (230, "0 X 0 0"), (289, "0 0 0 X"), (290, "0 X"), (291, "X"),
+    (294, "X"), (254, "0 0 X"), (316, "0 0 0 0 X"), (318, "0 0 X"), (317, "X 0 0"), (325, "0 0 X"),
+    (327, "0 0 0 0 0 X"), (330, "0 X"), (426, "0 0 0 X 0 0"), (436, "0 0 X"), (247, "X 0 0 0 0"),
+    (188, "0 0 0 0 X"), (135, "X"), (72, "0 X 0"), (101, "X 0 0 0"), (157, "X 1 0 0 0"), (202, "0 X 0 0 0 0"),
+    (7, f"{PAGE} 1 0"), (16, "0 X 0"), (41, "X 0 0"), (41, "1 X 0"), (41, "2 0 X"), (41, "16 0 X"),
+    (54, "0 1 X 0 0"), (54, "0 6 X 0 0"), (54, "0 41 X 0 0"), (54, "0 0 X 0 0"), (54, "0 X 0 0 0"),
+]
+# The same in a structure: (number, arguments, words of the page with one X).
+NAMED_INSIDE = [
+    (7, f"{PAGE} 1 0", "4:X"), (233, f"0 1 0 {PAGE}", "0:X"), (13, f"1 {PAGE} 0 8", "0:4096 8:X"),
+    (131, f"{PAGE} 0", "0:1 8:X 16:8192"), (72, f"0 6 {PAGE}", "0:X"), (435, f"{PAGE} 88", "0:X"),
+    (437, f"0 0 {PAGE} 24", "16:X"), (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"),
+]
+
+DIFFERENT = {}
+for reason, calls in {
+    "what the argument points to is not shown, or not all of it":
+        "io_submit io_cancel set_thread_area get_thread_area _sysctl mq_notify "
+        "mq_getsetattr mq_open kexec_load migrate_pages move_pages set_mempolicy get_mempolicy "
+        "perf_event_open name_to_handle_at open_by_handle_at sched_setattr bpf io_pgetevents io_uring_setup "
+        "mount_setattr landlock_create_ruleset futex_waitv openat2 sched_setaffinity",
+    "numbers and not names":
+        "syslog swapon reboot quotactl quotactl_fd ioprio_set ioprio_get keyctl kcmp kexec_file_load "
+        "membarrier add_key request_key landlock_add_rule mbind seccomp io_uring_register "
+        "delete_module",
+    "newer names are known": "memfd_create prctl",
+    "which bits are unknown is said otherwise":
+        "clone shmctl semctl msgctl semget msgget msgsnd memfd_secret fanotify_init fanotify_mark ptrace "
+        "socket io_uring_enter",
+    "options and addresses of rare families": "setsockopt sendmsg bind",
+    "a signal's code decides what else is shown": "rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
+    "of nonsense, the first bytes are shown nevertheless":
+        "setxattr lsetxattr fsetxattr sethostname setdomainname setgroups mount fsconfig select pselect6 "
+        "timer_create utime",
+    "the commands of devices": "ioctl",
+}.items():
+    for call in calls.split():
+        DIFFERENT[call] = reason
+
+CLASSES = ("%file %process %network %net %signal %ipc %desc %memory %stat %lstat %fstat %%stat %statfs %fstatfs "
+           "%%statfs %creds %clock %pure all none openat,%signal !%file !openat,close ?nonsense,read 3,close "
+           "file !none").split()
+
+
+def words(value):
+    return " ".join(f"{offset}:{value()}" for offset in range(0, 64, 8))
+
+
+def questions():
+    """For each line of the file: the number and six arguments, and words for the page."""
+    rng = random.Random(1)
+    small = [0, 1, 2, 3, 4, 8, 16, 17, 32, 1000, PAGE, PAGE + 8, PAGE + 64]
+    contents = (lambda: 0, lambda: rng.choice(small), lambda: rng.getrandbits(64))
+    patterns = ([0] * 6, [ONES] * 6, [3, 2, 1, 3, 2, 1], [0, PAGE, 8, PAGE + 64, 8, 8], [PAGE] * 6,
+                [PAGE, 8, PAGE + 16, 8, PAGE, 8], [3, PAGE, 4, PAGE + 32, 16, 8],
+                [1, PAGE, PAGE + 16, PAGE + 40, PAGE, 8])
+    for number in NUMBERS:
+        for pattern in patterns:
+            for value in contents:
+                yield f"{number} {' '.join(map(str, pattern))} {words(value)}"
+    for number, arguments in NAMED:
+        for value in (*range(70), *(1 << bit for bit in range(7, 32)), 0xffffffff):
+            yield f"{number} {padded(arguments.replace('X', str(value)))}"
+    for number, arguments, page in NAMED_INSIDE:
+        for value in (0, *(1 << bit for bit in range(32)), 0xffff):
+            yield f"{number} {padded(arguments)} {page.replace('X', str(value))}"
+
+
+def padded(arguments):
+    return " ".join((arguments.split() + ["0"] * 6)[:6])
+
+
+def strace(asker, file, output, *options):
+    """The lines of strace for the calls that the file asks for."""
+    subprocess.run(["strace", "-f", *options, "-o", output, asker, file], check=True,
+                   env={"TZ": "UTC", "PATH": "/usr/bin:/bin"})
+    lines = [re.sub(r"^\d+ +", "", line) for line in output.read_text().splitlines()]
+    start = [i for i, line in enumerate(lines) if line.startswith("seccomp(SECCOMP_SET_MODE_FILTER, 0, {len=4")]
+    return [line for line in lines[start[0] + 1 if start else 0:]
+            if not line.startswith(("+++", "exit_group(0"))]
+
+
+def trace(asked, file, options=""):
+    output = subprocess.run([asked, file, options], check=True, capture_output=True, text=True).stdout
+    return [re.sub(r"^\d+ +", "", line) for line in output.splitlines()]
+
+
+def compare_lines(asker, asked, place):
+    file = place / "questions"
+    file.write_text("\n".join(questions()) + "\n")
+    expected, found = strace(asker, file, place / "strace"), trace(asked, file)
+    if len(expected) != len(found):
+        sys.exit(f"strace says {len(expected)} lines, trace {len(found)}")
+    differing, same, failed = set(), 0, 0
+    for left, right in zip(expected, found):
+        call = left.split("(")[0]
+        if left == right:
+            same += 1
+        elif call in DIFFERENT:
+            differing.add(call)
+        else:
+            failed += 1
+            if failed <= 20:
+                print(f"strace: {left}\ntrace:  {right}")
+    stale = sorted(set(DIFFERENT) - differing)
+    for reason in dict.fromkeys(DIFFERENT.values()):
+        print(f"may differ, {reason}: {' '.join(c for c, r in DIFFERENT.items() if r == reason)}")
+    print(f"{same} of {len(expected)} lines are the same, {len(expected) - same - failed} differ as listed, "
+          f"{failed} otherwise")
+    if stale:
+        print(f"listed, but never different: {' '.join(stale)}")
+    return failed == 0 and not stale and same > 0.85 * len(expected)
+
+
+def compare_classes(asker, asked, place):
+    file = place / "numbers"
+    file.write_text("".join(f"{number} 0 0 0 0 0 0\n" for number in NUMBERS))
+    good = True
+    for expression in CLASSES:
+        # All of strace's own lines before the filter's are cut off only where they are shown.
+        lines = strace(asker, file, place / "strace", "-e", f"trace={expression}", "-e", "signal=none")
+        expected = {line.split("(")[0] for line in lines if line.endswith("= -1 ENOSYS (Function not implemented)")}
+        found = {line.split("(")[0] for line in trace(asked, file, f"filter={expression}")}
+        if expected != found:
+            good = False
+            print(f"{expression}: strace alone has {sorted(expected - found)}, trace alone {sorted(found - expected)}")
+        else:
+            print(f"ok: {expression}: {len(found)} calls")
+    return good
+
+
+def main():
+    asker, asked, place = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+    place.mkdir(parents=True, exist_ok=True)
+    good = compare_lines(asker, asked, place)
+    good = compare_classes(asker, asked, place) and good
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
