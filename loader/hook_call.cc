@@ -217,6 +217,7 @@ void learn_alternate_stack(ThreadBlock* block) {
   block->alt_low = stack.low;
   block->alt_size = stack.size;
   block->has_alt = (stack.flags & kDisabled) == 0 ? 1 : 0;
+  if (block->has_alt == 0) offer_fault_stack(block);
 }
 
 // Does what only sysload can do. True: the call has its answer in `*result`.
@@ -231,6 +232,10 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       return serve_arch_prctl(block, result);
     case __NR_exit_group:
       if (!block->is_child_of_vfork) finish_process(block);
+      return false;
+    case __NR_sigaltstack:
+      // The program is to see its own, or none.
+      if (block->has_fault_stack) withdraw_fault_stack(block);
       return false;
     case __NR_mmap:
     case __NR_munmap:
@@ -356,6 +361,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(Th
   name_thread(block);
   block->pending = SYSLOAD_PENDING_BLOCKED;
   if (sysload_state.exhaustive) sysload_arm();
+  if (block->has_alt == 0) offer_fault_stack(block);
   notify_thread_started(block);
   leave_answered(block, 0);
 }

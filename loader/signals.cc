@@ -243,6 +243,25 @@ void set_signals(const uint64_t& mask) {
             SYSLOAD_SIGSET_SIZE);
 }
 
+// A handler that wants an alternate stack, of a program that has none: it gets the one below it.
+// The kernel forgets the fault stack when this frame is left, and delivers the signal anew.
+uint64_t send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
+                        KernelUcontext& context) {
+  constexpr uint64_t kDisabled = 2;  // SS_DISABLE
+  context.stack[0] = 0;
+  context.stack[1] = kDisabled;
+  context.stack[2] = 0;
+  block.has_fault_stack = false;
+  set_again(block, signal);
+  // A fault happens again by itself.
+  if (is_fault(signal, info) && signal != kSigTrap) return 0;
+  uint64_t mask = 0;
+  block_signals(&mask);
+  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+            Memory::address_of(&info).value);
+  return 0;
+}
+
 // The handler to run; 0 where there is nothing more to do.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     int signal, KernelSiginfo* info, KernelUcontext* context) {
@@ -267,6 +286,9 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     redirect_caught(*context);
     return 0;
   }
+  if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
+      block->signals->action[signal].handler != kSigDefault)
+    return send_elsewhere(*block, signal, *info, *context);
   mend(*block, *context);
   const uint64_t handler = block->signals->action[signal].handler;
   if (handler != kSigDefault && handler != kSigIgnore) return handler;

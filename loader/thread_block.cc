@@ -16,7 +16,8 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint64_t kRegion = kBlockGuard + kBlockStack + kBlockSize + SYSLOAD_CALL_MEMORY;
+constexpr uint64_t kRegion =
+    kBlockGuard + kBlockStack + kBlockSize + SYSLOAD_CALL_MEMORY + kFaultStack;
 
 class BlockLock {
  public:
@@ -94,6 +95,38 @@ void name_thread(ThreadBlock* block) {
   block->thread = {block->tid, &block->thread_memory[first.thread_offset]};
 }
 
+namespace {
+
+// Source: linux, include/uapi/asm-generic/signal.h, stack_t.
+struct KernelStack {
+  uint64_t low;
+  int32_t flags, padding;
+  uint64_t size;
+};
+constexpr int32_t kStackDisabled = 2;  // SS_DISABLE
+
+RuntimeAddr fault_stack_of(const ThreadBlock& block) {
+  return Memory::address_of(&block) + kBlockSize + SYSLOAD_CALL_MEMORY;
+}
+
+}  // namespace
+
+void offer_fault_stack(ThreadBlock* block) {
+  const KernelStack stack{fault_stack_of(*block).value, 0, 0, kFaultStack};
+  block->has_fault_stack =
+      !sys::failed(sys::call(__NR_sigaltstack, Memory::address_of(&stack).value, 0));
+}
+
+void withdraw_fault_stack(ThreadBlock* block) {
+  const KernelStack none{0, kStackDisabled, 0, 0};
+  sys::call(__NR_sigaltstack, Memory::address_of(&none).value, 0);
+  block->has_fault_stack = false;
+}
+
+bool is_on_fault_stack(const ThreadBlock& block, uint64_t address) {
+  return address - fault_stack_of(block).value < kFaultStack;
+}
+
 ThreadBlock* start_first_block() {
   ThreadBlock* const block = take_block();
   if (block == nullptr) fail("hooks", "no memory for the stack that they run on");
@@ -101,6 +134,7 @@ ThreadBlock* start_first_block() {
       sys::call(__NR_arch_prctl, SYSLOAD_ARCH_SET_GS, Memory::address_of(block).value);
   if (sys::failed(answer)) fail_errno(answer, "hooks", "cannot set the gs base");
   name_thread(block);
+  offer_fault_stack(block);
   block->signals = &sysload_state.hooks->signals;
   return block;
 }

@@ -10,6 +10,8 @@
 //            +-----------------------+
 //            | memory of one call    |  16 KiB
 //            +-----------------------+
+//            | fault stack           |  16 KiB, where a hook has used up its own
+//            +-----------------------+
 //
 // A thread finds its block through its gs base, which 64-bit programs leave alone: the one
 // register that says nothing to them, survives every system call and costs nothing to read. A new
@@ -33,7 +35,8 @@
 
 namespace sysrewrite {
 
-inline constexpr uint64_t kBlockGuard = 4096, kBlockStack = 57344, kBlockSize = 16384;
+inline constexpr uint64_t kBlockGuard = 4096, kBlockStack = 57344, kBlockSize = 16384,
+                          kFaultStack = 16384;
 
 // As the program called, in the order of the block's fields.
 struct CallRegisters {
@@ -68,6 +71,7 @@ struct ThreadBlock {
   bool exits;                 // hooks are to see its end
   bool shares_thread_group;   // what is being cloned
   bool is_child_of_vfork;     // shares memory with a thread that waits for it
+  bool has_fault_stack;       // it is the kernel's alternate stack, since the program has none
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
 
   SignalTable* signals;
@@ -139,6 +143,13 @@ void name_thread(ThreadBlock* block);
 
 // Gives the calling thread, the first one, its block.
 ThreadBlock* start_first_block();
+
+// The fault stack is what the kernel takes for a handler that wants an alternate stack, as long as
+// the program has none of its own: so that a hook that has used up its stack can be named.
+void offer_fault_stack(ThreadBlock* block);
+void withdraw_fault_stack(ThreadBlock* block);
+// Whether a handler's frame lies on it.
+bool is_on_fault_stack(const ThreadBlock& block, uint64_t address);
 
 // The calling thread's block.
 inline ThreadBlock* own_block() {
