@@ -18,9 +18,9 @@
 #include <linux/sched.h>
 #include <string.h>
 
-#include "loader/hooks/files_options.h"
 #include "loader/hooks/files_state.h"
 #include "loader/hooks/hooks.h"
+#include "loader/hooks/option_list.h"
 
 namespace sysrewrite {
 
@@ -245,6 +245,28 @@ void want(sysload_hook* hook) {
   sysload_want_entry(hook, __NR_clone3);
 }
 
+FileFormat read_options(sysload_hook* hook) {
+  FileFormat format = FileFormat::kText;
+  HookOption option;
+  for (OptionList list(*hook); list.next(&option);) {
+    if (option.has_key("output")) continue;
+    if (!option.has_key("format"))
+      hook->api->fail(hook,
+                      "option at column %d: found %.*s, expected format=text|json|null or "
+                      "output=PATH",
+                      option.column, static_cast<int>(option.size), option.text);
+    if (option.has_value("json")) {
+      format = FileFormat::kJson;
+    } else if (option.has_value("null")) {
+      format = FileFormat::kNull;
+    } else if (!option.has_value("text")) {
+      hook->api->fail(hook, "option at column %d: found format=%.*s, expected text, json or null",
+                      option.value_column(), static_cast<int>(option.value_size()), option.value());
+    }
+  }
+  return format;
+}
+
 // Whoever started this process may be outside the tree, and /proc/self/exe may be the loader.
 void note_program(const FilesView& view) {
   const char* program = view.api().program();
@@ -261,7 +283,7 @@ void note_program(const FilesView& view) {
 
 extern "C" int sysload_hook_init_files(struct sysload_hook* hook) {
   using namespace sysrewrite;
-  const FileFormat format = read_files_options(hook);
+  const FileFormat format = read_options(hook);
   auto* state = static_cast<FilesState*>(hook->api->allocate(sizeof(FilesState)));
   auto* shared = static_cast<FilesShared*>(hook->api->share(hook, sizeof(FilesShared)));
   if (state == nullptr || shared == nullptr)

@@ -9,8 +9,6 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr int kMostLinks = 40;  // linux, include/linux/namei.h, MAXSYMLINKS
-
 uint64_t word(const void* pointer) {
   return reinterpret_cast<uint64_t>(pointer);
 }
@@ -19,11 +17,11 @@ int64_t read_link(const sysload_api& api, const char* name, char* into, uint32_t
   return api.syscall(__NR_readlink, word(name), word(into), size, 0, 0, 0);
 }
 
+}  // namespace
+
 bool is_parent(const char* component, uint32_t size) {
   return size == 2 && component[0] == '.' && component[1] == '.';
 }
-
-}  // namespace
 
 void AbsolutePath::begin(const char* base, uint32_t base_size) {
   size = base_size == 1 ? 0 : base_size;  // "/" is the empty one while components are added
@@ -69,38 +67,34 @@ void AbsolutePath::remove_last() {
   text[size] = 0;
 }
 
-namespace {
+bool RemainingPath::prepend(const char* name, uint32_t size) {
+  const uint32_t left = end_ - begin_;
+  if (size + left > sizeof(text_)) return false;
+  if (left != 0) memmove(text_ + size, text_ + begin_, left);
+  memcpy(text_, name, size);
+  begin_ = 0;
+  end_ = size + left;
+  return true;
+}
 
-// What is still to be gone. A link's target is put before it.
-struct Remaining {
-  char text[kPathBytes];
-  uint32_t begin = 0, end = 0;
+uint32_t RemainingPath::next(const char** component) {
+  while (begin_ != end_ && text_[begin_] == '/') ++begin_;
+  *component = text_ + begin_;
+  const uint32_t from = begin_;
+  while (begin_ != end_ && text_[begin_] != '/') ++begin_;
+  return begin_ - from;
+}
 
-  bool prepend(const char* name, uint32_t size) {
-    const uint32_t left = end - begin;
-    if (size + left > sizeof(text)) return false;
-    memmove(text + size, text + begin, left);
-    memcpy(text, name, size);
-    begin = 0;
-    end = size + left;
-    return true;
-  }
-  // The next component, and its size; behind it 0.
-  uint32_t next(const char** component) {
-    while (begin != end && text[begin] == '/') ++begin;
-    *component = text + begin;
-    const uint32_t from = begin;
-    while (begin != end && text[begin] != '/') ++begin;
-    return begin - from;
-  }
-};
-
-}  // namespace
+bool RemainingPath::more() const {
+  for (uint32_t i = begin_; i != end_; ++i)
+    if (text_[i] != '/') return true;
+  return false;
+}
 
 bool follow_parents(const sysload_api& api, AbsolutePath& path) {
   if (!path.has_parents) return true;
   const bool wants_directory = path.wants_directory;
-  Remaining rest;
+  RemainingPath rest;
   if (!rest.prepend(path.text, path.size)) return false;
   path.begin("/", 1);
   path.add("/", 1);

@@ -22,6 +22,8 @@ namespace sysrewrite {
 constexpr uint32_t kNameBytes = 4096;            // PATH_MAX, with the NUL
 constexpr uint32_t kPathBytes = 2 * kNameBytes;  // a directory's name, and a name behind it
 
+constexpr int kMostLinks = 40;  // linux, include/linux/namei.h, MAXSYMLINKS
+
 // An absolute path, NUL-ended.
 struct AbsolutePath {
   uint32_t size = 0;
@@ -42,6 +44,25 @@ struct AbsolutePath {
  private:
   bool add_component(const char* component, uint32_t component_size);
 };
+
+// What is still to be gone of a path. A link's target is put before it.
+class RemainingPath {
+ public:
+  // False where it does not fit.
+  bool prepend(const char* name, uint32_t size);
+  // The size of the next component; 0 at the end.
+  uint32_t next(const char** component);
+  const char* text() const { return text_ + begin_; }
+  uint32_t size() const { return end_ - begin_; }
+  // Whether more components follow: slashes alone are none.
+  bool more() const;
+
+ private:
+  uint32_t begin_ = 0, end_ = 0;
+  char text_[kPathBytes];
+};
+
+bool is_parent(const char* component, uint32_t size);
 
 // Makes ".." go, as the kernel would. False where it does not fit, or links go in circles; the path
 // is then as far as one came.
