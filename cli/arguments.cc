@@ -158,7 +158,10 @@ constexpr const char* kRunFooter =
 
 void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_option("CMD", command.command, "the program, and its arguments")->required();
-  app.add_option("--hook", command.hook, "what sysload does with each call (none, count)")
+  app.add_option("--hook", command.hooks,
+                 "what sysload does with each call (none, count, pass, or the\n"
+                 "path of a shared object), and :OPTIONS; repeated, in that order")
+      ->allow_extra_args(false)
       ->type_name("HOOK");
   app.add_flag("--exhaustive", command.exhaustive,
                "catch the calls of code that could not be rewritten too (a JIT's, a native\n"

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <set>
 
 #include "cli/descriptor.h"
@@ -55,10 +56,22 @@ sigset_t forwarded_signals() {
   return set;
 }
 
+// The path of a hook's object, so that programs that run elsewhere find it too.
+std::string hook_for_children(const std::string& hook) {
+  const size_t colon = hook.find(':');
+  const std::string name = hook.substr(0, colon);
+  if (name.find('/') == std::string::npos) return hook;
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::absolute(name, error);
+  const std::string options = colon == std::string::npos ? "" : hook.substr(colon);
+  return error ? hook : path.string() + options;
+}
+
 std::vector<std::string> loader_arguments(const RunCommand& command, const std::string& server,
                                           const ResolvedProgram& program) {
   std::vector<std::string> arguments{"sysload", "--server", server};
-  if (!command.hook.empty()) arguments.insert(arguments.end(), {"--hook", command.hook});
+  for (const std::string& hook : command.hooks)
+    arguments.insert(arguments.end(), {"--hook", hook_for_children(hook)});
   if (command.exhaustive) arguments.emplace_back("--exhaustive");
   if (command.hide_vdso) arguments.insert(arguments.end(), {"--vdso", "hide"});
   if (!command.follow) arguments.emplace_back("--no-follow");

@@ -11,7 +11,7 @@ namespace sysrewrite {
 
 struct RunCommand {
   std::vector<std::string> command;  // the program and its arguments
-  std::string hook;                  // empty: none
+  std::vector<std::string> hooks;    // NAME or NAME:OPTIONS, in order
   bool hide_vdso = false;            // from the program and what it executes
   bool exhaustive = false;           // catch calls of code that was not rewritten
   std::string loader;                // path of sysload; empty: the one beside sysrewrite

@@ -26,6 +26,55 @@
 #define SYSLOAD_SLOT_RAX 32      // u64: its answer, while the flags are put back
 #define SYSLOAD_SLOT_SHARERS 40  // u32: how many return from a clone that shares its memory
 
+#define SYSLOAD_STATE_INTEREST 64  // u64: 65,536 bytes, one for each number; a multiple of 64 KiB
+#define SYSLOAD_STATE_FREE_BLOCKS 72  // u64: the first block that no thread has
+
+// A thread's block (thread_block.h), as hook_entry.S knows it, from %gs:0.
+#define SYSLOAD_BLOCK_SELF 0       // u64: the block's own address
+#define SYSLOAD_BLOCK_STACK 8      // u64: the end of the hook stack
+#define SYSLOAD_BLOCK_RSP 16       // u64: the program's, 128 lower
+#define SYSLOAD_BLOCK_PENDING 24   // u32: not 0 where leaving takes more than a jump
+#define SYSLOAD_BLOCK_HAS_ALT 32   // u64: not 0 where the program has an alternate signal stack
+#define SYSLOAD_BLOCK_ALT_LOW 40   // u64
+#define SYSLOAD_BLOCK_ALT_SIZE 48  // u64: bytes
+#define SYSLOAD_BLOCK_CHILD 56     // u64: the block of the thread that is being made; 0: none
+#define SYSLOAD_BLOCK_RAX 64       // u64, and so on: the program's, from entry to leaving
+#define SYSLOAD_BLOCK_RDI 72
+#define SYSLOAD_BLOCK_RSI 80
+#define SYSLOAD_BLOCK_RDX 88
+#define SYSLOAD_BLOCK_R10 96
+#define SYSLOAD_BLOCK_R8 104
+#define SYSLOAD_BLOCK_R9 112
+#define SYSLOAD_BLOCK_FLAGS 120
+#define SYSLOAD_BLOCK_TAIL 128  // u64: the native tail of the call's stub
+#define SYSLOAD_BLOCK_RBX 136
+#define SYSLOAD_BLOCK_LAHF 144       // u64: ah and al of lahf and seto, while flags are compared
+#define SYSLOAD_BLOCK_MASK 152       // u64: the program's signal mask, while all are blocked
+#define SYSLOAD_BLOCK_LEAVE_RAX 160  // u64, and so on: what leaving puts into the registers
+#define SYSLOAD_BLOCK_LEAVE_RCX 168  // where it goes
+#define SYSLOAD_BLOCK_LEAVE_R11 176
+#define SYSLOAD_BLOCK_LEAVE_RSP 184
+#define SYSLOAD_BLOCK_RESULT 192  // u64: the kernel's
+#define SYSLOAD_BLOCK_NEXT 200    // u64: in the list of those that no thread has
+
+// Bytes below a hook stack's end that are its own, the guard included.
+#define SYSLOAD_HOOK_REGION 0xf000
+
+// Bits of SYSLOAD_BLOCK_PENDING.
+#define SYSLOAD_PENDING_SIGNAL 0xff    // a signal that came while a hook ran
+#define SYSLOAD_PENDING_BLOCKED 0x100  // all signals are blocked; MASK is the program's mask
+
+// What sysload_hook_enter answers.
+#define SYSLOAD_HOOK_LEAVE 0
+#define SYSLOAD_HOOK_CLONE 1
+#define SYSLOAD_HOOK_EXIT 2
+
+// Flags that C code must not run with, and that sahf does not give back: DF and AC.
+// Source: Intel SDM vol. 1, 3.4.3.
+#define SYSLOAD_ODD_FLAGS 0x40400
+#define SYSLOAD_ARCH_SET_GS 0x1001
+#define SYSLOAD_NR_ARCH_PRCTL 158
+
 #define SYSLOAD_EXIT_STACK_SIZE 16384
 #define SYSLOAD_SERVE_STACK_SIZE 32768
 #define SYSLOAD_FOLLOW_MEMORY_SIZE 32768

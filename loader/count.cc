@@ -164,6 +164,14 @@ void prepare_count(const char* name) {
   count.name[size] = 0;
 }
 
+namespace {
+
+const char* unseen() {
+  return sysload_state.count.counters != nullptr ? "not counted" : "not seen by hooks";
+}
+
+}  // namespace
+
 void report_unseen(const ProgramFile& file) {
   const RewrittenFile& rewritten = file.rewritten();
   const uint32_t uncertain = rewritten.meta().uncertain_count;
@@ -171,7 +179,7 @@ void report_unseen(const ProgramFile& file) {
   for (uint32_t i = 0; i < rewritten.site_count(); ++i)
     if (rewritten.site(i).tier == Tier::kNative) ++native;
   if (native == 0 && uncertain == 0) return;
-  note(kPhase, file.path(), ": not counted: ", uint64_t{native}, " system calls left native, ",
+  note(kPhase, file.path(), ": ", unseen(), ": ", uint64_t{native}, " system calls left native, ",
        uint64_t{uncertain}, " places that may be system calls (see sysrewrite inspect)");
 }
 

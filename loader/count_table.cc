@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <span>
 
 #include "loader/client.h"
@@ -34,6 +35,21 @@ const char* name_of(uint32_t number) {
                        [](const SyscallName& name, uint32_t n) { return name.number < n; });
   return found != std::end(kNames) && found->number == number ? found->name : nullptr;
 }
+
+}  // namespace
+
+const char* call_name(uint64_t number) {
+  return number <= UINT16_MAX ? name_of(static_cast<uint32_t>(number)) : nullptr;
+}
+
+int64_t call_number(const char* name) {
+  for (const SyscallName& known : kNames)
+    if (strlen(known.name) == strlen(name) && memcmp(known.name, name, strlen(name)) == 0)
+      return known.number;
+  return -1;
+}
+
+namespace {
 
 struct Row {
   uint64_t calls;
@@ -70,7 +86,7 @@ void collect(Rows& rows) {
 }  // namespace
 
 void write_call_name(Writer& out, uint64_t number) {
-  const char* name = number <= UINT16_MAX ? name_of(static_cast<uint32_t>(number)) : nullptr;
+  const char* name = call_name(number);
   if (name != nullptr) {
     out.text(name);
   } else {

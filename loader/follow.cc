@@ -102,6 +102,12 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
     list->add("--hook");
     list->add("count");
   }
+  if (const HookSet* hooks = sysload_state.hooks) {
+    for (uint32_t i = 0; i < hooks->count; ++i) {
+      list->add("--hook");
+      list->add(hooks->loaded[i].spec);
+    }
+  }
   list->add("--mask");
   list->add(mask);
   if (sysload_state.exhaustive) list->add("--exhaustive");
@@ -209,7 +215,8 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   ArgumentList list;
   bool done = false;
   const bool ready = (by_path || !sys::failed(handed)) && find_loader(named, &loader) &&
-                     list.reserve(static_cast<uint64_t>(count) + uint64_t{2} * kScriptDepth + 20);
+                     list.reserve(static_cast<uint64_t>(count) + uint64_t{2} * kScriptDepth + 20 +
+                                  uint64_t{2} * SYSLOAD_MOST_HOOKS);
   if (ready) {
     char mask[17], fd[17];
     const uint64_t arguments = build_arguments(

@@ -25,6 +25,8 @@
 #include "loader/count.h"
 #include "loader/elf_image.h"
 #include "loader/exhaustive.h"
+#include "loader/hook_output.h"
+#include "loader/hook_set.h"
 #include "loader/image_map.h"
 #include "loader/interpreter.h"
 #include "loader/memory.h"
@@ -39,6 +41,7 @@
 #include "loader/serve.h"
 #include "loader/stack_view.h"
 #include "loader/state.h"
+#include "loader/thread_block.h"
 #include "loader/trap.h"
 #include "loader/tree.h"
 
@@ -56,9 +59,20 @@ void choose_callback(Hook hook, bool serves, const ProgramFile& program, const E
   sysload_state.leave = Memory::address_of(leave).value;
   sysload_state.next = Memory::address_of(serves ? filter : leave).value;
   if (hook == Hook::kCount) return prepare_serving(Memory::address_of(sysload_callback_count));
+  if (hook == Hook::kHooks) {
+    prepare_hooks(program.path(), serves);
+    return prepare_serving(
+        Memory::address_of(exhaustive ? sysload_callback_hook_exhaustive : sysload_callback_hook));
+  }
   if (exhaustive) return prepare_serving(Memory::address_of(sysload_callback_serve_exhaustive));
   if (serves) return prepare_serving(Memory::address_of(sysload_callback_serve));
   prepare_serving(pass_callback_near(program, image, mapped));
+}
+
+void add_hooks(const HookSpecs& specs) {
+  make_hook_set();
+  for (uint32_t i = 0; i < specs.count; ++i) add_hook(specs.spec[i]);
+  if (!sysload_state.is_followed) empty_outputs();
 }
 
 // Whoever loses its trailer keeps its jumps, so there is no running it without.
@@ -70,7 +84,7 @@ void choose_callback(Hook hook, bool serves, const ProgramFile& program, const E
 
 void serve(const ProgramFile& file, const MappedImage& image, Hook hook) {
   if (!file.is_rewritten()) return;
-  if (hook == Hook::kCount) report_unseen(file);
+  if (hook != Hook::kNone) report_unseen(file);
   if (!file.rewritten().has_sites()) return;
   map_trampoline(file, image, {sysload_state.callback});
   add_trap_table(file, image);
@@ -94,7 +108,7 @@ MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
   ProgramFile file = open_interpreter(phase, path);
   file.read_trailer(phase);
   file.use_copy(phase);
-  if (!file.is_rewritten() && hook == Hook::kCount) report_unseen_libraries(path);
+  if (!file.is_rewritten() && hook != Hook::kNone) report_unseen_libraries(path);
   const ElfImage image = ElfImage::read(phase, path, file.bytes());
   image.check_segments(phase, path);
   const MappedImage mapped = map_image(phase, file, image, 0);
@@ -122,6 +136,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   const Hook hook = settings.hook;
   if (hook == Hook::kCount || sysload_state.exhaustive) prepare_exit_hook();
   if (hook == Hook::kCount) prepare_count(program.path());
+  if (hook == Hook::kHooks) add_hooks(settings.specs);
   if (sysload_state.exhaustive) prepare_exhaustive();
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
@@ -138,11 +153,12 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
     restore_interpreter_path(program, image, mapped);
     base = load_interpreter(interpreter.path, hook, &sysload_state.entry).bias();
   }
+  if (hook == Hook::kHooks) start_first_block();
   install_trap();
   const MetaHeader& meta = program.rewritten().meta();
   stack.set_auxiliary(AT_BASE, base);
-  sysload_state.hide_vdso = settings.hide_vdso;
-  if (settings.hide_vdso) stack.hide_auxiliary(AT_SYSINFO_EHDR);
+  sysload_state.hide_vdso = settings.hide_vdso || hooks_see_vdso();
+  if (sysload_state.hide_vdso) stack.hide_auxiliary(AT_SYSINFO_EHDR);
   if ((meta.flags & kMetaHeadersMoved) != 0) {
     stack.set_auxiliary(AT_PHDR, meta.phdr_vaddr == 0 ? 0 : mapped.at({meta.phdr_vaddr}).value);
     stack.set_auxiliary(AT_PHNUM, meta.input_phnum);
@@ -152,6 +168,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   program.close();
   publish_memory_map(stack, bounds, brk, headers);
   if (sysload_state.exhaustive) arm_exhaustive();
+  if (hook == Hook::kHooks) notify_thread_started(own_block());
 }
 
 void start_as_interpreter(StackView& stack) {
@@ -215,6 +232,7 @@ void start_as_command(StackView& stack) {
   const char* executed = arguments.execfn != nullptr ? arguments.execfn : path;
   mend_for_command(stack, image, mapped, executed);
   publish_name(executed);
+  sysload_state.is_followed = arguments.mask.has_value();
   if (arguments.mask) set_signal_mask(*arguments.mask);
   start_program(stack, program, image, mapped, settings,
                 heap_start(program, image, mapped, placement));

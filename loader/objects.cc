@@ -197,7 +197,8 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   char name[512];
   ProgramFile file;
   if (!ProgramFile::look_at(request.fd, &file)) {
-    const bool unseen = sysload_state.count.counters != nullptr && is_library(request.fd);
+    const bool hooked = sysload_state.count.counters != nullptr || sysload_state.interest != 0;
+    const bool unseen = hooked && is_library(request.fd);
     if (unseen) report_unseen_library(sys::name_of(request.fd, name, sizeof(name)));
     return false;
   }

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "loader/hook_set.h"
 #include "loader/report.h"
 
 namespace sysrewrite {
@@ -46,7 +47,7 @@ examples:
 )";
 
 constexpr char kVersion[] = "sysload " SYSLOAD_VERSION "\n";
-constexpr char kKnownHooks[] = "none, count";
+constexpr char kKnownHooks[] = "none, count, pass";
 
 bool equal(const char* a, const char* b) {
   return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
@@ -58,10 +59,23 @@ const char* after(const char* text, const char* prefix) {
   return strlen(text) >= size && memcmp(text, prefix, size) == 0 ? text + size : nullptr;
 }
 
-Hook hook_by_name(const char* name, const char* source) {
-  if (equal(name, "none")) return Hook::kNone;
-  if (equal(name, "count")) return Hook::kCount;
-  fail("options", source, ": there is no hook named \"", name, "\"; known are: ", kKnownHooks);
+// Adds what one of the sources names to what it has named before.
+void choose_hook(const char* name, const char* source, Hook* hook, HookSpecs* specs) {
+  if (equal(name, "none")) return;
+  const bool counts = equal(name, "count");
+  if (!counts && !is_known_hook(name))
+    fail("options", source, ": there is no hook named \"", name, "\"; known are: ", kKnownHooks,
+         ", and the path of a shared object, with a slash in it");
+  if (counts ? specs->count != 0 : *hook == Hook::kCount)
+    fail("options", source, ": count cannot be used beside other hooks");
+  if (counts) {
+    *hook = Hook::kCount;
+    return;
+  }
+  if (specs->count == specs->spec.size())
+    fail("options", source, ": there may be ", uint64_t{SYSLOAD_MOST_HOOKS}, " hooks at most");
+  *hook = Hook::kHooks;
+  specs->spec[specs->count++] = name;
 }
 
 [[noreturn]] void answer(const char* first, const char* second) {
@@ -160,7 +174,9 @@ Arguments read_arguments(const StackView& stack) {
     }
     if (equal(reader.option(), "--version")) answer(kVersion, "");
     if (const char* hook = reader.value_of("--hook")) {
-      arguments.hook = hook_by_name(hook, "--hook");
+      Hook chosen = arguments.hook.value_or(Hook::kNone);
+      choose_hook(hook, "--hook", &chosen, &arguments.specs);
+      arguments.hook = chosen;
     } else if (const char* server = reader.value_of("--server")) {
       arguments.server = server;
     } else if (const char* fd = reader.value_of("--program-fd")) {
@@ -197,8 +213,9 @@ Settings choose_settings(const Arguments& arguments, const StackView& stack,
   const char* source = nullptr;
   if (arguments.hook) {
     settings.hook = *arguments.hook;
+    settings.specs = arguments.specs;
   } else if (const char* hook = setting("SYSLOAD_HOOK", in_file.hook, &source)) {
-    settings.hook = hook_by_name(hook, source);
+    choose_hook(hook, source, &settings.hook, &settings.specs);
   }
   if (arguments.hide_vdso) {
     settings.hide_vdso = *arguments.hide_vdso;

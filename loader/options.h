@@ -3,9 +3,11 @@
 #ifndef SYSREWRITE_LOADER_OPTIONS_H_
 #define SYSREWRITE_LOADER_OPTIONS_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
+#include "loader/include/sysload/hook.h"
 #include "loader/stack_view.h"
 #include "trampoline/bytes.h"
 
@@ -14,10 +16,18 @@ namespace sysrewrite {
 enum class Hook : uint8_t {
   kNone,   // every call passes through
   kCount,  // the same, and a table at exit
+  kHooks,  // those that `specs` name
+};
+
+// Hooks that hook_set.h knows, as the user named them.
+struct HookSpecs {
+  std::array<const char*, SYSLOAD_MOST_HOOKS> spec{};
+  uint32_t count = 0;
 };
 
 struct Arguments {
   std::optional<Hook> hook;
+  HookSpecs specs;
   const char* server = nullptr;  // of the hosted rewriter; nullptr: there is none
   bool follow = true;            // what the program executes, where there is a server
   int64_t program_fd = -1;  // the program, open, where its path leads to another file or nowhere
@@ -36,6 +46,7 @@ Arguments read_arguments(const StackView& stack);
 
 struct Settings {
   Hook hook = Hook::kNone;
+  HookSpecs specs;
   bool hide_vdso = false;
 };
 

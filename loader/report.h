@@ -36,6 +36,9 @@ class Writer {
   char buffer_[1024];
 };
 
+// "ENOENT" for 2 and for -2; nullptr for what has no name.
+const char* error_name(int64_t error);
+
 struct Hex {
   uint64_t value;
 };

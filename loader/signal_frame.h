@@ -32,8 +32,12 @@ struct KernelUcontext {
   uint64_t flags, link, stack[3];
   uint64_t r8, r9, r10, r11, r12_to_rax[10];  // r12 ... r15, rdi, rsi, rbp, rbx, rdx, rax
   uint64_t rcx, rsp, rip;
+  uint64_t flags_register;
+  uint64_t segments, error, trap, old_mask, cr2, fpstate, reserved[8];
+  uint64_t mask;  // signals
 };
 static_assert(offsetof(KernelUcontext, rip) == 40 + 16 * 8);
+static_assert(offsetof(KernelUcontext, mask) == 40 + 32 * 8);
 
 struct KernelSiginfo {
   int32_t signo, errno_value, code;

@@ -8,16 +8,20 @@
 #include <cstdint>
 
 #include "loader/abi.h"
+#include "loader/hook_set.h"
+#include "loader/thread_block.h"
 #include "trampoline/address.h"
 #include "trampoline/layout.h"
 #include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
 
-// The sites of one mapped file, for the trap. Written before the program starts, read by handlers.
+// The sites of one mapped file, for the trap and for places.cc. Written before the program starts,
+// read by handlers.
 struct TrapTable {
   RuntimeAddr base;         // where base_vaddr of the metadata lies
   RuntimeAddr trampoline;   // where the trampoline lies
+  uint64_t bias;            // of the file's addresses
   const SiteRecord* sites;  // ascending by address, in a read-only mapping
   uint32_t count;
 };
@@ -83,6 +87,12 @@ struct State {
   uint64_t objects_low, objects_high;
   uint64_t leave;
   uint64_t call_slots;
+  uint64_t interest;  // a table of 65,536 bytes (hook_set.h); 0: there are no hooks
+  ThreadBlock* free_blocks;
+  ThreadBlock* all_blocks;
+  uint32_t threads;   // of this process
+  HookSet* hooks;     // nullptr: there are none
+  sysload_api api;    // what hooks may call
   uint64_t callback;  // what slots are filled with
   TrapState trap;
   CountState count;
@@ -93,6 +103,7 @@ struct State {
   uint64_t interpreter_stubs_size;
   char server_name[kServerNameSize];  // empty: there is none
   bool follow;                        // what the program executes
+  bool is_followed;                   // it was executed by a program of the same tree
   bool server_lost;                   // said once that it cannot be reached
   bool hide_vdso;                     // from what the program executes, too
   uint64_t caught_table;              // of such calls; 0: they are not caught
@@ -111,6 +122,8 @@ static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
 static_assert(offsetof(State, leave) == SYSLOAD_STATE_LEAVE);
 static_assert(offsetof(State, call_slots) == SYSLOAD_STATE_SLOTS);
+static_assert(offsetof(State, interest) == SYSLOAD_STATE_INTEREST);
+static_assert(offsetof(State, free_blocks) == SYSLOAD_STATE_FREE_BLOCKS);
 
 extern "C" [[gnu::visibility("hidden")]] State sysload_state;
 
@@ -136,6 +149,8 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_count[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook_exhaustive[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_leave[];

@@ -5,6 +5,7 @@
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/signal_frame.h"
+#include "loader/signals.h"
 #include "loader/state.h"
 
 // The trap.
@@ -58,8 +59,9 @@ const SiteRecord* find_site(const TrapTable& table, uint64_t offset) {
   return nullptr;
 }
 
-// Where a program that met poison at `rip` goes on; nothing where there is none.
-RuntimeAddr stub_for(RuntimeAddr rip) {
+}  // namespace
+
+RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
   const TrapState& trap = sysload_state.trap;
   for (uint32_t i = 0; i < trap.table_count; ++i) {
     const TrapTable& table = trap.tables[i];
@@ -68,6 +70,8 @@ RuntimeAddr stub_for(RuntimeAddr rip) {
   }
   return {0};
 }
+
+namespace {
 
 void hand_back(int signal, const KernelSiginfo* info) {
   const bool is_queued = info->code <= 0;
@@ -85,7 +89,7 @@ void hand_back(int signal, const KernelSiginfo* info) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_trap(int signal,
                                                                          KernelSiginfo* info,
                                                                          KernelUcontext* context) {
-  const RuntimeAddr target = info->code > 0 ? stub_for({context->rip}) : RuntimeAddr{0};
+  const RuntimeAddr target = info->code > 0 ? stub_behind_poison({context->rip}) : RuntimeAddr{0};
   if (target.value == 0) return hand_back(signal, info);
   context->rip = target.value;
 }
@@ -102,14 +106,6 @@ KernelSigaction take_over(int signal) {
   return old;
 }
 
-bool any_site(bool (*predicate)(const SiteRecord&)) {
-  const TrapState& trap = sysload_state.trap;
-  for (uint32_t i = 0; i < trap.table_count; ++i)
-    for (uint32_t j = 0; j < trap.tables[i].count; ++j)
-      if (predicate(trap.tables[i].sites[j])) return true;
-  return false;
-}
-
 // A dropped library's entry is used again. Handlers of other threads may read the table meanwhile,
 // so the count of sites, which makes an entry valid, is written last.
 void keep(const TrapTable& table) {
@@ -117,8 +113,12 @@ void keep(const TrapTable& table) {
   uint32_t free = 0;
   while (free < trap.table_count && trap.tables[free].count != 0) ++free;
   if (free == trap.tables.size()) fail("trap", "too many files are mapped");
-  trap.tables[free] = {table.base, table.trampoline, table.sites, 0};
-  __atomic_store_n(&trap.tables[free].count, table.count, __ATOMIC_RELEASE);
+  TrapTable& entry = trap.tables[free];
+  entry.base = table.base;
+  entry.trampoline = table.trampoline;
+  entry.bias = table.bias;
+  entry.sites = table.sites;
+  __atomic_store_n(&entry.count, table.count, __ATOMIC_RELEASE);
   if (free == trap.table_count) __atomic_store_n(&trap.table_count, free + 1, __ATOMIC_RELEASE);
 }
 
@@ -126,7 +126,7 @@ void keep(const TrapTable& table) {
 
 void add_trap_table(const ProgramFile& file, const MappedImage& image) {
   const RewrittenFile& rewritten = file.rewritten();
-  bool needed = false;
+  bool needed = sysload_state.interest != 0;  // hooks ask where a call comes from
   for (uint32_t i = 0; i < rewritten.site_count() && !needed; ++i)
     needed = has_poison(rewritten.site(i));
   if (!needed) return;
@@ -139,7 +139,16 @@ void add_trap_table(const ProgramFile& file, const MappedImage& image) {
                                        sys::kRead, file.code_fd(), page);
   if (sys::failed(answer)) fail_errno(answer, "trap", "cannot map the sites of ", file.path());
   keep({image.at({rewritten.meta().base_vaddr}), image.at({rewritten.trailer().vaddr}),
-        Memory::at<const SiteRecord>({static_cast<uint64_t>(answer) + in_page}), sites.count});
+        image.bias(), Memory::at<const SiteRecord>({static_cast<uint64_t>(answer) + in_page}),
+        sites.count});
+}
+
+bool has_lone_poison() {
+  const TrapState& trap = sysload_state.trap;
+  for (uint32_t i = 0; i < trap.table_count; ++i)
+    for (uint32_t j = 0; j < trap.tables[i].count; ++j)
+      if (trap.tables[i].sites[j].tier == Tier::kTrap) return true;
+  return false;
 }
 
 void drop_trap_table(RuntimeAddr trampoline) {
@@ -156,8 +165,9 @@ void drop_trap_table(RuntimeAddr trampoline) {
 
 void install_trap() {
   TrapState& trap = sysload_state.trap;
+  if (sysload_state.interest != 0) return watch_faults();
   if (trap.table_count == 0) return;
-  const bool is_alone = any_site([](const SiteRecord& site) { return site.tier == Tier::kTrap; });
+  const bool is_alone = has_lone_poison();
   const KernelSigaction old = take_over(kSigTrap);
   trap.sigtrap_was_ignored = old.handler == kSigIgnore;
   // A program that was started with SIGTRAP ignored hands that on to what it executes in turn; a

@@ -10,6 +10,12 @@ namespace sysrewrite {
 // Keeps the site table of a mapped file, where one of its sites has poison.
 void add_trap_table(const ProgramFile& file, const MappedImage& image);
 
+// Where a program that met poison at `rip` goes on; 0 where there is none.
+RuntimeAddr stub_behind_poison(RuntimeAddr rip);
+
+// Whether some site is nothing but poison: its program does not run without the trap.
+bool has_lone_poison();
+
 // Drops the table of the file whose trampoline lies there.
 void drop_trap_table(RuntimeAddr trampoline);
 

@@ -217,6 +217,8 @@ uint64_t own_pid(const sysload_api& api) {
 }
 
 // A child that shares the memory but is no thread of the process (vfork) has its own directory.
+void note_program(const FilesView& view);
+
 void thread_started(sysload_hook* hook, sysload_thread* thread) {
   const FilesView view = view_of(hook, thread);
   view.thread->own_directory = own_pid(view.api()) != view.state.pid;
@@ -281,7 +283,7 @@ void note_program(const FilesView& view) {
 
 }  // namespace sysrewrite
 
-extern "C" int sysload_hook_init_files(struct sysload_hook* hook) {
+int sysload_hook_init_files(struct sysload_hook* hook) {
   using namespace sysrewrite;
   const FileFormat format = read_options(hook);
   auto* state = static_cast<FilesState*>(hook->api->allocate(sizeof(FilesState)));

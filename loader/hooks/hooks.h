@@ -1,12 +1,19 @@
-// The hooks that come with sysload. Each fills in a struct sysload_hook, as sysload_hook_init() of
-// a hook in a file of its own does.
-#ifndef LOADER_HOOKS_HOOKS_H_
-#define LOADER_HOOKS_HOOKS_H_
+/* The hooks that come with sysload. Each fills in a struct sysload_hook, as sysload_hook_init() of
+ * a hook in a file of its own does. */
+#ifndef SYSREWRITE_LOADER_HOOKS_HOOKS_H_
+#define SYSREWRITE_LOADER_HOOKS_HOOKS_H_
 
 #include "loader/include/sysload/hook.h"
 
+/* SYSLOAD_BUILT_IN(NAME) for each. */
+#define SYSLOAD_BUILT_IN_HOOKS \
+  SYSLOAD_BUILT_IN(files)      \
+  SYSLOAD_BUILT_IN(pass)
+
 extern "C" {
-int sysload_hook_init_files(struct sysload_hook* hook);
+#define SYSLOAD_BUILT_IN(hook) int sysload_hook_init_##hook(struct sysload_hook*);
+SYSLOAD_BUILT_IN_HOOKS
+#undef SYSLOAD_BUILT_IN
 }
 
-#endif  // LOADER_HOOKS_HOOKS_H_
+#endif /* SYSREWRITE_LOADER_HOOKS_HOOKS_H_ */

@@ -94,8 +94,12 @@ def environment(folder, extra=None):
     return result
 
 
+# Given to every run, so that the same programs can be tried under hooks.
+MORE_OPTIONS = os.environ.get("SYSREWRITE_TEST_RUN_OPTIONS", "").split()
+
+
 def under_run(command, *options):
-    return [SYSREWRITE, "run", "--loader", SYSLOAD, *options, "--", *command]
+    return [SYSREWRITE, "run", "--loader", SYSLOAD, *MORE_OPTIONS, *options, "--", *command]
 
 
 class Runner:

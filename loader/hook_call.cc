@@ -1,0 +1,364 @@
+#include "loader/hook_call.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#include <cstring>
+
+#include "loader/hook_set.h"
+#include "loader/memory.h"
+#include "loader/places.h"
+#include "loader/program_memory.h"
+#include "loader/report.h"
+#include "loader/serve.h"
+#include "loader/signals.h"
+#include "loader/state.h"
+
+// The way of a call:
+//
+//   entry of each hook      may change or answer it
+//   sysload's own services  what changes code, threads, handlers, or the program's view of them
+//   the kernel              through the stub's tail, where nobody wants to see the end and nothing
+//                           was changed: what the kernel then sees is the program's own call
+//   exit of each hook       the call was made by hook_entry.S, with the program's rsp
+//
+// Legal here: C++ on the hook stack. Signals may come at any time, and are put off.
+
+namespace sysrewrite {
+
+namespace {
+
+// Source: linux, include/uapi/linux/sched.h, arch/x86/include/uapi/asm/prctl.h.
+constexpr uint64_t kCloneVm = 0x100, kCloneSighand = 0x800, kCloneVfork = 0x4000,
+                   kCloneThread = 0x10000;
+constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
+
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_issue[],
+    sysload_call_exhaustive[];
+extern "C" [[gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call);
+extern "C" [[gnu::visibility("hidden")]] int64_t sysload_arm();
+
+constexpr uint64_t kTrapFlag = 0x100;
+
+uint64_t resume_of(const ThreadBlock& block) {
+  return block.tail - SYSREWRITE_TAIL_FROM_RESUME;
+}
+
+void leave_through_tail(ThreadBlock* block) {
+  block->leave_rax = block->registers.rax;
+  block->leave_r11 = block->tail;
+  block->leave_rsp = block->rsp;
+  block->leave_rcx =
+      sysload_state.exhaustive ? Memory::address_of(sysload_call_exhaustive).value : block->tail;
+}
+
+void leave_answered(ThreadBlock* block, uint64_t result) {
+  block->leave_rax = result;
+  block->leave_r11 = block->flags & ~kTrapFlag;
+  block->leave_rsp = block->rsp + SYSREWRITE_RED_ZONE;
+  block->leave_rcx = resume_of(*block);
+}
+
+// The kernel sees the call's arguments; the program gets its own back afterwards.
+void leave_issuing(ThreadBlock* block) {
+  const sysload_call& call = block->call;
+  block->original = block->registers;
+  block->registers = {call.number,      call.argument[0], call.argument[1], call.argument[2],
+                      call.argument[3], call.argument[4], call.argument[5]};
+  block->leave_rax = call.number;
+  block->leave_rsp = block->rsp + SYSREWRITE_RED_ZONE;
+  block->leave_rcx = Memory::address_of(sysload_hook_issue).value;
+}
+
+bool is_issuing(const ThreadBlock& block) {
+  return block.leave_rcx == Memory::address_of(sysload_hook_issue).value;
+}
+
+void begin_call(ThreadBlock* block) {
+  const CallRegisters& program = block->registers;
+  sysload_call& call = block->call;
+  call.number = program.rax;
+  call.argument[0] = program.rdi;
+  call.argument[1] = program.rsi;
+  call.argument[2] = program.rdx;
+  call.argument[3] = program.r10;
+  call.argument[4] = program.r8;
+  call.argument[5] = program.r9;
+  call.stack_pointer = block->rsp + SYSREWRITE_RED_ZONE;
+  call.origin = block->tail;
+  block->exits = false;
+  block->asked = 0;
+  block->call_memory_used = 0;
+}
+
+bool is_changed(const ThreadBlock& block) {
+  const CallRegisters& program = block.registers;
+  const sysload_call& call = block.call;
+  return call.number != program.rax || call.argument[0] != program.rdi ||
+         call.argument[1] != program.rsi || call.argument[2] != program.rdx ||
+         call.argument[3] != program.r10 || call.argument[4] != program.r8 ||
+         call.argument[5] != program.r9;
+}
+
+void answer(ThreadBlock* block, int64_t result) {
+  block->call.result = result;
+  if (block->exits) run_exits(block);
+  leave_answered(block, static_cast<uint64_t>(block->call.result));
+}
+
+void keep_signals_away(ThreadBlock* block) {
+  if ((block->pending & SYSLOAD_PENDING_BLOCKED) != 0) return;
+  uint64_t mask = 0;
+  block_signals(&mask);
+  // One that was put off has blocked them before, and noted the program's mask.
+  if ((block->pending & SYSLOAD_PENDING_SIGNAL) == 0) block->mask = mask;
+  block->pending |= SYSLOAD_PENDING_BLOCKED;
+}
+
+// --- sysload's own services
+// -----------------------------------------------------------------------
+
+// Where a call is served that may change what is mapped, as serve.S does it: one at a time.
+bool serve_mapping(ThreadBlock* block, int64_t* result) {
+  sysload_call& call = block->call;
+  keep_signals_away(block);
+  CallFrame frame{};
+  frame.rax = call.number;
+  frame.rdi = call.argument[0];
+  frame.rsi = call.argument[1];
+  frame.rdx = call.argument[2];
+  frame.r10 = call.argument[3];
+  frame.r8 = call.argument[4];
+  frame.r9 = call.argument[5];
+  frame.tail = block->tail;
+  frame.mask = block->mask;
+  while (__atomic_exchange_n(&sysload_serve_lock[0], 1, __ATOMIC_ACQUIRE) != 0)
+    sys::call(__NR_sched_yield);
+  const bool answered = sysload_serve(&frame) != 0;
+  __atomic_store_n(&sysload_serve_lock[0], 0, __ATOMIC_RELEASE);
+  *result = static_cast<int64_t>(frame.rax);
+  return answered;
+}
+
+uint64_t clone_flags(const sysload_call& call) {
+  switch (call.number) {
+    case __NR_vfork:
+      return kCloneVm | kCloneVfork;
+    case __NR_clone:
+      return call.argument[0];
+    case __NR_clone3: {
+      uint64_t flags = 0;
+      const auto into = Memory::bytes(Memory::address_of(&flags), sizeof(flags));
+      return read_program(call.argument[0], into) == sizeof(flags) ? flags : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+// What a child inherits that shares this memory.
+void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child) {
+  child->registers = parent.registers;
+  child->flags = parent.flags;
+  child->tail = parent.tail;
+  child->mask = parent.mask;
+  child->call = parent.call;
+  child->is_child_of_vfork = (flags & kCloneVfork) != 0;
+  // Source: linux, kernel/fork.c, copy_process(): sas_ss_reset().
+  if ((flags & (kCloneVm | kCloneVfork)) != kCloneVm) {
+    child->has_alt = parent.has_alt;
+    child->alt_low = parent.alt_low;
+    child->alt_size = parent.alt_size;
+  }
+  child->signals = parent.signals;
+  if ((flags & kCloneSighand) != 0) return;
+  child->own_signals = *parent.signals;
+  child->signals = &child->own_signals;
+}
+
+uint64_t begin_clone(ThreadBlock* block) {
+  const uint64_t flags = clone_flags(block->call);
+  keep_signals_away(block);
+  ThreadBlock* child = nullptr;
+  if ((flags & kCloneVm) != 0) {
+    child = take_block();
+    if (child == nullptr) {
+      answer(block, -EAGAIN);
+      return SYSLOAD_HOOK_LEAVE;
+    }
+    prepare_child(*block, flags, child);
+  }
+  block->child = child;
+  block->shares_thread_group = (flags & kCloneThread) != 0;
+  if (block->shares_thread_group) __atomic_fetch_add(&sysload_state.threads, 1, __ATOMIC_RELAXED);
+  leave_issuing(block);
+  return SYSLOAD_HOOK_CLONE;
+}
+
+uint64_t end_thread(ThreadBlock* block) {
+  leave_through_tail(block);
+  if (block->is_child_of_vfork) return SYSLOAD_HOOK_LEAVE;  // its parent gives the block back
+  notify_thread_exiting(block);
+  if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1)
+    notify_finishing(block, static_cast<int>(block->call.argument[0]));
+  keep_signals_away(block);
+  return SYSLOAD_HOOK_EXIT;
+}
+
+bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
+  const sysload_call& call = block->call;
+  if (call.argument[0] == kArchSetGs)
+    fail("hooks",
+         "the program sets the gs base, by which its threads are known to them: run it"
+         " without hooks");
+  if (call.argument[0] != kArchGetGs) return false;
+  const uint64_t none = 0;
+  *result = write_program(call.argument[1], as_byte_view(&none, sizeof(none)));
+  return true;
+}
+
+void learn_alternate_stack(ThreadBlock* block) {
+  // Source: linux, include/uapi/asm-generic/signal.h, stack_t.
+  struct {
+    uint64_t low;
+    int32_t flags, padding;
+    uint64_t size;
+  } stack{};
+  constexpr int32_t kDisabled = 2;  // SS_DISABLE
+  if (sys::failed(sys::call(__NR_sigaltstack, 0, Memory::address_of(&stack).value))) return;
+  block->alt_low = stack.low;
+  block->alt_size = stack.size;
+  block->has_alt = (stack.flags & kDisabled) == 0 ? 1 : 0;
+}
+
+// Does what only sysload can do. True: the call has its answer in `*result`.
+bool serve_by_answer(ThreadBlock* block, int64_t* result) {
+  const sysload_call& call = block->call;
+  switch (call.number) {
+    case __NR_rt_sigaction:
+      *result = serve_sigaction(block, call.argument[0], call.argument[1], call.argument[2],
+                                call.argument[3]);
+      return true;
+    case __NR_arch_prctl:
+      return serve_arch_prctl(block, result);
+    case __NR_exit_group:
+      if (!block->is_child_of_vfork) notify_finishing(block, static_cast<int>(call.argument[0]));
+      return false;
+    case __NR_sigaltstack:
+    case __NR_rt_sigreturn:
+      return false;
+    default:
+      return serve_mapping(block, result);
+  }
+}
+
+bool is_clone(uint64_t number) {
+  return number == __NR_clone || number == __NR_clone3 || number == __NR_fork ||
+         number == __NR_vfork;
+}
+
+// Neither returns, and rt_sigreturn finds its frame by rsp.
+bool must_take_tail(uint64_t number) {
+  return number == __NR_rt_sigreturn || number == __NR_exit_group;
+}
+
+}  // namespace
+
+// What hook_entry.S does next; how to leave stands in the block.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
+    ThreadBlock* block) {
+  begin_call(block);
+  uint8_t interest = interest_in(block->registers.rax);
+  if ((interest & (kWantsEntry | kWantsExit)) != 0) {
+    if (run_entries(block, interest)) {
+      answer(block, block->call.result);
+      return SYSLOAD_HOOK_LEAVE;
+    }
+    interest = interest_in(block->call.number);
+  }
+  if ((interest & kWantsService) != 0) {
+    if (is_clone(block->call.number)) return begin_clone(block);
+    if (block->call.number == __NR_exit) return end_thread(block);
+    int64_t result = 0;
+    if (serve_by_answer(block, &result)) {
+      answer(block, result);
+      return SYSLOAD_HOOK_LEAVE;
+    }
+    if (must_take_tail(block->call.number)) {
+      leave_through_tail(block);
+      return SYSLOAD_HOOK_LEAVE;
+    }
+    if (block->call.number == __NR_sigaltstack) {
+      leave_issuing(block);
+      return SYSLOAD_HOOK_LEAVE;
+    }
+  }
+  if (block->exits || is_changed(*block)) {
+    leave_issuing(block);
+  } else {
+    leave_through_tail(block);
+  }
+  return SYSLOAD_HOOK_LEAVE;
+}
+
+void finish_call(ThreadBlock* block) {
+  const uint64_t number = block->registers.rax;
+  block->registers = block->original;
+  if (number == __NR_sigaltstack) learn_alternate_stack(block);
+  answer(block, static_cast<int64_t>(block->result));
+}
+
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
+  finish_call(block);
+}
+
+void undo_call(ThreadBlock* block) {
+  block->registers = block->original;
+  answer(block, SYSLOAD_RESTARTED);
+  block->leave_rax = block->registers.rax;
+  block->leave_rcx = restart_of_call({block->tail}).value;
+}
+
+// The parent's side. The child, if there is one, has a block of its own.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_cloned(ThreadBlock* block) {
+  const auto result = static_cast<int64_t>(block->result);
+  const bool is_over =
+      sys::failed(result) || (block->child != nullptr && block->child->is_child_of_vfork);
+  if (block->child != nullptr && is_over) give_back(block->child);
+  if (block->shares_thread_group && sys::failed(result))
+    __atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED);
+  block->child = nullptr;
+  finish_call(block);
+}
+
+// The child's side, in the block that its parent has made for it: a thread, or a child of vfork.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(ThreadBlock* block) {
+  block->tid = sys::tid();
+  block->pending = SYSLOAD_PENDING_BLOCKED;
+  if (sysload_state.exhaustive) sysload_arm();
+  notify_thread_started(block);
+  leave_answered(block, 0);
+}
+
+// The child's side, where it has memory of its own, in its copy of the parent's block.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(ThreadBlock* block) {
+  block->tid = sys::tid();
+  block->registers = block->original;
+  block->child = nullptr;
+  block->is_child_of_vfork = false;
+  if (sysload_state.exhaustive) sysload_arm();
+  sysload_state.threads = 1;
+  give_back_all_but(block);
+  notify_forked(block);
+  leave_answered(block, 0);
+}
+
+// With the way to leave in the block, and all signals blocked: what was put off is sent again.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_settle(ThreadBlock* block) {
+  const bool strikes = (block->pending & SYSLOAD_PENDING_SIGNAL) != 0;
+  send_put_off(block);
+  // The handler is to run before a call that may wait, not after it.
+  if (strikes && is_issuing(*block)) undo_call(block);
+}
+
+}  // namespace sysrewrite

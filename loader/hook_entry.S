@@ -1,0 +1,349 @@
+// The callback of a program that has hooks, and every way from it into C++ and back.
+//
+// Until rsp is the hook stack's, nothing may be pushed, and no flag changed: lea, mov and jrcxz do
+// neither. From there on the state of the program's call lies in the thread's block (thread_block.h),
+// reached through gs, so that a signal handler can read off where a call stands:
+//
+//   where rip is                        what a signal finds (signals.cc)
+//   sysload_hook_entry ... _entered     the call has not begun: it begins again
+//   sysload_hook_alternate ... _blocked likewise; registers come from the block
+//   rsp on the hook stack               the signal is put off; at leaving, it is sent again
+//   sysload_hook_leave ... _left        likewise, and leaving begins again, the slow way
+//   sysload_hook_left                   everything is the program's again but rip, which is in rcx
+//   sysload_hook_issue                  the call was not made, or is to be made again: it is undone
+//   sysload_hook_issued                 the call is done: hooks see its end first
+//   sysload_hook_unblocked ... _end     registers come from the block
+#include "loader/abi.h"
+
+        .section .note.GNU-stack, "", @progbits
+        .text
+
+        .macro  LABEL name
+        .globl  \name
+        .hidden \name
+\name:
+        .endm
+
+// --- The filter -------------------------------------------------------------------------------
+//
+//   in       rcx = resume; all else the program's, rsp 128 lower
+//   out      of no interest: at the native tail; else at resume, or at the tail
+//   clobbers rcx, r11
+//
+// The table has 65,536 bytes at a multiple of 64 KiB, so a base and the low half of a number make
+// an address in one register.
+        .macro  HOOK_CALLBACK suffix, leave:vararg
+        .p2align 6
+        LABEL   sysload_callback_hook\suffix
+        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
+        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
+        movw    %ax, %cx
+        movzbl  (%rcx), %ecx
+        jrcxz   .Lpass\suffix
+        jmp     sysload_hook_entry
+.Lpass\suffix:
+        \leave
+        .endm
+
+        HOOK_CALLBACK , jmp *%r11
+        HOOK_CALLBACK _exhaustive, jmp sysload_call_exhaustive
+
+// --- Entry ------------------------------------------------------------------------------------
+//
+//   in       r11 = the native tail; all else the program's, rsp 128 lower
+//   out      sysload_hook_enter(block) has been called, on the hook stack
+        .p2align 6
+        LABEL   sysload_hook_entry
+        movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
+        movq    %gs:SYSLOAD_BLOCK_HAS_ALT, %rcx
+        jrcxz   .Lswitch
+        jmp     sysload_hook_alternate
+.Lswitch:
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        LABEL   sysload_hook_entered
+        pushfq
+        movq    %rax, %gs:SYSLOAD_BLOCK_RAX
+        movq    %rdi, %gs:SYSLOAD_BLOCK_RDI
+        movq    %rsi, %gs:SYSLOAD_BLOCK_RSI
+        movq    %rdx, %gs:SYSLOAD_BLOCK_RDX
+        movq    %r10, %gs:SYSLOAD_BLOCK_R10
+        movq    %r8, %gs:SYSLOAD_BLOCK_R8
+        movq    %r9, %gs:SYSLOAD_BLOCK_R9
+        movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
+        popq    %rcx
+        movq    %rcx, %gs:SYSLOAD_BLOCK_FLAGS
+        testl   $SYSLOAD_ODD_FLAGS, %ecx
+        jz      .Lenter
+        pushq   $0x202
+        popfq
+.Lenter:
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_enter
+        testl   %eax, %eax
+        jnz     .Lspecial
+
+// --- Leaving ----------------------------------------------------------------------------------
+//
+//   in       the block's fields LEAVE_*, FLAGS and those of the arguments; rsp = the hook stack
+//   out      all of them are in the registers
+        LABEL   sysload_hook_leave
+        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        jne     sysload_hook_leave_slowly
+        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
+        testl   $SYSLOAD_ODD_FLAGS, %ecx
+        jnz     .Lodd_flags
+        movl    %ecx, %eax
+        shrl    $11, %eax
+        andl    $1, %eax
+        movb    %cl, %ah
+        addb    $0x7f, %al
+        sahf
+.Lflags:
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_R8, %r8
+        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RCX, %rcx
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_R11, %r11
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
+        LABEL   sysload_hook_left
+        jmp     *%rcx
+.Lodd_flags:
+        pushq   %rcx
+        popfq
+        jmp     .Lflags
+        LABEL   sysload_hook_leave_end
+
+// --- Entry, where there is an alternate signal stack ---------------------------------------------
+//
+// While a program runs on its alternate signal stack, and rsp is ours, the kernel believes that
+// stack free, and builds the next handler's frame over the one that is running. So there all
+// signals are blocked before rsp is changed. Registers lie in the block by then, and a signal
+// before that begins the entry again.
+        LABEL   sysload_hook_alternate
+        movq    %rax, %gs:SYSLOAD_BLOCK_RAX
+        movq    %rdi, %gs:SYSLOAD_BLOCK_RDI
+        movq    %rsi, %gs:SYSLOAD_BLOCK_RSI
+        movq    %rdx, %gs:SYSLOAD_BLOCK_RDX
+        movq    %r10, %gs:SYSLOAD_BLOCK_R10
+        LABEL   sysload_hook_alternate_saved
+        lahf
+        seto    %al
+        movq    %rax, %gs:SYSLOAD_BLOCK_LAHF
+        LABEL   sysload_hook_alternate_flags
+        movq    %rsp, %rcx
+        subq    %gs:SYSLOAD_BLOCK_ALT_LOW, %rcx
+        cmpq    %gs:SYSLOAD_BLOCK_ALT_SIZE, %rcx
+        jb      .Lon_alternate_stack
+        addb    $0x7f, %al
+        sahf
+        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        jmp     sysload_hook_entered
+.Lon_alternate_stack:
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    .Lall(%rip), %rsi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
+        leaq    SYSLOAD_BLOCK_MASK(%rdx), %rdx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
+        syscall
+        LABEL   sysload_hook_alternate_blocked
+        movl    $SYSLOAD_PENDING_BLOCKED, %gs:SYSLOAD_BLOCK_PENDING
+        movq    %gs:SYSLOAD_BLOCK_TAIL, %r11
+        movq    %gs:SYSLOAD_BLOCK_LAHF, %rax
+        addb    $0x7f, %al
+        sahf
+        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        jmp     sysload_hook_entered
+
+// --- Leaving, where all signals are blocked ----------------------------------------------------
+//
+//   in       as above
+//   out      as above, and the mask is the program's. What was put off strikes here, with rsp the
+//            program's.
+        LABEL   sysload_hook_leave_slowly
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_settle
+        pushq   %gs:SYSLOAD_BLOCK_FLAGS
+        popfq
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
+        leaq    SYSLOAD_BLOCK_MASK(%rsi), %rsi
+        movl    $0, %edx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        LABEL   sysload_hook_unblocked
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_R8, %r8
+        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RCX, %rcx
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_R11, %r11
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
+        jmp     *%rcx
+        LABEL   sysload_hook_unblocked_end
+
+// --- A call whose end hooks want to see ---------------------------------------------------------
+//
+//   in       everything is the program's but rcx and r11
+//   out      back at resume
+        LABEL   sysload_hook_issue
+        syscall
+        LABEL   sysload_hook_issued
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %rax, %gs:SYSLOAD_BLOCK_RESULT
+        testl   $SYSLOAD_ODD_FLAGS, %gs:SYSLOAD_BLOCK_FLAGS
+        jz      .Lexit
+        pushq   $0x202
+        popfq
+.Lexit: movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_exit
+        jmp     sysload_hook_leave
+
+.Lspecial:
+        cmpl    $SYSLOAD_HOOK_EXIT, %eax
+        je      .Lend_thread
+
+// --- clone, clone3, fork, vfork -----------------------------------------------------------------
+//
+// All signals are blocked, and the child's block, where it shares this memory, is made. Its address
+// goes along in rbx, which the kernel keeps in both; the child may have another stack.
+        movq    %rbx, %gs:SYSLOAD_BLOCK_RBX
+        movq    %gs:SYSLOAD_BLOCK_CHILD, %rcx
+        testq   %rcx, %rcx
+        jz      .Lno_child_block
+        movq    %rbx, SYSLOAD_BLOCK_RBX(%rcx)
+.Lno_child_block:
+        movq    %rcx, %rbx
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_R8, %r8
+        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
+        movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
+        leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
+        syscall
+        testq   %rax, %rax
+        jz      .Lchild
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %rax, %gs:SYSLOAD_BLOCK_RESULT
+        movq    %gs:SYSLOAD_BLOCK_RBX, %rbx
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_cloned
+        jmp     sysload_hook_leave
+.Lchild:
+        testq   %rbx, %rbx
+        leaq    -SYSREWRITE_RED_ZONE(%rsp), %rsp
+        jz      .Lforked
+        movq    %rsp, SYSLOAD_BLOCK_RSP(%rbx)
+        movl    $SYSLOAD_NR_ARCH_PRCTL, %eax
+        movl    $SYSLOAD_ARCH_SET_GS, %edi
+        movq    %rbx, %rsi
+        syscall
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %gs:SYSLOAD_BLOCK_RBX, %rbx
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_started
+        jmp     sysload_hook_leave
+.Lforked:
+        movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %gs:SYSLOAD_BLOCK_RBX, %rbx
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_forked
+        jmp     sysload_hook_leave
+
+// --- exit ---------------------------------------------------------------------------------------
+//
+// The block goes to whoever takes it first, stack and all, so from there on there are registers
+// alone. All signals are blocked.
+.Lend_thread:
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rbx
+        leaq    sysload_state+SYSLOAD_STATE_FREE_BLOCKS(%rip), %rdx
+        movq    (%rdx), %rax
+.Lpush: movq    %rax, SYSLOAD_BLOCK_NEXT(%rbx)
+        lock cmpxchgq %rbx, (%rdx)
+        jne     .Lpush
+        movl    $SYSLOAD_NR_EXIT, %eax
+        syscall
+        hlt
+
+// --- Signals ------------------------------------------------------------------------------------
+//
+//   in       as a handler: rdi = number, rsi = siginfo, rdx = ucontext, rsp = the frame
+//   out      at the program's handler, with all of that unchanged; or back from the signal
+//   stack    24 bytes of the program's; the rest runs on the hook stack, unless it is in use
+//
+// Whatever comes while this runs on the hook stack is put off, like during a call.
+        .p2align 4
+        LABEL   sysload_signal_entry
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        movq    %rsp, %rcx
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rax
+        subq    160(%rdx), %rax         // the interrupted rsp
+        cmpq    $SYSLOAD_HOOK_REGION, %rax
+        jbe     .Lin_place
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+.Lin_place:
+        pushq   %rcx
+        pushq   %rcx
+        call    sysload_on_signal       // rax: the handler; 0: there is nothing more to do
+        popq    %rcx
+        movq    %rcx, %rsp
+        LABEL   sysload_signal_back
+        testq   %rax, %rax
+        jz      .Lreturn
+        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        jne     .Lput_off
+.Lhandle:
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+        movq    %rax, %rcx
+        movl    $0, %eax
+        jmp     *%rcx
+.Lreturn:
+        leaq    32(%rsp), %rsp
+        movl    $SYSLOAD_NR_RT_SIGRETURN, %eax
+        syscall
+        hlt
+// Another signal came meanwhile: it strikes when the mask is the handler's again.
+.Lput_off:
+        pushq   %rax
+        pushq   %rax
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_send_again
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
+        leaq    SYSLOAD_BLOCK_MASK(%rsi), %rsi
+        movl    $0, %edx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        popq    %rax
+        popq    %rax
+        jmp     .Lhandle
+
+        .section .rodata, "a"
+        .p2align 3
+.Lall:  .quad   -1

@@ -1,0 +1,22 @@
+// Where hooks write to, and what they share with the hooks of other processes.
+#ifndef SYSREWRITE_LOADER_HOOK_OUTPUT_H_
+#define SYSREWRITE_LOADER_HOOK_OUTPUT_H_
+
+#include <cstdint>
+
+#include "loader/include/sysload/hook.h"
+
+namespace sysrewrite {
+
+// As sysload_api::emit and share.
+void emit_text(const sysload_hook* hook, const char* text, uint64_t size);
+void* share_memory(const sysload_hook* hook, uint64_t size);
+
+// Makes the files that hooks write to empty, for the first program of a tree.
+void empty_outputs();
+
+const char* name_of_hook(const sysload_hook* hook);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_HOOK_OUTPUT_H_

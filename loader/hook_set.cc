@@ -1,0 +1,295 @@
+#include "loader/hook_set.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#include <cstring>
+
+#include "loader/hook_object.h"
+#include "loader/hooks/hooks.h"
+#include "loader/memory.h"
+#include "loader/report.h"
+#include "loader/state.h"
+#include "loader/vectors.h"
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr char kPhase[] = "hook";
+constexpr uint64_t kInterestSize = 65536;
+
+using Init = int (*)(sysload_hook*);
+
+bool equal(const char* a, const char* b) {
+  return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
+}
+
+// Chosen in code and not in a table, which would need relocations.
+Init built_in(const char* name) {
+#define SYSLOAD_BUILT_IN(hook) \
+  if (equal(name, #hook)) return &sysload_hook_init_##hook;
+  SYSLOAD_BUILT_IN_HOOKS
+#undef SYSLOAD_BUILT_IN
+  return nullptr;
+}
+
+// Copies NAME of "NAME:OPTIONS", and returns where OPTIONS begin.
+const char* split_spec(const char* spec, char* name) {
+  size_t size = 0;
+  while (spec[size] != 0 && spec[size] != ':') ++size;
+  if (strlen(spec) >= kHookSpecSize)
+    fail(kPhase, spec, ": longer than ", kHookSpecSize - 1, " bytes");
+  memcpy(name, spec, size);
+  name[size] = 0;
+  return spec[size] == 0 ? spec + size : spec + size + 1;
+}
+
+bool is_object(const char* name) {
+  for (; *name != 0; ++name)
+    if (*name == '/') return true;
+  return false;
+}
+
+// A child may run elsewhere, and opens the same file.
+void make_absolute(LoadedHook* loaded) {
+  char* path = loaded->output;
+  if (path[0] == 0 || path[0] == '/') return;
+  char folder[kHookSpecSize];
+  const int64_t size = sys::call(__NR_getcwd, Memory::address_of(&folder[0]).value, sizeof(folder));
+  const size_t length = strlen(path);
+  if (sys::failed(size)) fail_errno(size, kPhase, loaded->name, ": cannot name the current folder");
+  if (static_cast<size_t>(size) + length + 1 > sizeof(loaded->output))
+    fail(kPhase, loaded->name, ": the path of its output is too long");
+  memmove(path + size, path, length + 1);
+  memcpy(path, folder, static_cast<size_t>(size) - 1);
+  path[size - 1] = '/';
+}
+
+sysload_thread thread_of(ThreadBlock* block, const LoadedHook& loaded) {
+  return {block->tid, &block->thread_memory[loaded.thread_offset]};
+}
+
+// Marks which hook runs, for whoever has to name it.
+class Running {
+ public:
+  Running(ThreadBlock* block, uint32_t index) : block_(block), before_(block->running) {
+    block->running = index + 1;
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { block_->running = before_; }
+
+ private:
+  ThreadBlock* block_;
+  uint32_t before_;
+};
+
+// Keeps the program's vector registers while hooks run that change them.
+class VectorState {
+ public:
+  explicit VectorState(ThreadBlock* block) : block_(block) {
+    if (sysload_state.hooks->vectors) save_vectors(block_->vectors, sysload_state.hooks->features);
+  }
+  VectorState(const VectorState&) = delete;
+  VectorState& operator=(const VectorState&) = delete;
+  ~VectorState() {
+    if (sysload_state.hooks->vectors)
+      restore_vectors(block_->vectors, sysload_state.hooks->features);
+  }
+
+ private:
+  ThreadBlock* block_;
+};
+
+template <typename Notify>
+void for_each_hook(ThreadBlock* block, Notify notify) {
+  const VectorState vectors(block);
+  for (uint32_t i = 0; i < sysload_state.hooks->count; ++i) {
+    LoadedHook& loaded = sysload_state.hooks->loaded[i];
+    sysload_thread thread = thread_of(block, loaded);
+    const Running running(block, i);
+    notify(&loaded.hook, &thread);
+  }
+}
+
+bool has_bit(const uint64_t (&words)[SYSLOAD_MOST_NUMBERS / 64], uint64_t number) {
+  if (number >= SYSLOAD_MOST_NUMBERS) number = SYSLOAD_MOST_NUMBERS - 1;
+  return (words[number / 64] >> number % 64 & 1) != 0;
+}
+
+// Calls that sysload has to do with, whatever hooks want.
+bool wants_service(uint64_t number, bool serves) {
+  switch (number) {
+    case __NR_clone:
+    case __NR_clone3:
+    case __NR_fork:
+    case __NR_vfork:
+    case __NR_exit:
+    case __NR_exit_group:
+    case __NR_rt_sigaction:
+    case __NR_rt_sigreturn:
+    case __NR_sigaltstack:
+    case __NR_arch_prctl:
+      return true;
+    case __NR_mmap:
+    case __NR_munmap:
+    case __NR_readlink:
+    case __NR_readlinkat:
+    case __NR_execve:
+    case __NR_execveat:
+      return serves;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool is_known_hook(const char* spec) {
+  char name[kHookSpecSize];
+  split_spec(spec, name);
+  return is_object(name) || built_in(name) != nullptr;
+}
+
+void make_hook_set() {
+  const int64_t memory = sys::map_anonymous(0, sizeof(HookSet), sys::kRead | sys::kWrite);
+  if (sys::failed(memory)) fail_errno(memory, kPhase, "no memory for hooks");
+  sysload_state.hooks = Memory::at<HookSet>({static_cast<uint64_t>(memory)});
+}
+
+void add_hook(const char* spec) {
+  HookSet& hooks = *sysload_state.hooks;
+  if (hooks.count == SYSLOAD_MOST_HOOKS)
+    fail(kPhase, spec, ": there may be ", uint64_t{SYSLOAD_MOST_HOOKS}, " hooks at most");
+  LoadedHook& loaded = hooks.loaded[hooks.count];
+  const char* options = split_spec(spec, loaded.name);
+  memcpy(loaded.spec, spec, strlen(spec) + 1);
+  loaded.hook.api = hook_api();
+  loaded.hook.options = loaded.spec + (options - spec);
+  if (loaded.hook.api->option(&loaded.hook, "output", loaded.output, sizeof(loaded.output)) < 0)
+    loaded.output[0] = 0;
+  make_absolute(&loaded);
+  Init init = built_in(loaded.name);
+  if (is_object(loaded.name)) {
+    HookObject object{};
+    init = Memory::at<int(sysload_hook*)>(load_hook_object(loaded.name, &object));
+    loaded.base = object.base;
+    loaded.size = object.size;
+  }
+  if (init == nullptr) fail(kPhase, "there is no hook named ", loaded.name);
+  ++hooks.count;  // what it calls in its init looks for it
+  if (const int answer = init(&loaded.hook); answer != 0)
+    fail(kPhase, loaded.name, ": it does not start (", static_cast<uint64_t>(answer), ")");
+  loaded.thread_offset = hooks.thread_memory_used;
+  hooks.thread_memory_used += (loaded.hook.thread_size + 15) / 16 * 16;
+  if (loaded.hook.thread_size > SYSLOAD_THREAD_MEMORY ||
+      hooks.thread_memory_used > SYSLOAD_THREAD_MEMORY)
+    fail(kPhase, loaded.name, ": hooks may have ", uint64_t{SYSLOAD_THREAD_MEMORY},
+         " bytes for each thread in all");
+  if ((loaded.hook.flags & SYSLOAD_VECTORS) != 0) hooks.vectors = true;
+}
+
+bool hooks_see_vdso() {
+  if (sysload_state.hooks == nullptr) return false;
+  const HookSet& hooks = *sysload_state.hooks;
+  for (uint32_t i = 0; i < hooks.count; ++i)
+    if ((hooks.loaded[i].hook.flags & SYSLOAD_SEES_VDSO) != 0) return true;
+  return false;
+}
+
+uint8_t interest_in(uint64_t number) {
+  const auto* table = Memory::at<const uint8_t>({sysload_state.interest});
+  return table[number < SYSLOAD_MOST_NUMBERS ? number : SYSLOAD_MOST_NUMBERS - 1];
+}
+
+void prepare_hooks(const char* program, bool serves) {
+  HookSet& hooks = *sysload_state.hooks;
+  const int64_t start = sys::map_anonymous(0, 2 * kInterestSize, sys::kRead | sys::kWrite);
+  if (sys::failed(start)) fail_errno(start, kPhase, "no memory for the table of calls");
+  sysload_state.interest =
+      align_down(static_cast<uint64_t>(start) + kInterestSize - 1, kInterestSize);
+  auto* table = Memory::at<uint8_t>({sysload_state.interest});
+  for (uint64_t number = 0; number < SYSLOAD_MOST_NUMBERS; ++number) {
+    for (uint32_t i = 0; i < hooks.count; ++i) {
+      const sysload_hook& hook = hooks.loaded[i].hook;
+      if (hook.entry != nullptr && has_bit(hook.entry_interest, number))
+        table[number] |= kWantsEntry;
+      if (hook.exit != nullptr && has_bit(hook.exit_interest, number)) table[number] |= kWantsExit;
+    }
+    if (wants_service(number, serves)) table[number] |= kWantsService;
+  }
+  // Numbers that do not exist: their low half may be that of one that does.
+  const uint8_t beyond = table[SYSLOAD_MOST_NUMBERS - 1];
+  if (beyond != 0)
+    memset(table + SYSLOAD_MOST_NUMBERS, beyond, kInterestSize - SYSLOAD_MOST_NUMBERS);
+  sys::protect({sysload_state.interest}, kInterestSize, sys::kRead);
+  const size_t size = strlen(program);
+  if (size < sizeof(hooks.program)) memcpy(hooks.program, program, size + 1);
+  if (hooks.vectors) hooks.features = kept_vector_features(sizeof(ThreadBlock::vectors));
+  sysload_state.threads = 1;
+}
+
+bool run_entries(ThreadBlock* block, uint8_t interest) {
+  sysload_call& call = block->call;
+  HookSet& hooks = *sysload_state.hooks;
+  const VectorState vectors(block);
+  block->exits = (interest & kWantsExit) != 0;
+  for (uint32_t i = 0; i < hooks.count; ++i) {
+    LoadedHook& loaded = hooks.loaded[i];
+    block->asked = i + 1;
+    for (uint64_t& word : block->scratch[i]) word = 0;
+    if (loaded.hook.entry == nullptr || !has_bit(loaded.hook.entry_interest, call.number)) continue;
+    memset(call.scratch, 0, sizeof(call.scratch));
+    sysload_thread thread = thread_of(block, loaded);
+    block->running = i + 1;
+    const sysload_verdict verdict = loaded.hook.entry(&loaded.hook, &thread, &call);
+    block->running = 0;
+    memcpy(block->scratch[i], call.scratch, sizeof(call.scratch));
+    if (verdict != SYSLOAD_ANSWER) continue;
+    block->asked = i;  // its own exit is not called, nor those behind
+    return true;
+  }
+  return false;
+}
+
+void run_exits(ThreadBlock* block) {
+  HookSet& hooks = *sysload_state.hooks;
+  const VectorState vectors(block);
+  for (uint32_t i = block->asked; i-- > 0;) {
+    LoadedHook& loaded = hooks.loaded[i];
+    if (loaded.hook.exit == nullptr || !has_bit(loaded.hook.exit_interest, block->call.number))
+      continue;
+    memcpy(block->call.scratch, block->scratch[i], sizeof(block->call.scratch));
+    sysload_thread thread = thread_of(block, loaded);
+    const Running running(block, i);
+    loaded.hook.exit(&loaded.hook, &thread, &block->call);
+  }
+  block->asked = 0;
+}
+
+void notify_thread_started(ThreadBlock* block) {
+  for_each_hook(block, [](sysload_hook* hook, sysload_thread* thread) {
+    if (hook->thread_started != nullptr) hook->thread_started(hook, thread);
+  });
+}
+
+void notify_thread_exiting(ThreadBlock* block) {
+  for_each_hook(block, [](sysload_hook* hook, sysload_thread* thread) {
+    if (hook->thread_exiting != nullptr) hook->thread_exiting(hook, thread);
+  });
+}
+
+void notify_forked(ThreadBlock* block) {
+  for_each_hook(block, [](sysload_hook* hook, sysload_thread* thread) {
+    if (hook->forked != nullptr) hook->forked(hook, thread);
+  });
+}
+
+void notify_finishing(ThreadBlock* block, int status) {
+  for_each_hook(block, [status](sysload_hook* hook, sysload_thread* /*thread*/) {
+    if (hook->finishing != nullptr) hook->finishing(hook, status);
+  });
+}
+
+}  // namespace sysrewrite

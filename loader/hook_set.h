@@ -1,0 +1,77 @@
+// The hooks of this process, in the order in which they were named, and which calls they want.
+#ifndef SYSREWRITE_LOADER_HOOK_SET_H_
+#define SYSREWRITE_LOADER_HOOK_SET_H_
+
+#include <cstdint>
+
+#include "loader/include/sysload/hook.h"
+#include "loader/signal_table.h"
+#include "trampoline/address.h"
+
+namespace sysrewrite {
+
+inline constexpr uint64_t kHookSpecSize = 1024;
+
+struct ThreadBlock;
+
+// What of a number is of interest: a byte of the table at State::interest.
+enum Interest : uint8_t {
+  kWantsEntry = 1,
+  kWantsExit = 2,
+  kWantsService = 4,  // sysload itself has to do with it (hook_call.cc)
+};
+
+struct LoadedHook {
+  sysload_hook hook;
+  char spec[kHookSpecSize];    // as it was named: NAME or NAME:OPTIONS
+  char name[kHookSpecSize];    // NAME alone
+  char output[kHookSpecSize];  // path that its output goes to; empty: where reports go
+  RuntimeAddr base;            // of its object; 0: it is built in
+  uint64_t size;               // bytes of its object
+  uint32_t thread_offset;      // of its part of the threads' memory
+};
+
+struct HookSet {
+  LoadedHook loaded[SYSLOAD_MOST_HOOKS];
+  uint32_t count;
+  uint32_t thread_memory_used;
+  bool vectors;         // one of them changes vector registers
+  uint64_t features;    // of the vector state that is kept, as XCR0 names them
+  SignalTable signals;  // of all threads but children of vfork
+  char program[4096];
+};
+
+// Makes the set, empty. Before the first add_hook().
+void make_hook_set();
+
+// Loads and initialises a hook; ends the process with a line where it cannot be used. `spec` is
+// NAME or NAME:OPTIONS; a name with a slash is the path of a shared object.
+void add_hook(const char* spec);
+// True for hooks that the functions here run; the others have callbacks of their own.
+bool is_known_hook(const char* spec);
+
+// Whether one of them wants clock_gettime and its like to be calls.
+bool hooks_see_vdso();
+
+// Maps and fills the table. `serves`: as for the callback without hooks.
+void prepare_hooks(const char* program, bool serves);
+
+// Runs entry() of those that want it, until one answers: true. Otherwise the call is to be made.
+bool run_entries(ThreadBlock* block, uint8_t interest);
+// Runs exit() of those that were asked, with the result in the block's call.
+void run_exits(ThreadBlock* block);
+
+void notify_thread_started(ThreadBlock* block);
+void notify_thread_exiting(ThreadBlock* block);
+void notify_forked(ThreadBlock* block);
+void notify_finishing(ThreadBlock* block, int status);
+
+// The table's word on a number; numbers beyond it are of the last one's interest.
+uint8_t interest_in(uint64_t number);
+
+// The functions that hooks may call.
+const sysload_api* hook_api();
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_HOOK_SET_H_

@@ -1,0 +1,284 @@
+#include "loader/signals.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#include <cstring>
+
+#include "loader/hook_call.h"
+#include "loader/program_memory.h"
+#include "loader/report.h"
+#include "loader/state.h"
+#include "loader/trap.h"
+
+// Every handler that a program sets is set as sysload_signal_entry; which one was meant stands in
+// the table. The entry looks where the signal has struck:
+//
+//   in the program     the program's handler runs, on the frame that the kernel has built
+//   in a hook          rsp is the hook stack's. The signal is put off: siginfo and mask are kept in
+//                      the block, all signals are blocked in the frame, and the hook goes on. The
+//                      way out sees it and sends it again, and lets it through when rsp is the
+//                      program's.
+//   at the call        what hook_entry.S says of that place: the call has not begun, is undone, or
+//                      is finished; the frame is mended so that the program goes on from there
+//
+// So when a handler of the program's starts no call is under way in its thread. It may make calls
+// of its own, leave by longjmp, or never return.
+//
+// Legal here: C++ on the hook stack, or, where the signal has struck on it, on whatever stack the
+// frame is. Whatever comes meanwhile is put off.
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11, kSigKill = 9,
+              kSigStop = 19, kMostSignals = 64;
+constexpr uint64_t kSaResetHand = 0x80000000, kSaUnsupported = 0x400;
+constexpr size_t kSiginfoSize = 128;
+
+// Of what the program said, the flags that it is shown again.
+constexpr uint64_t kAlwaysSet = kSigInfo;
+
+// Addresses of hook_entry.S.
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entry[],
+    sysload_hook_entered[], sysload_hook_alternate[], sysload_hook_alternate_saved[],
+    sysload_hook_alternate_flags[], sysload_hook_alternate_blocked[], sysload_hook_leave[],
+    sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[],
+    sysload_hook_issue[], sysload_hook_issued[], sysload_hook_unblocked[],
+    sysload_hook_unblocked_end[], sysload_signal_entry[];
+
+uint64_t address(const std::byte* label) {
+  return Memory::address_of(label).value;
+}
+
+bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
+  return rip - address(first) < static_cast<uint64_t>(end - first);
+}
+
+// Indices in KernelUcontext::r12_to_rax, by name.
+enum Saved : size_t { kRdi = 4, kRsi = 5, kRdx = 8, kRax = 9 };
+
+bool is_watched(int signal) {
+  return signal == kSigIll || signal == kSigTrap || signal == kSigBus || signal == kSigFpe ||
+         signal == kSigSegv;
+}
+
+bool is_fault(int signal, const KernelSiginfo& info) {
+  return is_watched(signal) && info.code > 0;
+}
+
+KernelSigaction watching_action() {
+  constexpr uint64_t kFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
+  return {address(sysload_signal_entry), kFlags, Memory::address_of(sysload_restorer).value, 0};
+}
+
+[[noreturn]] void die_in_hook(const ThreadBlock& block, int signal, const KernelUcontext& context) {
+  const HookSet& hooks = *sysload_state.hooks;
+  const char* const kind = signal == kSigSegv || signal == kSigBus
+                               ? "touches memory that is not there"
+                           : signal == kSigIll ? "executes what is no instruction"
+                           : signal == kSigFpe ? "divides by zero"
+                                               : "traps";
+  if (block.running == 0 || block.running > hooks.count)
+    fail("hooks", "sysload itself ", kind, ", at ", Hex{context.rip}, ": please report this");
+  const LoadedHook& loaded = hooks.loaded[block.running - 1];
+  const uint64_t stack_left = context.rsp - (block.stack - kBlockStack);
+  if (static_cast<int64_t>(stack_left) < 512)
+    fail("hook", loaded.name, ": its stack of ", uint64_t{SYSLOAD_HOOK_STACK},
+         " bytes is used up, in call ", block.call.number);
+  fail("hook", loaded.name, ": ", kind, ", at ", Hex{context.rip - loaded.base.value},
+       " of it, in call ", block.call.number, "; the program is ended");
+}
+
+// Keeps the signal for later, and everything else away.
+void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUcontext& context) {
+  memcpy(block.siginfo, &info, kSiginfoSize);
+  if ((block.pending & SYSLOAD_PENDING_BLOCKED) == 0) block.mask = context.mask;
+  block.pending |= static_cast<uint32_t>(signal);
+  context.mask = ~uint64_t{0};
+  if (!is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end)) return;
+  context.rip = address(sysload_hook_leave_slowly);
+}
+
+void restore_arithmetic_flags(uint64_t lahf, KernelUcontext& context) {
+  constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
+  context.flags_register &= ~(kFromAh | kOverflow);
+  context.flags_register |= (lahf >> 8 & kFromAh) | ((lahf & 1) != 0 ? kOverflow : 0);
+}
+
+// The call has not begun: it begins again.
+void begin_again(const ThreadBlock& block, KernelUcontext& context) {
+  const uint64_t rip = context.rip;
+  context.rip = address(sysload_hook_entry);
+  const bool registers_lie_in_block =
+      is_between(rip, sysload_hook_alternate_saved, sysload_hook_alternate_blocked);
+  if (!registers_lie_in_block) return;
+  context.r12_to_rax[kRax] = block.registers.rax;
+  context.r12_to_rax[kRdi] = block.registers.rdi;
+  context.r12_to_rax[kRsi] = block.registers.rsi;
+  context.r12_to_rax[kRdx] = block.registers.rdx;
+  context.r10 = block.registers.r10;
+  if (rip >= address(sysload_hook_alternate_flags)) restore_arithmetic_flags(block.lahf, context);
+}
+
+// What leaving would have put into the registers.
+void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
+  context.r12_to_rax[kRax] = block.leave_rax;
+  context.r12_to_rax[kRdi] = block.registers.rdi;
+  context.r12_to_rax[kRsi] = block.registers.rsi;
+  context.r12_to_rax[kRdx] = block.registers.rdx;
+  context.r10 = block.registers.r10;
+  context.r8 = block.registers.r8;
+  context.r9 = block.registers.r9;
+  context.r11 = block.leave_r11;
+  context.rsp = block.leave_rsp;
+  context.rip = block.leave_rcx;
+}
+
+// Brings what the signal has struck into a state that the program could have been in.
+void mend(ThreadBlock& block, KernelUcontext& context) {
+  if (is_between(context.rip, sysload_hook_entry, sysload_hook_entered) ||
+      is_between(context.rip, sysload_hook_alternate, sysload_hook_alternate_blocked))
+    return begin_again(block, context);
+  if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
+    finish_leaving(block, context);
+  if (context.rip == address(sysload_hook_left)) context.rip = context.rcx;
+  const bool is_undone = context.rip == address(sysload_hook_issue);
+  if (!is_undone && context.rip != address(sysload_hook_issued)) return;
+  uint64_t mask = 0;
+  block_signals(&mask);
+  if (is_undone) {
+    undo_call(&block);
+  } else {
+    block.result = context.r12_to_rax[kRax];
+    finish_call(&block);
+  }
+  finish_leaving(block, context);
+  set_signals(mask);
+}
+
+// A disposition of the kernel's, where there is no handler: the program has removed it meanwhile,
+// or it is a fault that sysload watches for.
+void act_by_default(ThreadBlock* block, int signal, const KernelSiginfo& info,
+                    KernelUcontext& context) {
+  const KernelSigaction& wanted = block->signals->action[signal];
+  const bool is_sent = info.code <= 0;
+  if (wanted.handler == kSigIgnore && is_sent) return;
+  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
+  set_action(signal, &by_default, nullptr);
+  // A fault happens again. What was sent, and int3, is sent once more, and strikes when the handler
+  // has returned.
+  if (signal != kSigTrap && !is_sent) return;
+  uint64_t mask = 0;
+  block_signals(&mask);
+  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+            Memory::address_of(&info).value);
+  static_cast<void>(context);
+}
+
+}  // namespace
+
+void block_signals(uint64_t* old_mask) {
+  const uint64_t all = ~uint64_t{0};
+  sys::call(__NR_rt_sigprocmask, SYSLOAD_SIG_SETMASK, Memory::address_of(&all).value,
+            Memory::address_of(old_mask).value, SYSLOAD_SIGSET_SIZE);
+}
+
+void set_signals(const uint64_t& mask) {
+  sys::call(__NR_rt_sigprocmask, SYSLOAD_SIG_SETMASK, Memory::address_of(&mask).value, 0,
+            SYSLOAD_SIGSET_SIZE);
+}
+
+// The handler to run; 0 where there is nothing more to do.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
+    int signal, KernelSiginfo* info, KernelUcontext* context) {
+  ThreadBlock* const block = own_block();
+  if (info->code > 0 && (signal == kSigTrap || signal == kSigSegv)) {
+    if (const RuntimeAddr stub = stub_behind_poison({context->rip}); stub.value != 0) {
+      context->rip = stub.value;
+      return 0;
+    }
+  }
+  if (is_on_hook_stack(*block, context->rsp)) {
+    if (is_fault(signal, *info)) die_in_hook(*block, signal, *context);
+    put_off(*block, signal, *info, *context);
+    return 0;
+  }
+  mend(*block, *context);
+  const uint64_t handler = block->signals->action[signal].handler;
+  if (handler != kSigDefault && handler != kSigIgnore) return handler;
+  act_by_default(block, signal, *info, *context);
+  return 0;
+}
+
+void watch_faults() {
+  SignalTable& table = sysload_state.hooks->signals;
+  for (const int signal : {kSigIll, kSigTrap, kSigBus, kSigFpe, kSigSegv}) {
+    set_action(signal, nullptr, &table.action[signal]);
+    // What was ignored when the program was started, it hands on to what it executes.
+    if (table.action[signal].handler == kSigIgnore && !(signal == kSigTrap && has_lone_poison()))
+      continue;
+    const KernelSigaction ours = watching_action();
+    const int64_t answer = set_action(signal, &ours, nullptr);
+    if (sys::failed(answer))
+      fail_errno(answer, "hooks", "cannot handle signal ", static_cast<uint64_t>(signal));
+  }
+}
+
+void send_put_off(ThreadBlock* block) {
+  const auto signal = static_cast<int>(block->pending & SYSLOAD_PENDING_SIGNAL);
+  block->pending = 0;
+  if (signal == 0) return;
+  // The kernel may have reset the disposition when it delivered the signal.
+  const KernelSigaction& wanted = block->signals->action[signal];
+  if ((wanted.flags & kSaResetHand) != 0) {
+    KernelSigaction ours = wanted;
+    ours.handler = address(sysload_signal_entry);
+    ours.flags |= kAlwaysSet;
+    set_action(signal, &ours, nullptr);
+  }
+  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+            Memory::address_of(&block->siginfo[0]).value);
+}
+
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_send_again(ThreadBlock* block) {
+  send_put_off(block);
+}
+
+int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,
+                        uint64_t size) {
+  if (size != SYSLOAD_SIGSET_SIZE || signal < 1 || signal > kMostSignals) return -EINVAL;
+  KernelSigaction wanted{}, old{};
+  const auto bytes = [](KernelSigaction& value) {
+    return Memory::bytes(Memory::address_of(&value), sizeof(value));
+  };
+  if (action != 0 && read_program(action, bytes(wanted)) != sizeof(wanted)) return -EFAULT;
+  const bool changes = action != 0;
+  const bool handles = wanted.handler != kSigDefault && wanted.handler != kSigIgnore;
+  const KernelSigaction before = block->signals->action[signal];
+  KernelSigaction given = wanted;
+  if (changes && signal != kSigKill && signal != kSigStop) {
+    block->signals->action[signal] = wanted;
+    if (handles) {
+      given.handler = address(sysload_signal_entry);
+      given.flags |= kAlwaysSet;
+    } else if (wanted.handler == kSigDefault && is_watched(static_cast<int>(signal))) {
+      given = watching_action();
+    }
+  }
+  const int64_t answer = set_action(static_cast<int>(signal), changes ? &given : nullptr, &old);
+  if (sys::failed(answer)) {
+    block->signals->action[signal] = before;
+    return answer;
+  }
+  if (changes) block->signals->action[signal] = wanted;
+  if (old_action == 0) return answer;
+  if (old.handler == address(sysload_signal_entry)) {
+    old = before;
+    old.flags &= ~kSaUnsupported;
+  }
+  return write_program(old_action, as_byte_view(&old, sizeof(old)));
+}
+
+}  // namespace sysrewrite

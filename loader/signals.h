@@ -1,0 +1,27 @@
+// Signals of a program that has hooks: its handlers run where and when they would have run without.
+#ifndef SYSREWRITE_LOADER_SIGNALS_H_
+#define SYSREWRITE_LOADER_SIGNALS_H_
+
+#include <cstdint>
+
+#include "loader/thread_block.h"
+
+namespace sysrewrite {
+
+// rt_sigaction: the program's disposition is kept in the table, and the kernel is given
+// sysload_signal_entry. Arguments and answer are the system call's.
+int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,
+                        uint64_t size);
+
+// Handles the signals by which poison and the faults of hooks show.
+void watch_faults();
+
+// With all signals blocked: sends what was put off again, to strike when they no longer are.
+void send_put_off(ThreadBlock* block);
+
+void block_signals(uint64_t* old_mask);
+void set_signals(const uint64_t& mask);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_SIGNALS_H_

@@ -1,0 +1,100 @@
+#include "loader/thread_block.h"
+
+#include <asm/unistd.h>
+
+#include <cstring>
+
+#include "loader/report.h"
+#include "loader/state.h"
+
+// The list of free blocks: a thread that ends pushes its own with nothing but registers
+// (hook_entry.S), since it still stands on the stack that it gives away. Takers hold a lock, so
+// there is one at a time, and what it sees at the head can only have been pushed since, never taken
+// and pushed again (ABA).
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kRegion = kBlockGuard + kBlockStack + kBlockSize + SYSLOAD_CALL_MEMORY;
+
+class BlockLock {
+ public:
+  BlockLock() {
+    while (__atomic_exchange_n(lock(), 1, __ATOMIC_ACQUIRE) != 0) sys::call(__NR_sched_yield);
+  }
+  BlockLock(const BlockLock&) = delete;
+  BlockLock& operator=(const BlockLock&) = delete;
+  ~BlockLock() { __atomic_store_n(lock(), 0, __ATOMIC_RELEASE); }
+
+ private:
+  // Beside the serving lock: a forked child finds the page cleared.
+  static uint32_t* lock() { return &sysload_serve_lock[1]; }
+};
+
+ThreadBlock* new_block() {
+  const int64_t start = sys::map_anonymous(0, kRegion, sys::kNoAccess);
+  if (sys::failed(start)) return nullptr;
+  const RuntimeAddr usable = {static_cast<uint64_t>(start) + kBlockGuard};
+  if (sys::failed(sys::protect(usable, kRegion - kBlockGuard, sys::kRead | sys::kWrite))) {
+    sys::unmap({static_cast<uint64_t>(start)}, kRegion);
+    return nullptr;
+  }
+  auto* block = Memory::at<ThreadBlock>(usable + kBlockStack);
+  block->self = block;
+  block->stack = (usable + kBlockStack).value;
+  block->all_next = sysload_state.all_blocks;
+  sysload_state.all_blocks = block;
+  return block;
+}
+
+// What is not left over from the thread before. The vectors' area is as good as new.
+void clear(ThreadBlock* block) {
+  ThreadBlock* const all_next = block->all_next;
+  const uint64_t stack = block->stack;
+  memset(block, 0, offsetof(ThreadBlock, own_signals));
+  block->self = block;
+  block->stack = stack;
+  block->all_next = all_next;
+}
+
+}  // namespace
+
+ThreadBlock* take_block() {
+  const BlockLock lock;
+  ThreadBlock* head = __atomic_load_n(&sysload_state.free_blocks, __ATOMIC_ACQUIRE);
+  while (head != nullptr &&
+         !__atomic_compare_exchange_n(&sysload_state.free_blocks, &head, head->next, false,
+                                      __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+  }
+  if (head == nullptr) return new_block();
+  clear(head);
+  return head;
+}
+
+void give_back(ThreadBlock* block) {
+  ThreadBlock* head = __atomic_load_n(&sysload_state.free_blocks, __ATOMIC_RELAXED);
+  do {
+    block->next = head;
+  } while (!__atomic_compare_exchange_n(&sysload_state.free_blocks, &head, block, false,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void give_back_all_but(ThreadBlock* own) {
+  sysload_state.free_blocks = nullptr;
+  for (ThreadBlock* block = sysload_state.all_blocks; block != nullptr; block = block->all_next)
+    if (block != own) give_back(block);
+}
+
+ThreadBlock* start_first_block() {
+  ThreadBlock* const block = take_block();
+  if (block == nullptr) fail("hooks", "no memory for the stack that they run on");
+  const int64_t answer =
+      sys::call(__NR_arch_prctl, SYSLOAD_ARCH_SET_GS, Memory::address_of(block).value);
+  if (sys::failed(answer)) fail_errno(answer, "hooks", "cannot set the gs base");
+  block->tid = sys::tid();
+  block->signals = &sysload_state.hooks->signals;
+  return block;
+}
+
+}  // namespace sysrewrite

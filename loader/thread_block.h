@@ -1,0 +1,128 @@
+// What each thread has of its own while hooks are in use: a stack for them, and the state of the
+// one system call that it is making.
+//
+//   lowest   +-----------------------+
+//            | guard, no access      |  4 KiB
+//            +-----------------------+
+//            | hook stack            |  56 KiB, used from its end
+//   %gs:0    +-----------------------+
+//            | ThreadBlock           |  16 KiB
+//            +-----------------------+
+//            | memory of one call    |  16 KiB
+//            +-----------------------+
+//
+// A thread finds its block through its gs base, which 64-bit programs leave alone: the one
+// register that says nothing to them, survives every system call and costs nothing to read. A new
+// thread inherits the base of its parent's, so it gets its own before any code of the program's
+// runs; until then all signals are blocked. A program that sets the gs base itself is told that it
+// cannot have both.
+//
+// One invariant makes the rest simple: a block is in use by at most one call, since no code of the
+// program's runs while one is under way. A signal that arrives meanwhile is put off, or the call is
+// finished or undone first (signals.cc).
+#ifndef SYSREWRITE_LOADER_THREAD_BLOCK_H_
+#define SYSREWRITE_LOADER_THREAD_BLOCK_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "loader/abi.h"
+#include "loader/include/sysload/hook.h"
+#include "loader/signal_frame.h"
+#include "loader/signal_table.h"
+
+namespace sysrewrite {
+
+inline constexpr uint64_t kBlockGuard = 4096, kBlockStack = 57344, kBlockSize = 16384;
+
+// As the program called, in the order of the block's fields.
+struct CallRegisters {
+  uint64_t rax, rdi, rsi, rdx, r10, r8, r9;
+};
+
+struct ThreadBlock {
+  ThreadBlock* self;
+  uint64_t stack;
+  uint64_t rsp;
+  uint32_t pending;
+  uint32_t tid;
+  uint64_t has_alt, alt_low, alt_size;
+  ThreadBlock* child;
+  CallRegisters registers;
+  uint64_t flags, tail, rbx, lahf, mask;
+  uint64_t leave_rax, leave_rcx, leave_r11, leave_rsp;
+  uint64_t result;
+  ThreadBlock* next;
+  ThreadBlock* all_next;  // in the list of all
+
+  // The call under way.
+  CallRegisters original;     // before hooks changed it
+  sysload_call call;          // as hooks see it
+  uint32_t asked;             // how many hooks have seen it
+  uint32_t running;           // which hook is, plus 1; 0: none
+  uint32_t call_memory_used;  // bytes
+  bool exits;                 // hooks are to see its end
+  bool shares_thread_group;   // what is being cloned
+  bool is_child_of_vfork;     // shares memory with a thread that waits for it
+  uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
+
+  SignalTable* signals;
+  alignas(16) std::byte siginfo[128];  // of the pending signal
+  alignas(16) std::byte thread_memory[SYSLOAD_THREAD_MEMORY];
+  SignalTable own_signals;
+  alignas(64) std::byte vectors[8192];  // XSAVE area, where a hook says that it needs it
+};
+static_assert(sizeof(ThreadBlock) <= kBlockSize);
+static_assert(kBlockStack + kBlockGuard == SYSLOAD_HOOK_REGION);
+static_assert(offsetof(ThreadBlock, self) == SYSLOAD_BLOCK_SELF);
+static_assert(offsetof(ThreadBlock, stack) == SYSLOAD_BLOCK_STACK);
+static_assert(offsetof(ThreadBlock, rsp) == SYSLOAD_BLOCK_RSP);
+static_assert(offsetof(ThreadBlock, pending) == SYSLOAD_BLOCK_PENDING);
+static_assert(offsetof(ThreadBlock, has_alt) == SYSLOAD_BLOCK_HAS_ALT);
+static_assert(offsetof(ThreadBlock, alt_low) == SYSLOAD_BLOCK_ALT_LOW);
+static_assert(offsetof(ThreadBlock, alt_size) == SYSLOAD_BLOCK_ALT_SIZE);
+static_assert(offsetof(ThreadBlock, child) == SYSLOAD_BLOCK_CHILD);
+static_assert(offsetof(ThreadBlock, registers) == SYSLOAD_BLOCK_RAX);
+static_assert(offsetof(ThreadBlock, registers.rdi) == SYSLOAD_BLOCK_RDI);
+static_assert(offsetof(ThreadBlock, registers.rsi) == SYSLOAD_BLOCK_RSI);
+static_assert(offsetof(ThreadBlock, registers.rdx) == SYSLOAD_BLOCK_RDX);
+static_assert(offsetof(ThreadBlock, registers.r10) == SYSLOAD_BLOCK_R10);
+static_assert(offsetof(ThreadBlock, registers.r8) == SYSLOAD_BLOCK_R8);
+static_assert(offsetof(ThreadBlock, registers.r9) == SYSLOAD_BLOCK_R9);
+static_assert(offsetof(ThreadBlock, flags) == SYSLOAD_BLOCK_FLAGS);
+static_assert(offsetof(ThreadBlock, tail) == SYSLOAD_BLOCK_TAIL);
+static_assert(offsetof(ThreadBlock, rbx) == SYSLOAD_BLOCK_RBX);
+static_assert(offsetof(ThreadBlock, lahf) == SYSLOAD_BLOCK_LAHF);
+static_assert(offsetof(ThreadBlock, mask) == SYSLOAD_BLOCK_MASK);
+static_assert(offsetof(ThreadBlock, leave_rax) == SYSLOAD_BLOCK_LEAVE_RAX);
+static_assert(offsetof(ThreadBlock, leave_rcx) == SYSLOAD_BLOCK_LEAVE_RCX);
+static_assert(offsetof(ThreadBlock, leave_r11) == SYSLOAD_BLOCK_LEAVE_R11);
+static_assert(offsetof(ThreadBlock, leave_rsp) == SYSLOAD_BLOCK_LEAVE_RSP);
+static_assert(offsetof(ThreadBlock, result) == SYSLOAD_BLOCK_RESULT);
+static_assert(offsetof(ThreadBlock, next) == SYSLOAD_BLOCK_NEXT);
+
+// A block that no thread has: from the list, or new. nullptr where there is no memory. All signals
+// are blocked, so that whoever holds the list's lock goes on.
+ThreadBlock* take_block();
+// Gives it back. What was in it is forgotten by take_block().
+void give_back(ThreadBlock* block);
+// In a forked child: the other threads are not there, and their blocks are free.
+void give_back_all_but(ThreadBlock* own);
+
+// Gives the calling thread, the first one, its block.
+ThreadBlock* start_first_block();
+
+// The calling thread's block.
+inline ThreadBlock* own_block() {
+  uint64_t self = 0;
+  asm volatile("movq %%gs:0, %0" : "=r"(self));
+  return Memory::at<ThreadBlock>({self});
+}
+
+inline bool is_on_hook_stack(const ThreadBlock& block, uint64_t stack_pointer) {
+  return block.stack - stack_pointer <= SYSLOAD_HOOK_REGION;
+}
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_THREAD_BLOCK_H_
