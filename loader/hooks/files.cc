@@ -217,11 +217,23 @@ uint64_t own_pid(const sysload_api& api) {
 }
 
 // A child that shares the memory but is no thread of the process (vfork) has its own directory.
-void note_program(const FilesView& view);
+// Whoever started this process may be outside the tree, and /proc/self/exe may be the loader.
+void note_program(const FilesView& view) {
+  const char* program = view.api().program();
+  if (program == nullptr || program[0] == 0) return;
+  FileName name;
+  const auto size = static_cast<uint32_t>(strlen(program));
+  if (program[0] != '/' && !add_working_directory(view, name)) return;
+  if (name.path.add(program, size)) note_execution(view, name);
+}
 
 void thread_started(sysload_hook* hook, sysload_thread* thread) {
   const FilesView view = view_of(hook, thread);
   view.thread->own_directory = own_pid(view.api()) != view.state.pid;
+  if (view.state.started) return;
+  // Not in the init function: output may not be ready for it.
+  view.state.started = true;
+  note_program(view);
 }
 
 void forked(sysload_hook* hook, sysload_thread* thread) {
@@ -269,16 +281,6 @@ FileFormat read_options(sysload_hook* hook) {
   return format;
 }
 
-// Whoever started this process may be outside the tree, and /proc/self/exe may be the loader.
-void note_program(const FilesView& view) {
-  const char* program = view.api().program();
-  if (program == nullptr || program[0] == 0) return;
-  FileName name;
-  const auto size = static_cast<uint32_t>(strlen(program));
-  if (program[0] != '/' && !add_working_directory(view, name)) return;
-  if (name.path.add(program, size)) note_execution(view, name);
-}
-
 }  // namespace
 
 }  // namespace sysrewrite
@@ -302,6 +304,5 @@ int sysload_hook_init_files(struct sysload_hook* hook) {
   want(hook);
   const FilesView view = view_of(hook, nullptr);
   find_root(view);
-  note_program(view);
   return 0;
 }

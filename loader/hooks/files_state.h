@@ -47,6 +47,7 @@ struct DirectoryCache {
 struct FilesState {
   FilesShared* shared;
   FileFormat format;
+  bool started;      // its first thread has
   bool never_cache;  // something else than this process's threads may change its directory
   uint64_t pid;
   uint64_t moves;  // changes of the working directory in this process
