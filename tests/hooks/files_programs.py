@@ -91,8 +91,9 @@ func main() {
 	must(filepath.WalkDir("d", func(path string, d fs.DirEntry, err error) error { return err }))
 	must(os.Chdir("d/e")); _, err = os.ReadFile("moved"); must(err); must(os.Chdir("../.."))
 	listener, err := net.Listen("unix", "sock"); must(err)
-	go func() { c, _ := listener.Accept(); c.Close() }()
-	c, err := net.Dial("unix", "sock"); must(err); c.Close(); listener.Close()
+	accepted := make(chan bool)
+	go func() { c, err := listener.Accept(); must(err); c.Close(); accepted <- true }()
+	c, err := net.Dial("unix", "sock"); must(err); <-accepted; c.Close(); listener.Close()
 	command := exec.Command("/bin/cat", "moved"); command.Dir = "d/e"
 	must(command.Run())
 	must(os.MkdirAll("gone/deep/er", 0755)); must(os.WriteFile("gone/deep/x", nil, 0644)); must(os.RemoveAll("gone"))
