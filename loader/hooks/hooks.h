@@ -8,7 +8,8 @@
 /* SYSLOAD_BUILT_IN(NAME) for each. */
 #define SYSLOAD_BUILT_IN_HOOKS \
   SYSLOAD_BUILT_IN(files)      \
-  SYSLOAD_BUILT_IN(pass)
+  SYSLOAD_BUILT_IN(pass)       \
+  SYSLOAD_BUILT_IN(sysroot)
 
 extern "C" {
 #define SYSLOAD_BUILT_IN(hook) int sysload_hook_init_##hook(struct sysload_hook*);
