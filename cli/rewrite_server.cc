@@ -95,6 +95,10 @@ void answer(int socket, ServerVerdict verdict, int descriptor) {
   static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
 }
 
+void answer_memory(int socket, int descriptor) {
+  answer(socket, descriptor >= 0 ? ServerVerdict::kCopy : ServerVerdict::kNothing, descriptor);
+}
+
 // In one piece, since many programs may report at once.
 void print_report(int socket) {
   constexpr size_t kMost = 1 << 20;
@@ -204,6 +208,14 @@ struct RewriteServer::Impl {
       case RequestKind::kReport:
         print_report(socket);
         return answer(socket, ServerVerdict::kNothing, -1);
+      case RequestKind::kShare: {
+        ShareRequest wanted{};
+        std::memcpy(&wanted, request->request.text, sizeof(wanted));
+        const bool fits = wanted.size != 0 && wanted.size <= kMostShared;
+        return answer_memory(socket, fits ? options.hooks->share(wanted.index, wanted.size) : -1);
+      }
+      case RequestKind::kOutput:
+        return answer_memory(socket, options.hooks->ring());
       case RequestKind::kUnfollowed: {
         const std::string path = request->request.text;
         const size_t reason = std::min(path.size() + 1, sizeof(request->request.text) - 1);

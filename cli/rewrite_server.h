@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/cache/rewrite_cache.h"
+#include "cli/hook_memory.h"
 #include "rewriter/pipeline.h"
 #include "rewriter/result.h"
 
@@ -20,6 +21,7 @@ struct ServerOptions {
   UnpatchedPolicy unpatched = UnpatchedPolicy::kRewrite;
   int loader = -1;                      // sysload, open for reading; stays the caller's
   const RewriteCache* cache = nullptr;  // stays the caller's; none where `select` is
+  HookMemory* hooks = nullptr;          // stays the caller's
   // How to rewrite a file, where not as always, and what was done to it. Several threads call them.
   std::function<void(const std::string& path, Options&)> select;
   std::function<void(const std::string& path, const Report&)> rewritten;

@@ -10,10 +10,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <set>
 
 #include "cli/descriptor.h"
+#include "cli/hook_memory.h"
 #include "cli/input_file.h"
 #include "cli/program_path.h"
 
@@ -56,22 +56,11 @@ sigset_t forwarded_signals() {
   return set;
 }
 
-// The path of a hook's object, so that programs that run elsewhere find it too.
-std::string hook_for_children(const std::string& hook) {
-  const size_t colon = hook.find(':');
-  const std::string name = hook.substr(0, colon);
-  if (name.find('/') == std::string::npos) return hook;
-  std::error_code error;
-  const std::filesystem::path path = std::filesystem::absolute(name, error);
-  const std::string options = colon == std::string::npos ? "" : hook.substr(colon);
-  return error ? hook : path.string() + options;
-}
-
 std::vector<std::string> loader_arguments(const RunCommand& command, const std::string& server,
                                           const ResolvedProgram& program) {
   std::vector<std::string> arguments{"sysload", "--server", server};
   for (const std::string& hook : command.hooks)
-    arguments.insert(arguments.end(), {"--hook", hook_for_children(hook)});
+    arguments.insert(arguments.end(), {"--hook", hook_for_programs(hook)});
   if (command.exhaustive) arguments.emplace_back("--exhaustive");
   if (command.hide_vdso) arguments.insert(arguments.end(), {"--vdso", "hide"});
   if (!command.follow) arguments.emplace_back("--no-follow");
@@ -161,8 +150,10 @@ int execute(const RunCommand& command) {
   // What is selected otherwise than always is nothing for another run.
   const bool use_cache = command.use_cache && !command.select;
   const RewriteCache cache = use_cache ? RewriteCache::for_user() : RewriteCache::none();
+  auto hooks = HookMemory::start(command.hooks);
+  if (!hooks) return complain(hooks.error().message), kCannotStart;
   auto server = RewriteServer::start(
-      {command.unpatched, loader->get(), &cache, command.select, command.rewritten});
+      {command.unpatched, loader->get(), &cache, hooks->get(), command.select, command.rewritten});
   if (!server) return complain(server.error().message), kCannotStart;
   const pid_t child =
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
@@ -170,6 +161,7 @@ int execute(const RunCommand& command) {
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
   const int status = wait_for(child, signals);
   (*server)->stop();
+  (*hooks)->stop();
   cache.tidy();
   if (!command.quiet) {
     list_natives(**server);

@@ -135,6 +135,22 @@ ServerAnswer ask_for_loader(sys::Fd* loader) {
   return ask(request, -1, loader);
 }
 
+sys::Fd ask_for_ring() {
+  ServerRequest request{};
+  request.kind = RequestKind::kOutput;
+  sys::Fd ring = -1;
+  return ask(request, -1, &ring) == ServerAnswer::kCopy ? ring : -1;
+}
+
+sys::Fd ask_for_share(uint32_t hook, uint64_t size) {
+  ServerRequest request{};
+  request.kind = RequestKind::kShare;
+  const ShareRequest wanted{hook, 0, size};
+  memcpy(request.text, &wanted, sizeof(wanted));
+  sys::Fd memory = -1;
+  return ask(request, -1, &memory) == ServerAnswer::kCopy ? memory : -1;
+}
+
 void report_no_server(const char* path) {
   if (sysload_state.server_lost) return;
   sysload_state.server_lost = true;

@@ -24,6 +24,11 @@ ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy);
 // Asks for sysload's own file, to execute it where its path may not lead: after chroot.
 ServerAnswer ask_for_loader(sys::Fd* loader);
 
+// The ring that the output of hooks goes through, and the memory that a hook shares with the tree,
+// as descriptors; negative where there is none.
+sys::Fd ask_for_ring();
+sys::Fd ask_for_share(uint32_t hook, uint64_t size);
+
 // Says that the server cannot be reached from here (another network namespace, another user, a
 // filter, no descriptor left), and that this file and what follows it runs native. Once in a
 // process.

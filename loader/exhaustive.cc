@@ -8,10 +8,10 @@
 
 #include "loader/abi.h"
 #include "loader/client.h"
-#include "loader/count_table.h"
 #include "loader/report.h"
 #include "loader/signal_frame.h"
 #include "loader/state.h"
+#include "trampoline/call_names.h"
 
 // A call from outside of sysload raises SIGSYS before anything of it was done, with rip behind the
 // `syscall` and rax as it was. The handler makes the thread go on in the callback, as if a stub had
@@ -21,19 +21,14 @@
 //   rsp              128 lower, as a stub steps over the red zone
 //   rip              the callback
 //
-// so hooks see these calls like all others, and exhaustive.S issues them.
-//
-// Legal in the handler: as in trap.cc. It is counted without a lock, since it runs in any thread,
-// at any time; the table is shared with forked children.
+// so hooks see these calls like all others, and hook_entry.S issues them. They are counted without
+// a lock, since any thread may be here at any time; the table is shared with forked children.
 
 namespace sysrewrite {
 
 namespace {
 
 constexpr char kPhase[] = "exhaustive";
-constexpr int kSigSys = 31;
-constexpr int32_t kUserDispatch =
-    2;  // linux, include/uapi/asm-generic/siginfo.h, SYS_USER_DISPATCH
 constexpr uint64_t kSyscallSize = 2;
 constexpr uint32_t kMostPlaces = 4096;
 
@@ -71,23 +66,6 @@ void note_caught(uint64_t address, uint64_t number) {
     return;
   }
   __atomic_fetch_add(&all.elsewhere, 1, __ATOMIC_RELAXED);
-}
-
-// Somebody else's SIGSYS: a seccomp filter's, or sent. It ends the process, as it would without us.
-void hand_back() {
-  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
-  set_action(kSigSys, &by_default, nullptr);
-  sys::call(__NR_tgkill, sys::pid(), sys::tid(), kSigSys);
-}
-
-extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_dispatch(
-    int /*signal*/, KernelSiginfo* info, KernelUcontext* context) {
-  if (info->code != kUserDispatch) return hand_back();
-  constexpr size_t kRax = 9;
-  note_caught(context->rip - kSyscallSize, context->r12_to_rax[kRax]);
-  context->rcx = context->rip;
-  context->rsp -= SYSREWRITE_RED_ZONE;
-  context->rip = sysload_state.callback;
 }
 
 // The line of /proc/self/maps that holds an address: "object+0xoffset", or the address alone.
@@ -148,6 +126,14 @@ class Maps {
 
 }  // namespace
 
+void redirect_caught(KernelUcontext& context) {
+  constexpr size_t kRax = 9;
+  note_caught(context.rip - kSyscallSize, context.r12_to_rax[kRax]);
+  context.rcx = context.rip;
+  context.rsp -= SYSREWRITE_RED_ZONE;
+  context.rip = sysload_state.callback;
+}
+
 void prepare_exhaustive() {
   const uint32_t protection = sys::kRead | sys::kWrite;
   int64_t shared = sys::map_anonymous(0, sizeof(CaughtTable), protection);
@@ -155,20 +141,6 @@ void prepare_exhaustive() {
     shared = sys::replace_shared({static_cast<uint64_t>(shared)}, sizeof(CaughtTable), protection);
   if (sys::failed(shared)) fail_errno(shared, kPhase, "no memory for the table of calls");
   sysload_state.caught_table = static_cast<uint64_t>(shared);
-  const int64_t slots =
-      sys::map_anonymous(0, SYSLOAD_SLOT_COUNT << SYSLOAD_SLOT_SIZE_LOG2, protection);
-  if (sys::failed(slots)) fail_errno(slots, kPhase, "no memory for the calls under way");
-  sysload_state.call_slots = static_cast<uint64_t>(slots);
-  for (uint64_t i = 0; i < SYSLOAD_SLOT_COUNT; ++i) {
-    const uint64_t slot = sysload_state.call_slots + (i << SYSLOAD_SLOT_SIZE_LOG2);
-    *Memory::at<uint64_t>({slot}) = slot;  // its own address: free
-  }
-  KernelSigaction ours{};
-  asm("leaq sysload_on_dispatch(%%rip), %0" : "=r"(ours.handler));
-  ours.flags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
-  ours.restorer = Memory::address_of(sysload_restorer).value;
-  const int64_t answer = set_action(kSigSys, &ours, nullptr);
-  if (sys::failed(answer)) fail_errno(answer, kPhase, "cannot handle SIGSYS");
 }
 
 void arm_exhaustive() {
@@ -194,7 +166,11 @@ void print_caught() {
     for (const CaughtPlace& place : all.places) {
       if (place.calls == 0) continue;
       out.number(place.calls, 10).text("  at ").hex(place.address).text("  ");
-      write_call_name(out, place.number);
+      if (const char* name = call_name(place.number)) {
+        out.text(name);
+      } else {
+        out.text("syscall_").number(place.number);
+      }
       maps.describe(out, place.address);
       out.text("\n");
     }

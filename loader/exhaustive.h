@@ -5,16 +5,23 @@
 
 #include <cstdint>
 
-#include "trampoline/address.h"
+#include "loader/signal_frame.h"
 
 namespace sysrewrite {
 
-// Makes the calls pass through exhaustive.S, and catches SIGSYS. Ends the process with a line where
-// the kernel does not know Syscall User Dispatch (Linux before 5.11). Everything but the calling
-// thread's own arming: arm_exhaustive().
+// Maps the table of what is caught.
 void prepare_exhaustive();
 
-// From here on only sysload's code may issue system calls.
+// The one sender of SIGSYS that is served: linux, include/uapi/asm-generic/siginfo.h,
+// SYS_USER_DISPATCH.
+inline constexpr int kSigSys = 31;
+inline constexpr int32_t kUserDispatch = 2;
+
+// Makes a caught call go on in the callback.
+void redirect_caught(KernelUcontext& context);
+
+// From here on only sysload's code may issue system calls. Ends the process with a line where the
+// kernel does not know Syscall User Dispatch (Linux before 5.11).
 void arm_exhaustive();
 
 // Prints which calls were caught, and where they came from. Nothing where there were none.

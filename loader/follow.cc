@@ -98,10 +98,6 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
     list->add("--server");
     list->add(sysload_state.server_name);
   }
-  if (sysload_state.count.counters != nullptr) {
-    list->add("--hook");
-    list->add("count");
-  }
   if (const HookSet* hooks = sysload_state.hooks) {
     for (uint32_t i = 0; i < hooks->count; ++i) {
       list->add("--hook");

@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "loader/count_table.h"
 #include "loader/hook_format.h"
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
@@ -14,6 +13,7 @@
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/thread_block.h"
+#include "trampoline/call_names.h"
 
 // What hooks may call. Legal here: what is legal in a hook (hook.h).
 

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "loader/exhaustive.h"
 #include "loader/hook_set.h"
 #include "loader/memory.h"
 #include "loader/places.h"
@@ -33,8 +34,7 @@ constexpr uint64_t kCloneVm = 0x100, kCloneSighand = 0x800, kCloneVfork = 0x4000
                    kCloneThread = 0x10000;
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_issue[],
-    sysload_call_exhaustive[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_issue[];
 extern "C" [[gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call);
 extern "C" [[gnu::visibility("hidden")]] int64_t sysload_arm();
 
@@ -42,14 +42,6 @@ constexpr uint64_t kTrapFlag = 0x100;
 
 uint64_t resume_of(const ThreadBlock& block) {
   return block.tail - SYSREWRITE_TAIL_FROM_RESUME;
-}
-
-void leave_through_tail(ThreadBlock* block) {
-  block->leave_rax = block->registers.rax;
-  block->leave_r11 = block->tail;
-  block->leave_rsp = block->rsp;
-  block->leave_rcx =
-      sysload_state.exhaustive ? Memory::address_of(sysload_call_exhaustive).value : block->tail;
 }
 
 void leave_answered(ThreadBlock* block, uint64_t result) {
@@ -68,6 +60,15 @@ void leave_issuing(ThreadBlock* block) {
   block->leave_rax = call.number;
   block->leave_rsp = block->rsp + SYSREWRITE_RED_ZONE;
   block->leave_rcx = Memory::address_of(sysload_hook_issue).value;
+}
+
+void leave_through_tail(ThreadBlock* block) {
+  // There only sysload may issue calls.
+  if (sysload_state.exhaustive) return leave_issuing(block);
+  block->leave_rax = block->registers.rax;
+  block->leave_r11 = block->tail;
+  block->leave_rsp = block->rsp;
+  block->leave_rcx = block->tail;
 }
 
 bool is_issuing(const ThreadBlock& block) {
@@ -195,12 +196,16 @@ uint64_t begin_clone(ThreadBlock* block) {
   return SYSLOAD_HOOK_CLONE;
 }
 
+void finish_process(ThreadBlock* block) {
+  notify_finishing(block, static_cast<int>(block->call.argument[0]));
+  if (sysload_state.exhaustive && sys::pid() == sysload_state.hooks->first_pid) print_caught();
+}
+
 uint64_t end_thread(ThreadBlock* block) {
   leave_through_tail(block);
   if (block->is_child_of_vfork) return SYSLOAD_HOOK_LEAVE;  // its parent gives the block back
   notify_thread_exiting(block);
-  if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1)
-    notify_finishing(block, static_cast<int>(block->call.argument[0]));
+  if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1) finish_process(block);
   keep_signals_away(block);
   return SYSLOAD_HOOK_EXIT;
 }
@@ -242,13 +247,17 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);
     case __NR_exit_group:
-      if (!block->is_child_of_vfork) notify_finishing(block, static_cast<int>(call.argument[0]));
+      if (!block->is_child_of_vfork) finish_process(block);
       return false;
-    case __NR_sigaltstack:
-    case __NR_rt_sigreturn:
-      return false;
-    default:
+    case __NR_mmap:
+    case __NR_munmap:
+    case __NR_readlink:
+    case __NR_readlinkat:
+    case __NR_execve:
+    case __NR_execveat:
       return serve_mapping(block, result);
+    default:
+      return false;
   }
 }
 

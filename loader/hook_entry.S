@@ -32,21 +32,15 @@
 //
 // The table has 65,536 bytes at a multiple of 64 KiB, so a base and the low half of a number make
 // an address in one register.
-        .macro  HOOK_CALLBACK suffix, leave:vararg
         .p2align 6
-        LABEL   sysload_callback_hook\suffix
+        LABEL   sysload_callback_hook
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
         movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
         movw    %ax, %cx
         movzbl  (%rcx), %ecx
-        jrcxz   .Lpass\suffix
+        jrcxz   .Lpass
         jmp     sysload_hook_entry
-.Lpass\suffix:
-        \leave
-        .endm
-
-        HOOK_CALLBACK , jmp *%r11
-        HOOK_CALLBACK _exhaustive, jmp sysload_call_exhaustive
+.Lpass: jmp     *%r11
 
 // --- Entry ------------------------------------------------------------------------------------
 //

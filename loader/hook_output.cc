@@ -8,6 +8,7 @@
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
+#include "trampoline/output_ring.h"
 
 namespace sysrewrite {
 
@@ -39,6 +40,36 @@ void write_all(sys::Fd fd, const char* text, uint64_t size) {
   }
 }
 
+FileIdentity file_of(sys::Fd fd) {
+  // Source: linux, arch/x86/include/uapi/asm/stat.h, struct stat.
+  uint64_t status[18] = {};
+  if (sys::failed(
+          sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status[0]).value)))
+    return {};
+  return {status[0], status[1]};
+}
+
+// Waits for a reader who is slow; gives up on one who is gone.
+void write_to_ring(OutputRing& ring, uint32_t index, const char* text, uint64_t size) {
+  constexpr uint64_t kFutexWake = 1, kMillisecond = 1000000;
+  constexpr int kPatience = 3000;  // milliseconds without the reader having read anything
+  for (uint64_t done = 0; done < size;) {
+    const uint64_t part = size - done < kMostRecord ? size - done : kMostRecord;
+    uint64_t at = 0, seen = 0;
+    for (int patience = kPatience; !ring.reserve(part, &at);) {
+      const uint64_t consumed = __atomic_load_n(&ring.consumed, __ATOMIC_RELAXED);
+      patience = consumed != seen ? kPatience : patience - 1;
+      seen = consumed;
+      if (patience < 0) return;
+      const uint64_t pause[2] = {0, kMillisecond};
+      sys::call(__NR_nanosleep, Memory::address_of(&pause[0]).value);
+    }
+    if (ring.commit(at, index, text + done, part))
+      sys::call(__NR_futex, Memory::address_of(&ring.bell).value, kFutexWake, 1);
+    done += part;
+  }
+}
+
 }  // namespace
 
 const char* name_of_hook(const sysload_hook* hook) {
@@ -46,10 +77,22 @@ const char* name_of_hook(const sysload_hook* hook) {
   return index < sysload_state.hooks->count ? sysload_state.hooks->loaded[index].name : "(unknown)";
 }
 
+void prepare_output() {
+  HookSet& hooks = *sysload_state.hooks;
+  if (const sys::Fd fd = ask_for_ring(); fd >= 0) {
+    const int64_t at = sys::map_shared(sizeof(OutputRing), sys::kRead | sys::kWrite, fd);
+    sys::close(fd);
+    if (!sys::failed(at)) hooks.ring = Memory::at<OutputRing>({static_cast<uint64_t>(at)});
+  }
+  hooks.error_file = file_of(kStandardError);
+}
+
 void emit_text(const sysload_hook* hook, const char* text, uint64_t size) {
+  HookSet& hooks = *sysload_state.hooks;
   const uint32_t index = index_of(hook);
-  if (index >= sysload_state.hooks->count) return;
-  const LoadedHook& loaded = sysload_state.hooks->loaded[index];
+  if (index >= hooks.count || size == 0) return;
+  const LoadedHook& loaded = hooks.loaded[index];
+  if (hooks.ring != nullptr) return write_to_ring(*hooks.ring, index, text, size);
   if (loaded.output[0] != 0) {
     const sys::Fd fd = open_output(loaded, 0);
     if (sys::failed(fd)) return;
@@ -57,12 +100,19 @@ void emit_text(const sysload_hook* hook, const char* text, uint64_t size) {
     sys::close(fd);
     return;
   }
-  write_all(kStandardError, text, size);
+  // By now the descriptor may be that of a file of the program's.
+  if (hooks.error_file.inode != 0 && hooks.error_file == file_of(kStandardError))
+    write_all(kStandardError, text, size);
 }
 
 void* share_memory(const sysload_hook* hook, uint64_t size) {
-  static_cast<void>(hook);
   const uint32_t protection = sys::kRead | sys::kWrite;
+  const sys::Fd fd = ask_for_share(index_of(hook), size);
+  if (fd >= 0) {
+    const int64_t at = sys::map_shared(size, protection, fd);
+    sys::close(fd);
+    return sys::failed(at) ? nullptr : Memory::at<char>({static_cast<uint64_t>(at)});
+  }
   const int64_t start = sys::map_anonymous(0, size, sys::kNoAccess);
   if (sys::failed(start)) return nullptr;
   const int64_t shared = sys::replace_shared({static_cast<uint64_t>(start)}, size, protection);
@@ -71,7 +121,7 @@ void* share_memory(const sysload_hook* hook, uint64_t size) {
 
 void empty_outputs() {
   HookSet& hooks = *sysload_state.hooks;
-  for (uint32_t i = 0; i < hooks.count; ++i) {
+  for (uint32_t i = 0; i < hooks.count && hooks.ring == nullptr; ++i) {
     const LoadedHook& loaded = hooks.loaded[i];
     if (loaded.output[0] == 0) continue;
     const sys::Fd fd = open_output(loaded, O_TRUNC);

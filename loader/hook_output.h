@@ -12,7 +12,10 @@ namespace sysrewrite {
 void emit_text(const sysload_hook* hook, const char* text, uint64_t size);
 void* share_memory(const sysload_hook* hook, uint64_t size);
 
-// Makes the files that hooks write to empty, for the first program of a tree.
+// Finds out where output goes; before the first hook is started. Under `sysrewrite run` its parent
+// writes, and elsewhere the files that hooks write to are made empty by the first program of a
+// tree.
+void prepare_output();
 void empty_outputs();
 
 const char* name_of_hook(const sysload_hook* hook);

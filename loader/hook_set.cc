@@ -120,6 +120,7 @@ bool has_bit(const uint64_t (&words)[SYSLOAD_MOST_NUMBERS / 64], uint64_t number
 
 // Calls that sysload has to do with, whatever hooks want.
 bool wants_service(uint64_t number, bool serves) {
+  if (sysload_state.exhaustive) return true;  // who else could issue them
   switch (number) {
     case __NR_clone:
     case __NR_clone3:
@@ -152,10 +153,14 @@ bool is_known_hook(const char* spec) {
   return is_object(name) || built_in(name) != nullptr;
 }
 
-void make_hook_set() {
+void make_hook_set(const char* program) {
   const int64_t memory = sys::map_anonymous(0, sizeof(HookSet), sys::kRead | sys::kWrite);
   if (sys::failed(memory)) fail_errno(memory, kPhase, "no memory for hooks");
-  sysload_state.hooks = Memory::at<HookSet>({static_cast<uint64_t>(memory)});
+  HookSet& hooks = *Memory::at<HookSet>({static_cast<uint64_t>(memory)});
+  sysload_state.hooks = &hooks;
+  hooks.first_pid = sys::pid();
+  const size_t size = strlen(program);
+  if (size < sizeof(hooks.program)) memcpy(hooks.program, program, size + 1);
 }
 
 void add_hook(const char* spec) {
@@ -203,7 +208,7 @@ uint8_t interest_in(uint64_t number) {
   return table[number < SYSLOAD_MOST_NUMBERS ? number : SYSLOAD_MOST_NUMBERS - 1];
 }
 
-void prepare_hooks(const char* program, bool serves) {
+void prepare_hooks(bool serves) {
   HookSet& hooks = *sysload_state.hooks;
   const int64_t start = sys::map_anonymous(0, 2 * kInterestSize, sys::kRead | sys::kWrite);
   if (sys::failed(start)) fail_errno(start, kPhase, "no memory for the table of calls");
@@ -224,8 +229,6 @@ void prepare_hooks(const char* program, bool serves) {
   if (beyond != 0)
     memset(table + SYSLOAD_MOST_NUMBERS, beyond, kInterestSize - SYSLOAD_MOST_NUMBERS);
   sys::protect({sysload_state.interest}, kInterestSize, sys::kRead);
-  const size_t size = strlen(program);
-  if (size < sizeof(hooks.program)) memcpy(hooks.program, program, size + 1);
   if (hooks.vectors) hooks.features = kept_vector_features(sizeof(ThreadBlock::vectors));
   sysload_state.threads = 1;
 }

@@ -13,6 +13,7 @@ namespace sysrewrite {
 inline constexpr uint64_t kHookSpecSize = 1024;
 
 struct ThreadBlock;
+struct OutputRing;
 
 // What of a number is of interest: a byte of the table at State::interest.
 enum Interest : uint8_t {
@@ -31,18 +32,26 @@ struct LoadedHook {
   uint32_t thread_offset;      // of its part of the threads' memory
 };
 
+struct FileIdentity {
+  uint64_t device, inode;
+  bool operator==(const FileIdentity&) const = default;
+};
+
 struct HookSet {
   LoadedHook loaded[SYSLOAD_MOST_HOOKS];
   uint32_t count;
   uint32_t thread_memory_used;
-  bool vectors;         // one of them changes vector registers
-  uint64_t features;    // of the vector state that is kept, as XCR0 names them
-  SignalTable signals;  // of all threads but children of vfork
+  bool vectors;             // one of them changes vector registers
+  uint64_t features;        // of the vector state that is kept, as XCR0 names them
+  SignalTable signals;      // of all threads but children of vfork
+  uint32_t first_pid;       // the process that sysload has started
+  OutputRing* ring;         // to the parent; nullptr: there is none
+  FileIdentity error_file;  // what standard error was at the start; 0: nothing
   char program[4096];
 };
 
 // Makes the set, empty. Before the first add_hook().
-void make_hook_set();
+void make_hook_set(const char* program);
 
 // Loads and initialises a hook; ends the process with a line where it cannot be used. `spec` is
 // NAME or NAME:OPTIONS; a name with a slash is the path of a shared object.
@@ -54,7 +63,7 @@ bool is_known_hook(const char* spec);
 bool hooks_see_vdso();
 
 // Maps and fills the table. `serves`: as for the callback without hooks.
-void prepare_hooks(const char* program, bool serves);
+void prepare_hooks(bool serves);
 
 // Runs entry() of those that want it, until one answers: true. Otherwise the call is to be made.
 bool run_entries(ThreadBlock* block, uint8_t interest);

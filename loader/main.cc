@@ -22,7 +22,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "loader/count.h"
 #include "loader/elf_image.h"
 #include "loader/exhaustive.h"
 #include "loader/hook_output.h"
@@ -44,6 +43,7 @@
 #include "loader/thread_block.h"
 #include "loader/trap.h"
 #include "loader/tree.h"
+#include "loader/unseen.h"
 
 namespace sysrewrite {
 
@@ -51,28 +51,22 @@ namespace {
 
 // A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it
 // is also what /proc/self/exe names: its calls then need no look at all.
-void choose_callback(Hook hook, bool serves, const ProgramFile& program, const ElfImage& image,
+void choose_callback(bool serves, const ProgramFile& program, const ElfImage& image,
                      const MappedImage& mapped) {
-  const bool exhaustive = sysload_state.exhaustive;
-  const std::byte* leave = exhaustive ? sysload_leave_exhaustive : sysload_leave;
-  const std::byte* filter = exhaustive ? sysload_filter_serve_exhaustive : sysload_filter_serve;
-  sysload_state.leave = Memory::address_of(leave).value;
-  sysload_state.next = Memory::address_of(serves ? filter : leave).value;
-  if (hook == Hook::kCount) return prepare_serving(Memory::address_of(sysload_callback_count));
-  if (hook == Hook::kHooks) {
-    prepare_hooks(program.path(), serves);
-    return prepare_serving(
-        Memory::address_of(exhaustive ? sysload_callback_hook_exhaustive : sysload_callback_hook));
-  }
-  if (exhaustive) return prepare_serving(Memory::address_of(sysload_callback_serve_exhaustive));
+  if (sysload_state.has_engine) return prepare_serving(Memory::address_of(sysload_callback_hook));
   if (serves) return prepare_serving(Memory::address_of(sysload_callback_serve));
   prepare_serving(pass_callback_near(program, image, mapped));
 }
 
-void add_hooks(const HookSpecs& specs) {
-  make_hook_set();
+// After everything is mapped that has a place of its own: what is mapped here goes anywhere.
+void start_hooks(const HookSpecs& specs, const char* program, bool serves) {
+  make_hook_set(program);
+  if (specs.count != 0) prepare_output();
   for (uint32_t i = 0; i < specs.count; ++i) add_hook(specs.spec[i]);
   if (!sysload_state.is_followed) empty_outputs();
+  if (sysload_state.exhaustive) prepare_exhaustive();
+  prepare_hooks(serves);
+  start_first_block();
 }
 
 // Whoever loses its trailer keeps its jumps, so there is no running it without.
@@ -82,9 +76,9 @@ void add_hooks(const HookSpecs& specs) {
        " strip before rewriting, and rewrite again");
 }
 
-void serve(const ProgramFile& file, const MappedImage& image, Hook hook) {
+void serve(const ProgramFile& file, const MappedImage& image) {
   if (!file.is_rewritten()) return;
-  if (hook != Hook::kNone) report_unseen(file);
+  if (sysload_state.has_hooks) report_unseen(file);
   if (!file.rewritten().has_sites()) return;
   map_trampoline(file, image, {sysload_state.callback});
   add_trap_table(file, image);
@@ -103,16 +97,16 @@ bool is_interpreter(const ProgramFile& program) {
 }
 
 // Maps the program's own interpreter. It may be a rewritten one.
-MappedImage load_interpreter(const char* path, Hook hook, RuntimeAddr* entry) {
+MappedImage load_interpreter(const char* path, RuntimeAddr* entry) {
   const char* const phase = "interpreter";
   ProgramFile file = open_interpreter(phase, path);
   file.read_trailer(phase);
   file.use_copy(phase);
-  if (!file.is_rewritten() && hook != Hook::kNone) report_unseen_libraries(path);
+  if (!file.is_rewritten() && sysload_state.has_hooks) report_unseen_libraries(path);
   const ElfImage image = ElfImage::read(phase, path, file.bytes());
   image.check_segments(phase, path);
   const MappedImage mapped = map_image(phase, file, image, 0);
-  serve(file, mapped, hook);
+  serve(file, mapped);
   remember_interpreter(file, mapped);
   *entry = mapped.at(image.entry());
   file.close();
@@ -133,17 +127,14 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
 // Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, const Settings& settings, uint64_t brk) {
-  const Hook hook = settings.hook;
-  if (hook == Hook::kCount || sysload_state.exhaustive) prepare_exit_hook();
-  if (hook == Hook::kCount) prepare_count(program.path());
-  if (hook == Hook::kHooks) add_hooks(settings.specs);
-  if (sysload_state.exhaustive) prepare_exhaustive();
+  sysload_state.has_hooks = settings.specs.count != 0;
+  sysload_state.has_engine = sysload_state.has_hooks || sysload_state.exhaustive;
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
   const bool loads = is_interpreter(program);
   const bool serves = interpreter.found || loads || sysload_state.exe_size != 0;
-  choose_callback(hook, serves, program, image, mapped);
-  serve(program, mapped, hook);
+  choose_callback(serves, program, image, mapped);
+  serve(program, mapped);
   if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
@@ -151,9 +142,9 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
     fail("interpreter", program.path(), ": the path of its interpreter is damaged");
   if (interpreter.found) {
     restore_interpreter_path(program, image, mapped);
-    base = load_interpreter(interpreter.path, hook, &sysload_state.entry).bias();
+    base = load_interpreter(interpreter.path, &sysload_state.entry).bias();
   }
-  if (hook == Hook::kHooks) start_first_block();
+  if (sysload_state.has_engine) start_hooks(settings.specs, program.path(), serves);
   install_trap();
   const MetaHeader& meta = program.rewritten().meta();
   stack.set_auxiliary(AT_BASE, base);
@@ -168,7 +159,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   program.close();
   publish_memory_map(stack, bounds, brk, headers);
   if (sysload_state.exhaustive) arm_exhaustive();
-  if (hook == Hook::kHooks) notify_thread_started(own_block());
+  if (sysload_state.has_engine) notify_thread_started(own_block());
 }
 
 void start_as_interpreter(StackView& stack) {

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "loader/client.h"
-#include "loader/count.h"
 #include "loader/image_map.h"
 #include "loader/interpreter.h"
 #include "loader/memory.h"
@@ -14,6 +13,7 @@
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/trap.h"
+#include "loader/unseen.h"
 
 // Room for a trampoline.
 //
@@ -197,8 +197,7 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   char name[512];
   ProgramFile file;
   if (!ProgramFile::look_at(request.fd, &file)) {
-    const bool hooked = sysload_state.count.counters != nullptr || sysload_state.interest != 0;
-    const bool unseen = hooked && is_library(request.fd);
+    const bool unseen = sysload_state.has_hooks && is_library(request.fd);
     if (unseen) report_unseen_library(sys::name_of(request.fd, name, sizeof(name)));
     return false;
   }

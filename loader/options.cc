@@ -60,21 +60,13 @@ const char* after(const char* text, const char* prefix) {
 }
 
 // Adds what one of the sources names to what it has named before.
-void choose_hook(const char* name, const char* source, Hook* hook, HookSpecs* specs) {
+void add_spec(const char* name, const char* source, HookSpecs* specs) {
   if (equal(name, "none")) return;
-  const bool counts = equal(name, "count");
-  if (!counts && !is_known_hook(name))
+  if (!is_known_hook(name))
     fail("options", source, ": there is no hook named \"", name, "\"; known are: ", kKnownHooks,
          ", and the path of a shared object, with a slash in it");
-  if (counts ? specs->count != 0 : *hook == Hook::kCount)
-    fail("options", source, ": count cannot be used beside other hooks");
-  if (counts) {
-    *hook = Hook::kCount;
-    return;
-  }
   if (specs->count == specs->spec.size())
     fail("options", source, ": there may be ", uint64_t{SYSLOAD_MOST_HOOKS}, " hooks at most");
-  *hook = Hook::kHooks;
   specs->spec[specs->count++] = name;
 }
 
@@ -125,7 +117,7 @@ class ArgumentReader {
 };
 
 struct FileOptions {
-  const char* hook = nullptr;
+  HookSpecs hooks;
   const char* vdso = nullptr;
 };
 
@@ -135,7 +127,8 @@ FileOptions read_file_options(ByteView options) {
   for (size_t at = 0; at < options.size();) {
     const char* option = static_cast<const char*>(static_cast<const void*>(options.data() + at));
     if (const char* hook = after(option, "hook=")) {
-      result.hook = hook;
+      if (result.hooks.count < result.hooks.spec.size())
+        result.hooks.spec[result.hooks.count++] = hook;
     } else if (const char* vdso = after(option, "vdso=")) {
       result.vdso = vdso;
     } else {
@@ -174,9 +167,8 @@ Arguments read_arguments(const StackView& stack) {
     }
     if (equal(reader.option(), "--version")) answer(kVersion, "");
     if (const char* hook = reader.value_of("--hook")) {
-      Hook chosen = arguments.hook.value_or(Hook::kNone);
-      choose_hook(hook, "--hook", &chosen, &arguments.specs);
-      arguments.hook = chosen;
+      if (!arguments.specs) arguments.specs.emplace();
+      add_spec(hook, "--hook", &*arguments.specs);
     } else if (const char* server = reader.value_of("--server")) {
       arguments.server = server;
     } else if (const char* fd = reader.value_of("--program-fd")) {
@@ -211,11 +203,13 @@ Settings choose_settings(const Arguments& arguments, const StackView& stack,
   };
   Settings settings;
   const char* source = nullptr;
-  if (arguments.hook) {
-    settings.hook = *arguments.hook;
-    settings.specs = arguments.specs;
-  } else if (const char* hook = setting("SYSLOAD_HOOK", in_file.hook, &source)) {
-    choose_hook(hook, source, &settings.hook, &settings.specs);
+  if (arguments.specs) {
+    settings.specs = *arguments.specs;
+  } else if (const char* hook = setting("SYSLOAD_HOOK", nullptr, &source)) {
+    add_spec(hook, source, &settings.specs);
+  } else {
+    for (uint32_t i = 0; i < in_file.hooks.count; ++i)
+      add_spec(in_file.hooks.spec[i], source, &settings.specs);
   }
   if (arguments.hide_vdso) {
     settings.hide_vdso = *arguments.hide_vdso;

@@ -13,23 +13,16 @@
 
 namespace sysrewrite {
 
-enum class Hook : uint8_t {
-  kNone,   // every call passes through
-  kCount,  // the same, and a table at exit
-  kHooks,  // those that `specs` name
-};
-
-// Hooks that hook_set.h knows, as the user named them.
+// Hooks, in order, as the user named them; "none" is not among them.
 struct HookSpecs {
   std::array<const char*, SYSLOAD_MOST_HOOKS> spec{};
   uint32_t count = 0;
 };
 
 struct Arguments {
-  std::optional<Hook> hook;
-  HookSpecs specs;
-  const char* server = nullptr;  // of the hosted rewriter; nullptr: there is none
-  bool follow = true;            // what the program executes, where there is a server
+  std::optional<HookSpecs> specs;  // what --hook names; none where it is not there
+  const char* server = nullptr;    // of the hosted rewriter; nullptr: there is none
+  bool follow = true;              // what the program executes, where there is a server
   int64_t program_fd = -1;  // the program, open, where its path leads to another file or nowhere
   std::optional<uint64_t> mask;  // signals that the program starts with blocked
   char* argv0 = nullptr;         // the name that the program is given, instead of its path
@@ -45,7 +38,6 @@ struct Arguments {
 Arguments read_arguments(const StackView& stack);
 
 struct Settings {
-  Hook hook = Hook::kNone;
   HookSpecs specs;
   bool hide_vdso = false;
 };

@@ -17,76 +17,61 @@
 
 // --- The filter -------------------------------------------------------------------------------
 //
-//   in       sysload_callback_serve: rcx = resume; sysload_filter_serve: r11 = the native tail;
-//            all else the program's, rsp 128 lower
+//   in       rcx = resume; all else the program's, rsp 128 lower
 //   out      at the native tail, as for every callback that passes; or at resume, with an answer
 //   clobbers rcx, r11
 //   flags    kept: lea, mov and jrcxz touch none; munmap's comparison saves them in ax, whose value
 //            is known there
-        .macro  SERVE_CALLBACK suffix, leave:vararg
-        .globl  sysload_callback_serve\suffix
-        .hidden sysload_callback_serve\suffix
-        .type   sysload_callback_serve\suffix, @function
+        .globl  sysload_callback_serve
+        .hidden sysload_callback_serve
+        .type   sysload_callback_serve, @function
         .p2align 6
-sysload_callback_serve\suffix:
+sysload_callback_serve:
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        .globl  sysload_filter_serve\suffix
-        .hidden sysload_filter_serve\suffix
-        .type   sysload_filter_serve\suffix, @function
-sysload_filter_serve\suffix:
         leaq    -SYSLOAD_NR_MMAP(%rax), %rcx
-        jrcxz   .Lmmap\suffix
+        jrcxz   .Lmmap
         leaq    -SYSLOAD_NR_MUNMAP(%rax), %rcx
-        jrcxz   .Lmunmap\suffix
+        jrcxz   .Lmunmap
         leaq    -SYSLOAD_NR_READLINK(%rax), %rcx
-        jrcxz   .Lserve_near\suffix
+        jrcxz   .Lserve_near
         leaq    -SYSLOAD_NR_READLINKAT(%rax), %rcx
-        jrcxz   .Lserve_near\suffix
+        jrcxz   .Lserve_near
         leaq    -SYSLOAD_NR_EXECVE(%rax), %rcx
-        jrcxz   .Lserve_near\suffix
+        jrcxz   .Lserve_near
         leaq    -SYSLOAD_NR_EXECVEAT(%rax), %rcx
-        jrcxz   .Lserve_near\suffix
-        .globl  sysload_leave\suffix
-        .hidden sysload_leave\suffix
-        .type   sysload_leave\suffix, @function
-sysload_leave\suffix:
-        \leave
+        jrcxz   .Lserve_near
+        jmp     *%r11
 
-.Lmmap\suffix:
+.Lmmap:
         movslq  %r8d, %rcx              // anonymous memory has descriptor -1
         leaq    1(%rcx), %rcx
-        jrcxz   .Lanonymous\suffix
-.Lserve_near\suffix:
+        jrcxz   .Lanonymous
+.Lserve_near:
         jmp     .Lserve
 
 // Without any access: perhaps ld.so's reservation for a library.
-.Lanonymous\suffix:
+.Lanonymous:
         movl    %edx, %ecx
-        jrcxz   .Lserve_near\suffix
-        \leave
+        jrcxz   .Lserve_near
+        jmp     *%r11
 
-.Lmunmap\suffix:
+.Lmunmap:
         lahf
         seto    %al
         cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_LOW(%rip), %rdi
-        jb      .Lelsewhere\suffix
+        jb      .Lelsewhere
         cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_HIGH(%rip), %rdi
-        jae     .Lelsewhere\suffix
+        jae     .Lelsewhere
         addb    $0x7f, %al
         sahf
         movl    $SYSLOAD_NR_MUNMAP, %eax
         jmp     .Lserve
-.Lelsewhere\suffix:
+.Lelsewhere:
         addb    $0x7f, %al
         sahf
         movl    $SYSLOAD_NR_MUNMAP, %eax
-        \leave
-        .size   sysload_callback_serve\suffix, . - sysload_callback_serve\suffix
-        .endm
-
-        SERVE_CALLBACK , jmp *%r11
-// The same, where only sysload may issue calls.
-        SERVE_CALLBACK _exhaustive, jmp sysload_call_exhaustive
+        jmp     *%r11
+        .size   sysload_callback_serve, . - sysload_callback_serve
 
 // --- Serving ----------------------------------------------------------------------------------
 //
@@ -152,7 +137,7 @@ sysload_serve_entry:
         popq    %rdi
         popq    %rax
         popq    %r11
-        jmp     *sysload_state+SYSLOAD_STATE_LEAVE(%rip)
+        jmp     *%r11
 .Lanswered:
         popq    %rbx
         movq    (%rsp), %r11            // as the kernel leaves it

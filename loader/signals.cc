@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "loader/exhaustive.h"
 #include "loader/hook_call.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
@@ -60,12 +61,13 @@ bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
 enum Saved : size_t { kRdi = 4, kRsi = 5, kRdx = 8, kRax = 9 };
 
 bool is_watched(int signal) {
+  if (signal == kSigSys) return sysload_state.exhaustive;
   return signal == kSigIll || signal == kSigTrap || signal == kSigBus || signal == kSigFpe ||
          signal == kSigSegv;
 }
 
 bool is_fault(int signal, const KernelSiginfo& info) {
-  return is_watched(signal) && info.code > 0;
+  return is_watched(signal) && signal != kSigSys && info.code > 0;
 }
 
 KernelSigaction watching_action() {
@@ -79,6 +81,7 @@ KernelSigaction watching_action() {
                                ? "touches memory that is not there"
                            : signal == kSigIll ? "executes what is no instruction"
                            : signal == kSigFpe ? "divides by zero"
+                           : signal == kSigSys ? "makes a system call that is not the api's"
                                                : "traps";
   if (block.running == 0 || block.running > hooks.count)
     fail("hooks", "sysload itself ", kind, ", at ", Hex{context.rip}, ": please report this");
@@ -200,9 +203,16 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
       return 0;
     }
   }
+  const bool is_caught =
+      signal == kSigSys && info->code == kUserDispatch && sysload_state.exhaustive;
   if (is_on_hook_stack(*block, context->rsp)) {
+    if (is_caught) die_in_hook(*block, signal, *context);
     if (is_fault(signal, *info)) die_in_hook(*block, signal, *context);
     put_off(*block, signal, *info, *context);
+    return 0;
+  }
+  if (is_caught) {
+    redirect_caught(*context);
     return 0;
   }
   mend(*block, *context);
@@ -214,11 +224,12 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
 
 void watch_faults() {
   SignalTable& table = sysload_state.hooks->signals;
-  for (const int signal : {kSigIll, kSigTrap, kSigBus, kSigFpe, kSigSegv}) {
+  for (const int signal : {kSigIll, kSigTrap, kSigBus, kSigFpe, kSigSegv, kSigSys}) {
+    if (!is_watched(signal)) continue;
     set_action(signal, nullptr, &table.action[signal]);
     // What was ignored when the program was started, it hands on to what it executes.
-    if (table.action[signal].handler == kSigIgnore && !(signal == kSigTrap && has_lone_poison()))
-      continue;
+    const bool is_needed = signal == kSigSys || (signal == kSigTrap && has_lone_poison());
+    if (table.action[signal].handler == kSigIgnore && !is_needed) continue;
     const KernelSigaction ours = watching_action();
     const int64_t answer = set_action(signal, &ours, nullptr);
     if (sys::failed(answer))

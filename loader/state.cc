@@ -4,11 +4,9 @@ namespace sysrewrite {
 
 extern "C" {
 State sysload_state{};
-alignas(SYSLOAD_PAGE_SIZE) uint64_t sysload_shared_page[SYSLOAD_PAGE_SIZE / sizeof(uint64_t)]{};
 alignas(SYSLOAD_PAGE_SIZE) uint32_t sysload_serve_lock[SYSLOAD_PAGE_SIZE / sizeof(uint32_t)]{};
 alignas(16) std::byte sysload_serve_stack[SYSLOAD_SERVE_STACK_SIZE]{};
 alignas(16) std::byte sysload_follow_memory[SYSLOAD_FOLLOW_MEMORY_SIZE]{};
-alignas(16) std::byte sysload_exit_stack[SYSLOAD_EXIT_STACK_SIZE]{};
 }
 
 }  // namespace sysrewrite

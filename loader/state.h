@@ -68,34 +68,19 @@ struct TrapState {
   bool sigtrap_was_ignored;  // when the program was started
 };
 
-struct CountState {
-  uint64_t* counters;  // 65,536 of them, shared with forked children
-  bool can_print;      // standard error was open at the start
-  bool leader_exited;  // the first thread has left by exit
-  bool printed;
-  char name[64];  // of the program, for the table's first line
-  uint32_t exiting_count;
-  std::array<uint32_t, 512> exiting;  // threads that passed the exit hook
-};
-
 struct State {
   RuntimeAddr entry;
-  uint64_t table_div8;
-  uint32_t owner_pid;
-  uint32_t exit_lock;
-  uint64_t next;
   uint64_t objects_low, objects_high;
-  uint64_t leave;
-  uint64_t call_slots;
   uint64_t interest;  // a table of 65,536 bytes (hook_set.h); 0: there are no hooks
   ThreadBlock* free_blocks;
   ThreadBlock* all_blocks;
   uint32_t threads;   // of this process
+  bool has_engine;    // calls go through hook_call.cc
+  bool has_hooks;     // which show them to somebody
   HookSet* hooks;     // nullptr: there are none
   sysload_api api;    // what hooks may call
   uint64_t callback;  // what slots are filled with
   TrapState trap;
-  CountState count;
   ObjectTable objects;
   PendingLibrary pending;
   WidenedReservation widened;
@@ -114,24 +99,12 @@ struct State {
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
-static_assert(offsetof(State, table_div8) == SYSLOAD_STATE_TABLE_DIV8);
-static_assert(offsetof(State, owner_pid) == SYSLOAD_STATE_OWNER_PID);
-static_assert(offsetof(State, exit_lock) == SYSLOAD_STATE_EXIT_LOCK);
-static_assert(offsetof(State, next) == SYSLOAD_STATE_NEXT);
 static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
-static_assert(offsetof(State, leave) == SYSLOAD_STATE_LEAVE);
-static_assert(offsetof(State, call_slots) == SYSLOAD_STATE_SLOTS);
 static_assert(offsetof(State, interest) == SYSLOAD_STATE_INTEREST);
 static_assert(offsetof(State, free_blocks) == SYSLOAD_STATE_FREE_BLOCKS);
 
 extern "C" [[gnu::visibility("hidden")]] State sysload_state;
-
-// The counter of the numbers beyond the table, at the start of a page of its own; and the stack of
-// the exit hook.
-extern "C" [[gnu::visibility(
-    "hidden")]] uint64_t sysload_shared_page[SYSLOAD_PAGE_SIZE / sizeof(uint64_t)];
-extern "C" [[gnu::visibility("hidden")]] std::byte sysload_exit_stack[SYSLOAD_EXIT_STACK_SIZE];
 
 // The serving lock, alone on its page, and the stack of whoever holds it; and what follow.cc
 // builds.
@@ -148,15 +121,8 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
 // The entries of start.S, as addresses: none of them is a C function.
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_count[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook_exhaustive[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_serve[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_leave[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve_exhaustive[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_serve_exhaustive[];
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_leave_exhaustive[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];
 
 }  // namespace sysrewrite

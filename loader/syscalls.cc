@@ -125,6 +125,10 @@ int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, ui
               offset);
 }
 
+int64_t map_shared(uint64_t size, uint32_t protection, Fd fd) {
+  return call(__NR_mmap, 0, size, protection, MAP_SHARED, static_cast<uint64_t>(fd), 0);
+}
+
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at) {
   return mmap(0, size, protection, MAP_PRIVATE, static_cast<uint64_t>(fd), at.value);
 }

@@ -52,6 +52,8 @@ int64_t replace_file(RuntimeAddr address, uint64_t size, uint32_t protection, Fd
 // The same with a program's own flags; MAP_FIXED is added.
 int64_t replace_like(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, Fd fd,
                      uint64_t offset);
+// A shared mapping of a file, from its start, anywhere.
+int64_t map_shared(uint64_t size, uint32_t protection, Fd fd);
 // A private mapping of a file, anywhere, or exactly there and never over something.
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at);
 int64_t map_file_at(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd, FileOffset at);

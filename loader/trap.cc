@@ -126,7 +126,7 @@ void keep(const TrapTable& table) {
 
 void add_trap_table(const ProgramFile& file, const MappedImage& image) {
   const RewrittenFile& rewritten = file.rewritten();
-  bool needed = sysload_state.interest != 0;  // hooks ask where a call comes from
+  bool needed = sysload_state.has_engine;  // hooks ask where a call comes from
   for (uint32_t i = 0; i < rewritten.site_count() && !needed; ++i)
     needed = has_poison(rewritten.site(i));
   if (!needed) return;
@@ -165,7 +165,7 @@ void drop_trap_table(RuntimeAddr trampoline) {
 
 void install_trap() {
   TrapState& trap = sysload_state.trap;
-  if (sysload_state.interest != 0) return watch_faults();
+  if (sysload_state.has_engine) return watch_faults();
   if (trap.table_count == 0) return;
   const bool is_alone = has_lone_poison();
   const KernelSigaction old = take_over(kSigTrap);

@@ -19,6 +19,8 @@ enum class RequestKind : uint32_t {
   kLoader = 2,      // sysload's own file, please
   kUnfollowed = 3,  // `text` is a path that was executed without sysload; a reason follows its NUL
   kReport = 4,      // packets of text follow until the end of the connection: print them
+  kShare = 5,       // memory that a hook shares with the whole tree; `text` is a ShareRequest
+  kOutput = 6,      // the ring that hooks' output goes through (output_ring.h)
 };
 
 struct ServerRequest {
@@ -26,6 +28,15 @@ struct ServerRequest {
   char text[508];  // NUL-ended
 };
 static_assert(sizeof(ServerRequest) == 512);
+
+struct ShareRequest {
+  uint32_t index;  // of the hook, in the order that `run` named them
+  uint32_t reserved;
+  uint64_t size;  // bytes; who asks later gets no more than who asked first
+};
+static_assert(sizeof(ShareRequest) <= sizeof(ServerRequest::text));
+
+inline constexpr uint64_t kMostShared = uint64_t{256} << 20;
 
 enum class ServerVerdict : uint8_t {
   kCopy = 0,

@@ -232,7 +232,7 @@ def debugger(report, libc):
 
 # --- Counting ------------------------------------------------------------------------------------------
 
-TABLE_LINE = re.compile(rb"(?m)^ *(\d+)  (\w+)$")
+TABLE_LINE = re.compile(rb"(?m)^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$")
 
 
 def counts(report):

@@ -1,0 +1,305 @@
+#include "cli/hook_memory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "cli/descriptor.h"
+#include "cli/input_file.h"
+#include "trampoline/counts.h"
+#include "trampoline/output_ring.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// NAME:key=value:key=value, with "\\:" for a colon.
+struct HookName {
+  std::string name;
+  std::vector<std::string> options;
+
+  explicit HookName(const std::string& text) {
+    std::vector<std::string> words(1);
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == ':') {
+        words.emplace_back();
+        continue;
+      }
+      if (text[i] == '\\' && i + 1 < text.size()) words.back() += text[i++];
+      words.back() += text[i];
+    }
+    name = words.front();
+    options.assign(words.begin() + 1, words.end());
+  }
+
+  // As it stands, without its backslashes; nothing where there is no such key.
+  std::optional<std::string> option(const std::string& key) const {
+    for (const std::string& option : options) {
+      if (option == key) return "";
+      if (option.rfind(key + "=", 0) != 0) continue;
+      std::string value;
+      for (size_t i = key.size() + 1; i < option.size(); ++i) {
+        if (option[i] == '\\' && i + 1 < option.size()) ++i;
+        value += option[i];
+      }
+      return value;
+    }
+    return std::nullopt;
+  }
+
+  std::string text() const {
+    std::string result = name;
+    for (const std::string& option : options) result += ":" + option;
+    return result;
+  }
+};
+
+// Mapped memory of a file without a name.
+class Shared {
+ public:
+  Shared() = default;
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  Shared(Shared&&) = delete;
+  Shared& operator=(Shared&&) = delete;
+  ~Shared() {
+    if (address_ != nullptr) munmap(address_, size_);
+  }
+
+  bool make(const char* name, uint64_t size) {
+    file_.reset(memfd_create(name, MFD_CLOEXEC));
+    if (!file_.valid() || ftruncate(file_.get(), static_cast<off_t>(size)) != 0) return false;
+    void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
+    if (at == MAP_FAILED) return false;
+    address_ = at;
+    size_ = size;
+    return true;
+  }
+  int descriptor() const { return file_.get(); }
+  void* address() const { return address_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  Descriptor file_;
+  void* address_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+void write_all(int fd, const char* text, size_t size) {
+  while (size != 0) {
+    const ssize_t written = write(fd, text, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;  // nobody to tell
+    text += written;
+    size -= static_cast<size_t>(written);
+  }
+}
+
+uint64_t monotonic_nanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  constexpr uint64_t kSecond = 1000000000;
+  return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
+}
+
+CountOrder order_of(const HookName& hook) {
+  const std::string word = hook.option("sort").value_or("time");
+  return word == "calls"    ? CountOrder::kCalls
+         : word == "errors" ? CountOrder::kErrors
+         : word == "name"   ? CountOrder::kName
+                            : CountOrder::kTime;
+}
+
+}  // namespace
+
+struct HookMemory::Impl {
+  struct Hook {
+    explicit Hook(const std::string& text) : name(text) {}
+    HookName name;
+    Descriptor output;  // none: standard error
+    Shared shared;
+  };
+
+  std::vector<std::unique_ptr<Hook>> hooks;
+  Shared ring_memory;
+  OutputRing* ring = nullptr;
+  std::mutex mutex;
+  std::atomic<bool> stopping = false;
+  std::thread reader;
+
+  void put(uint32_t index, const std::string& text) {
+    if (index >= hooks.size()) return;
+    const Descriptor& output = hooks[index]->output;
+    write_all(output.valid() ? output.get() : STDERR_FILENO, text.data(), text.size());
+  }
+
+  // Takes the next record out, if it is committed.
+  bool read_record() {
+    const uint64_t at = ring->consumed;
+    if (at == __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE)) return false;
+    const uint32_t word = __atomic_load_n(ring->word(at), __ATOMIC_ACQUIRE);
+    if ((word & OutputRing::kCommitted) == 0) return false;
+    const uint64_t length = std::min<uint64_t>(word & ~OutputRing::kCommitted, kMostRecord);
+    uint32_t index = 0;
+    std::memcpy(&index, ring->place(at + 4), sizeof(index));
+    std::string text(length, 0);
+    const uint64_t to_end = kRingData - (at + 8) % kRingData;
+    const uint64_t first = std::min(length, to_end);
+    std::memcpy(text.data(), ring->place(at + 8), first);
+    std::memcpy(text.data() + first, ring->place(at + 8 + first), length - first);
+    consume(at, OutputRing::record_size(length));
+    put(index, text);
+    return true;
+  }
+
+  void consume(uint64_t at, uint64_t size) {
+    for (uint64_t i = 0; i < size; i += 8) std::memset(ring->place(at + i), 0, 8);
+    __atomic_store_n(&ring->consumed, at + size, __ATOMIC_RELEASE);
+  }
+
+  // Somebody was killed between promise and commit. What he promised himself is not known, so the
+  // words up to the next record are stepped over.
+  void step_over() {
+    const uint64_t at = ring->consumed;
+    if (at != __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE)) consume(at, 8);
+  }
+
+  void wait() {
+    __atomic_store_n(&ring->is_asleep, 1, __ATOMIC_SEQ_CST);
+    const uint32_t bell = __atomic_load_n(&ring->bell, __ATOMIC_SEQ_CST);
+    const uint64_t at = ring->consumed;
+    const bool is_empty =
+        at == __atomic_load_n(&ring->reserved, __ATOMIC_SEQ_CST) ||
+        (__atomic_load_n(ring->word(at), __ATOMIC_SEQ_CST) & OutputRing::kCommitted) == 0;
+    const timespec a_while{0, 50 * 1000 * 1000};
+    if (is_empty && !stopping)
+      syscall(SYS_futex, &ring->bell, FUTEX_WAIT, bell, &a_while, nullptr, 0);
+    __atomic_store_n(&ring->is_asleep, 0, __ATOMIC_SEQ_CST);
+  }
+
+  void read_until_stopped() {
+    using Clock = std::chrono::steady_clock;
+    constexpr auto kPatience = std::chrono::seconds(2);
+    Clock::time_point last = Clock::now();
+    while (!stopping) {
+      if (read_record()) {
+        last = Clock::now();
+        continue;
+      }
+      const bool is_stuck = ring->consumed != __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE);
+      if (!is_stuck) last = Clock::now();
+      if (is_stuck && Clock::now() - last > kPatience) {
+        step_over();
+      } else {
+        wait();
+      }
+    }
+    drain();
+  }
+
+  // The first program has ended: what is not committed by now comes from others, or never.
+  void drain() {
+    const uint64_t end = __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE);
+    for (int patience = 20; static_cast<int64_t>(end - ring->consumed) > 0;) {
+      if (read_record()) continue;
+      if (patience-- > 0) {
+        usleep(1000);
+      } else {
+        step_over();
+      }
+    }
+  }
+
+  void show_counts(uint32_t index) {
+    const Hook& hook = *hooks[index];
+    if (hook.name.name != "count" || hook.shared.address() == nullptr) return;
+    const auto* header = static_cast<const CountHeader*>(hook.shared.address());
+    const auto most =
+        static_cast<uint32_t>((hook.shared.size() - sizeof(CountHeader)) / sizeof(CountProcess));
+    std::string text;
+    write_counts({header, static_cast<const CountProcess*>(static_cast<const void*>(header + 1)),
+                  most, order_of(hook.name), hook.name.option("each").has_value(), __rdtsc(),
+                  monotonic_nanoseconds()},
+                 {[](void* context, const char* piece, size_t size) {
+                    static_cast<std::string*>(context)->append(piece, size);
+                  },
+                  &text});
+    put(index, text);
+  }
+};
+
+Result<std::unique_ptr<HookMemory>> HookMemory::start(const std::vector<std::string>& hooks) {
+  auto impl = std::make_unique<Impl>();
+  for (const std::string& hook : hooks) {
+    impl->hooks.push_back(std::make_unique<Impl::Hook>(hook));
+    Impl::Hook& made = *impl->hooks.back();
+    const auto path = made.name.option("output");
+    if (!path) continue;
+    made.output.reset(
+        open(path->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666));
+    if (!made.output.valid())
+      return system_error("cannot write the output of " + made.name.name + " to", *path, errno);
+  }
+  if (!hooks.empty()) {
+    if (!impl->ring_memory.make("sysrewrite-output", sizeof(OutputRing)))
+      return system_error("cannot make", "memory for the output of hooks", errno);
+    impl->ring = static_cast<OutputRing*>(impl->ring_memory.address());
+    impl->reader = std::thread([raw = impl.get()] { raw->read_until_stopped(); });
+  }
+  return std::unique_ptr<HookMemory>(new HookMemory(std::move(impl)));
+}
+
+HookMemory::HookMemory(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+HookMemory::~HookMemory() {
+  stop();
+}
+
+int HookMemory::ring() const {
+  return impl_->ring_memory.descriptor();
+}
+
+int HookMemory::share(uint32_t hook, uint64_t size) {
+  const std::lock_guard lock(impl_->mutex);
+  if (hook >= impl_->hooks.size()) return -1;
+  Shared& shared = impl_->hooks[hook]->shared;
+  if (shared.address() == nullptr && !shared.make("sysrewrite-hook", size)) return -1;
+  return size <= shared.size() ? shared.descriptor() : -1;
+}
+
+void HookMemory::stop() {
+  if (!impl_->reader.joinable()) return;
+  impl_->stopping = true;
+  syscall(SYS_futex, &impl_->ring->bell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  impl_->reader.join();
+  for (uint32_t i = 0; i < impl_->hooks.size(); ++i) impl_->show_counts(i);
+}
+
+std::string hook_for_programs(const std::string& hook) {
+  HookName name(hook);
+  if (name.name.find('/') != std::string::npos) {
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::absolute(name.name, error);
+    if (!error) name.name = path.string();
+  }
+  std::erase_if(name.options,
+                [](const std::string& option) { return option.rfind("output=", 0) == 0; });
+  if (name.name == "count") name.options.emplace_back("shown-by-parent");
+  return name.text();
+}
+
+}  // namespace sysrewrite

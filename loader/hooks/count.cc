@@ -1,0 +1,159 @@
+#include <asm/unistd.h>
+
+#include <cstring>
+
+#include "loader/hooks/hooks.h"
+#include "trampoline/counts.h"
+
+// Counts calls and errors, and measures how long they take, in memory that the whole tree shares,
+// so that what a process has counted is there whatever becomes of it. It is shown by the process
+// behind `sysrewrite run`, which outlives the tree's first program; without one, by the first
+// program, when it ends by itself.
+//
+// Calls are counted when they begin: some never return.
+
+namespace {
+
+using namespace sysrewrite;
+
+struct Count {
+  CountHeader* header;
+  CountProcess* processes;
+  CountProcess* own;
+  uint64_t first_pid;
+  CountOrder order;
+  bool each, is_shown_by_parent;
+};
+
+uint64_t read_ticks() {
+  uint32_t low = 0, high = 0;
+  asm volatile("rdtsc" : "=a"(low), "=d"(high));
+  return uint64_t{high} << 32 | low;
+}
+
+uint64_t address_of(const void* object) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return reinterpret_cast<uintptr_t>(object);
+}
+
+uint64_t read_clock(const sysload_hook* hook) {
+  struct {
+    int64_t seconds, nanoseconds;
+  } now{};
+  constexpr uint64_t kMonotonic = 1, kSecond = 1000000000;
+  hook->api->syscall(__NR_clock_gettime, kMonotonic, address_of(&now), 0, 0, 0, 0);
+  return static_cast<uint64_t>(now.seconds) * kSecond + static_cast<uint64_t>(now.nanoseconds);
+}
+
+uint64_t own_pid(const sysload_hook* hook) {
+  return static_cast<uint64_t>(hook->api->syscall(__NR_getpid, 0, 0, 0, 0, 0, 0));
+}
+
+CountCell& cell_of(const Count& count, uint64_t number) {
+  return count.own->cells[number < kCountedNumbers ? number : kCountedNumbers - 1];
+}
+
+void add_to(uint64_t& sum, uint64_t value) {
+  __atomic_fetch_add(&sum, value, __ATOMIC_RELAXED);
+}
+
+Count& count_of(const sysload_hook* hook) {
+  return *static_cast<Count*>(hook->data);
+}
+
+sysload_verdict on_entry(sysload_hook* hook, sysload_thread* /*thread*/, sysload_call* call) {
+  add_to(cell_of(count_of(hook), call->number).calls, 1);
+  call->scratch[0] = read_ticks();
+  return SYSLOAD_PASS;
+}
+
+void on_exit(sysload_hook* hook, sysload_thread* /*thread*/, sysload_call* call) {
+  const uint64_t ticks = read_ticks() - call->scratch[0];
+  CountCell& cell = cell_of(count_of(hook), call->number);
+  add_to(cell.ticks, ticks);
+  if (call->result < 0 && call->result >= -4095) add_to(cell.errors, 1);
+}
+
+// A place for this process, or the one for all that came too late.
+void take_place(sysload_hook* hook) {
+  Count& count = count_of(hook);
+  const uint32_t at = __atomic_fetch_add(&count.header->used, 1, __ATOMIC_RELAXED);
+  const uint32_t last = count.header->most - 1;
+  count.own = &count.processes[at < last ? at : last];
+  if (at > last) return;
+  const char* name = at == last ? "further processes" : hook->api->program();
+  if (at != last)
+    for (const char* c = name; *c != 0; ++c)
+      if (*c == '/' && c[1] != 0) name = c + 1;
+  size_t size = strlen(name);
+  if (size >= sizeof(count.own->name)) size = sizeof(count.own->name) - 1;
+  memcpy(count.own->name, name, size);
+  count.own->pid = static_cast<uint32_t>(own_pid(hook));
+}
+
+void on_fork(sysload_hook* hook, sysload_thread* /*thread*/) {
+  take_place(hook);
+}
+
+void write_text(void* context, const char* text, size_t size) {
+  auto* hook = static_cast<sysload_hook*>(context);
+  hook->api->emit(hook, text, size);
+}
+
+void on_finish(sysload_hook* hook, int /*status*/) {
+  const Count& count = count_of(hook);
+  if (count.is_shown_by_parent || own_pid(hook) != count.first_pid) return;
+  write_counts({count.header, count.processes, count.header->most, count.order, count.each,
+                read_ticks(), read_clock(hook)},
+               {&write_text, hook});
+}
+
+CountOrder read_order(sysload_hook* hook) {
+  char value[16];
+  if (hook->api->option(hook, "sort", value, sizeof(value)) < 0) return CountOrder::kTime;
+  const auto is = [&](const char* word) {
+    return strlen(word) == strlen(value) && memcmp(word, value, strlen(word)) == 0;
+  };
+  if (is("time")) return CountOrder::kTime;
+  if (is("calls")) return CountOrder::kCalls;
+  if (is("errors")) return CountOrder::kErrors;
+  if (is("name")) return CountOrder::kName;
+  hook->api->fail(hook, "sort=%s: expected time, calls, errors or name", value);
+}
+
+CountHeader* share(sysload_hook* hook) {
+  // Fewer where memory is short.
+  for (uint32_t most = 1024; most != 0; most /= 16) {
+    auto* header = static_cast<CountHeader*>(hook->api->share(hook, count_size(most)));
+    if (header == nullptr) continue;
+    if (header->most == 0) {
+      header->start_ticks = read_ticks();
+      header->start_nanoseconds = read_clock(hook);
+      header->most = most;
+    }
+    return header;
+  }
+  hook->api->fail(hook, "no memory for the counters");
+}
+
+}  // namespace
+
+int sysload_hook_init_count(sysload_hook* hook) {
+  char value[16];
+  hook->data = hook->api->allocate(sizeof(Count));
+  if (hook->data == nullptr) hook->api->fail(hook, "no memory");
+  Count& count = count_of(hook);
+  count.order = read_order(hook);
+  count.each = hook->api->option(hook, "each", value, sizeof(value)) >= 0;
+  count.is_shown_by_parent = hook->api->option(hook, "shown-by-parent", value, sizeof(value)) >= 0;
+  count.header = share(hook);
+  count.processes = static_cast<CountProcess*>(static_cast<void*>(count.header + 1));
+  count.first_pid = own_pid(hook);
+  take_place(hook);
+  hook->entry = &on_entry;
+  hook->exit = &on_exit;
+  hook->forked = &on_fork;
+  hook->finishing = &on_finish;
+  sysload_want_all(hook, 1, 1);
+  return 0;
+}

@@ -1,0 +1,78 @@
+// The way of hooks' output to the process behind `sysrewrite run`: a ring in memory that all
+// processes of the tree map. Writing needs no descriptor, and no system call but for waking a
+// reader who sleeps, so it does not show to the program.
+//
+//   +0     reserved   bytes ever promised to writers
+//   +64    consumed   bytes ever read
+//   +128   is_asleep, bell: the reader sleeps on the bell (a futex)
+//   +4096  data: records, each a multiple of 8 bytes long, wrapping around
+//
+//   record   +0  u32: length | kCommitted, written last; 0: still being written
+//            +4  u32: index of the hook
+//            +8  the text
+//
+// A writer promises itself room, fills it in, and commits. Records are read in the order of the
+// promises. What has been read is cleared, so a word that is not 0 is a record's.
+//
+// The writers are processes that may be killed, or may be hostile: the reader trusts no length, and
+// gives a record that nobody commits up after a while.
+#ifndef SYSREWRITE_TRAMPOLINE_OUTPUT_RING_H_
+#define SYSREWRITE_TRAMPOLINE_OUTPUT_RING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sysrewrite {
+
+inline constexpr uint64_t kRingData = uint64_t{4} << 20;  // bytes, a power of two
+inline constexpr uint64_t kMostRecord = kRingData / 8;
+
+struct OutputRing {
+  static constexpr uint32_t kCommitted = 0x80000000;
+
+  alignas(64) uint64_t reserved;
+  alignas(64) uint64_t consumed;
+  alignas(64) uint32_t is_asleep;
+  uint32_t bell;
+  alignas(4096) std::byte data[kRingData];
+
+  static uint64_t record_size(uint64_t length) { return 8 + (length + 7) / 8 * 8; }
+
+  // Promises room for a record; false where there is none now. `*at` is its place.
+  bool reserve(uint64_t length, uint64_t* at) {
+    const uint64_t size = record_size(length);
+    uint64_t start = __atomic_load_n(&reserved, __ATOMIC_RELAXED);
+    do {
+      if (start + size - __atomic_load_n(&consumed, __ATOMIC_ACQUIRE) > kRingData) return false;
+    } while (!__atomic_compare_exchange_n(&reserved, &start, start + size, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    *at = start;
+    return true;
+  }
+
+  // Fills a record in and commits it. True where the reader has to be woken.
+  bool commit(uint64_t at, uint32_t index, const char* text, uint64_t length) {
+    copy_in(at + 8, text, length);
+    memcpy(place(at + 4), &index, sizeof(index));
+    __atomic_store_n(word(at), static_cast<uint32_t>(length) | kCommitted, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&is_asleep, __ATOMIC_SEQ_CST) == 0) return false;
+    __atomic_fetch_add(&bell, 1, __ATOMIC_SEQ_CST);
+    return true;
+  }
+
+  std::byte* place(uint64_t at) { return &data[at % kRingData]; }
+  // Records begin at multiples of 8.
+  uint32_t* word(uint64_t at) { return static_cast<uint32_t*>(static_cast<void*>(place(at))); }
+
+  void copy_in(uint64_t at, const char* text, uint64_t length) {
+    const uint64_t to_end = kRingData - at % kRingData;
+    const uint64_t first = length < to_end ? length : to_end;
+    memcpy(place(at), text, first);
+    memcpy(place(at + first), text + first, length - first);
+  }
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_TRAMPOLINE_OUTPUT_RING_H_
