@@ -61,7 +61,7 @@ def read_output(file):
                 continue
             pair = record["kind"], os.fsencode(record["path"])
             if pair in records:
-                reasons_twice = 1
+                raise SystemExit(f"written twice: {line}")
             records.add(pair)
     return records, reasons
 
