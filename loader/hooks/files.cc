@@ -16,8 +16,10 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/sched.h>
-#include <string.h>
 
+#include <cstring>
+
+#include "loader/hooks/address.h"
 #include "loader/hooks/files_state.h"
 #include "loader/hooks/hooks.h"
 #include "loader/hooks/option_list.h"
@@ -69,11 +71,11 @@ void save_name(const FilesView& view, sysload_call& call, uint32_t i, const Path
   saved->wants_directory = name.path.wants_directory;
   saved->outside = name.outside;
   memcpy(saved->text, name.path.text, name.path.size);
-  call.scratch[i] = reinterpret_cast<uint64_t>(saved);
+  call.scratch[i] = word(saved);
 }
 
 void take_saved(uint64_t from, FileName& name) {
-  const auto& saved = *reinterpret_cast<const SavedName*>(from);
+  const auto& saved = *at_word<const SavedName>(from);
   name.path.begin(saved.text, saved.size);
   if (saved.size == 1) name.path.add("/", 1);
   name.path.has_parents = saved.has_parents;
@@ -84,7 +86,7 @@ void take_saved(uint64_t from, FileName& name) {
 // --- before the call ---
 
 bool may_be_executed(const sysload_api& api, const FileName& name) {
-  return api.syscall(__NR_access, reinterpret_cast<uint64_t>(name.path.text), 1, 0, 0, 0, 0) == 0;
+  return api.syscall(__NR_access, word(name.path.text), 1, 0, 0, 0, 0) == 0;
 }
 
 void before_execution(const FilesView& view, const sysload_call& call, const PathSlot& slot) {
@@ -101,7 +103,7 @@ void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot
                                                        : call.argument[slot.directory];
   const int64_t found =
       view.api().syscall(__NR_faccessat, directory, call.argument[slot.name], 0, 0, 0, 0);
-  call.scratch[2] = found == -ENOENT;
+  call.scratch[2] = found == -ENOENT ? 1 : 0;
 }
 
 // Children that share the directory but not the memory change it unseen, and so do threads that
@@ -229,7 +231,8 @@ void note_program(const FilesView& view) {
 
 void thread_started(sysload_hook* hook, sysload_thread* thread) {
   const FilesView view = view_of(hook, thread);
-  view.thread->own_directory = own_pid(view.api()) != view.state.pid;
+  if (view.thread == nullptr) return;
+  view.thread->own_directory = own_pid(view.api()) != view.state.pid ? 1 : 0;
   if (view.state.started) return;
   // Not in the init function: output may not be ready for it.
   view.state.started = true;

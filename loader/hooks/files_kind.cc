@@ -3,6 +3,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
+#include "loader/hooks/address.h"
 #include "loader/hooks/files_state.h"
 
 namespace sysrewrite {
@@ -111,8 +112,7 @@ FileKind kind_of(PathUse use, uint64_t flags, bool was_missing, int64_t result) 
 
 FileKind kind_by_probe(const sysload_api& api, const FileName& name, int64_t result) {
   char byte = 0;
-  const int64_t got = api.syscall(__NR_readlink, reinterpret_cast<uint64_t>(name.path.text),
-                                  reinterpret_cast<uint64_t>(&byte), 1, 0, 0, 0);
+  const int64_t got = api.syscall(__NR_readlink, word(name.path.text), word(&byte), 1, 0, 0, 0);
   if (got == -ENOENT || got == -ENOTDIR) return FileKind::kMissing;
   return result == -ENOENT || result == -ENOTDIR || result == -EEXIST ? FileKind::kTest
                                                                       : FileKind::kFailed;

@@ -3,7 +3,8 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
-#include <string.h>
+
+#include <cstring>
 
 #include "loader/hooks/files_state.h"
 
@@ -99,7 +100,8 @@ bool add_empty(const FilesView& view, const sysload_call& call, const PathSlot& 
 
 bool add_working_directory(const FilesView& view, FileName& name) {
   FilesState& state = view.state;
-  const bool cached = !state.never_cache && view.thread != nullptr && !view.thread->own_directory;
+  const bool cached =
+      !state.never_cache && view.thread != nullptr && view.thread->own_directory == 0;
   if (cached && load_directory(view, name)) return true;
   // Before the kernel is asked: what changes meanwhile makes the answer old.
   const uint64_t moves = __atomic_load_n(&state.moves, __ATOMIC_RELAXED);

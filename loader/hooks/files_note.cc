@@ -3,8 +3,10 @@
 #include <linux/elf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <string.h>
 
+#include <cstring>
+
+#include "loader/hooks/address.h"
 #include "loader/hooks/files_state.h"
 
 namespace sysrewrite {
@@ -13,10 +15,6 @@ namespace {
 
 // Fingerprints of paths in which ".." still is are kept apart from those of records.
 constexpr uint64_t kUnfollowed = 64;
-
-uint64_t word(const void* pointer) {
-  return reinterpret_cast<uint64_t>(pointer);
-}
 
 // From the name here to the name outside. Where it does not fit, it stays.
 void put_before(const char* root, uint32_t root_size, AbsolutePath& path) {
@@ -75,7 +73,7 @@ constexpr uint32_t kHead = 512;
 constexpr int kMostInterpreters = 5;  // linux, fs/exec.c, exec_binprm: of scripts
 
 // "#!" and the interpreter's name. Its size; 0 where it is no script.
-uint32_t script_interpreter(char* head, uint32_t size, const char** name) {
+uint32_t script_interpreter(const char* head, uint32_t size, const char** name) {
   if (size < 3 || head[0] != '#' || head[1] != '!') return 0;
   uint32_t i = 2;
   while (i < size && (head[i] == ' ' || head[i] == '\t')) ++i;

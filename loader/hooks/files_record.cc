@@ -2,7 +2,8 @@
 
 #include <asm/unistd.h>
 #include <linux/mman.h>
-#include <string.h>
+
+#include "loader/hooks/address.h"
 
 namespace sysrewrite {
 
@@ -119,12 +120,12 @@ struct Record {
 
 void write_record(Line& line, const Record& record) {
   if (record.format == FileFormat::kJson) {
-    line.text("{\"kind\":\"");
+    line.text(R"({"kind":")");
     line.text(kind_name(record.kind));
-    line.text(record.kind == FileKind::kIncomplete ? "\",\"reason\":\"" : "\",\"path\":\"");
+    line.text(record.kind == FileKind::kIncomplete ? R"(","reason":")" : R"(","path":")");
     write_json_string(line, record.path, record.size);
     if (record.error != nullptr) {
-      line.text("\",\"error\":\"");
+      line.text(R"(","error":")");
       line.text(record.error);
     }
     line.text("\"}\n");
@@ -158,13 +159,12 @@ void emit_record(sysload_hook* hook, FileFormat format, FileKind kind, const cha
       const char reason[] = "no memory for a record";
       return emit_record(hook, format, FileKind::kIncomplete, reason, sizeof(reason) - 1, 0);
     }
-    into = reinterpret_cast<char*>(made);
+    into = at_word<char>(static_cast<uint64_t>(made));
   }
   Line line(into);
   write_record(line, record);
   api.emit(hook, into, line.size());
-  if (into != small)
-    api.syscall(__NR_munmap, reinterpret_cast<uint64_t>(into), count.size(), 0, 0, 0, 0);
+  if (into != small) api.syscall(__NR_munmap, word(into), count.size(), 0, 0, 0, 0);
 }
 
 }  // namespace sysrewrite

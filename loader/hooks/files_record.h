@@ -7,8 +7,8 @@
 // In text a backslash is \\, a newline \n, a tab \t, other control bytes \x and two digits; bytes
 // from 0x80 on stand as they are. In JSON, what is no UTF-8 stands as Python's "surrogateescape"
 // has it: byte 0xff as \udcff. With null nothing is escaped: no path holds a NUL.
-#ifndef LOADER_HOOKS_FILES_RECORD_H_
-#define LOADER_HOOKS_FILES_RECORD_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_FILES_RECORD_H_
+#define SYSREWRITE_LOADER_HOOKS_FILES_RECORD_H_
 
 #include <cstdint>
 
@@ -50,4 +50,4 @@ void emit_record(sysload_hook* hook, FileFormat format, FileKind kind, const cha
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_FILES_RECORD_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_FILES_RECORD_H_

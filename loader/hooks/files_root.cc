@@ -6,8 +6,10 @@
 // nothing.
 #include <asm/stat.h>
 #include <asm/unistd.h>
-#include <string.h>
 
+#include <cstring>
+
+#include "loader/hooks/address.h"
 #include "loader/hooks/files_state.h"
 
 namespace sysrewrite {
@@ -16,8 +18,7 @@ namespace {
 
 bool stat_root(const sysload_api& api, struct stat* into) {
   const char name[] = "/";
-  return api.syscall(__NR_stat, reinterpret_cast<uint64_t>(name), reinterpret_cast<uint64_t>(into),
-                     0, 0, 0, 0) == 0;
+  return api.syscall(__NR_stat, word(name), word(into), 0, 0, 0, 0) == 0;
 }
 
 uint32_t count_of(const FilesShared& shared) {

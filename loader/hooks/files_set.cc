@@ -1,6 +1,6 @@
 #include "loader/hooks/files_set.h"
 
-#include <string.h>
+#include <cstring>
 
 namespace sysrewrite {
 

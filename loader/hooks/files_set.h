@@ -14,8 +14,8 @@
 //   level 3   262144          16 MiB    a million fingerprints before the first finds no room
 //
 // Two names have the same fingerprint with a probability of n^2 / 2^65: 3e-8 for a million names.
-#ifndef LOADER_HOOKS_FILES_SET_H_
-#define LOADER_HOOKS_FILES_SET_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_FILES_SET_H_
+#define SYSREWRITE_LOADER_HOOKS_FILES_SET_H_
 
 #include <cstdint>
 
@@ -47,4 +47,4 @@ uint64_t fingerprint_with(uint64_t fingerprint, uint64_t number);
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_FILES_SET_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_FILES_SET_H_

@@ -1,6 +1,6 @@
 // What the `files` hook knows: in each process, in each thread, and in the whole tree.
-#ifndef LOADER_HOOKS_FILES_STATE_H_
-#define LOADER_HOOKS_FILES_STATE_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_FILES_STATE_H_
+#define SYSREWRITE_LOADER_HOOKS_FILES_STATE_H_
 
 #include <cstdint>
 
@@ -106,4 +106,4 @@ void note_execution(const FilesView& view, FileName& name);
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_FILES_STATE_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_FILES_STATE_H_

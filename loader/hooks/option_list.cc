@@ -1,6 +1,6 @@
 #include "loader/hooks/option_list.h"
 
-#include <string.h>
+#include <cstring>
 
 namespace sysrewrite {
 

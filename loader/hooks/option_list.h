@@ -1,7 +1,7 @@
 // The options of a hook, one after the other: for hooks that refuse what they do not know, with its
 // place.
-#ifndef LOADER_HOOKS_OPTION_LIST_H_
-#define LOADER_HOOKS_OPTION_LIST_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_OPTION_LIST_H_
+#define SYSREWRITE_LOADER_HOOKS_OPTION_LIST_H_
 
 #include <cstdint>
 
@@ -17,7 +17,7 @@ struct HookOption {
   int column = 0;         // of its first byte, from 1
 
   bool has_key(const char* key) const;
-  bool has_value(const char* value) const;
+  bool has_value(const char* wanted) const;
   const char* value() const { return text + value_offset(); }
   uint32_t value_size() const { return size - value_offset(); }
   int value_column() const { return column + static_cast<int>(value_offset()); }
@@ -39,4 +39,4 @@ class OptionList {
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_OPTION_LIST_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_OPTION_LIST_H_

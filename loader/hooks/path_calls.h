@@ -6,8 +6,8 @@
 // addresses, openat2's flags) are marked by their use; who reads the table reads those himself.
 //
 // Sources: linux, fs/*.c, SYSCALL_DEFINE; man-pages 6, section 2.
-#ifndef LOADER_HOOKS_PATH_CALLS_H_
-#define LOADER_HOOKS_PATH_CALLS_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_PATH_CALLS_H_
+#define SYSREWRITE_LOADER_HOOKS_PATH_CALLS_H_
 
 #include <cstdint>
 
@@ -80,4 +80,4 @@ const PathCall& path_call_at(uint32_t index);
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_PATH_CALLS_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_PATH_CALLS_H_

@@ -3,15 +3,14 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <string.h>
+
+#include <cstring>
+
+#include "loader/hooks/address.h"
 
 namespace sysrewrite {
 
 namespace {
-
-uint64_t word(const void* pointer) {
-  return reinterpret_cast<uint64_t>(pointer);
-}
 
 int64_t read_link(const sysload_api& api, const char* name, char* into, uint32_t size) {
   return api.syscall(__NR_readlink, word(name), word(into), size, 0, 0, 0);
@@ -114,7 +113,8 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path) {
     path.remove_last();
     if (got <= 0) continue;
     // The link's target in its place, and its parent then.
-    memcpy(link + got, "/..", 3);
+    constexpr char kUp[] = {'/', '.', '.'};
+    memcpy(link + got, kUp, sizeof(kUp));
     good = ++links <= kMostLinks && rest.prepend(link, static_cast<uint32_t>(got) + 3);
     if (!good) break;
     if (link[0] == '/') path.begin("/", 1), path.add("/", 1);

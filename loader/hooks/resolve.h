@@ -10,8 +10,8 @@
 // named. This is the kernel's own rule (fs/namei.c: ".." is the parent of the directory that the
 // walk has arrived at), so it holds for names that do not exist too, and it opens nothing: a
 // descriptor would be seen by the program's other threads.
-#ifndef LOADER_HOOKS_RESOLVE_H_
-#define LOADER_HOOKS_RESOLVE_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_RESOLVE_H_
+#define SYSREWRITE_LOADER_HOOKS_RESOLVE_H_
 
 #include <cstdint>
 
@@ -79,4 +79,4 @@ int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t s
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_RESOLVE_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_RESOLVE_H_

@@ -7,8 +7,10 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <string.h>
 
+#include <cstring>
+
+#include "loader/hooks/address.h"
 #include "loader/hooks/hooks.h"
 #include "loader/hooks/option_list.h"
 #include "loader/hooks/sysroot_state.h"
@@ -20,10 +22,6 @@ namespace {
 SysrootView view_of(sysload_hook* hook, sysload_thread* thread) {
   return {*hook->api, *static_cast<SysrootState*>(hook->data),
           *static_cast<SysrootThread*>(thread->data)};
-}
-
-uint64_t word(const void* pointer) {
-  return reinterpret_cast<uint64_t>(pointer);
 }
 
 // --- what the kernel says ---

@@ -3,17 +3,15 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
-#include <string.h>
 
+#include <cstring>
+
+#include "loader/hooks/address.h"
 #include "loader/hooks/sysroot_state.h"
 
 namespace sysrewrite {
 
 namespace {
-
-uint64_t word(const void* pointer) {
-  return reinterpret_cast<uint64_t>(pointer);
-}
 
 // The directory that a name is relative to, and whether it is below the sysroot. False where it has
 // no name; the call is then left as it is.

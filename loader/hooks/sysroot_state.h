@@ -1,6 +1,6 @@
 // What the `sysroot` hook knows.
-#ifndef LOADER_HOOKS_SYSROOT_STATE_H_
-#define LOADER_HOOKS_SYSROOT_STATE_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_SYSROOT_STATE_H_
+#define SYSREWRITE_LOADER_HOOKS_SYSROOT_STATE_H_
 
 #include <cstdint>
 
@@ -42,4 +42,4 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_SYSROOT_STATE_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_SYSROOT_STATE_H_

@@ -2,15 +2,17 @@
 
 #include <asm/unistd.h>
 #include <linux/errno.h>
-#include <string.h>
+
+#include <cstring>
+
+#include "loader/hooks/address.h"
 
 namespace sysrewrite {
 
 namespace {
 
 int64_t read_link(const sysload_api& api, const char* name, char* into, uint32_t size) {
-  return api.syscall(__NR_readlink, reinterpret_cast<uint64_t>(name),
-                     reinterpret_cast<uint64_t>(into), size, 0, 0, 0);
+  return api.syscall(__NR_readlink, word(name), word(into), size, 0, 0, 0);
 }
 
 bool is_missing(int64_t error) {

@@ -20,8 +20,8 @@
 //
 // Each component below the sysroot costs one readlink. No descriptor is opened: other threads would
 // see it.
-#ifndef LOADER_HOOKS_SYSROOT_WALK_H_
-#define LOADER_HOOKS_SYSROOT_WALK_H_
+#ifndef SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
+#define SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 
 #include <cstdint>
 
@@ -68,4 +68,4 @@ WalkEnd walk_sysroot(const sysload_api& api, const Sysroot& root, const SysrootN
 
 }  // namespace sysrewrite
 
-#endif  // LOADER_HOOKS_SYSROOT_WALK_H_
+#endif  // SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_

@@ -36,7 +36,7 @@ TEST(FingerprintSet, KnowsWhatWasInserted) {
   std::set<uint64_t> inserted;
   while (inserted.size() < 200000) {
     const uint64_t fingerprint = random() | 1;
-    EXPECT_EQ(set.contains(fingerprint), inserted.count(fingerprint) != 0);
+    EXPECT_EQ(set.contains(fingerprint), inserted.contains(fingerprint));
     EXPECT_EQ(set.insert(fingerprint), inserted.insert(fingerprint).second);
   }
   for (const uint64_t fingerprint : inserted) {
@@ -61,6 +61,7 @@ TEST(FingerprintSet, IsNewForOneOfManyThreads) {
   constexpr uint64_t kCount = 50000;
   std::atomic<uint64_t> news{0};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {
       FingerprintSet set(words.get());
@@ -94,7 +95,7 @@ TEST(Fingerprint, DiffersForPathsThatDifferALittle) {
   for (uint32_t size = 0; size < 64; ++size, ++count)
     seen.insert(fingerprint_with(fingerprint_of(std::string(64, 0).data(), size), 0));
   EXPECT_EQ(seen.size(), count);
-  EXPECT_EQ(seen.count(0), 0u);
+  EXPECT_EQ(seen.count(0), 0U);
 }
 
 }  // namespace

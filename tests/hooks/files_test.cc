@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "loader/hooks/hooks.h"
 #include "tests/hooks/hosted_api.h"
@@ -146,7 +147,7 @@ TEST_F(Files, ListsDirectories) {
   EXPECT_EQ(hook_.take_lines(), Lines{"list " + tree_.root()});
   hook_.take_own_calls();
   EXPECT_EQ(hook_.call(SYS_getdents64, directory, names, sizeof(names)), 0);
-  EXPECT_EQ(hook_.take_own_calls(), 0u);
+  EXPECT_EQ(hook_.take_own_calls(), 0U);
   close(directory);
 }
 
@@ -181,7 +182,7 @@ TEST_F(Files, KnowsTheWorkingDirectoryThroughItsChanges) {
   open_file("x", O_RDONLY);
   hook_.take_own_calls();
   open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 0u) << "the working directory is remembered";
+  EXPECT_EQ(hook_.take_own_calls(), 0U) << "the working directory is remembered";
   hook_.call(SYS_chdir, "a");
   open_file("x", O_RDONLY);
   hook_.call(SYS_chdir, "b");
@@ -202,7 +203,7 @@ TEST_F(Files, AsksAboutParentsOnce) {
   EXPECT_EQ(hook_.take_lines(), Lines{at("read", "a/f")});
   hook_.take_own_calls();
   open_file("l/../f", O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 0u);
+  EXPECT_EQ(hook_.take_own_calls(), 0U);
   open_file("l/../none", O_RDONLY);
   EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "a/none")});
 }
@@ -211,27 +212,33 @@ TEST_F(Files, AsksNothingForAbsolutePaths) {
   tree_.file("f");
   hook_.take_own_calls();
   open_file(tree_.path("f").c_str(), O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 0u);
+  EXPECT_EQ(hook_.take_own_calls(), 0U);
+}
+
+// What a child of vfork does: it shares the memory, and has a working directory of its own.
+int enter_and_open(void* given) {
+  auto& hook = *static_cast<HostedHook*>(given);
+  // As sysload does for it: a block of its own.
+  sysload_thread& thread = hook.thread();
+  alignas(16) char memory[SYSLOAD_THREAD_MEMORY] = {};
+  void* const parents = std::exchange(thread.data, memory);
+  hook.hook().thread_started(&hook.hook(), &thread);
+  hook.call(SYS_chdir, "a");
+  hook.call(SYS_open, "y", O_RDONLY);
+  thread.data = parents;
+  return 0;
 }
 
 TEST_F(Files, SeesThatVforkedChildrenHaveTheirOwnDirectory) {
   tree_.directory("a");
   open_file("x", O_RDONLY);
-  const pid_t child = vfork();
-  if (child == 0) {
-    // As sysload does for a child that shares the memory: a block of its own.
-    sysload_thread& thread = hook_.thread();
-    char memory[SYSLOAD_THREAD_MEMORY] = {};
-    void* const parents = thread.data;
-    thread.data = memory;
-    hook_.hook().thread_started(&hook_.hook(), &thread);
-    hook_.call(SYS_chdir, "a");
-    hook_.call(SYS_open, "y", O_RDONLY);
-    thread.data = parents;
-    _exit(0);
-  }
+  std::vector<char> stack(1 << 20);
+  const int child =
+      clone(enter_and_open, &stack.back() - 63, CLONE_VM | CLONE_VFORK | SIGCHLD, &hook_);
+  ASSERT_GT(child, 0);
   int status = 0;
   waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
   open_file("y", O_RDONLY);
   EXPECT_EQ(hook_.take_lines(), (Lines{at("enter", "a"), at("missing", "a/y"), at("missing", "x"),
                                        at("missing", "y")}));
@@ -251,7 +258,7 @@ TEST_F(Files, RemembersNoDirectoryThatOthersChange) {
   hook_.pretend(4711, SYS_clone, CLONE_FS | SIGCHLD);
   hook_.take_own_calls();
   open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 1u);
+  EXPECT_EQ(hook_.take_own_calls(), 1U);
 }
 
 TEST_F(Files, SeesSocketsWithNames) {
@@ -325,7 +332,7 @@ TEST_F(Files, ReadsOpenat2) {
 }
 
 TEST_F(Files, SurvivesBadPointers) {
-  auto* const nowhere = reinterpret_cast<char*>(8);
+  const uint64_t nowhere = 8;
   EXPECT_EQ(hook_.call(SYS_open, nowhere, O_CREAT), -EFAULT);
   EXPECT_EQ(hook_.call(SYS_execve, nowhere, nullptr, nullptr), -EFAULT);
   EXPECT_EQ(hook_.call(SYS_connect, 0, nowhere, 100), -EFAULT);
@@ -393,7 +400,7 @@ TEST_F(Files, WritesLongPathsWhole) {
   for (int i = 0; i < 15; ++i) name += std::string(250, '\x01') + "/";
   name += "end";
   open_file(name.c_str(), O_RDONLY);
-  EXPECT_EQ(hook_.take_output().size(), 8 + tree_.root().size() + 1 + 15 * 1001 + 3 + 1);
+  EXPECT_EQ(hook_.take_output().size(), 8 + tree_.root().size() + 1 + 15UL * 1001 + 3 + 1);
 }
 
 std::string refusal(const char* options) {

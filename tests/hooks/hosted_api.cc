@@ -92,7 +92,7 @@ struct HostedApi {
     va_end(list);
     return static_cast<uint64_t>(length);
   }
-  [[noreturn]] static void fail(sysload_hook*, const char* format, ...) {
+  __attribute__((noreturn)) static void fail(sysload_hook*, const char* format, ...) {
     va_list list;
     va_start(list, format);
     const std::string text = formatted(format, list);

@@ -3,8 +3,8 @@
 //
 // HostedHook drives a hook as sysload does: call() shows it a call, makes the call as the hook left
 // it, and shows it the result.
-#ifndef TESTS_HOOKS_HOSTED_API_H_
-#define TESTS_HOOKS_HOSTED_API_H_
+#ifndef SYSREWRITE_TESTS_HOOKS_HOSTED_API_H_
+#define SYSREWRITE_TESTS_HOOKS_HOSTED_API_H_
 
 #include <cstdint>
 #include <memory>
@@ -94,4 +94,4 @@ class HostedHook {
 
 }  // namespace sysrewrite
 
-#endif  // TESTS_HOOKS_HOSTED_API_H_
+#endif  // SYSREWRITE_TESTS_HOOKS_HOSTED_API_H_

@@ -1,6 +1,6 @@
 // A directory for one test, which is gone with it; the test's working directory meanwhile.
-#ifndef TESTS_HOOKS_TEMPORARY_TREE_H_
-#define TESTS_HOOKS_TEMPORARY_TREE_H_
+#ifndef SYSREWRITE_TESTS_HOOKS_TEMPORARY_TREE_H_
+#define SYSREWRITE_TESTS_HOOKS_TEMPORARY_TREE_H_
 
 #include <filesystem>
 #include <fstream>
@@ -41,4 +41,4 @@ class TemporaryTree {
 
 }  // namespace sysrewrite
 
-#endif  // TESTS_HOOKS_TEMPORARY_TREE_H_
+#endif  // SYSREWRITE_TESTS_HOOKS_TEMPORARY_TREE_H_
