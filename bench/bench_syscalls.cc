@@ -51,6 +51,14 @@ struct Number {
   const char* value;
 };
 
+// A hook that is not interested, one that looks at a call's entry, at its end, at both; one that
+// answers, so that the kernel is not entered at all; and one that counts.
+constexpr const char* kHooks[][2] = {{"uninterested", "pass:only=chdir"},
+                                     {"entry", "pass"},
+                                     {"exit", "pass:exit"},
+                                     {"entry+exit", "pass:entry:exit"},
+                                     {"count", "count"}};
+
 constexpr Number kNumbers[] = {{"getppid", "110"}, {"missing", "1000"}};
 
 std::vector<std::byte> read_file(const std::string& path) {
@@ -187,7 +195,7 @@ void add_cases(Suite& suite, const Programs& programs) {
     };
     add("unpatched", kPatches[0], nullptr);
     for (const Patch& patch : kPatches) add(std::string("none/") + patch.name, patch, "none");
-    add("count/A", kPatches[0], "count");
+    for (const auto& [name, hook] : kHooks) add(std::string(name) + "/A", kPatches[0], hook);
   }
   const auto add_start = [&](const std::string& name, const std::vector<std::string>& argv) {
     suite.add(name, benchmark::kMicrosecond,

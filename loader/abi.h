@@ -40,6 +40,12 @@
 #define SYSLOAD_BLOCK_RESULT 192  // u64: the kernel's
 #define SYSLOAD_BLOCK_NEXT 200    // u64: in the list of those that no thread has
 
+// The call as hooks see it (sysload_call): number, six arguments, result, stack pointer, origin.
+#define SYSLOAD_BLOCK_CALL 216
+#define SYSLOAD_CALL_ARGUMENT (SYSLOAD_BLOCK_CALL + 8)
+#define SYSLOAD_CALL_STACK_POINTER (SYSLOAD_BLOCK_CALL + 64)
+#define SYSLOAD_CALL_ORIGIN (SYSLOAD_BLOCK_CALL + 72)
+
 // Bytes below a hook stack's end that are its own, the guard included.
 #define SYSLOAD_HOOK_REGION 0xf000
 

@@ -75,23 +75,6 @@ bool is_issuing(const ThreadBlock& block) {
   return block.leave_rcx == Memory::address_of(sysload_hook_issue).value;
 }
 
-void begin_call(ThreadBlock* block) {
-  const CallRegisters& program = block->registers;
-  sysload_call& call = block->call;
-  call.number = program.rax;
-  call.argument[0] = program.rdi;
-  call.argument[1] = program.rsi;
-  call.argument[2] = program.rdx;
-  call.argument[3] = program.r10;
-  call.argument[4] = program.r8;
-  call.argument[5] = program.r9;
-  call.stack_pointer = block->rsp + SYSREWRITE_RED_ZONE;
-  call.origin = block->tail;
-  block->exits = false;
-  block->asked = 0;
-  block->call_memory_used = 0;
-}
-
 bool is_changed(const ThreadBlock& block) {
   const CallRegisters& program = block.registers;
   const sysload_call& call = block.call;
@@ -271,37 +254,42 @@ bool must_take_tail(uint64_t number) {
   return number == __NR_rt_sigreturn || number == __NR_exit_group;
 }
 
+// Out of the way of the calls that sysload has nothing to do with.
+[[gnu::noinline, gnu::cold]] uint64_t serve(ThreadBlock* block) {
+  const uint64_t number = block->call.number;
+  if (is_clone(number)) return begin_clone(block);
+  if (number == __NR_exit) return end_thread(block);
+  int64_t result = 0;
+  if (serve_by_answer(block, &result)) {
+    answer(block, result);
+  } else if (must_take_tail(number)) {
+    leave_through_tail(block);
+  } else if (block->exits || is_changed(*block) || number == __NR_sigaltstack) {
+    leave_issuing(block);
+  } else {
+    leave_through_tail(block);
+  }
+  return SYSLOAD_HOOK_LEAVE;
+}
+
 }  // namespace
 
-// What hook_entry.S does next; how to leave stands in the block.
-extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
-    ThreadBlock* block) {
-  begin_call(block);
-  uint8_t interest = interest_in(block->registers.rax);
+// What hook_entry.S does next; how to leave stands in the block. `number` is the program's rax.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(ThreadBlock* block,
+                                                                                uint64_t number) {
+  uint8_t interest = interest_in(sysload_state.interest, number);
+  block->exits = false;
+  block->asked = 0;
   if ((interest & (kWantsEntry | kWantsExit)) != 0) {
+    block->call_memory_used = 0;
+    block->call.stack_pointer = block->rsp + SYSREWRITE_RED_ZONE;
     if (run_entries(block, interest)) {
       answer(block, block->call.result);
       return SYSLOAD_HOOK_LEAVE;
     }
-    interest = interest_in(block->call.number);
+    interest = interest_in(sysload_state.interest, block->call.number);
   }
-  if ((interest & kWantsService) != 0) {
-    if (is_clone(block->call.number)) return begin_clone(block);
-    if (block->call.number == __NR_exit) return end_thread(block);
-    int64_t result = 0;
-    if (serve_by_answer(block, &result)) {
-      answer(block, result);
-      return SYSLOAD_HOOK_LEAVE;
-    }
-    if (must_take_tail(block->call.number)) {
-      leave_through_tail(block);
-      return SYSLOAD_HOOK_LEAVE;
-    }
-    if (block->call.number == __NR_sigaltstack) {
-      leave_issuing(block);
-      return SYSLOAD_HOOK_LEAVE;
-    }
-  }
+  if ((interest & kWantsService) != 0) return serve(block);
   if (block->exits || is_changed(*block)) {
     leave_issuing(block);
   } else {

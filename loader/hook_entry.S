@@ -64,6 +64,14 @@
         movq    %r8, %gs:SYSLOAD_BLOCK_R8
         movq    %r9, %gs:SYSLOAD_BLOCK_R9
         movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
+        movq    %rax, %gs:SYSLOAD_BLOCK_CALL
+        movq    %rdi, %gs:SYSLOAD_CALL_ARGUMENT
+        movq    %rsi, %gs:SYSLOAD_CALL_ARGUMENT+8
+        movq    %rdx, %gs:SYSLOAD_CALL_ARGUMENT+16
+        movq    %r10, %gs:SYSLOAD_CALL_ARGUMENT+24
+        movq    %r8, %gs:SYSLOAD_CALL_ARGUMENT+32
+        movq    %r9, %gs:SYSLOAD_CALL_ARGUMENT+40
+        movq    %r11, %gs:SYSLOAD_CALL_ORIGIN
         popq    %rcx
         movq    %rcx, %gs:SYSLOAD_BLOCK_FLAGS
         testl   $SYSLOAD_ODD_FLAGS, %ecx
@@ -72,6 +80,7 @@
         popfq
 .Lenter:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        movq    %rax, %rsi
         call    sysload_hook_enter
         testl   %eax, %eax
         jnz     .Lspecial

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "loader/include/sysload/hook.h"
+#include "loader/memory.h"
 #include "loader/signal_table.h"
 #include "trampoline/address.h"
 
@@ -76,7 +77,10 @@ void notify_forked(ThreadBlock* block);
 void notify_finishing(ThreadBlock* block, int status);
 
 // The table's word on a number; numbers beyond it are of the last one's interest.
-uint8_t interest_in(uint64_t number);
+inline uint8_t interest_in(uint64_t table, uint64_t number) {
+  return Memory::at<const uint8_t>(
+      {table})[number < SYSLOAD_MOST_NUMBERS ? number : SYSLOAD_MOST_NUMBERS - 1];
+}
 
 // The functions that hooks may call.
 const sysload_api* hook_api();

@@ -56,8 +56,8 @@ struct ThreadBlock {
   ThreadBlock* all_next;  // in the list of all
 
   // The call under way.
-  CallRegisters original;     // before hooks changed it
   sysload_call call;          // as hooks see it
+  CallRegisters original;     // before hooks changed it
   uint32_t asked;             // how many hooks have seen it
   uint32_t running;           // which hook is, plus 1; 0: none
   uint32_t call_memory_used;  // bytes
@@ -100,6 +100,14 @@ static_assert(offsetof(ThreadBlock, leave_r11) == SYSLOAD_BLOCK_LEAVE_R11);
 static_assert(offsetof(ThreadBlock, leave_rsp) == SYSLOAD_BLOCK_LEAVE_RSP);
 static_assert(offsetof(ThreadBlock, result) == SYSLOAD_BLOCK_RESULT);
 static_assert(offsetof(ThreadBlock, next) == SYSLOAD_BLOCK_NEXT);
+static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);
+static_assert(offsetof(ThreadBlock, call.argument) == SYSLOAD_CALL_ARGUMENT);
+static_assert(offsetof(ThreadBlock, call.stack_pointer) == SYSLOAD_CALL_STACK_POINTER);
+static_assert(offsetof(ThreadBlock, call.origin) == SYSLOAD_CALL_ORIGIN);
+static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);
+static_assert(offsetof(ThreadBlock, call.argument) == SYSLOAD_CALL_ARGUMENT);
+static_assert(offsetof(ThreadBlock, call.stack_pointer) == SYSLOAD_CALL_STACK_POINTER);
+static_assert(offsetof(ThreadBlock, call.origin) == SYSLOAD_CALL_ORIGIN);
 
 // A block that no thread has: from the list, or new. nullptr where there is no memory. All signals
 // are blocked, so that whoever holds the list's lock goes on.

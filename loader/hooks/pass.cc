@@ -1,31 +1,67 @@
+#include <cstring>
+
 #include "loader/hooks/hooks.h"
 
-// Looks at every call and lets it pass: what a hook costs, and a hook to test the others' ground
+// Looks at calls and lets them pass: what a hook costs, and a hook to try the ground of the others
 // with.
 //
-//   pass              entry() alone
+//   pass              entry() alone, for every call
 //   pass:exit         exit() alone
 //   pass:entry:exit   both
+//   pass:only=NAME    for one call alone
+//   pass:answer       answers with ENOSYS instead, where only= says what
 
 namespace {
+
+constexpr int64_t kNoSuchCall = -38;  // -ENOSYS
 
 sysload_verdict on_entry(sysload_hook* /*hook*/, sysload_thread* /*thread*/, sysload_call* call) {
   call->scratch[0] = call->number;
   return SYSLOAD_PASS;
 }
 
+sysload_verdict on_entry_answer(sysload_hook* /*hook*/, sysload_thread* /*thread*/,
+                                sysload_call* call) {
+  call->result = kNoSuchCall;
+  return SYSLOAD_ANSWER;
+}
+
 void on_exit(sysload_hook* /*hook*/, sysload_thread* /*thread*/, sysload_call* call) {
   call->scratch[1] = call->number;
+}
+
+bool has_option(const sysload_hook* hook, const char* key) {
+  char value[32];
+  return hook->api->option(hook, key, value, sizeof(value)) >= 0;
+}
+
+// A name, or a number.
+uint64_t wanted_call(sysload_hook* hook, const char* text) {
+  uint64_t number = 0;
+  const char* at = text;
+  for (; *at >= '0' && *at <= '9'; ++at) number = number * 10 + static_cast<uint64_t>(*at - '0');
+  if (*at == 0 && at != text && number < SYSLOAD_MOST_NUMBERS) return number;
+  const int64_t named = hook->api->call_number(text);
+  if (named < 0) hook->api->fail(hook, "only=%s: there is no such system call", text);
+  return static_cast<uint64_t>(named);
 }
 
 }  // namespace
 
 int sysload_hook_init_pass(sysload_hook* hook) {
-  char value[8];
-  const bool entry = hook->api->option(hook, "entry", value, sizeof(value)) >= 0;
-  const bool exit = hook->api->option(hook, "exit", value, sizeof(value)) >= 0;
-  hook->entry = &on_entry;
+  const bool exit = has_option(hook, "exit"), entry = has_option(hook, "entry") || !exit;
+  const bool answers = has_option(hook, "answer");
+  char only[32];
+  const bool is_one = hook->api->option(hook, "only", only, sizeof(only)) >= 0;
+  if (answers && !is_one) hook->api->fail(hook, "answer goes with only=CALL");
+  hook->entry = answers ? &on_entry_answer : &on_entry;
   hook->exit = &on_exit;
-  sysload_want_all(hook, static_cast<int>(entry || !exit), static_cast<int>(exit));
+  if (!is_one) {
+    sysload_want_all(hook, static_cast<int>(entry), static_cast<int>(exit));
+    return 0;
+  }
+  const uint64_t number = wanted_call(hook, only);
+  if (entry) sysload_want_entry(hook, number);
+  if (exit) sysload_want_exit(hook, number);
   return 0;
 }
