@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
 def documented_flags():
     """The flags of the one command in hook.h."""
     header = " ".join((INCLUDE / "sysload/hook.h").read_text().replace("\n *", " ").split())
-    command = re.search(r"cc (-O2 .*) -I INCLUDE -o mine\.so mine\.c", header)
+    command = re.search(r"cc (-O2 .*) -I DIR -o mine\.so mine\.c", header)
     assert command, "hook.h documents no command"
     return command.group(1).split()
 
