@@ -9,7 +9,9 @@
 #define SYSLOAD_BUILT_IN_HOOKS \
   SYSLOAD_BUILT_IN(count)      \
   SYSLOAD_BUILT_IN(deny)       \
+  SYSLOAD_BUILT_IN(files)      \
   SYSLOAD_BUILT_IN(pass)       \
+  SYSLOAD_BUILT_IN(sysroot)    \
   SYSLOAD_BUILT_IN(trace)
 
 extern "C" {

@@ -1,0 +1,36 @@
+#include "loader/hooks/option_list.h"
+
+#include <cstring>
+
+namespace sysrewrite {
+
+namespace {
+
+bool equals(const char* text, uint32_t size, const char* word) {
+  return strlen(word) == size && memcmp(text, word, size) == 0;
+}
+
+}  // namespace
+
+bool HookOption::has_key(const char* key) const {
+  return equals(text, key_size, key);
+}
+
+bool HookOption::has_value(const char* wanted) const {
+  return equals(value(), value_size(), wanted);
+}
+
+bool OptionList::next(HookOption* option) {
+  while (*at_ == ':') ++at_;
+  if (*at_ == 0) return false;
+  *option = HookOption{};
+  option->text = at_;
+  option->column = static_cast<int>(at_ - begin_) + 1;
+  while (at_[option->size] != 0 && at_[option->size] != ':')
+    option->size += at_[option->size] == '\\' && at_[option->size + 1] != 0 ? 2 : 1;
+  while (option->key_size < option->size && at_[option->key_size] != '=') ++option->key_size;
+  at_ += option->size;
+  return true;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,167 @@
+#include "loader/hooks/resolve.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+
+#include <cstring>
+
+#include "loader/hooks/address.h"
+
+namespace sysrewrite {
+
+namespace {
+
+int64_t read_link(const sysload_api& api, const char* name, char* into, uint32_t size) {
+  return api.syscall(__NR_readlink, word(name), word(into), size, 0, 0, 0);
+}
+
+}  // namespace
+
+bool is_parent(const char* component, uint32_t size) {
+  return size == 2 && component[0] == '.' && component[1] == '.';
+}
+
+void AbsolutePath::begin(const char* base, uint32_t base_size) {
+  size = base_size == 1 ? 0 : base_size;  // "/" is the empty one while components are added
+  memcpy(text, base, size);
+  text[size] = 0;
+  has_parents = wants_directory = false;
+}
+
+bool AbsolutePath::add_component(const char* component, uint32_t component_size) {
+  if (size + 1 + component_size + 1 > kPathBytes) return false;
+  text[size++] = '/';
+  memcpy(text + size, component, component_size);
+  size += component_size;
+  return true;
+}
+
+bool AbsolutePath::add(const char* name, uint32_t name_size) {
+  if (name_size != 0 && name[0] == '/') size = 0, has_parents = false;
+  if (size == 1) size = 0;
+  bool fits = true;
+  for (uint32_t i = 0; i < name_size && fits;) {
+    if (name[i] == '/') {
+      wants_directory = true;
+      ++i;
+      continue;
+    }
+    uint32_t end = i;
+    while (end < name_size && name[end] != '/') ++end;
+    const uint32_t length = end - i;
+    wants_directory = name[i] == '.' && (length == 1 || is_parent(name + i, length));
+    if (is_parent(name + i, length)) has_parents = true;
+    if (length != 1 || name[i] != '.') fits = add_component(name + i, length);
+    i = end;
+  }
+  if (size == 0) text[size++] = '/';
+  text[size] = 0;
+  return fits;
+}
+
+void AbsolutePath::remove_last() {
+  while (size != 0 && text[size - 1] != '/') --size;
+  if (size > 1) --size;
+  text[size] = 0;
+}
+
+bool RemainingPath::prepend(const char* name, uint32_t size) {
+  const uint32_t left = end_ - begin_;
+  if (size + left > sizeof(text_)) return false;
+  if (left != 0) memmove(text_ + size, text_ + begin_, left);
+  memcpy(text_, name, size);
+  begin_ = 0;
+  end_ = size + left;
+  return true;
+}
+
+uint32_t RemainingPath::next(const char** component) {
+  while (begin_ != end_ && text_[begin_] == '/') ++begin_;
+  *component = text_ + begin_;
+  const uint32_t from = begin_;
+  while (begin_ != end_ && text_[begin_] != '/') ++begin_;
+  return begin_ - from;
+}
+
+bool RemainingPath::more() const {
+  for (uint32_t i = begin_; i != end_; ++i)
+    if (text_[i] != '/') return true;
+  return false;
+}
+
+bool follow_parents(const sysload_api& api, AbsolutePath& path) {
+  if (!path.has_parents) return true;
+  const bool wants_directory = path.wants_directory;
+  RemainingPath rest;
+  if (!rest.prepend(path.text, path.size)) return false;
+  path.begin("/", 1);
+  path.add("/", 1);
+  char link[kNameBytes];
+  int links = 0;
+  bool good = true;
+  for (;;) {
+    const char* component = nullptr;
+    const uint32_t size = rest.next(&component);
+    if (size == 0) break;
+    if (!is_parent(component, size)) {
+      if (!path.add(component, size)) return false;
+      continue;
+    }
+    // No link, not there, or not to be known: then its name says where it lies.
+    const int64_t got = path.size > 1 ? read_link(api, path.text, link, sizeof(link) - 4) : 0;
+    path.remove_last();
+    if (got <= 0) continue;
+    // The link's target in its place, and its parent then.
+    constexpr char kUp[] = {'/', '.', '.'};
+    memcpy(link + got, kUp, sizeof(kUp));
+    good = ++links <= kMostLinks && rest.prepend(link, static_cast<uint32_t>(got) + 3);
+    if (!good) break;
+    if (link[0] == '/') path.begin("/", 1), path.add("/", 1);
+  }
+  path.has_parents = false;
+  path.wants_directory = wants_directory;
+  return good;
+}
+
+namespace {
+
+// "/proc/thread-self/fd/" and the number. The thread's and not the process's: a thread may have
+// descriptors of its own, and a process whose first thread is gone shows none.
+void write_descriptor_name(char* into, uint32_t descriptor) {
+  const char prefix[] = "/proc/thread-self/fd/";
+  memcpy(into, prefix, sizeof(prefix) - 1);
+  into += sizeof(prefix) - 1;
+  char digits[10];
+  uint32_t count = 0;
+  do digits[count++] = static_cast<char>('0' + descriptor % 10);
+  while ((descriptor /= 10) != 0);
+  while (count != 0) *into++ = digits[--count];
+  *into = 0;
+}
+
+}  // namespace
+
+int64_t name_of_descriptor(const sysload_api& api, int32_t descriptor, char* into, uint32_t size) {
+  if (descriptor == AT_FDCWD) return name_of_working_directory(api, into, size);
+  if (descriptor < 0) return -EBADF;
+  char name[40];
+  write_descriptor_name(name, static_cast<uint32_t>(descriptor));
+  const int64_t got = read_link(api, name, into, size);
+  return got == static_cast<int64_t>(size) ? -ENAMETOOLONG : got;
+}
+
+int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size) {
+  const int64_t got = api.syscall(__NR_getcwd, word(into), size, 0, 0, 0, 0);
+  if (got > 0) return got - 1;
+  const int64_t linked = read_link(api, "/proc/thread-self/cwd", into, size - 1);
+  if (linked < 0) return linked;
+  auto length = static_cast<uint32_t>(linked);
+  const char deleted[] = " (deleted)";
+  const uint32_t suffix = sizeof(deleted) - 1;
+  if (length > suffix && memcmp(into + length - suffix, deleted, suffix) == 0) length -= suffix;
+  into[length] = 0;
+  return length;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,156 @@
+// The names in a call's arguments.
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/openat2.h>
+
+#include <cstring>
+
+#include "loader/hooks/address.h"
+#include "loader/hooks/sysroot_state.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// The directory that a name is relative to, and whether it is below the sysroot. False where it has
+// no name; the call is then left as it is.
+bool begin_at_directory(const SysrootView& view, const sysload_call& call, const PathSlot& slot,
+                        char* into, uint32_t* size, bool* is_inside) {
+  char name[kNameBytes];
+  const auto descriptor = slot.directory == kNoArgument
+                              ? AT_FDCWD
+                              : static_cast<int32_t>(call.argument[slot.directory]);
+  const int64_t got = descriptor == AT_FDCWD
+                          ? view.api.syscall(__NR_getcwd, word(name), sizeof(name), 0, 0, 0, 0) - 1
+                          : name_of_descriptor(view.api, descriptor, name, sizeof(name));
+  if (got <= 0 || name[0] != '/') return false;
+  const char* from = name;
+  *size = static_cast<uint32_t>(got);
+  uint32_t size_inside = 0;
+  const char* inside = view.root().inside(name, *size, &size_inside);
+  *is_inside = inside != nullptr;
+  if (*is_inside) from = inside, *size = size_inside;
+  memcpy(into, from, *size);
+  into[(*size)++] = '/';
+  return true;
+}
+
+Purpose purpose_of(const PathCall& row, uint32_t i, uint64_t open_flags) {
+  const PathUse use = row.slot[i].use;
+  if (use == PathUse::kMoveTo || (use == PathUse::kCreate && i == 1)) return Purpose::kNewName;
+  if (use == PathUse::kCreate) return Purpose::kCreating;
+  const bool creates = use == PathUse::kOpen && (open_flags & O_CREAT) != 0;
+  return creates ? Purpose::kCreating : Purpose::kExisting;
+}
+
+bool follows_last(const PathSlot& slot, const sysload_call& call, uint64_t open_flags) {
+  const uint64_t flags = slot.flags == kNoArgument ? 0 : call.argument[slot.flags];
+  switch (slot.last) {
+    case LastLink::kFollowed:
+      return true;
+    case LastLink::kNamed:
+      return false;
+    case LastLink::kNamedIfFlag:
+      return (flags & AT_SYMLINK_NOFOLLOW) == 0;
+    case LastLink::kFollowedIfFlag:
+      return (flags & AT_SYMLINK_FOLLOW) != 0;
+    case LastLink::kOpen:
+      return (open_flags & O_NOFOLLOW) == 0 &&
+             (open_flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+  }
+  return true;
+}
+
+// Flags of open, however they are given. False where the call has a root of its own.
+bool read_open_flags(const SysrootView& view, const sysload_call& call, const PathSlot& slot,
+                     uint64_t* flags) {
+  *flags = 0;
+  if (slot.use != PathUse::kOpen) return true;
+  if (slot.flags != kNoArgument) return *flags = call.argument[slot.flags], true;
+  if (static_cast<uint32_t>(call.number) == __NR_creat) return *flags = O_CREAT, true;
+  open_how how{};
+  if (view.api.read(&how, call.argument[2], sizeof(how)) != int64_t{sizeof(how)}) return false;
+  *flags = how.flags;
+  return (how.resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)) == 0;
+}
+
+// A struct sockaddr_un around a name.
+constexpr uint32_t kSocketHead = 2, kSocketName = 108;
+
+// The name that a slot points to; its size, 0 where there is none.
+uint32_t read_name(const SysrootView& view, const sysload_call& call, const PathSlot& slot,
+                   char (&into)[kNameBytes]) {
+  const uint64_t address = call.argument[slot.name];
+  if (slot.form == PathForm::kString) {
+    const int64_t got = view.api.read_string(into, address, sizeof(into));
+    return got < 0 ? 0 : static_cast<uint32_t>(got);
+  }
+  const uint64_t size = call.argument[slot.name + 1];
+  uint16_t family = 0;
+  if (slot.form != PathForm::kSocket || address == 0 || size <= kSocketHead ||
+      size > kSocketHead + kSocketName ||
+      view.api.read(&family, address, sizeof(family)) != int64_t{sizeof(family)} || family != 1)
+    return 0;
+  const uint64_t length = size - kSocketHead;
+  if (view.api.read(into, address + kSocketHead, length) != static_cast<int64_t>(length)) return 0;
+  into[length] = 0;
+  return static_cast<uint32_t>(strlen(into));
+}
+
+// Returns 0 or an error, with which the call is answered.
+int64_t put_name(const SysrootView& view, sysload_call& call, const PathSlot& slot,
+                 const AbsolutePath& path) {
+  const bool is_socket = slot.form == PathForm::kSocket;
+  const uint32_t head = is_socket ? kSocketHead : 0;
+  if (is_socket && path.size >= kSocketName) return -ENAMETOOLONG;
+  auto* memory = static_cast<char*>(view.api.call_memory(&call, head + path.size + 1));
+  if (memory == nullptr) return -ENOMEM;
+  const uint16_t family = 1;
+  if (is_socket) {
+    memcpy(memory, &family, sizeof(family));
+    call.argument[slot.name + 1] = head + path.size + 1;
+  }
+  memcpy(memory + head, path.text, path.size + 1);
+  call.argument[slot.name] = word(memory);
+  return 0;
+}
+
+bool is_below_proc(const char* text, uint32_t size) {
+  const char proc[] = "/proc/";
+  return size > sizeof(proc) - 1 && memcmp(text, proc, sizeof(proc) - 1) == 0;
+}
+
+}  // namespace
+
+int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& row, uint32_t i) {
+  const PathSlot& slot = row.slot[i];
+  if (slot.form == PathForm::kDescriptor || slot.form == PathForm::kMessage) return 0;
+  char text[kNameBytes], given[kPathBytes];
+  const uint32_t text_size = read_name(view, call, slot, text);
+  uint64_t open_flags = 0;
+  if (text_size == 0 || !read_open_flags(view, call, slot, &open_flags)) return 0;
+  uint32_t size = 0;
+  bool is_inside = false;
+  if (text[0] != '/' && !begin_at_directory(view, call, slot, given, &size, &is_inside)) return 0;
+  memcpy(given + size, text, text_size);
+  size += text_size;
+  if (slot.use == PathUse::kRead && is_below_proc(given, size)) call.scratch[0] = 1;
+  AbsolutePath path;
+  const SysrootName name{given, size, purpose_of(row, i, open_flags),
+                         follows_last(slot, call, open_flags), is_inside};
+  switch (walk_sysroot(view.api, view.root(), name, path)) {
+    case WalkEnd::kUnchanged:
+      return 0;
+    case WalkEnd::kTooLong:
+      return -ENAMETOOLONG;
+    case WalkEnd::kCircles:
+      return -ELOOP;
+    case WalkEnd::kSysroot:
+    case WalkEnd::kHost:
+      break;
+  }
+  return put_name(view, call, slot, path);
+}
+
+}  // namespace sysrewrite

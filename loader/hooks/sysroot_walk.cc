@@ -1,0 +1,143 @@
+#include "loader/hooks/sysroot_walk.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#include <cstring>
+
+#include "loader/hooks/address.h"
+
+namespace sysrewrite {
+
+namespace {
+
+int64_t read_link(const sysload_api& api, const char* name, char* into, uint32_t size) {
+  return api.syscall(__NR_readlink, word(name), word(into), size, 0, 0, 0);
+}
+
+bool is_missing(int64_t error) {
+  return error == -ENOENT;
+}
+
+class Walk {
+ public:
+  Walk(const sysload_api& api, const Sysroot& root, bool changed, AbsolutePath& path)
+      : api_(api), root_(root), path_(path), changed_(changed) {
+    path_.begin(root_.name, root_.size);
+  }
+
+  WalkEnd go(const char* given, uint32_t size, Purpose purpose, bool follow_last) {
+    if (!rest_.prepend(given, size)) return WalkEnd::kTooLong;
+    for (;;) {
+      const char* component = nullptr;
+      const uint32_t length = rest_.next(&component);
+      if (length == 0) return in_sysroot();
+      if (length == 1 && component[0] == '.') {
+        ends_in_dot_ = !rest_.more();
+      } else if (is_parent(component, length)) {
+        up();
+      } else if (WalkEnd end; step(component, length, purpose, follow_last, &end)) {
+        return end;
+      }
+    }
+  }
+
+ private:
+  void up() {
+    if (path_.size > root_.size) path_.remove_last();
+    changed_ = true;
+  }
+
+  // True where the walk has ended.
+  bool step(const char* component, uint32_t length, Purpose purpose, bool follow_last,
+            WalkEnd* end) {
+    if (!path_.add(component, length)) return *end = WalkEnd::kTooLong, true;
+    const bool last = !rest_.more();
+    const int64_t got = read_link(api_, path_.text, link_, sizeof(link_));
+    if (is_missing(got)) return *end = last ? last_is_missing(purpose) : on_host(), true;
+    const bool followed = !last || follow_last || has_slash_behind();
+    if (got > 0 && followed) return follow(static_cast<uint32_t>(got), end);
+    if (last) return *end = in_sysroot(), true;
+    if (got == -EINVAL) return false;
+    // No directory, or not to be searched. The kernel will say so, whatever stands behind.
+    return *end = in_sysroot(), true;
+  }
+
+  bool follow(uint32_t size, WalkEnd* end) {
+    if (++links_ > kMostLinks) return *end = WalkEnd::kCircles, true;
+    changed_ = true;
+    if (!rest_.prepend(link_, size)) return *end = WalkEnd::kTooLong, true;
+    if (link_[0] == '/') {
+      path_.begin(root_.name, root_.size);
+    } else {
+      path_.remove_last();
+    }
+    return false;
+  }
+
+  bool has_slash_behind() const { return rest_.size() != 0; }
+
+  // With what stood at the end of the name, by which the kernel refuses some calls. The sysroot
+  // itself is "/" to the program, and nothing that it could remove.
+  WalkEnd in_sysroot() {
+    const bool dot = ends_in_dot_ || path_.size == root_.size;
+    const uint32_t size = dot ? 2 : has_slash_behind() ? 1 : 0;
+    if (path_.size + size >= kNameBytes) return WalkEnd::kTooLong;
+    memcpy(path_.text + path_.size, "/.", size);
+    path_.size += size;
+    path_.text[path_.size] = 0;
+    return WalkEnd::kSysroot;
+  }
+
+  // What has been gone, seen from the host, and what is left.
+  WalkEnd on_host() {
+    if (!changed_) return WalkEnd::kUnchanged;
+    path_.size -= root_.size;
+    memmove(path_.text, path_.text + root_.size, path_.size + 1);
+    // As it stands: "." and ".." are the kernel's from here on.
+    if (path_.size + rest_.size() >= kNameBytes) return WalkEnd::kTooLong;
+    memcpy(path_.text + path_.size, rest_.text(), rest_.size());
+    path_.size += rest_.size();
+    path_.text[path_.size] = 0;
+    return WalkEnd::kHost;
+  }
+
+  WalkEnd last_is_missing(Purpose purpose) {
+    if (purpose == Purpose::kNewName) return in_sysroot();
+    if (purpose == Purpose::kCreating) {
+      const char* const there = path_.text + root_.size;
+      if (is_missing(read_link(api_, there, link_, sizeof(link_)))) return in_sysroot();
+    }
+    return on_host();
+  }
+
+  const sysload_api& api_;
+  const Sysroot& root_;
+  AbsolutePath& path_;
+  bool changed_;  // what has been gone is not how it was given
+  RemainingPath rest_;
+  int links_ = 0;
+  bool ends_in_dot_ = false;
+  char link_[kNameBytes];
+};
+
+}  // namespace
+
+const char* Sysroot::inside(const char* path, uint32_t path_size, uint32_t* size_inside) const {
+  if (path_size < size || memcmp(path, name, size) != 0) return nullptr;
+  if (path_size == size) {
+    *size_inside = 1;
+    return "/";
+  }
+  if (path[size] != '/') return nullptr;
+  *size_inside = path_size - size;
+  return path + size;
+}
+
+WalkEnd walk_sysroot(const sysload_api& api, const Sysroot& root, const SysrootName& name,
+                     AbsolutePath& path) {
+  return Walk(api, root, name.is_inside, path)
+      .go(name.text, name.size, name.purpose, name.follow_last);
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,427 @@
+// The `files` hook over real calls of this test's own process.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "loader/hooks/hooks.h"
+#include "tests/hooks/hosted_api.h"
+#include "tests/hooks/temporary_tree.h"
+
+namespace sysrewrite {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+class Files : public testing::Test {
+ protected:
+  std::string at(const std::string& kind, const std::string& name) {
+    return kind + " " + tree_.path(name);
+  }
+  int64_t open_file(const char* name, int flags) {
+    const int64_t file = hook_.call(SYS_openat, AT_FDCWD, name, flags, 0644);
+    if (file >= 0) close(static_cast<int>(file));
+    return file;
+  }
+
+  TemporaryTree tree_;
+  HostedHook hook_{sysload_hook_init_files, ""};
+};
+
+TEST_F(Files, TellsReadingFromWriting) {
+  tree_.file("f");
+  tree_.directory("d");
+  open_file("f", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "f")});
+  open_file("f", O_WRONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("write", "f")});
+  open_file("f", O_RDWR | O_TRUNC);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read-write", "f")});
+  open_file("f", O_PATH);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("test", "f")});
+  open_file("d", O_RDONLY | O_DIRECTORY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("test", "d")});
+  open_file("d", O_RDWR | O_TMPFILE);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+}
+
+TEST_F(Files, TellsCreatingFromWriting) {
+  open_file("new", O_WRONLY | O_CREAT | O_TRUNC);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("create", "new")});
+  open_file("new", O_WRONLY | O_CREAT | O_TRUNC);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("write", "new")});
+  open_file("new", O_WRONLY | O_CREAT | O_EXCL);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("test", "new")});
+  open_file("other", O_RDWR | O_CREAT | O_EXCL);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("create", "other")});
+  close(static_cast<int>(hook_.call(SYS_creat, "third", 0600)));
+  EXPECT_EQ(hook_.take_lines(), Lines{at("create", "third")});
+}
+
+TEST_F(Files, SaysWhatIsMissing) {
+  struct stat status {};
+  tree_.file("f");
+  open_file("none", O_RDONLY);
+  hook_.call(SYS_stat, "none/deeper", &status);
+  hook_.call(SYS_stat, "f/below", &status);
+  hook_.call(SYS_stat, "f/", &status);
+  hook_.call(SYS_access, "none2", F_OK);
+  char target[16];
+  hook_.call(SYS_readlink, "none3", target, sizeof(target));
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{at("missing", "f/"), at("missing", "f/below"), at("missing", "none"),
+                   at("missing", "none/deeper"), at("missing", "none2"), at("missing", "none3")}));
+}
+
+TEST_F(Files, WritesEachRecordOnce) {
+  tree_.file("f");
+  for (int i = 0; i < 3; ++i) {
+    open_file("f", O_RDONLY);
+    open_file("./f", O_RDONLY);
+    open_file(tree_.path("/f").c_str(), O_RDONLY);
+  }
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "f")});
+  HostedHook child(sysload_hook_init_files, "", "", &hook_);
+  close(static_cast<int>(child.call(SYS_open, "f", O_RDONLY)));
+  EXPECT_EQ(child.take_lines(), Lines{});
+  close(static_cast<int>(child.call(SYS_open, "f", O_WRONLY)));
+  EXPECT_EQ(child.take_lines(), Lines{at("write", "f")});
+}
+
+TEST_F(Files, TestsWithTheStatFamily) {
+  struct stat status {};
+  struct statx more {};
+  tree_.file("f");
+  tree_.link("l", "f");
+  hook_.call(SYS_lstat, "l", &status);
+  hook_.call(SYS_newfstatat, AT_FDCWD, "f", &status, 0);
+  hook_.call(SYS_statx, AT_FDCWD, ".", 0, STATX_MODE, &more);
+  hook_.call(SYS_faccessat2, AT_FDCWD, "/", F_OK, 0);
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{"test /", "test " + tree_.root(), at("test", "f"), at("test", "l")}));
+  // glibc's fstat.
+  hook_.call(SYS_newfstatat, 0, "", &status, AT_EMPTY_PATH);
+  hook_.call(SYS_statx, 0, "", AT_EMPTY_PATH, STATX_MODE, &more);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  char target[16];
+  hook_.call(SYS_readlink, "l", target, sizeof(target));
+  hook_.call(SYS_readlink, "f", target, sizeof(target));
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "l")});
+}
+
+TEST_F(Files, FollowsDescriptors) {
+  tree_.directory("d/e");
+  tree_.file("d/f");
+  const int directory = open("d", O_RDONLY | O_DIRECTORY);
+  close(static_cast<int>(hook_.call(SYS_openat, directory, "f", O_RDONLY)));
+  hook_.call(SYS_mkdirat, directory, "new", 0755);
+  hook_.call(SYS_unlinkat, directory, "e", AT_REMOVEDIR);
+  hook_.call(SYS_renameat2, directory, "f", AT_FDCWD, "g", 0);
+  hook_.call(SYS_fchmod, directory, 0700);
+  hook_.call(SYS_fchdir, directory);
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{at("change", "d"), at("create", "d/new"), at("delete", "d/e"), at("enter", "d"),
+                   at("read", "d/f"), at("rename-from", "d/f"), at("rename-to", "g")}));
+  open_file("x", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "d/x")});
+  EXPECT_EQ(hook_.call(SYS_openat, 9999, "x", O_RDONLY), -EBADF);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  close(directory);
+}
+
+TEST_F(Files, ListsDirectories) {
+  char names[4096];
+  const int directory = open(".", O_RDONLY | O_DIRECTORY);
+  EXPECT_GT(hook_.call(SYS_getdents64, directory, names, sizeof(names)), 0);
+  EXPECT_EQ(hook_.take_lines(), Lines{"list " + tree_.root()});
+  hook_.take_own_calls();
+  EXPECT_EQ(hook_.call(SYS_getdents64, directory, names, sizeof(names)), 0);
+  EXPECT_EQ(hook_.take_own_calls(), 0U);
+  close(directory);
+}
+
+TEST_F(Files, CreatesDeletesLinksChanges) {
+  tree_.file("f");
+  hook_.call(SYS_mkdir, "d", 0755);
+  hook_.call(SYS_mkdir, "d", 0755);
+  hook_.call(SYS_symlink, "to nowhere", "s");
+  hook_.call(SYS_link, "f", "h");
+  hook_.call(SYS_mknod, "p", S_IFIFO | 0600, 0);
+  hook_.call(SYS_chmod, "f", 0600);
+  hook_.call(SYS_truncate, "f", 3);
+  hook_.call(SYS_utimensat, AT_FDCWD, "h", nullptr, 0);
+  hook_.call(SYS_unlink, "h");
+  hook_.call(SYS_rmdir, "d");
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{at("change", "f"), at("change", "h"), at("create", "d"), at("create", "h"),
+                   at("create", "p"), at("create", "s"), at("delete", "d"), at("delete", "h"),
+                   at("link", "f"), at("test", "d"), at("write", "f")}));
+}
+
+TEST_F(Files, NamesWhichOfTwoIsMissing) {
+  tree_.file("f");
+  hook_.call(SYS_rename, "none", "other");
+  hook_.call(SYS_link, "f", "nowhere/x");
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("missing", "none"), at("missing", "nowhere/x"),
+                                       at("missing", "other"), at("test", "f")}));
+}
+
+TEST_F(Files, KnowsTheWorkingDirectoryThroughItsChanges) {
+  tree_.directory("a/b");
+  open_file("x", O_RDONLY);
+  hook_.take_own_calls();
+  open_file("y", O_RDONLY);
+  EXPECT_EQ(hook_.take_own_calls(), 0U) << "the working directory is remembered";
+  hook_.call(SYS_chdir, "a");
+  open_file("x", O_RDONLY);
+  hook_.call(SYS_chdir, "b");
+  open_file("x", O_RDONLY);
+  hook_.call(SYS_rename, tree_.path("a").c_str(), tree_.path("z").c_str());
+  open_file("y", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{at("enter", "a"), at("enter", "a/b"), at("missing", "a/b/x"),
+                   at("missing", "a/x"), at("missing", "x"), at("missing", "y"),
+                   at("missing", "z/b/y"), at("rename-from", "a"), at("rename-to", "z")}));
+}
+
+TEST_F(Files, AsksAboutParentsOnce) {
+  tree_.directory("a/b");
+  tree_.link("l", "a/b");
+  tree_.file("a/f");
+  open_file("l/../f", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "a/f")});
+  hook_.take_own_calls();
+  open_file("l/../f", O_RDONLY);
+  EXPECT_EQ(hook_.take_own_calls(), 0U);
+  open_file("l/../none", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "a/none")});
+}
+
+TEST_F(Files, AsksNothingForAbsolutePaths) {
+  tree_.file("f");
+  hook_.take_own_calls();
+  open_file(tree_.path("f").c_str(), O_RDONLY);
+  EXPECT_EQ(hook_.take_own_calls(), 0U);
+}
+
+// What a child of vfork does: it shares the memory, and has a working directory of its own.
+int enter_and_open(void* given) {
+  auto& hook = *static_cast<HostedHook*>(given);
+  // As sysload does for it: a block of its own.
+  sysload_thread& thread = hook.thread();
+  alignas(16) char memory[SYSLOAD_THREAD_MEMORY] = {};
+  void* const parents = std::exchange(thread.data, memory);
+  hook.hook().thread_started(&hook.hook(), &thread);
+  hook.call(SYS_chdir, "a");
+  hook.call(SYS_open, "y", O_RDONLY);
+  thread.data = parents;
+  return 0;
+}
+
+TEST_F(Files, SeesThatVforkedChildrenHaveTheirOwnDirectory) {
+  tree_.directory("a");
+  open_file("x", O_RDONLY);
+  std::vector<char> stack(1 << 20);
+  const int child =
+      clone(enter_and_open, &stack.back() - 63, CLONE_VM | CLONE_VFORK | SIGCHLD, &hook_);
+  ASSERT_GT(child, 0);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  open_file("y", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("enter", "a"), at("missing", "a/y"), at("missing", "x"),
+                                       at("missing", "y")}));
+}
+
+TEST_F(Files, ForgetsTheDirectoryInForkedChildren) {
+  tree_.directory("a");
+  open_file("x", O_RDONLY);
+  hook_.hook().forked(&hook_.hook(), &hook_.thread());
+  ASSERT_EQ(chdir("a"), 0);
+  open_file("y", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("missing", "a/y"), at("missing", "x")}));
+}
+
+TEST_F(Files, RemembersNoDirectoryThatOthersChange) {
+  open_file("x", O_RDONLY);
+  hook_.pretend(4711, SYS_clone, CLONE_FS | SIGCHLD);
+  hook_.take_own_calls();
+  open_file("y", O_RDONLY);
+  EXPECT_EQ(hook_.take_own_calls(), 1U);
+}
+
+TEST_F(Files, SeesSocketsWithNames) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, "sock");
+  const int server = socket(AF_UNIX, SOCK_DGRAM, 0), client = socket(AF_UNIX, SOCK_DGRAM, 0);
+  EXPECT_EQ(hook_.call(SYS_bind, server, &address, sizeof(address)), 0);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("create", "sock")});
+  EXPECT_EQ(hook_.call(SYS_connect, client, &address, 2 + 5), 0);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("connect", "sock")});
+  strcpy(address.sun_path, "sock2");
+  EXPECT_EQ(hook_.call(SYS_sendto, client, "x", 1, 0, &address, sizeof(address)), -ENOENT);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "sock2")});
+  strcpy(address.sun_path, "sock3");
+  msghdr message{};
+  message.msg_name = &address;
+  message.msg_namelen = sizeof(address);
+  EXPECT_EQ(hook_.call(SYS_sendmsg, client, &message, 0), -ENOENT);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "sock3")});
+  memcpy(address.sun_path, "\0abstract", 9);
+  hook_.call(SYS_connect, client, &address, 2 + 9);
+  hook_.call(SYS_sendto, client, "x", 1, 0, nullptr, 0);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  close(server);
+  close(client);
+}
+
+TEST_F(Files, SaysWhatIsExecutedBeforehand) {
+  tree_.file("script", "#! /bin/sh -e\necho\n");
+  chmod("script", 0755);
+  // Made, it would not return.
+  hook_.pretend(0, SYS_execve, "script", nullptr, nullptr);
+  const Lines lines = hook_.take_lines();
+  EXPECT_TRUE(std::count(lines.begin(), lines.end(), at("execute", "script")));
+  EXPECT_TRUE(std::count(lines.begin(), lines.end(), "execute /bin/sh"));
+  EXPECT_TRUE(std::count(lines.begin(), lines.end(), "execute /lib64/ld-linux-x86-64.so.2"));
+}
+
+TEST_F(Files, SaysThatAProgramIsMissing) {
+  EXPECT_EQ(hook_.call(SYS_execve, "none", nullptr, nullptr), -ENOENT);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "none")});
+  tree_.file("not", "x");
+  EXPECT_EQ(hook_.call(SYS_execve, "not", nullptr, nullptr), -EACCES);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "not")});
+  tree_.file("script", "#!/nowhere/interpreter\n");
+  chmod("script", 0755);
+  EXPECT_EQ(hook_.call(SYS_execve, "script", nullptr, nullptr), -ENOENT);
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{"execute /nowhere/interpreter", at("execute", "script"), at("test", "script")}));
+}
+
+TEST_F(Files, NamesTheProgramItself) {
+  tree_.file("prog");
+  HostedHook hook(sysload_hook_init_files, "", "prog");
+  EXPECT_EQ(hook.take_lines(), Lines{at("execute", "prog")});
+}
+
+TEST_F(Files, ReadsOpenat2) {
+  tree_.directory("root/etc");
+  tree_.file("root/etc/f");
+  open_how how{};
+  how.flags = O_RDONLY;
+  how.resolve = RESOLVE_IN_ROOT;
+  const int directory = open("root", O_RDONLY | O_DIRECTORY);
+  const int64_t file = hook_.call(SYS_openat2, directory, "/etc/f", &how, sizeof(how));
+  ASSERT_GE(file, 0);
+  close(static_cast<int>(file));
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "root/etc/f")});
+  close(directory);
+}
+
+TEST_F(Files, SurvivesBadPointers) {
+  const uint64_t nowhere = 8;
+  EXPECT_EQ(hook_.call(SYS_open, nowhere, O_CREAT), -EFAULT);
+  EXPECT_EQ(hook_.call(SYS_execve, nowhere, nullptr, nullptr), -EFAULT);
+  EXPECT_EQ(hook_.call(SYS_connect, 0, nowhere, 100), -EFAULT);
+  hook_.call(SYS_sendmsg, 0, nowhere, 0);
+  EXPECT_EQ(hook_.call(SYS_openat2, AT_FDCWD, "x", nowhere, 24), -EFAULT);
+  hook_.call(SYS_rename, nowhere, nowhere);
+  const std::string overlong(5000, 'a');
+  EXPECT_EQ(hook_.call(SYS_open, overlong.c_str(), O_RDONLY), -ENAMETOOLONG);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+}
+
+TEST_F(Files, SaysThatARingIsNotSeen) {
+  hook_.pretend(-EPERM, SYS_io_uring_setup, 1, nullptr);
+  EXPECT_EQ(hook_.take_output(), "");
+  hook_.pretend(5, SYS_io_uring_setup, 1, nullptr);
+  hook_.pretend(5, SYS_io_uring_setup, 1, nullptr);
+  EXPECT_EQ(hook_.take_output(), "incomplete io_uring: what is done through a ring is not seen\n");
+}
+
+TEST_F(Files, IgnoresCallsThatAreMadeAnew) {
+  hook_.pretend(SYSLOAD_RESTARTED, SYS_open, "x", O_RDONLY);
+  hook_.pretend(-EMFILE, SYS_open, "x", O_RDONLY);
+  EXPECT_EQ(hook_.take_output(), "");
+}
+
+TEST_F(Files, NamesWhatIsInsideAChangedRoot) {
+  tree_.directory("jail/sub");
+  hook_.pretend(0, SYS_chroot, "jail");
+  hook_.call(SYS_access, "/nowhere/at/all", F_OK);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("enter", "jail"), at("missing", "jail/nowhere/at/all")}));
+  // What is executed there starts anew, and finds "/" in the tree's memory.
+  HostedHook executed(sysload_hook_init_files, "", "", &hook_);
+  executed.call(SYS_access, "/nowhere/either", F_OK);
+  EXPECT_EQ(executed.take_lines(), Lines{at("missing", "jail/nowhere/either")});
+}
+
+TEST_F(Files, EscapesInText) {
+  open_file("a\nb\t\\\x01\xff", O_RDONLY);
+  EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
+}
+
+TEST_F(Files, WritesJson) {
+  HostedHook hook(sysload_hook_init_files, "format=json");
+  hook.call(SYS_open, "a\"\n\xc3\xa9\xff\xed\xa0\x80", O_RDONLY);
+  EXPECT_EQ(hook.take_output(), "{\"kind\":\"missing\",\"path\":\"" +
+                                    tree_.path("a\\\"\\u000a\xc3\xa9\\udcff\\udced\\udca0\\udc80") +
+                                    "\"}\n");
+  hook.pretend(-EACCES, SYS_open, "secret", O_RDONLY);
+  EXPECT_EQ(hook.take_output(), "{\"kind\":\"failed\",\"path\":\"" + tree_.path("secret") +
+                                    "\",\"error\":\"EACCES\"}\n");
+  hook.pretend(5, SYS_io_uring_setup, 1, nullptr);
+  EXPECT_EQ(hook.take_output(),
+            "{\"kind\":\"incomplete\",\"path\":\"io_uring: what is done through a ring is not "
+            "seen\"}\n");
+}
+
+TEST_F(Files, EndsRecordsWithNul) {
+  HostedHook hook(sysload_hook_init_files, "output=/dev/null:format=null");
+  hook.call(SYS_open, "a\nb", O_RDONLY);
+  EXPECT_EQ(hook.take_output(), at("missing", "a\nb") + std::string(1, '\0'));
+}
+
+TEST_F(Files, WritesLongPathsWhole) {
+  std::string name;
+  for (int i = 0; i < 15; ++i) name += std::string(250, '\x01') + "/";
+  name += "end";
+  open_file(name.c_str(), O_RDONLY);
+  EXPECT_EQ(hook_.take_output().size(), 8 + tree_.root().size() + 1 + 15UL * 1001 + 3 + 1);
+}
+
+std::string refusal(const char* options) {
+  try {
+    HostedHook hook(sysload_hook_init_files, options);
+  } catch (const HookFailed& failure) {
+    return failure.what();
+  }
+  return "accepted";
+}
+
+TEST(FilesOptions, AreRefusedWithTheirPlace) {
+  EXPECT_EQ(refusal(""), "accepted");
+  EXPECT_EQ(refusal("output=/a\\:b:format=text"), "accepted");
+  EXPECT_EQ(refusal("format=xml"),
+            "option at column 8: found format=xml, expected text, json or null");
+  EXPECT_EQ(
+      refusal("output=x:fromat=json"),
+      "option at column 10: found fromat=json, expected format=text|json|null or output=PATH");
+  EXPECT_EQ(refusal("format"), "option at column 7: found format=, expected text, json or null");
+}
+
+}  // namespace
+}  // namespace sysrewrite

@@ -1,0 +1,285 @@
+// The `sysroot` hook over real calls of this test's own process. In each test "root" is the
+// sysroot, and the test's directory stands for the rest of the host.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/openat2.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "loader/hooks/hooks.h"
+#include "tests/hooks/hosted_api.h"
+#include "tests/hooks/temporary_tree.h"
+
+namespace sysrewrite {
+namespace {
+
+class SysrootHook : public testing::Test {
+ protected:
+  SysrootHook() {
+    tree_.directory("root/etc");
+    tree_.directory("root/usr/lib");
+    tree_.directory("root/proc");
+    tree_.file("root/etc/name", "sysroot");
+    tree_.file("root/usr/lib/l", "library");
+    tree_.link("root/lib", "usr/lib");
+    tree_.link("root/abs", "/usr/lib");
+    tree_.link("root/up", "../../../../etc/name");
+    tree_.link("root/nowhere", "/etc/none");
+    tree_.link("root/host", tree_.path("there"));
+    tree_.directory("there");
+    tree_.file("there/f", "host");
+    hook_ = std::make_unique<HostedHook>(sysload_hook_init_sysroot, "root=" + tree_.path("root"));
+  }
+
+  // What a file holds, or the error.
+  std::string read(const std::string& name, int flags = O_RDONLY, int directory = AT_FDCWD) {
+    const int64_t file = hook_->call(SYS_openat, directory, name.c_str(), flags, 0644);
+    if (file < 0) return strerrorname_np(static_cast<int>(-file));
+    char text[64];
+    const ssize_t size = ::read(static_cast<int>(file), text, sizeof(text));
+    close(static_cast<int>(file));
+    return size < 0 ? "unreadable" : std::string(text, static_cast<size_t>(size));
+  }
+  std::string working_directory() {
+    char name[4096];
+    const int64_t size = hook_->call(SYS_getcwd, name, sizeof(name));
+    return size < 0 ? strerrorname_np(static_cast<int>(-size)) : name;
+  }
+  std::string link(const std::string& name, size_t room = 4096) {
+    std::string text(room, '\0');
+    const int64_t size = hook_->call(SYS_readlink, name.c_str(), text.data(), room);
+    if (size < 0) return strerrorname_np(static_cast<int>(-size));
+    text.resize(static_cast<size_t>(size));
+    return text;
+  }
+  bool on_host(const std::string& name) {
+    struct stat status {};
+    return lstat(tree_.path(name).c_str(), &status) == 0;
+  }
+  int64_t enter(const std::string& name) { return hook_->call(SYS_chdir, name.c_str()); }
+
+  TemporaryTree tree_;
+  std::unique_ptr<HostedHook> hook_;
+};
+
+TEST_F(SysrootHook, CoversTheHost) {
+  tree_.directory("root" + tree_.root() + "/there");
+  tree_.file("root" + tree_.path("there/f"), "both");
+  EXPECT_EQ(read("/etc/name"), "sysroot");
+  EXPECT_EQ(read("//etc/./name"), "sysroot");
+  EXPECT_EQ(read(tree_.path("there/f")), "both");
+}
+
+TEST_F(SysrootHook, FallsBackToTheHost) {
+  EXPECT_EQ(read(tree_.path("there/f")), "host") << "nothing on the way is in the sysroot";
+  EXPECT_EQ(read("/etc/hostname-that-is-nowhere"), "ENOENT");
+  EXPECT_EQ(read("/proc/self/comm").empty(), false) << "/proc is there, and empty";
+  tree_.directory("root" + tree_.root());
+  EXPECT_EQ(read(tree_.path("there/f")), "host") << "part of the way is in the sysroot";
+  tree_.directory("root" + tree_.path("there"));
+  EXPECT_EQ(read(tree_.path("there/f")), "host") << "all but the last is in the sysroot";
+}
+
+TEST_F(SysrootHook, KeepsLinksAndParentsInside) {
+  EXPECT_EQ(read("/lib/l"), "library");
+  EXPECT_EQ(read("/abs/l"), "library");
+  EXPECT_EQ(read("/up"), "sysroot");
+  EXPECT_EQ(read("/../../etc/name"), "sysroot");
+  EXPECT_EQ(read("/usr/lib/../../../etc/name"), "sysroot");
+  EXPECT_EQ(read("/lib/../lib/l"), "library") << "the parent is that of the link's target";
+  EXPECT_EQ(read("/etc/name/x"), "ENOTDIR");
+  EXPECT_EQ(read("/etc/name/"), "ENOTDIR");
+  EXPECT_EQ(read("/etc/name/x/etc/passwd"), "ENOTDIR");
+}
+
+TEST_F(SysrootHook, FollowsLinksOutOfItByTheirName) {
+  EXPECT_EQ(read("/host/f"), "host") << "the host's directory of the name that the link has";
+  EXPECT_EQ(read("/nowhere"), "ENOENT");
+  tree_.link("root/circle", "circle");
+  EXPECT_EQ(read("/circle"), "ELOOP");
+  EXPECT_EQ(read("/lib", O_RDONLY | O_NOFOLLOW), "ELOOP");
+  EXPECT_EQ(link("/lib"), "usr/lib");
+  EXPECT_EQ(link("/abs"), "/usr/lib");
+  EXPECT_EQ(link("/etc/name"), "EINVAL");
+}
+
+TEST_F(SysrootHook, CreatesWhereTheParentIs) {
+  EXPECT_EQ(read("/etc/new", O_CREAT | O_RDWR), "");
+  EXPECT_TRUE(on_host("root/etc/new"));
+  EXPECT_EQ(hook_->call(SYS_mkdir, "/lib/d", 0755), 0);
+  EXPECT_TRUE(on_host("root/usr/lib/d"));
+  EXPECT_EQ(hook_->call(SYS_mkdir, "/lib/d", 0755), -EEXIST);
+  EXPECT_EQ(hook_->call(SYS_symlink, "x", "/etc/s"), 0);
+  EXPECT_TRUE(on_host("root/etc/s"));
+  EXPECT_EQ(read("/nowhere", O_CREAT | O_RDWR), "") << "through a link to what is not there";
+  EXPECT_TRUE(on_host("root/etc/none"));
+  EXPECT_EQ(hook_->call(SYS_mkdir, tree_.path("there/d").c_str(), 0755), 0);
+  EXPECT_TRUE(on_host("there/d"));
+  EXPECT_FALSE(on_host("root" + tree_.path("there/d")));
+}
+
+TEST_F(SysrootHook, CreatesNothingBesideAFileOfTheHosts) {
+  tree_.directory("root" + tree_.path("there"));
+  EXPECT_EQ(read(tree_.path("there/f"), O_CREAT | O_RDWR), "host");
+  EXPECT_EQ(read(tree_.path("there/f"), O_CREAT | O_EXCL | O_RDWR), "EEXIST");
+  EXPECT_EQ(read(tree_.path("there/g"), O_CREAT | O_RDWR), "");
+  EXPECT_TRUE(on_host("root" + tree_.path("there/g")));
+  EXPECT_FALSE(on_host("there/g"));
+}
+
+TEST_F(SysrootHook, RemovesAndRenames) {
+  EXPECT_EQ(hook_->call(SYS_rename, "/etc/name", "/lib/moved"), 0);
+  EXPECT_TRUE(on_host("root/usr/lib/moved"));
+  EXPECT_EQ(hook_->call(SYS_link, "/lib/moved", "/etc/again"), 0);
+  EXPECT_TRUE(on_host("root/etc/again"));
+  EXPECT_EQ(hook_->call(SYS_unlink, "/lib/moved"), 0);
+  EXPECT_FALSE(on_host("root/usr/lib/moved"));
+  EXPECT_EQ(hook_->call(SYS_unlink, "/lib"), 0) << "the link, not what it names";
+  EXPECT_TRUE(on_host("root/usr/lib/l"));
+  EXPECT_EQ(hook_->call(SYS_rename, tree_.path("there/f").c_str(), tree_.path("there/g").c_str()),
+            0);
+  EXPECT_TRUE(on_host("there/g"));
+  EXPECT_EQ(hook_->call(SYS_unlink, tree_.path("there/g").c_str()), 0);
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/"), -EINVAL);
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/proc/."), -EINVAL);
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/proc/"), 0);
+}
+
+TEST_F(SysrootHook, RenamesOverNothingOfTheHosts) {
+  tree_.directory("root" + tree_.path("there"));
+  tree_.file("root" + tree_.path("there/t"), "new");
+  EXPECT_EQ(hook_->call(SYS_rename, tree_.path("there/t").c_str(), tree_.path("there/f").c_str()),
+            0);
+  EXPECT_EQ(read(tree_.path("there/f")), "new");
+  std::ifstream host(tree_.path("there/f"));
+  std::string text;
+  host >> text;
+  EXPECT_EQ(text, "host");
+}
+
+TEST_F(SysrootHook, AnswersInTheProgramsView) {
+  EXPECT_EQ(working_directory(), tree_.root());
+  ASSERT_EQ(enter("/"), 0);
+  EXPECT_EQ(working_directory(), "/");
+  ASSERT_EQ(enter("/lib"), 0);
+  EXPECT_EQ(working_directory(), "/usr/lib");
+  EXPECT_EQ(link("/proc/self/cwd"), "/usr/lib");
+  EXPECT_EQ(link("/proc/self/cwd", 5), "/usr/");
+  EXPECT_EQ(link("/proc/self/root"), "/");
+  const int64_t file = hook_->call(SYS_open, "/etc/name", O_RDONLY);
+  EXPECT_EQ(link("/proc/self/fd/" + std::to_string(file)), "/etc/name");
+  char small[9];
+  EXPECT_EQ(hook_->call(SYS_getcwd, small, 8), -ERANGE);
+  EXPECT_EQ(hook_->call(SYS_getcwd, small, 9), 9);
+  EXPECT_EQ(hook_->call(SYS_getcwd, 8, 100), -EFAULT);
+  close(static_cast<int>(file));
+}
+
+TEST_F(SysrootHook, GoesOnFromTheWorkingDirectory) {
+  ASSERT_EQ(enter("/usr/lib"), 0);
+  EXPECT_EQ(read("l"), "library");
+  EXPECT_EQ(read("../../etc/name"), "sysroot");
+  EXPECT_EQ(read("../../../../../etc/name"), "sysroot") << "the top's parent is the top";
+  EXPECT_EQ(read("../.." + tree_.path("there/f")), "host") << "by a name that the host has not";
+  ASSERT_EQ(enter(".."), 0);
+  EXPECT_EQ(working_directory(), "/usr");
+  ASSERT_EQ(enter("../../.."), 0);
+  EXPECT_EQ(working_directory(), "/");
+  ASSERT_EQ(enter(tree_.path("there")), 0);
+  EXPECT_EQ(read("f"), "host");
+  EXPECT_EQ(working_directory(), tree_.path("there"));
+}
+
+TEST_F(SysrootHook, GoesOnFromDescriptors) {
+  const auto inside = static_cast<int>(hook_->call(SYS_open, "/usr", O_RDONLY | O_DIRECTORY));
+  ASSERT_GE(inside, 0);
+  EXPECT_EQ(read("lib/l", O_RDONLY, inside), "library");
+  EXPECT_EQ(read("../../../etc/name", O_RDONLY, inside), "sysroot");
+  EXPECT_EQ(read("/etc/name", O_RDONLY, inside), "sysroot");
+  EXPECT_EQ(hook_->call(SYS_mkdirat, inside, "new", 0755), 0);
+  EXPECT_TRUE(on_host("root/usr/new"));
+  EXPECT_EQ(read("x", O_RDONLY, 9999), "EBADF");
+  close(inside);
+}
+
+TEST_F(SysrootHook, LeavesOpenat2ToItsOwnRoot) {
+  open_how how{};
+  how.resolve = RESOLVE_IN_ROOT;
+  const int there = open("there", O_PATH | O_DIRECTORY);
+  const int64_t file = hook_->call(SYS_openat2, there, "/f", &how, sizeof(how));
+  EXPECT_GE(file, 0);
+  close(static_cast<int>(file));
+  close(there);
+  how.resolve = 0;
+  EXPECT_GE(hook_->call(SYS_openat2, AT_FDCWD, "/etc/name", &how, sizeof(how)), 0);
+}
+
+TEST_F(SysrootHook, PutsSocketsThere) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, "/etc/sock");
+  const int server = socket(AF_UNIX, SOCK_DGRAM, 0), client = socket(AF_UNIX, SOCK_DGRAM, 0);
+  EXPECT_EQ(hook_->call(SYS_bind, server, &address, sizeof(address)), 0);
+  EXPECT_TRUE(on_host("root/etc/sock"));
+  EXPECT_EQ(hook_->call(SYS_connect, client, &address, sizeof(address)), 0);
+  EXPECT_STREQ(address.sun_path, "/etc/sock") << "the program's memory is its own";
+  memset(address.sun_path, 'x', 100);
+  memcpy(address.sun_path, "/etc/", 5);
+  EXPECT_EQ(hook_->call(SYS_bind, client, &address, 102), -ENAMETOOLONG);
+  close(server);
+  close(client);
+}
+
+TEST_F(SysrootHook, IsOverAfterChroot) {
+  hook_->pretend(0, SYS_chroot, "/etc");
+  EXPECT_EQ(read("/etc/name"), "ENOENT");
+}
+
+TEST_F(SysrootHook, SurvivesWhatIsNotThere) {
+  EXPECT_EQ(hook_->call(SYS_open, 8, O_RDONLY), -EFAULT);
+  EXPECT_EQ(read(""), "ENOENT");
+  EXPECT_EQ(read(std::string(5000, 'a')), "ENAMETOOLONG");
+  EXPECT_EQ(read("/" + std::string(300, 'a')), "ENAMETOOLONG");
+  EXPECT_EQ(read("/etc/" + std::string(4089, '/') + "x"), "ENOENT");
+  tree_.directory("gone");
+  ASSERT_EQ(enter(tree_.path("gone")), 0);
+  ASSERT_EQ(rmdir(tree_.path("gone").c_str()), 0);
+  EXPECT_EQ(read("x"), "ENOENT");
+  EXPECT_EQ(working_directory(), "ENOENT");
+}
+
+TEST_F(SysrootHook, MeansTheSameDirectoryInWhatIsExecuted) {
+  ASSERT_EQ(chdir(tree_.root().c_str()), 0);
+  HostedHook first(sysload_hook_init_sysroot, "root=root/../root");
+  ASSERT_EQ(first.call(SYS_chdir, "/etc"), 0);
+  HostedHook executed(sysload_hook_init_sysroot, "root=root/../root", "", &first);
+  char name[64];
+  EXPECT_EQ(executed.call(SYS_getcwd, name, sizeof(name)), 5);
+  EXPECT_STREQ(name, "/etc");
+}
+
+std::string refusal(const std::string& options) {
+  try {
+    HostedHook hook(sysload_hook_init_sysroot, options);
+  } catch (const HookFailed& failure) {
+    return failure.what();
+  }
+  return "accepted";
+}
+
+TEST(SysrootOptions, AreRefusedWithTheirPlace) {
+  EXPECT_EQ(refusal(""), "found no root=DIR, which says what directory is the sysroot");
+  EXPECT_EQ(refusal("root=/usr:rot=x"), "option at column 11: found rot=x, expected root=DIR");
+  EXPECT_EQ(refusal("root=/none"), "root=/none: expected a directory, found ENOENT");
+  EXPECT_EQ(refusal("root=/etc/passwd"), "root=/etc/passwd: expected a directory, found ENOTDIR");
+  EXPECT_EQ(refusal("root=/"), "root=/: expected a directory below /, found / itself");
+  EXPECT_EQ(refusal("root=/usr/"), "accepted");
+}
+
+}  // namespace
+}  // namespace sysrewrite
