@@ -47,7 +47,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entry[],
     sysload_hook_alternate_flags[], sysload_hook_alternate_blocked[], sysload_hook_leave[],
     sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[],
     sysload_hook_issue[], sysload_hook_issued[], sysload_hook_unblocked[],
-    sysload_hook_unblocked_end[], sysload_signal_entry[];
+    sysload_hook_unblocked_end[], sysload_signal_entry[], sysload_copy_begin[], sysload_copy_end[];
 
 uint64_t address(const std::byte* label) {
   return Memory::address_of(label).value;
@@ -193,6 +193,29 @@ void set_signals(const uint64_t& mask) {
             SYSLOAD_SIGSET_SIZE);
 }
 
+// The kernel may have reset the disposition when it delivered the signal.
+void set_again(const ThreadBlock& block, int signal) {
+  const KernelSigaction& wanted = block.signals->action[signal];
+  if ((wanted.flags & kSaResetHand) == 0) return;
+  KernelSigaction ours = wanted;
+  ours.handler = address(sysload_signal_entry);
+  ours.flags |= kAlwaysSet;
+  set_action(signal, &ours, nullptr);
+}
+
+bool may_fault() {
+  if (!sysload_state.watches_faults) return false;
+  const ThreadBlock* const block = own_block();
+  constexpr uint64_t kFaults = uint64_t{1} << (kSigSegv - 1) | uint64_t{1} << (kSigBus - 1);
+  if (block == nullptr || block->signals == nullptr ||
+      block->signals->action[kSigSegv].handler == kSigIgnore ||
+      block->signals->action[kSigBus].handler == kSigIgnore)
+    return false;
+  uint64_t mask = ~uint64_t{0};
+  sys::call(__NR_rt_sigprocmask, 0, 0, Memory::address_of(&mask).value, SYSLOAD_SIGSET_SIZE);
+  return (mask & kFaults) == 0;
+}
+
 // The handler to run; 0 where there is nothing more to do.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     int signal, KernelSiginfo* info, KernelUcontext* context) {
@@ -206,6 +229,11 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
   const bool is_caught =
       signal == kSigSys && info->code == kUserDispatch && sysload_state.exhaustive;
   if (is_on_hook_stack(*block, context->rsp)) {
+    if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
+      context->rip = address(sysload_copy_end);
+      set_again(*block, signal);
+      return 0;
+    }
     if (is_caught) die_in_hook(*block, signal, *context);
     if (is_fault(signal, *info)) die_in_hook(*block, signal, *context);
     put_off(*block, signal, *info, *context);
@@ -235,20 +263,14 @@ void watch_faults() {
     if (sys::failed(answer))
       fail_errno(answer, "hooks", "cannot handle signal ", static_cast<uint64_t>(signal));
   }
+  sysload_state.watches_faults = true;
 }
 
 void send_put_off(ThreadBlock* block) {
   const auto signal = static_cast<int>(block->pending & SYSLOAD_PENDING_SIGNAL);
   block->pending = 0;
   if (signal == 0) return;
-  // The kernel may have reset the disposition when it delivered the signal.
-  const KernelSigaction& wanted = block->signals->action[signal];
-  if ((wanted.flags & kSaResetHand) != 0) {
-    KernelSigaction ours = wanted;
-    ours.handler = address(sysload_signal_entry);
-    ours.flags |= kAlwaysSet;
-    set_action(signal, &ours, nullptr);
-  }
+  set_again(*block, signal);
   sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
             Memory::address_of(&block->siginfo[0]).value);
 }
