@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -10,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <set>
 
 #include "cli/descriptor.h"
@@ -110,11 +112,44 @@ pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inherit
   _exit(kCannotStart);
 }
 
+bool is_stopped(pid_t process) {
+  char path[64], status[512] = {};
+  // Only what may be called between fork and exec of a program with threads.
+  *fmt::format_to_n(path, sizeof(path) - 1, "/proc/{}/stat", process).out = 0;
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const ssize_t size = read(file, status, sizeof(status) - 1);
+  close(file);
+  const char* behind_name = size > 0 ? std::strrchr(status, ')') : nullptr;
+  return behind_name != nullptr && (behind_name[2] == 'T' || behind_name[2] == 't');
+}
+
+// Stops as the program has stopped, until it goes on. Whoever stopped it may make it go on alone,
+// and a process that is stopped cannot see that: another one looks, meanwhile.
+void stop_with(pid_t child, pid_t* watcher) {
+  *watcher = fork();
+  if (*watcher == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const timespec pause{0, 10 * 1000 * 1000};
+    do {
+      nanosleep(&pause, nullptr);
+    } while (is_stopped(child));
+    kill(getppid(), SIGCONT);
+    _exit(0);
+  }
+  raise(SIGSTOP);
+  if (*watcher < 0) return;
+  kill(*watcher, SIGKILL);
+  waitpid(*watcher, nullptr, 0);
+}
+
 // Waits and forwards until the child is gone; its status as a shell shows it.
 int wait_for(pid_t child, const sigset_t& signals) {
+  pid_t watcher = -1;
   for (;;) {
     siginfo_t info{};
     if (sigwaitinfo(&signals, &info) < 0) continue;
+    if (info.si_signo == SIGCONT && info.si_pid == watcher) continue;
     if (info.si_signo != SIGCHLD) {
       // What the terminal sends, the program has got as well.
       if (info.si_code != SI_KERNEL) kill(child, info.si_signo);
@@ -124,7 +159,7 @@ int wait_for(pid_t child, const sigset_t& signals) {
     while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
       if (WIFEXITED(status)) return WEXITSTATUS(status);
       if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
-      if (WIFSTOPPED(status)) raise(SIGSTOP);
+      if (WIFSTOPPED(status)) stop_with(child, &watcher);
     }
   }
 }

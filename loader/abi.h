@@ -50,7 +50,7 @@
 #define SYSLOAD_HOOK_REGION 0xf000
 
 // Bits of SYSLOAD_BLOCK_PENDING.
-#define SYSLOAD_PENDING_SIGNAL 0xff    // a signal that came while a hook ran
+#define SYSLOAD_PENDING_SIGNAL 0x1     // one came while a hook ran, and all are blocked
 #define SYSLOAD_PENDING_BLOCKED 0x100  // all signals are blocked; MASK is the program's mask
 
 // What sysload_hook_enter answers.

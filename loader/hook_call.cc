@@ -91,11 +91,11 @@ void answer(ThreadBlock* block, int64_t result) {
 }
 
 void keep_signals_away(ThreadBlock* block) {
-  if ((block->pending & SYSLOAD_PENDING_BLOCKED) != 0) return;
+  if (block->pending != 0) return;
   uint64_t mask = 0;
   block_signals(&mask);
-  // One that was put off has blocked them before, and noted the program's mask.
-  if ((block->pending & SYSLOAD_PENDING_SIGNAL) == 0) block->mask = mask;
+  // One may have come just before.
+  if (block->pending == 0) block->mask = mask;
   block->pending |= SYSLOAD_PENDING_BLOCKED;
 }
 
@@ -350,10 +350,10 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
   leave_answered(block, 0);
 }
 
-// With the way to leave in the block, and all signals blocked: what was put off is sent again.
+// With the way to leave in the block, and all signals blocked.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_settle(ThreadBlock* block) {
   const bool strikes = (block->pending & SYSLOAD_PENDING_SIGNAL) != 0;
-  send_put_off(block);
+  block->pending = 0;
   // The handler is to run before a call that may wait, not after it.
   if (strikes && is_issuing(*block)) undo_call(block);
 }

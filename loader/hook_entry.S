@@ -11,7 +11,8 @@
 //   sysload_hook_leave ... _left        likewise, and leaving begins again, the slow way
 //   sysload_hook_left                   everything is the program's again but rip, which is in rcx
 //   sysload_hook_issue                  the call was not made, or is to be made again: it is undone
-//   sysload_hook_issued                 the call is done: hooks see its end first
+//   sysload_hook_issued ... _switched   the call is done: hooks see its end first
+//   sysload_hook_issued_alternate ...   likewise
 //   sysload_hook_unblocked ... _end     registers come from the block
 #include "loader/abi.h"
 
@@ -169,6 +170,27 @@
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         jmp     sysload_hook_entered
 
+// The same after a call. The registers are free.
+        LABEL   sysload_hook_issued_alternate
+.Lissued_alternate:
+        movq    %rsp, %rcx
+        subq    %gs:SYSLOAD_BLOCK_ALT_LOW, %rcx
+        cmpq    %gs:SYSLOAD_BLOCK_ALT_SIZE, %rcx
+        jae     .Lissued_elsewhere
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    .Lall(%rip), %rsi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
+        leaq    SYSLOAD_BLOCK_MASK(%rdx), %rdx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        LABEL   sysload_hook_issued_blocked
+        movl    $SYSLOAD_PENDING_BLOCKED, %gs:SYSLOAD_BLOCK_PENDING
+.Lissued_elsewhere:
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        jmp     sysload_hook_issued_switched
+        LABEL   sysload_hook_issued_end
+
 // --- Leaving, where all signals are blocked ----------------------------------------------------
 //
 //   in       as above
@@ -208,8 +230,12 @@
         LABEL   sysload_hook_issue
         syscall
         LABEL   sysload_hook_issued
-        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         movq    %rax, %gs:SYSLOAD_BLOCK_RESULT
+        LABEL   sysload_hook_issued_saved
+        cmpq    $0, %gs:SYSLOAD_BLOCK_HAS_ALT
+        jne     .Lissued_alternate
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        LABEL   sysload_hook_issued_switched
         testl   $SYSLOAD_ODD_FLAGS, %gs:SYSLOAD_BLOCK_FLAGS
         jz      .Lexit
         pushq   $0x202
@@ -293,26 +319,16 @@
 //
 //   in       as a handler: rdi = number, rsi = siginfo, rdx = ucontext, rsp = the frame
 //   out      at the program's handler, with all of that unchanged; or back from the signal
-//   stack    24 bytes of the program's; the rest runs on the hook stack, unless it is in use
+//   stack    some hundred bytes of the one that the kernel has chosen. Not the hook stack: it may be in
+//            use, and the kernel would believe an alternate stack free that this frame lies on.
 //
-// Whatever comes while this runs on the hook stack is put off, like during a call.
+// Whatever comes while this decides is put off, like during a call.
         .p2align 4
         LABEL   sysload_signal_entry
         pushq   %rdi
         pushq   %rsi
         pushq   %rdx
-        movq    %rsp, %rcx
-        movq    %gs:SYSLOAD_BLOCK_STACK, %rax
-        subq    160(%rdx), %rax         // the interrupted rsp
-        cmpq    $SYSLOAD_HOOK_REGION, %rax
-        jbe     .Lin_place
-        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
-.Lin_place:
-        pushq   %rcx
-        pushq   %rcx
         call    sysload_on_signal       // rax: the handler; 0: there is nothing more to do
-        popq    %rcx
-        movq    %rcx, %rsp
         LABEL   sysload_signal_back
         testq   %rax, %rax
         jz      .Lreturn
@@ -333,9 +349,7 @@
 // Another signal came meanwhile: it strikes when the mask is the handler's again.
 .Lput_off:
         pushq   %rax
-        pushq   %rax
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
-        call    sysload_send_again
+        movl    $0, %gs:SYSLOAD_BLOCK_PENDING
         movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
         movl    $SYSLOAD_SIG_SETMASK, %edi
         movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
@@ -344,8 +358,23 @@
         movl    $SYSLOAD_SIGSET_SIZE, %r10d
         syscall
         popq    %rax
-        popq    %rax
         jmp     .Lhandle
+        LABEL   sysload_signal_end
+
+// Calls a function on the hook stack, which is not in use, while all signals are blocked.
+//
+//   in       psABI: rdi = the function, rsi = its argument
+//   out      psABI
+        LABEL   sysload_call_on_hook_stack
+        pushq   %rbp
+        movq    %rsp, %rbp
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        call    *%rax
+        movq    %rbp, %rsp
+        popq    %rbp
+        ret
 
         .section .rodata, "a"
         .p2align 3

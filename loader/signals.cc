@@ -16,9 +16,11 @@
 // the table. The entry looks where the signal has struck:
 //
 //   in the program     the program's handler runs, on the frame that the kernel has built
-//   in a hook          rsp is the hook stack's. The signal is put off: siginfo and mask are kept in
-//                      the block, all signals are blocked in the frame, and the hook goes on. The
-//                      way out sees it and sends it again, and lets it through when rsp is the
+//   in the runtime     in a hook, whose rsp is the hook stack's, or in this very code, which runs
+//   on
+//                      whatever stack the kernel has chosen where the hook stack is in use. The
+//                      signal is put off: it is sent to this thread again, with all signals blocked
+//                      from here on. The way out sees that, and lets it through when rsp is the
 //                      program's.
 //   at the call        what hook_entry.S says of that place: the call has not begun, is undone, or
 //                      is finished; the frame is mended so that the program goes on from there
@@ -26,8 +28,7 @@
 // So when a handler of the program's starts no call is under way in its thread. It may make calls
 // of its own, leave by longjmp, or never return.
 //
-// Legal here: C++ on the hook stack, or, where the signal has struck on it, on whatever stack the
-// frame is. Whatever comes meanwhile is put off.
+// Legal here: C++ that is content with some hundred bytes of stack.
 
 namespace sysrewrite {
 
@@ -36,7 +37,7 @@ namespace {
 constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11, kSigKill = 9,
               kSigStop = 19, kMostSignals = 64;
 constexpr uint64_t kSaResetHand = 0x80000000, kSaUnsupported = 0x400;
-constexpr size_t kSiginfoSize = 128;
+constexpr uint64_t kRestorerSize = 9;
 
 // Of what the program said, the flags that it is shown again.
 constexpr uint64_t kAlwaysSet = kSigInfo;
@@ -46,8 +47,14 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entry[],
     sysload_hook_entered[], sysload_hook_alternate[], sysload_hook_alternate_saved[],
     sysload_hook_alternate_flags[], sysload_hook_alternate_blocked[], sysload_hook_leave[],
     sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[],
-    sysload_hook_issue[], sysload_hook_issued[], sysload_hook_unblocked[],
-    sysload_hook_unblocked_end[], sysload_signal_entry[], sysload_copy_begin[], sysload_copy_end[];
+    sysload_hook_issue[], sysload_hook_issued[], sysload_hook_issued_saved[],
+    sysload_hook_issued_switched[], sysload_hook_issued_alternate[], sysload_hook_issued_end[],
+    sysload_hook_unblocked[], sysload_hook_unblocked_end[], sysload_signal_entry[],
+    sysload_signal_back[], sysload_signal_end[], sysload_copy_begin[], sysload_copy_end[],
+    sysload_callback_hook[], etext[];
+
+extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
+    void (*function)(ThreadBlock*), ThreadBlock* block);
 
 uint64_t address(const std::byte* label) {
   return Memory::address_of(label).value;
@@ -94,14 +101,51 @@ KernelSigaction watching_action() {
        " of it, in call ", block.call.number, "; the program is ended");
 }
 
-// Keeps the signal for later, and everything else away.
+// A call is done, and nothing else has begun.
+bool is_done(uint64_t rip) {
+  return is_between(rip, sysload_hook_issued, sysload_hook_issued_switched) ||
+         is_between(rip, sysload_hook_issued_alternate, sysload_hook_issued_end);
+}
+
+// sysload's own code where it stands between the program and the runtime: rsp is the program's.
+bool is_between_program_and_runtime(uint64_t rip) {
+  return is_between(rip, sysload_callback_hook, sysload_hook_entered) ||
+         is_between(rip, sysload_hook_alternate, sysload_hook_alternate_blocked) ||
+         is_between(rip, sysload_hook_unblocked, sysload_hook_unblocked_end) ||
+         is_between(rip, sysload_signal_back, sysload_signal_end) ||
+         rip == address(sysload_hook_left) || rip == address(sysload_hook_issue) || is_done(rip) ||
+         rip - address(sysload_restorer) < kRestorerSize;
+}
+
+// This code itself, before it knows what to do, on a stack of the program's.
+bool is_in_this_code(const ThreadBlock& block, const KernelUcontext& context) {
+  return is_between(context.rip, __ehdr_start, etext) && !is_on_hook_stack(block, context.rsp) &&
+         !is_between_program_and_runtime(context.rip);
+}
+
+// The kernel may have reset the disposition when it delivered the signal.
+void set_again(const ThreadBlock& block, int signal) {
+  const KernelSigaction& wanted = block.signals->action[signal];
+  if ((wanted.flags & kSaResetHand) == 0) return;
+  KernelSigaction ours = wanted;
+  ours.handler = address(sysload_signal_entry);
+  ours.flags |= kAlwaysSet;
+  set_action(signal, &ours, nullptr);
+}
+
+// Sends the signal once more, and keeps everything away until the runtime is left.
 void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUcontext& context) {
-  memcpy(block.siginfo, &info, kSiginfoSize);
-  if ((block.pending & SYSLOAD_PENDING_BLOCKED) == 0) block.mask = context.mask;
-  block.pending |= static_cast<uint32_t>(signal);
+  // Whoever interrupted this code saw a mask that is not the program's.
+  if (!is_in_this_code(block, context) || block.pending == 0) block.mask = context.mask;
+  uint64_t mask = 0;
+  block_signals(&mask);
+  block.pending |= SYSLOAD_PENDING_SIGNAL;
+  set_again(block, signal);
+  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+            Memory::address_of(&info).value);
   context.mask = ~uint64_t{0};
-  if (!is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end)) return;
-  context.rip = address(sysload_hook_leave_slowly);
+  const bool is_leaving = is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end);
+  if (is_leaving) context.rip = address(sysload_hook_leave_slowly);
 }
 
 void restore_arithmetic_flags(uint64_t lahf, KernelUcontext& context) {
@@ -137,6 +181,8 @@ void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
   context.r11 = block.leave_r11;
   context.rsp = block.leave_rsp;
   context.rip = block.leave_rcx;
+  constexpr uint64_t kArithmetic = 0x8d5;
+  context.flags_register = (context.flags_register & ~kArithmetic) | (block.flags & kArithmetic);
 }
 
 // Brings what the signal has struck into a state that the program could have been in.
@@ -148,15 +194,12 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
     finish_leaving(block, context);
   if (context.rip == address(sysload_hook_left)) context.rip = context.rcx;
   const bool is_undone = context.rip == address(sysload_hook_issue);
-  if (!is_undone && context.rip != address(sysload_hook_issued)) return;
+  if (!is_undone && !is_done(context.rip)) return;
   uint64_t mask = 0;
   block_signals(&mask);
-  if (is_undone) {
-    undo_call(&block);
-  } else {
-    block.result = context.r12_to_rax[kRax];
-    finish_call(&block);
-  }
+  const bool is_saved = !is_between(context.rip, sysload_hook_issued, sysload_hook_issued_saved);
+  if (!is_undone && !is_saved) block.result = context.r12_to_rax[kRax];
+  sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
   set_signals(mask);
 }
@@ -193,16 +236,6 @@ void set_signals(const uint64_t& mask) {
             SYSLOAD_SIGSET_SIZE);
 }
 
-// The kernel may have reset the disposition when it delivered the signal.
-void set_again(const ThreadBlock& block, int signal) {
-  const KernelSigaction& wanted = block.signals->action[signal];
-  if ((wanted.flags & kSaResetHand) == 0) return;
-  KernelSigaction ours = wanted;
-  ours.handler = address(sysload_signal_entry);
-  ours.flags |= kAlwaysSet;
-  set_action(signal, &ours, nullptr);
-}
-
 bool may_fault() {
   if (!sysload_state.watches_faults) return false;
   const ThreadBlock* const block = own_block();
@@ -228,12 +261,14 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
   }
   const bool is_caught =
       signal == kSigSys && info->code == kUserDispatch && sysload_state.exhaustive;
-  if (is_on_hook_stack(*block, context->rsp)) {
-    if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
-      context->rip = address(sysload_copy_end);
-      set_again(*block, signal);
-      return 0;
-    }
+  if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
+    context->rip = address(sysload_copy_end);
+    set_again(*block, signal);
+    return 0;
+  }
+  const bool is_in_runtime =
+      is_on_hook_stack(*block, context->rsp) || is_in_this_code(*block, *context);
+  if (is_in_runtime) {
     if (is_caught) die_in_hook(*block, signal, *context);
     if (is_fault(signal, *info)) die_in_hook(*block, signal, *context);
     put_off(*block, signal, *info, *context);
@@ -264,19 +299,6 @@ void watch_faults() {
       fail_errno(answer, "hooks", "cannot handle signal ", static_cast<uint64_t>(signal));
   }
   sysload_state.watches_faults = true;
-}
-
-void send_put_off(ThreadBlock* block) {
-  const auto signal = static_cast<int>(block->pending & SYSLOAD_PENDING_SIGNAL);
-  block->pending = 0;
-  if (signal == 0) return;
-  set_again(*block, signal);
-  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
-            Memory::address_of(&block->siginfo[0]).value);
-}
-
-extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_send_again(ThreadBlock* block) {
-  send_put_off(block);
 }
 
 int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,

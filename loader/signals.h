@@ -20,9 +20,6 @@ int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, ui
 // Handles the signals by which poison and the faults of hooks show.
 void watch_faults();
 
-// With all signals blocked: sends what was put off again, to strike when they no longer are.
-void send_put_off(ThreadBlock* block);
-
 void block_signals(uint64_t* old_mask);
 void set_signals(const uint64_t& mask);
 

@@ -67,7 +67,6 @@ struct ThreadBlock {
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
 
   SignalTable* signals;
-  alignas(16) std::byte siginfo[128];  // of the pending signal
   alignas(16) std::byte thread_memory[SYSLOAD_THREAD_MEMORY];
   SignalTable own_signals;
   alignas(64) std::byte vectors[8192];  // XSAVE area, where a hook says that it needs it

@@ -18,13 +18,15 @@ ENVIRONMENT = {
 }
 PROC_OF_OWN = (rb"^/proc/\d+(?=/|$)", b"/proc/PID")
 
+# Dates long past: what is as young as the index, git reads once more.
 GIT = """set -e
 git init -q repo
 cd repo
 echo one > a; mkdir -p sub/deep; echo two > sub/deep/b; ln -s a link
+touch -h -d 2020-01-01 a sub/deep/b link
 git add .
 git commit -qm first
-echo three >> a
+echo three >> a; touch -d 2020-01-02 a
 git mv sub/deep/b c
 git commit -qam second
 git status --short
