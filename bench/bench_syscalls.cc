@@ -51,14 +51,6 @@ struct Number {
   const char* value;
 };
 
-// A hook that is not interested, one that looks at a call's entry, at its end, at both; one that
-// answers, so that the kernel is not entered at all; and one that counts.
-constexpr const char* kHooks[][2] = {{"uninterested", "pass:only=chdir"},
-                                     {"entry", "pass"},
-                                     {"exit", "pass:exit"},
-                                     {"entry+exit", "pass:entry:exit"},
-                                     {"count", "count"}};
-
 constexpr Number kNumbers[] = {{"getppid", "110"}, {"missing", "1000"}};
 
 std::vector<std::byte> read_file(const std::string& path) {
@@ -127,9 +119,6 @@ double time_calls(const std::string& program, const Patch& patch, const Number& 
   const std::vector<std::string> argv{program, patch.shape, number.value,
                                       std::to_string(patch.calls)};
   const Finished finished = must_run(argv, {std::string("SYSLOAD_HOOK=") + hook});
-  // Under `count` the loader says so in the end: else the program was not under it at all.
-  if (std::string(hook) == "count" && program != BENCH_CALL_PROGRAM && finished.err.empty())
-    throw std::runtime_error("SYSLOAD_HOOK=count printed no counts");
   return std::strtod(finished.out.c_str(), nullptr) / patch.calls;
 }
 
@@ -195,7 +184,6 @@ void add_cases(Suite& suite, const Programs& programs) {
     };
     add("unpatched", kPatches[0], nullptr);
     for (const Patch& patch : kPatches) add(std::string("none/") + patch.name, patch, "none");
-    for (const auto& [name, hook] : kHooks) add(std::string(name) + "/A", kPatches[0], hook);
   }
   const auto add_start = [&](const std::string& name, const std::vector<std::string>& argv) {
     suite.add(name, benchmark::kMicrosecond,

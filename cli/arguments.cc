@@ -130,7 +130,7 @@ void add_options(CLI::App& app, RewriteCommand& command) {
   app.add_option_function<std::string>(
          "--hook",
          [&options](const std::string& hook) { options.loader_options.push_back("hook=" + hook); },
-         "write into OUT which hook sysload runs it under (none, count)")
+         "write into OUT which hook sysload runs it under, as run has it; repeated")
       ->type_name("HOOK");
   app.add_option_function<std::string>(
          "--vdso",
@@ -152,6 +152,7 @@ constexpr const char* kRunFooter =
     "Examples:\n"
     "  sysrewrite run -- python3 -c 'print(1)'\n"
     "  sysrewrite run --hook count -- git status\n"
+    "  sysrewrite run --hook files:output=used.txt -- make\n"
     "\n"
     "The exit status is the program's own (128 + signal where one killed it); 127 where it could\n"
     "not be started.\n";
@@ -159,8 +160,10 @@ constexpr const char* kRunFooter =
 void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_option("CMD", command.command, "the program, and its arguments")->required();
   app.add_option("--hook", command.hooks,
-                 "what sysload does with each call (none, count, pass, or the\n"
-                 "path of a shared object), and :OPTIONS; repeated, in that order")
+                 "what is done with each call: none, count, trace, files, deny, sysroot,\n"
+                 "or the path of a shared object; with options behind a colon, as\n"
+                 "trace:filter=%file:output=FILE. Repeated, in that order. See\n"
+                 "sysrewrite-hooks(7)")
       ->allow_extra_args(false)
       ->type_name("HOOK");
   app.add_flag("--exhaustive", command.exhaustive,

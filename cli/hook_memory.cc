@@ -15,6 +15,7 @@
 #include <ctime>
 #include <filesystem>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
@@ -114,6 +115,26 @@ uint64_t monotonic_nanoseconds() {
   clock_gettime(CLOCK_MONOTONIC, &now);
   constexpr uint64_t kSecond = 1000000000;
   return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// One line, whatever is in it.
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\') {
+      result += "\\\\";
+    } else if (c == '\n') {
+      result += "\\n";
+    } else if (c == '\t') {
+      result += "\\t";
+    } else if (byte < ' ' || byte == 0x7f) {
+      result += fmt::format("\\x{:02x}", byte);
+    } else {
+      result += c;
+    }
+  }
+  return result;
 }
 
 CountOrder order_of(const HookName& hook) {
@@ -224,6 +245,25 @@ struct HookMemory::Impl {
     }
   }
 
+  // As the hook `files` writes its records (docs/hooks/files.md).
+  void say_incomplete(uint32_t index, const std::vector<std::string>& unseen) {
+    const HookName& name = hooks[index]->name;
+    if (name.name != "files") return;
+    const std::string format = name.option("format").value_or("text");
+    std::string text;
+    for (const std::string& line : unseen) {
+      if (format == "json") {
+        const nlohmann::ordered_json record{{"kind", "incomplete"}, {"path", line}};
+        text += record.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+      } else if (format == "null") {
+        text += "incomplete " + line + '\0';
+      } else {
+        text += "incomplete " + escaped(line) + "\n";
+      }
+    }
+    put(index, text);
+  }
+
   void show_counts(uint32_t index) {
     const Hook& hook = *hooks[index];
     if (hook.name.name != "count" || hook.shared.address() == nullptr) return;
@@ -281,12 +321,15 @@ int HookMemory::share(uint32_t hook, uint64_t size) {
   return size <= shared.size() ? shared.descriptor() : -1;
 }
 
-void HookMemory::stop() {
+void HookMemory::stop(const std::vector<std::string>& unseen) {
   if (!impl_->reader.joinable()) return;
   impl_->stopping = true;
   syscall(SYS_futex, &impl_->ring->bell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
   impl_->reader.join();
-  for (uint32_t i = 0; i < impl_->hooks.size(); ++i) impl_->show_counts(i);
+  for (uint32_t i = 0; i < impl_->hooks.size(); ++i) {
+    impl_->say_incomplete(i, unseen);
+    impl_->show_counts(i);
+  }
 }
 
 std::string hook_for_programs(const std::string& hook) {

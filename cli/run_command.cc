@@ -164,12 +164,15 @@ int wait_for(pid_t child, const sigset_t& signals) {
   }
 }
 
-void list_natives(const RewriteServer& server) {
+// What ran without its calls being seen: a line each, and each once.
+std::vector<std::string> natives_of(const RewriteServer& server) {
+  std::vector<std::string> lines;
   std::set<std::string> seen;
   for (const NativeObject& object : server.natives()) {
-    const std::string line = fmt::format("native: {}: {}", object.path, object.reason);
-    if (seen.insert(line).second) complain(line);
+    std::string line = object.path + ": " + object.reason;
+    if (seen.insert(line).second) lines.push_back(std::move(line));
   }
+  return lines;
 }
 
 }  // namespace
@@ -196,10 +199,11 @@ int execute(const RunCommand& command) {
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
   const int status = wait_for(child, signals);
   (*server)->stop();
-  (*hooks)->stop();
+  const std::vector<std::string> natives = natives_of(**server);
+  (*hooks)->stop(natives);
   cache.tidy();
   if (!command.quiet) {
-    list_natives(**server);
+    for (const std::string& line : natives) complain("native: " + line);
     if (const std::string problem = cache.problem(); !problem.empty())
       complain(
           fmt::format("nothing is kept for the next run: {} (--no-cache runs without, and without "

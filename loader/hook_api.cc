@@ -17,6 +17,13 @@
 
 // What hooks may call. Legal here: what is legal in a hook (hook.h).
 
+// Where it may, clang puts vector registers away at the start of such a function.
+#ifdef __clang__
+#define VARIADIC __attribute__((target("general-regs-only")))
+#else
+#define VARIADIC
+#endif
+
 namespace sysrewrite {
 
 namespace {
@@ -59,7 +66,7 @@ void api_emit(sysload_hook* hook, const char* text, uint64_t size) {
   emit_text(hook, text, size);
 }
 
-void api_print(sysload_hook* hook, const char* format, ...) {
+VARIADIC void api_print(sysload_hook* hook, const char* format, ...) {
   char line[SYSLOAD_LINE];
   va_list arguments;
   va_start(arguments, format);
@@ -68,7 +75,7 @@ void api_print(sysload_hook* hook, const char* format, ...) {
   emit_text(hook, line, size < sizeof(line) ? size : sizeof(line) - 1);
 }
 
-uint64_t api_format(char* into, uint64_t size, const char* format, ...) {
+VARIADIC uint64_t api_format(char* into, uint64_t size, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   const uint64_t length = format_text(into, size, format, arguments);
@@ -76,7 +83,8 @@ uint64_t api_format(char* into, uint64_t size, const char* format, ...) {
   return length;
 }
 
-[[noreturn]] void api_fail(sysload_hook* hook, const char* format, ...) {
+// As part of its type, which [[noreturn]] is not.
+__attribute__((noreturn)) VARIADIC void api_fail(sysload_hook* hook, const char* format, ...) {
   char line[2048];
   va_list arguments;
   va_start(arguments, format);

@@ -161,6 +161,12 @@ bool wants_service(uint64_t number, bool serves) {
 
 }  // namespace
 
+const char* known_hooks() {
+#define SYSLOAD_BUILT_IN(hook) ", " #hook
+  return "none" SYSLOAD_BUILT_IN_HOOKS;
+#undef SYSLOAD_BUILT_IN
+}
+
 bool is_known_hook(const char* spec) {
   char name[kHookSpecSize];
   split_spec(spec, name);

@@ -57,6 +57,8 @@ void make_hook_set(const char* program);
 // Loads and initialises a hook; ends the process with a line where it cannot be used. `spec` is
 // NAME or NAME:OPTIONS; a name with a slash is the path of a shared object.
 void add_hook(const char* spec);
+// The names of those that are built in, for a message.
+const char* known_hooks();
 // True for hooks that the functions here run; the others have callbacks of their own.
 bool is_known_hook(const char* spec);
 

@@ -11,15 +11,23 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr char kUsage[] = "usage: sysload [--hook none|count] [--argv0 NAME] PROGRAM [ARGUMENT...]";
+constexpr char kUsage[] = "usage: sysload [--hook HOOK]... [--argv0 NAME] PROGRAM [ARGUMENT...]";
 
 constexpr char kHelp[] = R"(
 Runs PROGRAM, an executable that sysrewrite has rewritten, under a hook that sees its system calls.
 PROGRAM is a path; $PATH is not searched. A rewritten executable names sysload as its interpreter,
 so that ./PROGRAM alone does the same; options then come from the environment or from the file.
 
-  --hook none     let every call through (default)
-  --hook count    let every call through, and print at exit how often each was made
+  --hook HOOK     what is done with each call; repeated, in that order:
+    none            let every call through (default)
+    count           count calls, errors and time, and print a table at the end
+    trace           print each call, as strace does
+    files           print which files are read, written, created, looked for...
+    deny:policy=F   let calls fail as the policy in F says
+    sysroot:root=D  let the files of D stand before those of the host
+    ./MINE.so       a hook of your own: see docs/hooks.md
+                  Options follow a colon, as in count:sort=calls; output=PATH is every hook's
+                  (sysrewrite-hooks(7))
   --vdso keep     clock_gettime and its like are answered without a system call (default)
   --vdso hide     hide the vdso, so that they are made as system calls, and seen
   --exhaustive    catch the calls of code that was not rewritten too (slower; Linux 5.11)
@@ -43,11 +51,11 @@ What sysload itself has to say goes to standard error, one line, with exit statu
 examples:
   sysrewrite ./busybox ./busybox.rw
   sysload --hook count ./busybox.rw ls
+  sysload --hook trace:filter=%file:output=calls.txt ./busybox.rw ls
   SYSLOAD_HOOK=count ./busybox.rw ls
 )";
 
 constexpr char kVersion[] = "sysload " SYSLOAD_VERSION "\n";
-constexpr char kKnownHooks[] = "none, count, pass";
 
 bool equal(const char* a, const char* b) {
   return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
@@ -63,7 +71,7 @@ const char* after(const char* text, const char* prefix) {
 void add_spec(const char* name, const char* source, HookSpecs* specs) {
   if (equal(name, "none")) return;
   if (!is_known_hook(name))
-    fail("options", source, ": there is no hook named \"", name, "\"; known are: ", kKnownHooks,
+    fail("options", source, ": there is no hook named \"", name, "\"; known are: ", known_hooks(),
          ", and the path of a shared object, with a slash in it");
   if (specs->count == specs->spec.size())
     fail("options", source, ": there may be ", uint64_t{SYSLOAD_MOST_HOOKS}, " hooks at most");

@@ -8,8 +8,8 @@
 namespace sysrewrite {
 
 inline uint64_t word(const void* pointer) {
-  return reinterpret_cast<uint64_t>(
-      pointer);  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast)
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return reinterpret_cast<uint64_t>(pointer);
 }
 
 template <typename T>

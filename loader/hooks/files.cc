@@ -13,13 +13,9 @@
 // descriptor, one for each ".." that is seen for the first time. (Copies from the program's memory
 // come on top, one for each name: that is api->read_string.)
 #include <asm/unistd.h>
-#include <linux/errno.h>
-#include <linux/fcntl.h>
-#include <linux/sched.h>
 
 #include <cstring>
 
-#include "loader/hooks/address.h"
 #include "loader/hooks/files_state.h"
 #include "loader/hooks/hooks.h"
 #include "loader/hooks/option_list.h"
@@ -33,183 +29,13 @@ FilesView view_of(sysload_hook* hook, sysload_thread* thread) {
           thread == nullptr ? nullptr : static_cast<FilesThread*>(thread->data)};
 }
 
-uint32_t number_of(const sysload_call& call) {
-  return static_cast<uint32_t>(call.number);
-}
-
-// --- names that are taken before the call ---
-
-struct SavedName {
-  uint32_t size;
-  bool has_parents, wants_directory, outside;
-  char text[];
-};
-
-bool is_saved(uint32_t number) {
-  switch (number) {
-    case __NR_chdir:
-    case __NR_chroot:
-    case __NR_rename:
-    case __NR_renameat:
-    case __NR_renameat2:
-    case __NR_pivot_root:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// In scratch[i]; 0 where there is no memory for it, and then it is found behind the call.
-void save_name(const FilesView& view, sysload_call& call, uint32_t i, const PathSlot& slot) {
-  FileName name;
-  if (!locate(view, call, slot, name)) return;
-  auto* saved =
-      static_cast<SavedName*>(view.api().call_memory(&call, sizeof(SavedName) + name.path.size));
-  if (saved == nullptr) return;
-  saved->size = name.path.size;
-  saved->has_parents = name.path.has_parents;
-  saved->wants_directory = name.path.wants_directory;
-  saved->outside = name.outside;
-  memcpy(saved->text, name.path.text, name.path.size);
-  call.scratch[i] = word(saved);
-}
-
-void take_saved(uint64_t from, FileName& name) {
-  const auto& saved = *at_word<const SavedName>(from);
-  name.path.begin(saved.text, saved.size);
-  if (saved.size == 1) name.path.add("/", 1);
-  name.path.has_parents = saved.has_parents;
-  name.path.wants_directory = saved.wants_directory;
-  name.outside = saved.outside;
-}
-
-// --- before the call ---
-
-bool may_be_executed(const sysload_api& api, const FileName& name) {
-  return api.syscall(__NR_access, word(name.path.text), 1, 0, 0, 0, 0) == 0;
-}
-
-void before_execution(const FilesView& view, const sysload_call& call, const PathSlot& slot) {
-  FileName name;
-  if (locate(view, call, slot, name) && may_be_executed(view.api(), name))
-    note_execution(view, name);
-}
-
-// scratch[2]: the file was not there.
-void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot) {
-  const uint64_t flags = open_flags(view.api(), call, slot).flags;
-  if ((flags & (O_CREAT | O_EXCL)) != O_CREAT) return;
-  const auto directory = slot.directory == kNoArgument ? static_cast<uint64_t>(AT_FDCWD)
-                                                       : call.argument[slot.directory];
-  const int64_t found =
-      view.api().syscall(__NR_faccessat, directory, call.argument[slot.name], 0, 0, 0, 0);
-  call.scratch[2] = found == -ENOENT ? 1 : 0;
-}
-
-// Children that share the directory but not the memory change it unseen, and so do threads that
-// have one of their own in a process where the others' is remembered.
-void before_clone(const FilesView& view, const sysload_call& call) {
-  uint64_t flags = call.argument[0];
-  if (number_of(call) == __NR_clone3 &&
-      view.api().read(&flags, call.argument[0], sizeof(flags)) != int64_t{sizeof(flags)})
-    return;
-  const bool shares_memory = (flags & CLONE_VM) != 0, shares_directory = (flags & CLONE_FS) != 0;
-  const bool is_thread = (flags & CLONE_THREAD) != 0;
-  if (shares_directory ? !shares_memory || !is_thread : is_thread)
-    __atomic_store_n(&view.state.never_cache, true, __ATOMIC_RELAXED);
-}
-
 enum sysload_verdict entry(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
-  const FilesView view = view_of(hook, thread);
-  const uint32_t number = number_of(*call);
-  if (number == __NR_clone || number == __NR_clone3) before_clone(view, *call);
-  const PathCall* row = path_call(number);
-  if (row == nullptr) return SYSLOAD_PASS;
-  if (row->slot[0].use == PathUse::kOpen) before_open(view, *call, row->slot[0]);
-  if (row->slot[0].use == PathUse::kExecute) before_execution(view, *call, row->slot[0]);
-  if (is_saved(number)) {
-    for (uint32_t i = 0; i < 2; ++i)
-      if (row->slot[i].use != PathUse::kNothing) save_name(view, *call, i, row->slot[i]);
-  }
+  before_call(view_of(hook, thread), call);
   return SYSLOAD_PASS;
 }
 
-// --- behind it ---
-
-// What a call that was made has changed for names to come.
-void after_success(const FilesView& view, uint32_t number, const sysload_call& call) {
-  FilesState& state = view.state;
-  switch (number) {
-    case __NR_chdir:
-    case __NR_fchdir:
-    case __NR_chroot:
-      __atomic_fetch_add(&state.moves, 1, __ATOMIC_RELAXED);
-      return;
-    case __NR_unshare:
-      if ((call.argument[0] & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER)) != 0 &&
-          view.thread != nullptr)
-        view.thread->own_directory = 1;
-      return;
-    case __NR_setns:
-      if (view.thread != nullptr) view.thread->own_directory = 1;
-      return note_incomplete(view, "setns: paths may be those of another mount namespace");
-    case __NR_pivot_root:
-      note_incomplete(view, "pivot_root: paths are those below the new root directory");
-      [[fallthrough]];
-    case __NR_rename:
-    case __NR_renameat:
-    case __NR_renameat2:
-    case __NR_mount:
-    case __NR_umount2:
-    case __NR_move_mount:
-      __atomic_fetch_add(&state.shared->renames, 1, __ATOMIC_RELAXED);
-      return;
-    case __NR_io_uring_setup:
-      return note_incomplete(view, "io_uring: what is done through a ring is not seen");
-    default:
-      return;
-  }
-}
-
-void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, const PathCall& row) {
-  const PathSlot& slot = row.slot[i];
-  const int64_t result = call.result;
-  const uint64_t flags = slot.use == PathUse::kOpen ? open_flags(view.api(), call, slot).flags : 0;
-  FileKind kind = kind_of(slot.use, flags, call.scratch[2] != 0, result);
-  if (kind == FileKind::kNone) return;
-  FileName name;
-  if (call.scratch[i] != 0 && is_saved(row.number)) {
-    take_saved(call.scratch[i], name);
-  } else if (!locate(view, call, slot, name)) {
-    return;
-  }
-  const bool ambiguous = row.slot[1].use != PathUse::kNothing || slot.use == PathUse::kExecute;
-  if (result < 0 && ambiguous) kind = kind_by_probe(view.api(), name, result);
-  note(view, kind, name, result < 0 ? result : 0);
-  if (slot.use == PathUse::kRoot && result == 0) change_root(view, name);
-}
-
-// The name of what was opened by a handle is known only now.
-void after_open_by_handle(const FilesView& view, const sysload_call& call) {
-  char text[kNameBytes];
-  const int64_t got =
-      name_of_descriptor(view.api(), static_cast<int32_t>(call.result), text, sizeof(text));
-  if (got <= 0 || text[0] != '/') return;
-  FileName name;
-  name.path.begin(text, static_cast<uint32_t>(got));
-  note(view, kind_of(PathUse::kOpen, call.argument[2], false, call.result), name, 0);
-}
-
 void exit_of(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
-  const FilesView view = view_of(hook, thread);
-  const uint32_t number = number_of(*call);
-  if (const PathCall* row = path_call(number)) {
-    after_slot(view, *call, 0, *row);
-    if (row->slot[1].use != PathUse::kNothing) after_slot(view, *call, 1, *row);
-  }
-  if (call->result < 0) return;
-  if (number == __NR_open_by_handle_at) after_open_by_handle(view, *call);
-  after_success(view, number, *call);
+  behind_call(view_of(hook, thread), call);
 }
 
 // --- processes and threads ---

@@ -122,7 +122,7 @@ void write_record(Line& line, const Record& record) {
   if (record.format == FileFormat::kJson) {
     line.text(R"({"kind":")");
     line.text(kind_name(record.kind));
-    line.text(record.kind == FileKind::kIncomplete ? R"(","reason":")" : R"(","path":")");
+    line.text(R"(","path":")");
     write_json_string(line, record.path, record.size);
     if (record.error != nullptr) {
       line.text(R"(","error":")");

@@ -76,6 +76,12 @@ struct FileName {
   bool outside = false;  // not below the root directory: its name is that of outside already
 };
 
+// files_call.cc.
+void before_call(const FilesView& view, sysload_call* call);
+void behind_call(const FilesView& view, sysload_call* call);
+// Whether the names in a call with this number are taken before it.
+bool is_saved(uint32_t number);
+
 // files_name.cc: finding names. False where the slot names nothing (an abstract socket, a pipe), or
 // nothing that the kernel could read either.
 bool locate(const FilesView& view, const sysload_call& call, const PathSlot& slot, FileName& name);

@@ -8,6 +8,7 @@
 /* SYSLOAD_BUILT_IN(NAME) for each. */
 #define SYSLOAD_BUILT_IN_HOOKS \
   SYSLOAD_BUILT_IN(count)      \
+  SYSLOAD_BUILT_IN(deny)       \
   SYSLOAD_BUILT_IN(files)      \
   SYSLOAD_BUILT_IN(pass)       \
   SYSLOAD_BUILT_IN(sysroot)

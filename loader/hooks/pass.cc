@@ -10,6 +10,7 @@
 //   pass:entry:exit   both
 //   pass:only=NAME    for one call alone
 //   pass:answer       answers with ENOSYS instead, where only= says what
+//   pass:vectors      as a hook that changes vector registers
 
 namespace {
 
@@ -54,6 +55,7 @@ int sysload_hook_init_pass(sysload_hook* hook) {
   char only[32];
   const bool is_one = hook->api->option(hook, "only", only, sizeof(only)) >= 0;
   if (answers && !is_one) hook->api->fail(hook, "answer goes with only=CALL");
+  if (has_option(hook, "vectors")) hook->flags |= SYSLOAD_VECTORS;
   hook->entry = answers ? &on_entry_answer : &on_entry;
   hook->exit = &on_exit;
   if (!is_one) {

@@ -88,6 +88,8 @@ enum sysload_verdict entry(sysload_hook* hook, sysload_thread* thread, sysload_c
   if (number == __NR_getcwd) return answer_getcwd(view, *call) ? SYSLOAD_ANSWER : SYSLOAD_PASS;
   const PathCall* row = path_call(number);
   if (row == nullptr) return SYSLOAD_PASS;
+  const uint8_t name = row->slot[0].name;
+  const uint64_t given = name == kNoArgument ? 0 : call->argument[name];
   for (uint32_t i = 0; i < 2; ++i) {
     if (row->slot[i].use == PathUse::kNothing) continue;
     const int64_t error = translate(view, *call, *row, i);
@@ -95,6 +97,7 @@ enum sysload_verdict entry(sysload_hook* hook, sysload_thread* thread, sysload_c
     call->result = error;
     return SYSLOAD_ANSWER;
   }
+  if (row->slot[0].use == PathUse::kExecute) use_script_interpreter(view, *call, given);
   return SYSLOAD_PASS;
 }
 

@@ -40,6 +40,10 @@ struct SysrootView {
 // or an error to answer with. scratch[0] is set for a link below /proc that is read.
 int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& row, uint32_t i);
 
+// sysroot_script.cc: for execve and execveat, once the path is translated. `script` points to the
+// name as it was given.
+void use_script_interpreter(const SysrootView& view, sysload_call& call, uint64_t script);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_HOOKS_SYSROOT_STATE_H_

@@ -48,6 +48,42 @@ Bytes dynamic_program() {
       .build();
 }
 
+// A hook's object with each kind of table, but the hash tables, of which it has the one.
+Bytes hook_object(int64_t hash_tag, const Bytes& hash) {
+  constexpr uint64_t kTables = 0x2000, kStrings = kTables + 96, kRela = kStrings + 32,
+                     kRelr = kRela + 96, kHash = kRelr + 16, kData = 0x3000;
+  const auto symbol = [](uint32_t name, uint8_t bind, uint16_t section, uint64_t value) {
+    elf::Sym entry{};
+    entry.name = name;
+    entry.info = static_cast<uint8_t>(bind << 4 | elf::kSttFunc);
+    entry.shndx = section;
+    entry.value = value;
+    return bytes_of(entry);
+  };
+  const Bytes tables = symbol(0, 0, 0, 0) + symbol(1, 2, 0, 0) + symbol(3, 1, 0, 0) +
+                       symbol(10, 1, 1, 0x1000) +
+                       text(std::string_view("\0w\0memset\0sysload_hook_init\0\0\0\0\0", 32)) +
+                       words({kData, 8, 0x1000, kData + 8, uint64_t{1} << 32 | 6, 0, kData + 16,
+                              uint64_t{2} << 32 | 7, 0, kData + 24, uint64_t{3} << 32 | 1, 1}) +
+                       words({kData + 32, 7}) + hash;
+  return ElfBuilder(elf::kTypeDyn)
+      .code(0x1000, hex("31 c0 c3"))
+      .segment(kTables, tables, elf::kFlagRead)
+      .data(kData, repeat(0, 64), 8192)
+      .dynamic(0x6000, {{elf::kDtSymtab, kTables},
+                        {elf::kDtStrtab, kStrings},
+                        {elf::kDtStrsz, 31},
+                        {elf::kDtRela, kRela},
+                        {elf::kDtRelasz, 48},
+                        {elf::kDtJmprel, kRela + 48},
+                        {elf::kDtPltrelsz, 48},
+                        {elf::kDtRelr, kRelr},
+                        {elf::kDtRelrsz, 16},
+                        {hash_tag, kHash}})
+      .header(0x6474e552, 0x6000, 176)
+      .build();
+}
+
 Bytes rewritten(const Bytes& input, const Options& options) {
   const auto result = rewrite(input, options);
   return result ? materialize(input, result->output) : Bytes{};
@@ -72,6 +108,16 @@ int main(int argc, char** argv) {
       good &= write(root / fuzzer / (name + "-litebox"), rewritten(file, litebox));
     }
   }
+  const auto hooks = root / "hook_image_fuzzer";
+  good &= write(hooks / "hash", hook_object(elf::kDtHash, hex("01 00 00 00 04 00 00 00")));
+  good &=
+      write(hooks / "gnu_hash",
+            hook_object(elf::kDtGnuHash, hex("01 00 00 00 03 00 00 00 01 00 00 00 00 00 00 00") +
+                                             words({1}) + hex("03 00 00 00 01 00 00 00")));
+  good &=
+      write(root / "deny_policy_fuzzer" / "rules",
+            text("default deny EPERM # x\nallow openat, 3 path(1) under \"/e\\\"tc\" writing\n"
+                 "log * path like /**/*.c int0 & 3|O_CREAT != -1\nkill read answer >= ENOENT\n"));
   const auto table = root / "functions_fuzzer";
   good &= write(table / "frames",
                 hex("00") + eh_frame(0x403000, {{kCode, 16, 1}, {kCode + 16, 8, 0, true}}));

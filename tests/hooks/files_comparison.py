@@ -57,7 +57,7 @@ def read_output(file):
         for line in lines:
             record = json.loads(line)
             if record["kind"] == "incomplete":
-                reasons.append(record["reason"])
+                reasons.append(record["path"])
                 continue
             pair = record["kind"], os.fsencode(record["path"])
             if pair in records:

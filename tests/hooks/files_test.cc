@@ -385,7 +385,7 @@ TEST_F(Files, WritesJson) {
                                     "\",\"error\":\"EACCES\"}\n");
   hook.pretend(5, SYS_io_uring_setup, 1, nullptr);
   EXPECT_EQ(hook.take_output(),
-            "{\"kind\":\"incomplete\",\"reason\":\"io_uring: what is done through a ring is not "
+            "{\"kind\":\"incomplete\",\"path\":\"io_uring: what is done through a ring is not "
             "seen\"}\n");
 }
 

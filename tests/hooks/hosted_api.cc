@@ -14,6 +14,8 @@
 #include <sstream>
 #include <utility>
 
+#include "loader/hooks/address.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -28,6 +30,7 @@ int64_t make_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t 
 
 std::string formatted(const char* format, va_list list) {
   char text[SYSLOAD_LINE];
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start has been called
   vsnprintf(text, sizeof(text), format, list);
   return text;
 }
@@ -41,7 +44,7 @@ struct HostedApi {
     return make_call(number, a, b, c, d, e, f);
   }
   static int64_t read(void* to, uint64_t address, uint64_t size) {
-    const iovec here{to, size}, there{reinterpret_cast<void*>(address), size};
+    const iovec here{to, size}, there{at_word<void>(address), size};
     const ssize_t got = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
     return got < 0 ? -EFAULT : got;
   }
@@ -54,12 +57,12 @@ struct HostedApi {
     return -ENAMETOOLONG;
   }
   static int64_t write(uint64_t address, const void* from, uint64_t size) {
-    const iovec here{const_cast<void*>(from), size}, there{reinterpret_cast<void*>(address), size};
+    const iovec here{const_cast<void*>(from), size}, there{at_word<void>(address), size};
     return process_vm_writev(getpid(), &here, 1, &there, 1, 0) == static_cast<ssize_t>(size)
                ? 0
                : -EFAULT;
   }
-  static void* call_memory(sysload_call*, uint64_t size) {
+  static void* call_memory(sysload_call* /*call*/, uint64_t size) {
     size = (size + 15) / 16 * 16;
     if (size > g_current->call_memory_left_) return nullptr;
     g_current->call_memory_left_ -= size;
@@ -68,7 +71,7 @@ struct HostedApi {
   static void* allocate(uint64_t size) {
     return g_current->allocations_.emplace_back(new char[size]()).get();
   }
-  static void* share(sysload_hook*, uint64_t size) {
+  static void* share(sysload_hook* /*hook*/, uint64_t size) {
     HostedHook& self = *g_current;
     if (self.shared_ != nullptr) return self.shared_;
     self.shared_ = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -76,10 +79,10 @@ struct HostedApi {
     self.shared_is_own_ = true;
     return self.shared_;
   }
-  static void emit(sysload_hook*, const char* text, uint64_t size) {
+  static void emit(sysload_hook* /*hook*/, const char* text, uint64_t size) {
     g_current->output_.append(text, size);
   }
-  static void print(sysload_hook*, const char* format, ...) {
+  static void print(sysload_hook* /*hook*/, const char* format, ...) {
     va_list list;
     va_start(list, format);
     g_current->output_ += formatted(format, list);
@@ -88,11 +91,12 @@ struct HostedApi {
   static uint64_t format(char* into, uint64_t size, const char* format, ...) {
     va_list list;
     va_start(list, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start has been called
     const int length = vsnprintf(into, size, format, list);
     va_end(list);
     return static_cast<uint64_t>(length);
   }
-  __attribute__((noreturn)) static void fail(sysload_hook*, const char* format, ...) {
+  __attribute__((noreturn)) static void fail(sysload_hook* /*hook*/, const char* format, ...) {
     va_list list;
     va_start(list, format);
     const std::string text = formatted(format, list);
@@ -117,9 +121,8 @@ struct HostedApi {
   static const char* program() { return g_current->program_.c_str(); }
 };
 
-HostedHook::HostedHook(Init init, const std::string& options, const std::string& program,
-                       HostedHook* tree)
-    : options_(options), program_(program), before_(g_current) {
+HostedHook::HostedHook(Init init, std::string options, std::string program, HostedHook* tree)
+    : options_(std::move(options)), program_(std::move(program)), before_(g_current) {
   g_current = this;
   if (tree != nullptr) shared_ = tree->shared_;
   api_.abi = SYSLOAD_HOOK_ABI;

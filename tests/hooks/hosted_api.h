@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "loader/hooks/address.h"
 #include "loader/include/sysload/hook.h"
 
 namespace sysrewrite {
@@ -29,8 +30,7 @@ class HostedHook {
 
   // One at a time: the api's functions know of no other. `shared` is that of another one, whose
   // tree this is a process of.
-  HostedHook(Init init, const std::string& options, const std::string& program = "",
-             HostedHook* tree = nullptr);
+  HostedHook(Init init, std::string options, std::string program = "", HostedHook* tree = nullptr);
   HostedHook(const HostedHook&) = delete;
   HostedHook& operator=(const HostedHook&) = delete;
   ~HostedHook();
@@ -69,7 +69,7 @@ class HostedHook {
     if constexpr (std::is_null_pointer_v<T>) {
       return 0;
     } else if constexpr (std::is_pointer_v<T>) {
-      return reinterpret_cast<uint64_t>(value);
+      return word(value);
     } else {
       return static_cast<uint64_t>(value);
     }

@@ -1,6 +1,7 @@
 #include "loader/hooks/resolve.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,7 +16,7 @@
 namespace sysrewrite {
 namespace {
 
-int init_nothing(sysload_hook*) {
+int init_nothing(sysload_hook* /*hook*/) {
   return 0;
 }
 
@@ -127,13 +128,13 @@ TEST_F(Resolve, LeadsWhereTheKernelGoes) {
   const auto some_path = [&](int longest) {
     std::string path = random() % 4 == 0 ? tree_.root() + "/" : "";
     for (int i = static_cast<int>(random() % static_cast<unsigned>(longest)); i >= 0; --i)
-      path += (random() % 3 == 0 ? ".." : name()) + (i == 0 ? "" : "/");
+      path.append(random() % 3 == 0 ? ".." : name()).append(i == 0 ? "" : "/");
     return path;
   };
   for (const std::string& one : names)
-    for (const std::string& two : names) tree_.directory(one + "/" + two);
+    for (const std::string& two : names) tree_.directory(fmt::format("{}/{}", one, two));
   for (int i = 0; i < 60; ++i) {
-    const std::string at = name() + "/" + name() + "/" + name();
+    const std::string at = fmt::format("{}/{}/{}", name(), name(), name());
     std::error_code ignored;
     if (random() % 2 == 0) {
       std::filesystem::create_symlink(some_path(5), tree_.path(at), ignored);

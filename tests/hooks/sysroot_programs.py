@@ -134,6 +134,23 @@ def case_links_and_parents(tree):
            "NAME=Tree\nonly here\nonly here\nonly here\n/etc\n/\n/etc\nonly here\n")
 
 
+def case_scripts(tree):
+    """What a script's first line names is the tree's, with the arguments that the kernel gives it."""
+    os.makedirs(tree.root + "/opt")
+    os.symlink("/bin/busybox", tree.root + "/opt/sh")
+    show = 'echo "$0 $# $1 $2"; case $- in *e*) echo option;; esac\n'
+    for name, line in (("plain", "#!/opt/sh"), ("option", "#! /opt/sh  -e  "), ("nested", "#!/bin/plain -x"),
+                       ("missing", "#!/opt/none"), ("host", "#!/usr/bin/perl")):
+        tree.write(f"root/bin/{name}", line + "\n" + ("print qq($0 @ARGV\\n);\n" if name == "host" else show))
+        os.chmod(f"{tree.root}/bin/{name}", 0o755)
+    tree.write("root/bin/not", "#!/opt/sh\n")
+    expect(tree.shell("env plain one 'two three'; cd /bin; env ./option one two; env nested one; env missing; env not; env host one"),
+           "/bin/plain 2 one two three\n./option 2 one two\noption\n/bin/plain 3 -x /bin/nested\n"
+           f"{tree.root}/bin/host one\n"
+           "env: can't execute 'missing': No such file or directory\nenv: can't execute 'not': Permission denied\n")
+    expect(tree.shell("env plain " + "x " * 1000 + "| cut -c 1-20"), "/bin/plain 1000 x x\n")
+
+
 def case_own_names(tree):
     """getcwd and the links of /proc, in the shell and in its children."""
     expect(tree.shell("cd /etc; /bin/pwd; readlink /proc/self/cwd; readlink /proc/self/exe; readlink /proc/self/root; "

@@ -2,8 +2,7 @@
  *
  * A hook is a freestanding shared object, compiled by
  *
- *     cc -O2 -shared -fPIC -ffreestanding -nostdlib -mgeneral-regs-only -I INCLUDE -o mine.so
- * mine.c
+ *     cc -O2 -shared -fPIC -ffreestanding -nostdlib -mgeneral-regs-only -I DIR -o mine.so mine.c
  *
  * and named to sysload or to `sysrewrite run`:
  *
@@ -15,9 +14,9 @@
  * written against this very header, and docs/hooks.md has examples of each kind.
  *
  * What a hook may do
- *   - Everything that needs no libc: there is none, no thread-local storage (%fs is the program's)
- *     and no constructors. Relative relocations are applied, no others; what is undefined is
- * refused.
+ *   - Everything that needs no libc: there is none but memcpy, memmove, memset, memcmp and strlen,
+ *     no thread-local storage (%fs is the program's), no constructors or destructors. What a hook
+ *     needs and there is not is refused by name.
  *   - Call the functions of struct sysload_api, from any of its functions.
  *   - Change the call it is shown, answer it, or let it pass.
  *

@@ -1,0 +1,205 @@
+// What hooks cost, beside other ways of seeing the same calls.
+//
+// A round runs a loop of calls natively and under the hook (or the other way), in turn. `over` is
+// what a call costs beyond the native one, in nanoseconds; `ratio` of whole runs is that of their
+// times. The case `native` compares the loop with itself: its `over` is the noise of the others.
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+
+#include "bench/command.h"
+#include "bench/scratch.h"
+#include "bench/suite.h"
+
+namespace sysrewrite::bench {
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+constexpr int kAlternations = 7;
+
+Finished must_run(const Words& argv, const Words& environment = {}) {
+  Finished finished = run(argv, environment);
+  if (finished.status != 0) throw std::runtime_error(describe(argv, finished));
+  return finished;
+}
+
+// A loop that prints its own time.
+struct Loop {
+  Words argv;
+  Words environment;
+  int calls;
+
+  double nanoseconds() const {
+    return std::strtod(must_run(argv, environment).out.c_str(), nullptr) / calls;
+  }
+};
+
+class Programs {
+ public:
+  Programs() : sysrewrite_(sysrewrite_path()), sysload_(sysload_path()) {}
+
+  Words calls(const std::string& number, int count) const {
+    return {BENCH_CALL_PROGRAM, "constant", number, std::to_string(count)};
+  }
+  Words mechanism(const std::string& kind, int count) const {
+    return {BENCH_MECHANISMS, kind, std::to_string(count)};
+  }
+  Words rewritten(Words argv) const {
+    std::string& output = rewritten_[argv[0]];
+    if (output.empty()) {
+      output = scratch_.path(std::to_string(rewritten_.size()));
+      must_run({sysrewrite_, "-q", "--interp", sysload_, argv[0], output});
+    }
+    argv[0] = output;
+    return argv;
+  }
+  Words under_run(const std::string& hook, const Words& argv) const {
+    Words words{sysrewrite_, "run", "-q", "--loader", sysload_, "--hook", hook, "--"};
+    words.insert(words.end(), argv.begin(), argv.end());
+    return words;
+  }
+  Words cache() const {
+    return {"XDG_CACHE_HOME=" + scratch_.path("cache"), "XDG_STATE_HOME=" + scratch_.path("state")};
+  }
+
+  // A C project of some files, built anew by each run.
+  Words build() const {
+    const std::string folder = scratch_.path("project");
+    if (access(folder.c_str(), F_OK) != 0) make_project(folder);
+    return {"make", "-C", folder, "-B", "-s", "-j2"};
+  }
+
+ private:
+  static void make_project(const std::string& folder) {
+    must_run({"mkdir", folder});
+    std::ofstream makefile(folder + "/Makefile");
+    makefile << "program: a.o b.o c.o d.o e.o f.o\n\t$(CC) -o $@ $^\n%.o: %.c\n\t$(CC) -O2 -c -o "
+                "$@ $<\n";
+    for (const char name : std::string("abcdef")) {
+      std::ofstream source(folder + "/" + name + ".c");
+      source
+          << "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
+          << "#include <sys/stat.h>\n#include <pthread.h>\n"
+          << "int " << name << "_sum(const int* values, int count) {\n  int sum = 0;\n"
+          << "  for (int i = 0; i < count; i++) sum += values[i];\n  return sum;\n}\n";
+      if (name == 'a') source << "int main(void) { return puts(\"built\") < 0; }\n";
+    }
+  }
+
+  std::string sysrewrite_;
+  std::string sysload_;
+  mutable std::map<std::string, std::string> rewritten_;
+  Scratch scratch_;
+};
+
+// The fastest of a few short runs of each: what another process takes away only ever adds.
+void compare_loops(benchmark::State& state, const Loop& native, const Loop& seen) {
+  double without = HUGE_VAL, with = HUGE_VAL;
+  for (int i = 0; i < kAlternations; ++i) {
+    without = std::min(without, native.nanoseconds());
+    with = std::min(with, seen.nanoseconds());
+  }
+  state.SetIterationTime(with * 1e-9);
+  state.counters["over"] = with - without;
+  state.counters["ratio"] = with / without;
+}
+
+void compare_runs(benchmark::State& state, const Words& native, const Words& seen,
+                  const Words& environment) {
+  must_run(seen, environment);  // fills the cache
+  std::vector<double> without, with;
+  for (int i = 0; i < kAlternations; ++i) {
+    without.push_back(must_run(native).seconds);
+    with.push_back(must_run(seen, environment).seconds);
+  }
+  state.SetIterationTime(median(with));
+  state.counters["over"] = (median(with) - median(without)) * 1e6;
+  state.counters["ratio"] = median(with) / median(without);
+}
+
+void add_calls(Suite& suite, const Programs& programs) {
+  // A hook that wants none of these calls; one that sees their beginning; their end; both; both,
+  // with vector registers kept; one that answers, so that the kernel is not entered; and one that
+  // counts.
+  const char* const hooks[][2] = {{"uninterested", "pass:only=chdir"},
+                                  {"entry", "pass"},
+                                  {"exit", "pass:exit"},
+                                  {"entry+exit", "pass:entry:exit"},
+                                  {"vectors", "pass:vectors"},
+                                  {"answer", "pass:only=1000:answer"},
+                                  {"count", "count:output=/dev/null"}};
+  constexpr int kCalls = 100000;
+  const auto add = [&](const std::string& name, const std::string& number, const char* hook) {
+    suite.add(name, benchmark::kNanosecond, [&programs, number, hook](benchmark::State& state) {
+      const Loop native{programs.calls(number, kCalls), {}, kCalls};
+      Loop seen = native;
+      if (hook != nullptr)
+        seen = {programs.rewritten(native.argv), {std::string("SYSLOAD_HOOK=") + hook}, kCalls};
+      compare_loops(state, native, seen);
+    });
+  };
+  add("missing/native", "1000", nullptr);
+  for (const auto& [name, hook] : hooks) add(std::string("missing/") + name, "1000", hook);
+  add("getppid/native", "110", nullptr);
+  for (const auto& [name, hook] : hooks)
+    if (std::string(name) != "answer") add(std::string("getppid/") + name, "110", hook);
+}
+
+void add_others(Suite& suite, const Programs& programs) {
+  constexpr int kCalls = 20000;
+  for (const char* kind : {"filter", "sigsys", "dispatch", "notify", "ptrace"})
+    suite.add(std::string("getppid/other/") + kind, benchmark::kNanosecond,
+              [&programs, kind](benchmark::State& state) {
+                compare_loops(state, {programs.mechanism("native", kCalls), {}, kCalls},
+                              {programs.mechanism(kind, kCalls), {}, kCalls});
+              });
+  suite.add("open+close/files", benchmark::kNanosecond, [&programs](benchmark::State& state) {
+    const Loop native{programs.mechanism("files", kCalls), {}, kCalls};
+    compare_loops(
+        state, native,
+        {programs.rewritten(native.argv), {"SYSLOAD_HOOK=files:output=/dev/null"}, kCalls});
+  });
+}
+
+void add_builds(Suite& suite, const Programs& programs) {
+  const auto add = [&](const std::string& name, const std::function<Words()>& seen) {
+    suite.add(name, benchmark::kMillisecond, [&programs, seen](benchmark::State& state) {
+      compare_runs(state, programs.build(), seen(), programs.cache());
+    });
+  };
+  add("build/native", [&] { return programs.build(); });
+  for (const char* hook : {"none", "files", "count", "trace"})
+    add(std::string("build/") + hook, [&programs, hook] {
+      const std::string options = std::string(hook) == "none" ? "" : ":output=/dev/null";
+      return programs.under_run(hook + options, programs.build());
+    });
+  add("build/other/strace", [&programs] {
+    Words words{"strace", "-f", "-qq", "-e", "trace=%file", "-o", "/dev/null"};
+    const Words build = programs.build();
+    words.insert(words.end(), build.begin(), build.end());
+    return words;
+  });
+}
+
+}  // namespace
+
+}  // namespace sysrewrite::bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const sysrewrite::bench::Programs programs;
+  sysrewrite::bench::Suite suite;
+  sysrewrite::bench::add_calls(suite, programs);
+  sysrewrite::bench::add_others(suite, programs);
+  sysrewrite::bench::add_builds(suite, programs);
+  return suite.run();
+}
