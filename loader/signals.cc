@@ -51,7 +51,8 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entry[],
     sysload_hook_issue[], sysload_hook_issued[], sysload_hook_issued_saved[],
     sysload_hook_issued_switched[], sysload_hook_issued_alternate[], sysload_hook_issued_end[],
     sysload_hook_unblocked[], sysload_hook_unblocked_end[], sysload_signal_entry[],
-    sysload_signal_back[], sysload_signal_end[], sysload_callback_hook[], etext[];
+    sysload_signal_back[], sysload_signal_end[], sysload_copy_begin[], sysload_copy_end[],
+    sysload_callback_hook[], etext[];
 
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
@@ -243,6 +244,8 @@ void set_signals(const uint64_t& mask) {
             SYSLOAD_SIGSET_SIZE);
 }
 
+namespace {
+
 // A handler that wants an alternate stack, of a program that has none: it gets the one below it.
 // The kernel forgets the fault stack when this frame is left, and delivers the signal anew.
 uint64_t send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
@@ -262,6 +265,21 @@ uint64_t send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& inf
   return 0;
 }
 
+}  // namespace
+
+bool may_fault() {
+  if (!sysload_state.watches_faults) return false;
+  const ThreadBlock* const block = own_block();
+  constexpr uint64_t kFaults = uint64_t{1} << (kSigSegv - 1) | uint64_t{1} << (kSigBus - 1);
+  if (block == nullptr || block->signals == nullptr ||
+      block->signals->action[kSigSegv].handler == kSigIgnore ||
+      block->signals->action[kSigBus].handler == kSigIgnore)
+    return false;
+  uint64_t mask = ~uint64_t{0};
+  sys::call(__NR_rt_sigprocmask, 0, 0, Memory::address_of(&mask).value, SYSLOAD_SIGSET_SIZE);
+  return (mask & kFaults) == 0;
+}
+
 // The handler to run; 0 where there is nothing more to do.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     int signal, KernelSiginfo* info, KernelUcontext* context) {
@@ -274,6 +292,11 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
   }
   const bool is_caught =
       signal == kSigSys && info->code == kUserDispatch && sysload_state.exhaustive;
+  if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
+    context->rip = address(sysload_copy_end);
+    set_again(*block, signal);
+    return 0;
+  }
   const bool is_in_runtime =
       is_on_hook_stack(*block, context->rsp) || is_in_this_code(*block, *context);
   if (is_in_runtime) {
@@ -309,6 +332,7 @@ void watch_faults() {
     if (sys::failed(answer))
       fail_errno(answer, "hooks", "cannot handle signal ", static_cast<uint64_t>(signal));
   }
+  sysload_state.watches_faults = true;
 }
 
 int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,

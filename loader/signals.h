@@ -8,6 +8,10 @@
 
 namespace sysrewrite {
 
+// Whether a fault of this thread, now, in sysload_copy (program_copy.S) ends the copy and not the
+// process: it does not where the program has blocked or ignored SIGSEGV or SIGBUS. One system call.
+bool may_fault();
+
 // rt_sigaction: the program's disposition is kept in the table, and the kernel is given
 // sysload_signal_entry. Arguments and answer are the system call's.
 int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,

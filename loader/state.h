@@ -74,12 +74,13 @@ struct State {
   uint64_t interest;  // a table of 65,536 bytes (hook_set.h); 0: there are no hooks
   ThreadBlock* free_blocks;
   ThreadBlock* all_blocks;
-  uint32_t threads;   // of this process
-  bool has_engine;    // calls go through hook_call.cc
-  bool has_hooks;     // which show them to somebody
-  HookSet* hooks;     // nullptr: there are none
-  sysload_api api;    // what hooks may call
-  uint64_t callback;  // what slots are filled with
+  uint32_t threads;     // of this process
+  bool watches_faults;  // signals.cc handles them
+  bool has_engine;      // calls go through hook_call.cc
+  bool has_hooks;       // which show them to somebody
+  HookSet* hooks;       // nullptr: there are none
+  sysload_api api;      // what hooks may call
+  uint64_t callback;    // what slots are filled with
   TrapState trap;
   ObjectTable objects;
   PendingLibrary pending;
