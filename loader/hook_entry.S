@@ -5,7 +5,7 @@
 // reached through gs, so that a signal handler can read off where a call stands:
 //
 //   where rip is                        what a signal finds (signals.cc)
-//   sysload_hook_entry ... _entered     the call has not begun: it begins again
+//   sysload_callback_hook ... _entered  the call has not begun: it begins again
 //   sysload_hook_alternate ... _blocked likewise; registers come from the block
 //   rsp on the hook stack               the signal is put off; at leaving, it is sent again
 //   sysload_hook_leave ... _left        likewise, and leaving begins again, the slow way

@@ -43,16 +43,16 @@ constexpr uint64_t kRestorerSize = 9;
 constexpr uint64_t kAlwaysSet = kSigInfo;
 
 // Addresses of hook_entry.S.
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entry[],
-    sysload_hook_entered[], sysload_hook_alternate[], sysload_hook_alternate_saved[],
-    sysload_hook_alternate_flags[], sysload_hook_alternate_blocked[], sysload_hook_leave[],
-    sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[], sysload_hook_pass[],
-    sysload_hook_pass_end[], sysload_hook_pass_slowly[], sysload_hook_passed_on[],
-    sysload_hook_issue[], sysload_hook_issued[], sysload_hook_issued_saved[],
-    sysload_hook_issued_switched[], sysload_hook_issued_alternate[], sysload_hook_issued_end[],
-    sysload_hook_unblocked[], sysload_hook_unblocked_end[], sysload_signal_entry[],
-    sysload_signal_back[], sysload_signal_end[], sysload_copy_begin[], sysload_copy_end[],
-    sysload_callback_hook[], etext[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
+    sysload_hook_alternate[], sysload_hook_alternate_saved[], sysload_hook_alternate_flags[],
+    sysload_hook_alternate_blocked[], sysload_hook_leave[], sysload_hook_leave_end[],
+    sysload_hook_leave_slowly[], sysload_hook_left[], sysload_hook_pass[], sysload_hook_pass_end[],
+    sysload_hook_pass_slowly[], sysload_hook_passed_on[], sysload_hook_issue[],
+    sysload_hook_issued[], sysload_hook_issued_saved[], sysload_hook_issued_switched[],
+    sysload_hook_issued_alternate[], sysload_hook_issued_end[], sysload_hook_unblocked[],
+    sysload_hook_unblocked_end[], sysload_signal_entry[], sysload_signal_back[],
+    sysload_signal_end[], sysload_copy_begin[], sysload_copy_end[], sysload_callback_hook[],
+    etext[];
 
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
@@ -162,10 +162,13 @@ void restore_arithmetic_flags(uint64_t lahf, KernelUcontext& context) {
   context.flags_register |= (lahf >> 8 & kFromAh) | ((lahf & 1) != 0 ? kOverflow : 0);
 }
 
-// The call has not begun: it begins again.
+// The call has not begun: it begins again, from the callback, since what is of interest in it, and
+// its rsp, lie in the block already, and a handler's calls are going to overwrite both.
 void begin_again(const ThreadBlock& block, KernelUcontext& context) {
   const uint64_t rip = context.rip;
-  context.rip = address(sysload_hook_entry);
+  if (rip == address(sysload_callback_hook)) return;
+  context.rip = address(sysload_callback_hook);
+  context.rcx = context.r11 - SYSREWRITE_TAIL_FROM_RESUME;
   const bool registers_lie_in_block =
       is_between(rip, sysload_hook_alternate_saved, sysload_hook_alternate_blocked);
   if (!registers_lie_in_block) return;
@@ -195,7 +198,7 @@ void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
 
 // Brings what the signal has struck into a state that the program could have been in.
 void mend(ThreadBlock& block, KernelUcontext& context) {
-  if (is_between(context.rip, sysload_hook_entry, sysload_hook_entered) ||
+  if (is_between(context.rip, sysload_callback_hook, sysload_hook_entered) ||
       is_between(context.rip, sysload_hook_alternate, sysload_hook_alternate_blocked))
     return begin_again(block, context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
@@ -335,6 +338,24 @@ void watch_faults() {
   sysload_state.watches_faults = true;
 }
 
+namespace {
+
+// Table and kernel change together. Open in a forked child: it lies beside the serving lock.
+class SignalsLock {
+ public:
+  SignalsLock() {
+    while (__atomic_exchange_n(lock(), 1, __ATOMIC_ACQUIRE) != 0) sys::call(__NR_sched_yield);
+  }
+  SignalsLock(const SignalsLock&) = delete;
+  SignalsLock& operator=(const SignalsLock&) = delete;
+  ~SignalsLock() { __atomic_store_n(lock(), 0, __ATOMIC_RELEASE); }
+
+ private:
+  static uint32_t* lock() { return &sysload_serve_lock[2]; }
+};
+
+}  // namespace
+
 int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,
                         uint64_t size) {
   if (size != SYSLOAD_SIGSET_SIZE || signal < 1 || signal > kMostSignals) return -EINVAL;
@@ -345,6 +366,7 @@ int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, ui
   if (action != 0 && read_program(action, bytes(wanted)) != sizeof(wanted)) return -EFAULT;
   const bool changes = action != 0;
   const bool handles = wanted.handler != kSigDefault && wanted.handler != kSigIgnore;
+  const SignalsLock lock;
   const KernelSigaction before = block->signals->action[signal];
   KernelSigaction given = wanted;
   if (changes && signal != kSigKill && signal != kSigStop) {

@@ -39,8 +39,9 @@
 #ifndef SYSLOAD_HOOK_H_
 #define SYSLOAD_HOOK_H_
 
-#include <stddef.h>
-#include <stdint.h>
+/* C's own names of them, since C reads this too. */
+#include <stddef.h> /* NOLINT(modernize-deprecated-headers) */
+#include <stdint.h> /* NOLINT(modernize-deprecated-headers) */
 
 #ifdef __cplusplus
 extern "C" {
@@ -188,7 +189,7 @@ struct sysload_api {
   /* "ENOENT" for 2 and for -2; NULL where there is no name. */
   const char* (*error_name)(int64_t error);
   /* The program's path, as it was executed. */
-  const char* (*program)(void);
+  const char* (*program)(void); /* NOLINT(modernize-redundant-void-arg) */
 };
 
 /* The one function that a hook exports. Returns 0; anything else, and the program is not started.
