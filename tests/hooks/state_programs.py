@@ -1,0 +1,84 @@
+"""What a system call leaves in the registers, under every kind of hook, outcome and tier.
+
+The program (programs/state.c) fills all registers, the flags with DF and AC, the red zone and the vector state with
+random values before calls that pass, fail, are served or answered, and compares them afterwards.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
+INCLUDE = os.path.join(os.environ["SYSREWRITE_SOURCE"], "loader", "include")
+PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
+HOOKS = ("none", "pass", "pass:exit", "pass:entry:exit", "pass:vectors", "pass:entry:exit:vectors", "count",
+         "pass:only=getppid:answer", "pass:only=close:entry:exit", "files:output=/dev/null", "trace:output=/dev/null")
+
+# Changes all vector registers at each call. Without saying so it must be seen to: this test would notice.
+CLOBBER = r"""
+#include <sysload/hook.h>
+static void clobber(void) {
+  __asm__ volatile(".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n pcmpeqd %%xmm\\n, %%xmm\\n\n .endr\n fninit" ::: "memory");
+}
+static enum sysload_verdict entry(struct sysload_hook *hook, struct sysload_thread *thread, struct sysload_call *call) {
+  (void)hook, (void)thread, (void)call;
+  clobber();
+  return SYSLOAD_PASS;
+}
+static void leave(struct sysload_hook *hook, struct sysload_thread *thread, struct sysload_call *call) {
+  (void)hook, (void)thread, (void)call;
+  clobber();
+}
+int sysload_hook_init(struct sysload_hook *hook) {
+  char value[4];
+  hook->entry = entry;
+  hook->exit = leave;
+  if (hook->api->option(hook, "says-so", value, sizeof value) >= 0) hook->flags = SYSLOAD_VECTORS;
+  sysload_want_all(hook, 1, 1);
+  return 0;
+}
+"""
+
+
+def run(command, folder, **environment):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+                          env={**os.environ, **environment})
+
+
+def main():
+    failed = 0
+
+    def check(good, sentence, done):
+        nonlocal failed
+        print("ok:" if good else "FAILED:", sentence)
+        if not good:
+            failed += 1
+            print(done.returncode, done.stdout[-1500:], done.stderr[-500:])
+
+    with tempfile.TemporaryDirectory(prefix="sysrewrite-state-") as folder:
+        with open(os.path.join(folder, "clobber.c"), "w", encoding="utf-8") as file:
+            file.write(CLOBBER)
+        for command in (["gcc", "-O1", "-static", "-o", "state", os.path.join(PROGRAMS, "state.c"),
+                         os.path.join(PROGRAMS, "state.S")],
+                        ["gcc", "-O1", "-w", "-shared", "-fPIC", "-ffreestanding", "-nostdlib", "-mgeneral-regs-only",
+                         "-I", INCLUDE, "-o", "clobber.so", "clobber.c"]):
+            subprocess.run(command, cwd=folder, check=True)
+        native = run(["./state"], folder)
+        check(native.returncode == 0, f"natively: {native.stdout.strip()}", native)
+        for tiers in ("ABCD", "B", "C", "D"):
+            done = run([SYSREWRITE, "-q", "--interp", SYSLOAD, "--tiers", tiers, "state", f"state.{tiers}"], folder)
+            check(done.returncode == 0, f"tiers {tiers}: rewritten", done)
+            for hook in HOOKS if tiers == "ABCD" else HOOKS[:4]:
+                done = run([f"./state.{tiers}"], folder, SYSLOAD_HOOK=hook)
+                check(done.returncode == 0 and done.stdout == native.stdout, f"tiers {tiers} under {hook}", done)
+        done = run([SYSLOAD, "--exhaustive", "./state.ABCD"], folder)
+        check(done.returncode == 0 and done.stdout == native.stdout, "exhaustive", done)
+        done = run(["./state.ABCD"], folder, SYSLOAD_HOOK="./clobber.so:says-so")
+        check(done.returncode == 0 and done.stdout == native.stdout, "a hook that changes vector registers and says so", done)
+        done = run(["./state.ABCD"], folder, SYSLOAD_HOOK="./clobber.so")
+        check(done.returncode == 1 and "a vector register is" in done.stdout, "one that does not say so is noticed", done)
+    sys.exit(1 if failed else 0)
+
+
+main()
