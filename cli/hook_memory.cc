@@ -5,15 +5,18 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,6 +24,7 @@
 
 #include "cli/descriptor.h"
 #include "cli/input_file.h"
+#include "trampoline/call_names.h"
 #include "trampoline/counts.h"
 #include "trampoline/output_ring.h"
 
@@ -160,6 +164,14 @@ struct HookMemory::Impl {
   OutputRing* ring = nullptr;
   std::mutex mutex;
   std::atomic<bool> stopping = false;
+
+  // What a thread was doing when it was looked at last, and how often it had been the same.
+  struct Look {
+    WatchedCall call{};
+    int times = 0;
+  };
+  static constexpr int kSuspicious = 5;  // looks, a second apart
+  std::map<uint32_t, Look> looks;
   std::thread reader;
 
   void put(uint32_t index, const std::string& text) {
@@ -199,6 +211,35 @@ struct HookMemory::Impl {
     if (at != __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE)) consume(at, 8);
   }
 
+  // Says once of each thread whose hook has been in the same call for a while, always when looked
+  // at.
+  void look_at_threads() {
+    for (WatchedThread& thread : ring->watched) {
+      const auto pid = static_cast<pid_t>(__atomic_load_n(&thread.pid, __ATOMIC_RELAXED));
+      if (pid <= 0) continue;
+      WatchedCall call{};
+      iovec here{&call, sizeof(call)};
+      iovec there{std::bit_cast<void*>(thread.call), sizeof(call)};
+      const bool is_read = process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof(call);
+      if (!is_read && errno == ESRCH) __atomic_store_n(&thread.pid, 0, __ATOMIC_RELAXED);
+      Look& look = looks[thread.tid];
+      const bool is_same = is_read && call.running != 0 && call.running == look.call.running &&
+                           std::memcmp(&call, &look.call, offsetof(WatchedCall, further)) == 0;
+      look.times = is_same ? look.times + 1 : 0;
+      look.call = call;
+      if (look.times == kSuspicious && call.running <= hooks.size()) say_it_hangs(thread.tid, call);
+    }
+  }
+
+  void say_it_hangs(uint32_t tid, const WatchedCall& call) {
+    const char* name = call_name(call.number);
+    const std::string line = fmt::format(
+        "sysrewrite: run: hook {} has not come back for {} seconds, in thread {}, call {}\n",
+        hooks[call.running - 1]->name.name, kSuspicious, tid,
+        name == nullptr ? std::to_string(call.number) : name);
+    write_all(STDERR_FILENO, line.data(), line.size());
+  }
+
   void wait() {
     __atomic_store_n(&ring->is_asleep, 1, __ATOMIC_SEQ_CST);
     const uint32_t bell = __atomic_load_n(&ring->bell, __ATOMIC_SEQ_CST);
@@ -215,8 +256,12 @@ struct HookMemory::Impl {
   void read_until_stopped() {
     using Clock = std::chrono::steady_clock;
     constexpr auto kPatience = std::chrono::seconds(2);
-    Clock::time_point last = Clock::now();
+    Clock::time_point last = Clock::now(), looked = last;
     while (!stopping) {
+      if (Clock::now() - looked > std::chrono::seconds(1)) {
+        looked = Clock::now();
+        look_at_threads();
+      }
       if (read_record()) {
         last = Clock::now();
         continue;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "loader/exhaustive.h"
+#include "loader/hook_output.h"
 #include "loader/hook_set.h"
 #include "loader/memory.h"
 #include "loader/places.h"
@@ -186,9 +187,13 @@ void finish_process(ThreadBlock* block) {
 
 uint64_t end_thread(ThreadBlock* block) {
   leave_through_tail(block);
-  if (block->is_child_of_vfork) return SYSLOAD_HOOK_LEAVE;  // its parent gives the block back
+  if (block->is_child_of_vfork) {  // its parent gives the block back
+    forget_thread(block);
+    return SYSLOAD_HOOK_LEAVE;
+  }
   notify_thread_exiting(block);
   if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1) finish_process(block);
+  forget_thread(block);
   keep_signals_away(block);
   return SYSLOAD_HOOK_EXIT;
 }
@@ -232,6 +237,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       return serve_arch_prctl(block, result);
     case __NR_exit_group:
       if (!block->is_child_of_vfork) finish_process(block);
+      forget_thread(block);
       return false;
     case __NR_sigaltstack:
       // The program is to see its own, or none.
@@ -362,6 +368,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(Th
   block->pending = SYSLOAD_PENDING_BLOCKED;
   if (sysload_state.exhaustive) sysload_arm();
   if (block->has_alt == 0) offer_fault_stack(block);
+  watch_thread(block);
   notify_thread_started(block);
   leave_answered(block, 0);
 }
@@ -375,6 +382,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
   if (sysload_state.exhaustive) sysload_arm();
   sysload_state.threads = 1;
   give_back_all_but(block);
+  watch_thread(block);
   notify_forked(block);
   leave_answered(block, 0);
 }

@@ -8,6 +8,7 @@
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
+#include "loader/thread_block.h"
 #include "trampoline/output_ring.h"
 
 namespace sysrewrite {
@@ -71,6 +72,31 @@ void write_to_ring(OutputRing& ring, uint32_t index, const char* text, uint64_t 
 }
 
 }  // namespace
+
+void watch_thread(ThreadBlock* block) {
+  block->watched = 0;
+  OutputRing* const ring = sysload_state.hooks->ring;
+  if (ring == nullptr) return;
+  for (uint32_t i = 0; i < kMostWatched; ++i) {
+    const uint32_t at = (block->tid + i) % kMostWatched;
+    WatchedThread& entry = ring->watched[at];
+    uint32_t nobody = 0;
+    if (!__atomic_compare_exchange_n(&entry.pid, &nobody, sys::pid(), false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
+      continue;
+    entry.tid = block->tid;
+    entry.call = Memory::address_of(&block->call).value;
+    block->watched = at + 1;
+    return;
+  }
+}
+
+void forget_thread(ThreadBlock* block) {
+  if (block->watched == 0) return;
+  __atomic_store_n(&sysload_state.hooks->ring->watched[block->watched - 1].pid, 0,
+                   __ATOMIC_RELAXED);
+  block->watched = 0;
+}
 
 const char* name_of_hook(const sysload_hook* hook) {
   const uint32_t index = index_of(hook);

@@ -8,6 +8,8 @@
 
 namespace sysrewrite {
 
+struct ThreadBlock;
+
 // As sysload_api::emit and share.
 void emit_text(const sysload_hook* hook, const char* text, uint64_t size);
 void* share_memory(const sysload_hook* hook, uint64_t size);
@@ -17,6 +19,10 @@ void* share_memory(const sysload_hook* hook, uint64_t size);
 // tree.
 void prepare_output();
 void empty_outputs();
+
+// Lets the parent look whether hooks of this thread come back; no longer.
+void watch_thread(ThreadBlock* block);
+void forget_thread(ThreadBlock* block);
 
 const char* name_of_hook(const sysload_hook* hook);
 

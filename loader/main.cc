@@ -66,7 +66,7 @@ void start_hooks(const HookSpecs& specs, const char* program, bool serves) {
   if (!sysload_state.is_followed) empty_outputs();
   if (sysload_state.exhaustive) prepare_exhaustive();
   prepare_hooks(serves);
-  start_first_block();
+  watch_thread(start_first_block());
 }
 
 // Whoever loses its trailer keeps its jumps, so there is no running it without.

@@ -32,6 +32,7 @@
 #include "loader/include/sysload/hook.h"
 #include "loader/signal_frame.h"
 #include "loader/signal_table.h"
+#include "trampoline/output_ring.h"
 
 namespace sysrewrite {
 
@@ -70,6 +71,7 @@ struct ThreadBlock {
   uint32_t asked;             // how many hooks have seen it
   bool exits;                 // hooks are to see its end
   bool shares_thread_group;   // what is being cloned
+  uint32_t watched;           // this thread's entry in the ring's table, plus 1; 0: none
   bool is_child_of_vfork;     // shares memory with a thread that waits for it
   bool has_fault_stack;       // it is the kernel's alternate stack, since the program has none
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
@@ -118,6 +120,8 @@ static_assert(offsetof(ThreadBlock, thread) == SYSLOAD_BLOCK_THREAD);
 static_assert(offsetof(ThreadBlock, interest) == SYSLOAD_BLOCK_INTEREST);
 static_assert(offsetof(ThreadBlock, running) == SYSLOAD_BLOCK_RUNNING);
 static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMORY);
+static_assert(offsetof(ThreadBlock, running) - offsetof(ThreadBlock, call) ==
+              offsetof(WatchedCall, running));
 static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);
 static_assert(offsetof(ThreadBlock, call.argument) == SYSLOAD_CALL_ARGUMENT);
 static_assert(offsetof(ThreadBlock, call.stack_pointer) == SYSLOAD_CALL_STACK_POINTER);

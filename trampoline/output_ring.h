@@ -5,7 +5,8 @@
 //   +0     reserved   bytes ever promised to writers
 //   +64    consumed   bytes ever read
 //   +128   is_asleep, bell: the reader sleeps on the bell (a futex)
-//   +4096  data: records, each a multiple of 8 bytes long, wrapping around
+//   +4096  which threads there are, so that the reader can look whether a hook of theirs comes back
+//   ...    data: records, each a multiple of 8 bytes long, wrapping around
 //
 //   record   +0  u32: length | kCommitted, written last; 0: still being written
 //            +4  u32: index of the hook
@@ -28,6 +29,21 @@ namespace sysrewrite {
 inline constexpr uint64_t kRingData = uint64_t{4} << 20;  // bytes, a power of two
 inline constexpr uint64_t kMostRecord = kRingData / 8;
 
+// A thread under hooks. Its process may be gone, or another program by now.
+struct WatchedThread {
+  uint32_t pid;  // 0: the entry is free
+  uint32_t tid;
+  uint64_t call;  // where its WatchedCall lies, in its process's memory
+};
+inline constexpr uint32_t kMostWatched = 4096;
+
+// What a thread is doing.
+struct WatchedCall {
+  uint64_t number, argument[6];
+  uint64_t further[12];
+  uint32_t running;  // which hook is, plus 1; 0: none
+};
+
 struct OutputRing {
   static constexpr uint32_t kCommitted = 0x80000000;
 
@@ -35,6 +51,7 @@ struct OutputRing {
   alignas(64) uint64_t consumed;
   alignas(64) uint32_t is_asleep;
   uint32_t bell;
+  alignas(4096) WatchedThread watched[kMostWatched];
   alignas(4096) std::byte data[kRingData];
 
   static uint64_t record_size(uint64_t length) { return 8 + (length + 7) / 8 * 8; }

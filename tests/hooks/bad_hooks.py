@@ -76,6 +76,20 @@ def run(command, folder, **environment):
                           stdin=subprocess.DEVNULL, env={**os.environ, **environment})
 
 
+def loops(folder, build):
+    """A hook that never comes back is named, while the program hangs in it."""
+    build("loops.so", HOOK % ("", "for (;;) __asm__ volatile(\"\");"), "-O1", "-w", "-shared", "-fPIC", "-ffreestanding",
+          "-nostdlib", "-mgeneral-regs-only", "-I", INCLUDE)
+    running = subprocess.Popen([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "./loops.so", "--", "./program"],
+                               cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    line = running.stderr.readline()
+    os.killpg(running.pid, 9)
+    running.wait()
+    good = "loops.so has not come back for 5 seconds, in thread " in line and line.endswith(", call write\n")
+    print("ok: a hook that never comes back" if good else f"FAILED: a hook that never comes back\n{line}")
+    return not good
+
+
 def main():
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sysrewrite-bad-hooks-") as folder:
@@ -105,6 +119,7 @@ def main():
                 failed += 1
                 print(f"FAILED: a hook that {what}, {sentence}: status {done.returncode}, lines "
                       f"{'right' if lines_right else 'wrong: ' + lines[-200:]}\n{done.stderr}")
+        failed += loops(folder, build)
     sys.exit(1 if failed else 0)
 
 
