@@ -45,6 +45,7 @@
 #define SYSLOAD_CALL_ARGUMENT (SYSLOAD_BLOCK_CALL + 8)
 #define SYSLOAD_CALL_STACK_POINTER (SYSLOAD_BLOCK_CALL + 64)
 #define SYSLOAD_CALL_ORIGIN (SYSLOAD_BLOCK_CALL + 72)
+#define SYSLOAD_CALL_RESULT (SYSLOAD_BLOCK_CALL + 56)
 #define SYSLOAD_CALL_SCRATCH (SYSLOAD_BLOCK_CALL + 80)
 
 // Where there is but one hook: itself, its entry(), and the thread as it is shown.
@@ -54,9 +55,16 @@
 #define SYSLOAD_BLOCK_INTEREST 360     // u64: in the call's number, as the table has it
 #define SYSLOAD_BLOCK_RUNNING 368      // u32: which hook is, plus 1; 0: none
 #define SYSLOAD_BLOCK_CALL_MEMORY 372  // u32: bytes of it that are used
+#define SYSLOAD_BLOCK_ASKED 376        // u32: how many hooks have seen the call
+#define SYSLOAD_BLOCK_EXITS 380        // u32: 1 where they are to see its end
+#define SYSLOAD_BLOCK_HOOK_EXIT 384    // the one hook's exit()
 
-// Bit of the table's bytes: the one hook wants to see the beginning, and nobody anything else.
-#define SYSLOAD_INTEREST_ENTRY_ALONE 8
+// Bits of the table's bytes (hook_set.h). Simple: there is one hook, and sysload itself has nothing
+// to do with the call, so that no C++ is needed.
+#define SYSLOAD_INTEREST_ENTRY 1
+#define SYSLOAD_INTEREST_EXIT 2
+#define SYSLOAD_INTEREST_SERVICE 4
+#define SYSLOAD_INTEREST_SIMPLE 8
 
 // Bytes below a hook stack's end that are its own, the guard included.
 #define SYSLOAD_HOOK_REGION 0xf000

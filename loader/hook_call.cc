@@ -35,7 +35,7 @@ constexpr uint64_t kCloneVm = 0x100, kCloneSighand = 0x800, kCloneVfork = 0x4000
                    kCloneThread = 0x10000;
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_issue[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_load[];
 extern "C" [[gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call);
 extern "C" [[gnu::visibility("hidden")]] int64_t sysload_arm();
 
@@ -54,13 +54,8 @@ void leave_answered(ThreadBlock* block, uint64_t result) {
 
 // The kernel sees the call's arguments; the program gets its own back afterwards.
 void leave_issuing(ThreadBlock* block) {
-  const sysload_call& call = block->call;
-  block->original = block->registers;
-  block->registers = {call.number,      call.argument[0], call.argument[1], call.argument[2],
-                      call.argument[3], call.argument[4], call.argument[5]};
-  block->leave_rax = call.number;
   block->leave_rsp = block->rsp + SYSREWRITE_RED_ZONE;
-  block->leave_rcx = Memory::address_of(sysload_hook_issue).value;
+  block->leave_rcx = Memory::address_of(sysload_hook_load).value;
 }
 
 void leave_through_tail(ThreadBlock* block) {
@@ -73,7 +68,7 @@ void leave_through_tail(ThreadBlock* block) {
 }
 
 bool is_issuing(const ThreadBlock& block) {
-  return block.leave_rcx == Memory::address_of(sysload_hook_issue).value;
+  return block.leave_rcx == Memory::address_of(sysload_hook_load).value;
 }
 
 bool is_changed(const ThreadBlock& block) {
@@ -87,7 +82,7 @@ bool is_changed(const ThreadBlock& block) {
 
 void answer(ThreadBlock* block, int64_t result) {
   block->call.result = result;
-  if (block->exits) run_exits(block);
+  if (block->exits != 0) run_exits(block);
   leave_answered(block, static_cast<uint64_t>(block->call.result));
 }
 
@@ -275,7 +270,7 @@ bool must_take_tail(uint64_t number) {
     answer(block, result);
   } else if (must_take_tail(number)) {
     leave_through_tail(block);
-  } else if (block->exits || is_changed(*block) || number == __NR_sigaltstack) {
+  } else if (block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack) {
     leave_issuing(block);
   } else {
     leave_through_tail(block);
@@ -287,7 +282,7 @@ bool must_take_tail(uint64_t number) {
 uint64_t make_call(ThreadBlock* block) {
   const uint8_t interest = interest_in(sysload_state.interest, block->call.number);
   if ((interest & kWantsService) != 0) return serve(block);
-  if (block->exits || is_changed(*block)) {
+  if (block->exits != 0 || is_changed(*block)) {
     leave_issuing(block);
   } else {
     leave_through_tail(block);
@@ -305,12 +300,24 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_answered(T
 // has changed the call, which may now be another one,
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_changed(
     ThreadBlock* block) {
-  block->exits = false;
+  block->exits = 0;
   block->asked = 0;
   return make_call(block);
 }
 
-// or has let it pass while a signal came.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_changed_with_exit(
+    ThreadBlock* block) {
+  block->exits = 1;
+  block->asked = 1;
+  return make_call(block);
+}
+
+// has seen a call's end, while a signal came,
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_finished(ThreadBlock* block) {
+  leave_answered(block, static_cast<uint64_t>(block->call.result));
+}
+
+// or has let one pass, likewise.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_passed(ThreadBlock* block) {
   leave_through_tail(block);
 }
@@ -319,7 +326,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_passed(Thr
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(ThreadBlock* block,
                                                                                 uint64_t number) {
   const uint8_t interest = interest_in(sysload_state.interest, number);
-  block->exits = false;
+  block->exits = 0;
   block->asked = 0;
   if ((interest & (kWantsEntry | kWantsExit)) != 0) {
     block->call_memory_used = 0;
@@ -333,9 +340,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
 }
 
 void finish_call(ThreadBlock* block) {
-  const uint64_t number = block->registers.rax;
-  block->registers = block->original;
-  if (number == __NR_sigaltstack) learn_alternate_stack(block);
+  if (block->call.number == __NR_sigaltstack) learn_alternate_stack(block);
   answer(block, static_cast<int64_t>(block->result));
 }
 
@@ -344,7 +349,6 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(Threa
 }
 
 void undo_call(ThreadBlock* block) {
-  block->registers = block->original;
   answer(block, SYSLOAD_RESTARTED);
   block->leave_rax = block->registers.rax;
   block->leave_rcx = restart_of_call({block->tail}).value;
@@ -376,7 +380,6 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(Th
 // The child's side, where it has memory of its own, in its copy of the parent's block.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(ThreadBlock* block) {
   name_thread(block);
-  block->registers = block->original;
   block->child = nullptr;
   block->is_child_of_vfork = false;
   if (sysload_state.exhaustive) sysload_arm();

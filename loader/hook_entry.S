@@ -10,8 +10,10 @@
 //   rsp on the hook stack               the signal is put off; at leaving, it is sent again
 //   sysload_hook_leave ... _left        likewise, and leaving begins again, the slow way
 //   sysload_hook_pass ... _pass_end     likewise, of a call that passes
-//   sysload_hook_left, _passed_on       everything is the program's again but rip, which is in rcx
-//   sysload_hook_issue                  the call was not made, or is to be made again: it is undone
+//   sysload_hook_to_issue ... _end      likewise, of a call that is issued
+//   sysload_hook_end ... _end_end       likewise, of one whose end was seen
+//   sysload_hook_left, _passed_on, _ended   everything is the program's again but rip, which is in rcx
+//   sysload_hook_to_load, _load ... _issue   the call was not made, or is to be made again: it is undone
 //   sysload_hook_issued ... _switched   the call is done: hooks see its end first
 //   sysload_hook_issued_alternate ...   likewise
 //   sysload_hook_unblocked ... _end     registers come from the block
@@ -82,8 +84,8 @@
         pushq   $0x202
         popfq
 .Lenter:
-        testb   $SYSLOAD_INTEREST_ENTRY_ALONE, %gs:SYSLOAD_BLOCK_INTEREST
-        jnz     .Lentry_alone
+        testb   $SYSLOAD_INTEREST_SIMPLE, %gs:SYSLOAD_BLOCK_INTEREST
+        jnz     .Lsimple
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         movq    %rax, %rsi
         call    sysload_hook_enter
@@ -126,12 +128,13 @@
         jmp     .Lflags
         LABEL   sysload_hook_leave_end
 
-// --- One hook that wants to see the beginning -----------------------------------------------------
+// --- One hook, and nothing else to do ------------------------------------------------------------
 //
-// What most calls of most hooks need, without C++ in between. Where the hook lets the call pass, and
-// has not changed it, the registers come back from the block and the stub's tail makes the call.
+// What most calls of most hooks need, without C++ in between. Where the hook lets the call pass, has
+// not changed it and does not want to see its end, the registers come back from the block and the
+// stub's tail makes the call.
         .p2align 4
-.Lentry_alone:
+.Lsimple:
         movq    %gs:SYSLOAD_BLOCK_RSP, %rax
         subq    $-SYSREWRITE_RED_ZONE, %rax
         movq    %rax, %gs:SYSLOAD_CALL_STACK_POINTER
@@ -141,6 +144,8 @@
         movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+16
         movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+24
         movl    %eax, %gs:SYSLOAD_BLOCK_CALL_MEMORY
+        testb   $SYSLOAD_INTEREST_ENTRY, %gs:SYSLOAD_BLOCK_INTEREST
+        jz      .Lentry_done
         movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
         movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
@@ -150,6 +155,9 @@
         movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
         testl   %eax, %eax
         jnz     .Lanswered
+.Lentry_done:
+        testb   $SYSLOAD_INTEREST_EXIT, %gs:SYSLOAD_BLOCK_INTEREST
+        jnz     .Lsimple_exit
         movq    %gs:SYSLOAD_BLOCK_RAX, %rax
         movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
         movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
@@ -201,6 +209,43 @@
 .Lchanged:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_changed
+        jmp     .Lentered
+// Its end is to be seen. It may be another call by now, of which sysload has to know.
+.Lsimple_exit:
+        movq    %gs:SYSLOAD_BLOCK_CALL, %rcx
+        cmpq    %rcx, %gs:SYSLOAD_BLOCK_RAX
+        jne     .Lchanged_with_exit
+        movl    $1, %gs:SYSLOAD_BLOCK_ASKED
+        movl    $1, %gs:SYSLOAD_BLOCK_EXITS
+        movq    %gs:SYSLOAD_BLOCK_RSP, %rax
+        subq    $-SYSREWRITE_RED_ZONE, %rax
+        movq    %rax, %gs:SYSLOAD_BLOCK_LEAVE_RSP
+        leaq    sysload_hook_load(%rip), %rax
+        movq    %rax, %gs:SYSLOAD_BLOCK_LEAVE_RCX
+        LABEL   sysload_hook_to_issue
+        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        jne     sysload_hook_leave_slowly
+        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
+        testl   $SYSLOAD_ODD_FLAGS, %ecx
+        jnz     .Lissue_odd_flags
+        movl    %ecx, %eax
+        shrl    $11, %eax
+        andl    $1, %eax
+        movb    %cl, %ah
+        addb    $0x7f, %al
+        sahf
+.Lissue_flags:
+        movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
+        LABEL   sysload_hook_to_load
+        jmp     sysload_hook_load
+.Lissue_odd_flags:
+        pushq   %rcx
+        popfq
+        jmp     .Lissue_flags
+        LABEL   sysload_hook_to_issue_end
+.Lchanged_with_exit:
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_changed_with_exit
         jmp     .Lentered
         LABEL   sysload_hook_pass_slowly
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
@@ -312,8 +357,16 @@
 
 // --- A call whose end hooks want to see ---------------------------------------------------------
 //
-//   in       everything is the program's but rcx and r11
+//   in       rsp, flags, rbx, rbp and r12 to r15 are the program's; the block has the call
 //   out      back at resume
+        LABEL   sysload_hook_load
+        movq    %gs:SYSLOAD_CALL_ARGUMENT, %rdi
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+8, %rsi
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+16, %rdx
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+24, %r10
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
+        movq    %gs:SYSLOAD_BLOCK_CALL, %rax
         LABEL   sysload_hook_issue
         syscall
         LABEL   sysload_hook_issued
@@ -327,9 +380,67 @@
         jz      .Lexit
         pushq   $0x202
         popfq
-.Lexit: movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+.Lexit: testb   $SYSLOAD_INTEREST_SIMPLE, %gs:SYSLOAD_BLOCK_INTEREST
+        jnz     .Lsimple_end
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_exit
         jmp     sysload_hook_leave
+
+// One hook, which may want to see the end: its call may have been changed, too.
+.Lsimple_end:
+        cmpl    $0, %gs:SYSLOAD_BLOCK_EXITS
+        je      .Lend_unseen
+        movq    %gs:SYSLOAD_BLOCK_RESULT, %rax
+        movq    %rax, %gs:SYSLOAD_CALL_RESULT
+        movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
+        movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
+        leaq    SYSLOAD_BLOCK_THREAD(%rdx), %rsi
+        leaq    SYSLOAD_BLOCK_CALL(%rdx), %rdx
+        call    *%gs:SYSLOAD_BLOCK_HOOK_EXIT
+        movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
+        LABEL   sysload_hook_end
+        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        jne     sysload_hook_end_slowly
+        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
+        testl   $SYSLOAD_ODD_FLAGS, %ecx
+        jnz     .Lend_odd_flags
+        movl    %ecx, %eax
+        shrl    $11, %eax
+        andl    $1, %eax
+        movb    %cl, %ah
+        addb    $0x7f, %al
+        sahf
+.Lend_flags:
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_R8, %r8
+        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        movq    %gs:SYSLOAD_CALL_RESULT, %rax
+        movq    %gs:SYSLOAD_BLOCK_FLAGS, %r11
+        movq    %gs:SYSLOAD_BLOCK_TAIL, %rcx
+        leaq    -SYSREWRITE_TAIL_FROM_RESUME(%rcx), %rcx
+        movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
+        LABEL   sysload_hook_ending
+        leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
+        LABEL   sysload_hook_ended
+        jmp     *%rcx
+.Lend_odd_flags:
+        pushq   %rcx
+        popfq
+        jmp     .Lend_flags
+        LABEL   sysload_hook_end_end
+.Lend_unseen:
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_exit
+        jmp     sysload_hook_leave
+        LABEL   sysload_hook_end_slowly
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_hook_finished
+        jmp     sysload_hook_leave_slowly
 
 .Lspecial:
         cmpl    $SYSLOAD_HOOK_EXIT, %eax
@@ -346,13 +457,13 @@
         movq    %rbx, SYSLOAD_BLOCK_RBX(%rcx)
 .Lno_child_block:
         movq    %rcx, %rbx
-        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
-        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
-        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
-        movq    %gs:SYSLOAD_BLOCK_R10, %r10
-        movq    %gs:SYSLOAD_BLOCK_R8, %r8
-        movq    %gs:SYSLOAD_BLOCK_R9, %r9
-        movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
+        movq    %gs:SYSLOAD_CALL_ARGUMENT, %rdi
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+8, %rsi
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+16, %rdx
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+24, %r10
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
+        movq    %gs:SYSLOAD_BLOCK_CALL, %rax
         movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
         leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
         syscall

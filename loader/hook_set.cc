@@ -239,7 +239,8 @@ void prepare_hooks(bool serves) {
       if (hook.exit != nullptr && has_bit(hook.exit_interest, number)) table[number] |= kWantsExit;
     }
     if (wants_service(number, serves)) table[number] |= kWantsService;
-    if (is_simple && table[number] == kWantsEntry) table[number] |= kWantsEntryAlone;
+    const bool is_seen = table[number] != 0 && (table[number] & kWantsService) == 0;
+    if (is_simple && is_seen) table[number] |= kIsSimple;
   }
   // Numbers that do not exist: their low half may be that of one that does.
   const uint8_t beyond = table[SYSLOAD_MOST_NUMBERS - 1];
@@ -272,7 +273,7 @@ bool run_entry(ThreadBlock* block, uint32_t index) {
       block->asked = i;  // its own exit is not called, nor those behind
       return true;
     }
-    copy_scratch(block->scratch[i], call.scratch);
+    if (hooks.count != 1) copy_scratch(block->scratch[i], call.scratch);
   }
   block->asked = hooks.count;
   return false;
@@ -282,12 +283,11 @@ bool run_entry(ThreadBlock* block, uint32_t index) {
 
 bool run_entries(ThreadBlock* block, uint8_t interest) {
   const HookSet& hooks = *sysload_state.hooks;
-  block->exits = (interest & kWantsExit) != 0;
+  block->exits = (interest & kWantsExit) != 0 ? 1 : 0;
   if (hooks.count != 1 || hooks.vectors) return run_several_entries(block);
   // Nearly always there is one.
   clear_scratch(block->call.scratch);
   if ((interest & kWantsEntry) != 0 && run_entry(block, 0)) return true;
-  if (block->exits) copy_scratch(block->scratch[0], block->call.scratch);
   block->asked = 1;
   return false;
 }
@@ -299,7 +299,8 @@ void run_exits(ThreadBlock* block) {
     LoadedHook& loaded = hooks.loaded[i];
     if (loaded.hook.exit == nullptr || !has_bit(loaded.hook.exit_interest, block->call.number))
       continue;
-    copy_scratch(block->call.scratch, block->scratch[i]);
+    // Of the only one it has stayed where it was.
+    if (hooks.count != 1) copy_scratch(block->call.scratch, block->scratch[i]);
     sysload_thread thread = thread_of(block, loaded);
     const Running running(block, i);
     loaded.hook.exit(&loaded.hook, &thread, &block->call);

@@ -19,10 +19,10 @@ struct OutputRing;
 
 // What of a number is of interest: a byte of the table at State::interest.
 enum Interest : uint8_t {
-  kWantsEntry = 1,
-  kWantsExit = 2,
-  kWantsService = 4,  // sysload itself has to do with it (hook_call.cc)
-  kWantsEntryAlone = SYSLOAD_INTEREST_ENTRY_ALONE,
+  kWantsEntry = SYSLOAD_INTEREST_ENTRY,
+  kWantsExit = SYSLOAD_INTEREST_EXIT,
+  kWantsService = SYSLOAD_INTEREST_SERVICE,  // sysload itself has to do with it (hook_call.cc)
+  kIsSimple = SYSLOAD_INTEREST_SIMPLE,
 };
 
 struct LoadedHook {

@@ -47,12 +47,14 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_hook_alternate[], sysload_hook_alternate_saved[], sysload_hook_alternate_flags[],
     sysload_hook_alternate_blocked[], sysload_hook_leave[], sysload_hook_leave_end[],
     sysload_hook_leave_slowly[], sysload_hook_left[], sysload_hook_pass[], sysload_hook_pass_end[],
-    sysload_hook_pass_slowly[], sysload_hook_passed_on[], sysload_hook_issue[],
-    sysload_hook_issued[], sysload_hook_issued_saved[], sysload_hook_issued_switched[],
-    sysload_hook_issued_alternate[], sysload_hook_issued_end[], sysload_hook_unblocked[],
-    sysload_hook_unblocked_end[], sysload_signal_entry[], sysload_signal_back[],
-    sysload_signal_end[], sysload_copy_begin[], sysload_copy_end[], sysload_callback_hook[],
-    etext[];
+    sysload_hook_pass_slowly[], sysload_hook_passed_on[], sysload_hook_to_issue[],
+    sysload_hook_to_issue_end[], sysload_hook_end[], sysload_hook_end_end[],
+    sysload_hook_end_slowly[], sysload_hook_ending[], sysload_hook_ended[], sysload_hook_load[],
+    sysload_hook_to_load[], sysload_hook_issue[], sysload_hook_issued[],
+    sysload_hook_issued_saved[], sysload_hook_issued_switched[], sysload_hook_issued_alternate[],
+    sysload_hook_issued_end[], sysload_hook_unblocked[], sysload_hook_unblocked_end[],
+    sysload_signal_entry[], sysload_signal_back[], sysload_signal_end[], sysload_copy_begin[],
+    sysload_copy_end[], sysload_callback_hook[], etext[];
 
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
@@ -104,7 +106,15 @@ KernelSigaction watching_action() {
 
 // Everything is the program's, but rip, which is in rcx.
 bool is_left(uint64_t rip) {
-  return rip == address(sysload_hook_left) || rip == address(sysload_hook_passed_on);
+  return rip == address(sysload_hook_left) || rip == address(sysload_hook_passed_on) ||
+         rip == address(sysload_hook_ended);
+}
+
+// Not made, or to be made again: `syscall` itself counts.
+bool is_to_be_made(uint64_t rip) {
+  return rip == address(sysload_hook_to_load) ||
+         rip - address(sysload_hook_load) <=
+             address(sysload_hook_issue) - address(sysload_hook_load);
 }
 
 // A call is done, and nothing else has begun.
@@ -119,7 +129,7 @@ bool is_between_program_and_runtime(uint64_t rip) {
          is_between(rip, sysload_hook_alternate, sysload_hook_alternate_blocked) ||
          is_between(rip, sysload_hook_unblocked, sysload_hook_unblocked_end) ||
          is_between(rip, sysload_signal_back, sysload_signal_end) || is_left(rip) ||
-         rip == address(sysload_hook_issue) || is_done(rip) ||
+         is_to_be_made(rip) || is_done(rip) || rip == address(sysload_hook_ending) ||
          rip - address(sysload_restorer) < kRestorerSize;
 }
 
@@ -154,6 +164,10 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
   if (is_leaving) context.rip = address(sysload_hook_leave_slowly);
   if (is_between(context.rip, sysload_hook_pass, sysload_hook_pass_end))
     context.rip = address(sysload_hook_pass_slowly);
+  if (is_between(context.rip, sysload_hook_to_issue, sysload_hook_to_issue_end))
+    context.rip = address(sysload_hook_leave_slowly);
+  if (is_between(context.rip, sysload_hook_end, sysload_hook_end_end))
+    context.rip = address(sysload_hook_end_slowly);
 }
 
 void restore_arithmetic_flags(uint64_t lahf, KernelUcontext& context) {
@@ -203,8 +217,12 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
     return begin_again(block, context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
     finish_leaving(block, context);
+  if (context.rip == address(sysload_hook_ending)) {
+    context.rsp += SYSREWRITE_RED_ZONE;
+    context.rip = context.rcx;
+  }
   if (is_left(context.rip)) context.rip = context.rcx;
-  const bool is_undone = context.rip == address(sysload_hook_issue);
+  const bool is_undone = is_to_be_made(context.rip);
   if (!is_undone && !is_done(context.rip)) return;
   uint64_t mask = 0;
   block_signals(&mask);
@@ -250,19 +268,19 @@ void set_signals(const uint64_t& mask) {
 namespace {
 
 // A handler that wants an alternate stack, of a program that has none: it gets the one below it.
-// The kernel forgets the fault stack when this frame is left, and delivers the signal anew.
+// The fault stack is taken away, for which rsp must not be on it, and the signal is sent anew.
 uint64_t send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
                         KernelUcontext& context) {
   constexpr uint64_t kDisabled = 2;  // SS_DISABLE
+  uint64_t mask = 0;
+  block_signals(&mask);
+  sysload_call_on_hook_stack(&withdraw_fault_stack, &block);
   context.stack[0] = 0;
   context.stack[1] = kDisabled;
   context.stack[2] = 0;
-  block.has_fault_stack = false;
   set_again(block, signal);
   // A fault happens again by itself.
   if (is_fault(signal, info) && signal != kSigTrap) return 0;
-  uint64_t mask = 0;
-  block_signals(&mask);
   sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
             Memory::address_of(&info).value);
   return 0;

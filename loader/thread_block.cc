@@ -92,6 +92,7 @@ void name_thread(ThreadBlock* block) {
   block->tid = sys::tid();
   block->hook = &first.hook;
   block->hook_entry = first.hook.entry;
+  block->hook_exit = first.hook.exit;
   block->thread = {block->tid, &block->thread_memory[first.thread_offset]};
 }
 

@@ -67,13 +67,13 @@ struct ThreadBlock {
   uint64_t interest;
   uint32_t running;           // which hook is, plus 1; 0: none
   uint32_t call_memory_used;  // bytes
-  CallRegisters original;     // before hooks changed it
   uint32_t asked;             // how many hooks have seen it
-  bool exits;                 // hooks are to see its end
-  bool shares_thread_group;   // what is being cloned
-  uint32_t watched;           // this thread's entry in the ring's table, plus 1; 0: none
-  bool is_child_of_vfork;     // shares memory with a thread that waits for it
-  bool has_fault_stack;       // it is the kernel's alternate stack, since the program has none
+  uint32_t exits;             // 1 where hooks are to see its end
+  void (*hook_exit)(sysload_hook*, sysload_thread*, sysload_call*);
+  bool shares_thread_group;  // what is being cloned
+  uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
+  bool is_child_of_vfork;    // shares memory with a thread that waits for it
+  bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
 
   SignalTable* signals;
@@ -120,6 +120,10 @@ static_assert(offsetof(ThreadBlock, thread) == SYSLOAD_BLOCK_THREAD);
 static_assert(offsetof(ThreadBlock, interest) == SYSLOAD_BLOCK_INTEREST);
 static_assert(offsetof(ThreadBlock, running) == SYSLOAD_BLOCK_RUNNING);
 static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMORY);
+static_assert(offsetof(ThreadBlock, asked) == SYSLOAD_BLOCK_ASKED);
+static_assert(offsetof(ThreadBlock, exits) == SYSLOAD_BLOCK_EXITS);
+static_assert(offsetof(ThreadBlock, hook_exit) == SYSLOAD_BLOCK_HOOK_EXIT);
+static_assert(offsetof(ThreadBlock, call.result) == SYSLOAD_CALL_RESULT);
 static_assert(offsetof(ThreadBlock, running) - offsetof(ThreadBlock, call) ==
               offsetof(WatchedCall, running));
 static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);

@@ -136,6 +136,34 @@ static void on_alternate_stack(unsigned flags, const char *what) {
   munmap(memory, size);
 }
 
+/* A handler that wants an alternate stack, where there is none, runs on the ordinary one. */
+static volatile uintptr_t handler_stack;
+
+static void note_stack(int signal) {
+  volatile char here = (char)signal;
+  handler_stack = (uintptr_t)&here;
+  ++seen;
+}
+
+static void without_alternate_stack(void) {
+  volatile char here = 0;
+  stack_t stack;
+  for (int i = 0; i < 3; i++) {
+    seen = 0;
+    handle(SIGUSR1, note_stack, SA_ONSTACK);
+    raise(SIGUSR1);
+    check(seen == 1 && (uintptr_t)&here - handler_stack < 1 << 16,
+          "a handler with SA_ONSTACK, without an alternate stack");
+    handle(SIGALRM, note_stack, SA_ONSTACK);
+    struct itimerval once = {{0, 0}, {0, 500}};
+    setitimer(ITIMER_REAL, &once, NULL);
+    check(pause() == -1 && seen == 2 && (uintptr_t)&here - handler_stack < 1 << 16,
+          "likewise, from a call that waits");
+    check(sigaltstack(NULL, &stack) == 0 && stack.ss_flags == SS_DISABLE && stack.ss_size == 0,
+          "there is no alternate stack to be seen");
+  }
+}
+
 /* Out of a handler by longjmp, from a call that waits. */
 static sigjmp_buf before;
 
@@ -424,6 +452,7 @@ int main(void) {
   calls_under_ticks();
   on_alternate_stack(0, "no frame is overwritten on the alternate stack");
   on_alternate_stack(SS_AUTODISARM, "nor on one that disarms itself");
+  without_alternate_stack();
   leave_by_longjmp();
   leave_by_setcontext();
   interrupted_and_restarted();
