@@ -81,6 +81,8 @@
 // Flags that C code must not run with, and that sahf does not give back: DF and AC.
 // Source: Intel SDM vol. 1, 3.4.3.
 #define SYSLOAD_ODD_FLAGS 0x40400
+// TF: pushfq shows it to whom a debugger steps, and popfq would keep it set for ever.
+#define SYSLOAD_TRAP_FLAG 0x100
 #define SYSLOAD_ARCH_SET_GS 0x1001
 #define SYSLOAD_NR_ARCH_PRCTL 158
 

@@ -39,15 +39,13 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_load[];
 extern "C" [[gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call);
 extern "C" [[gnu::visibility("hidden")]] int64_t sysload_arm();
 
-constexpr uint64_t kTrapFlag = 0x100;
-
 uint64_t resume_of(const ThreadBlock& block) {
   return block.tail - SYSREWRITE_TAIL_FROM_RESUME;
 }
 
 void leave_answered(ThreadBlock* block, uint64_t result) {
   block->leave_rax = result;
-  block->leave_r11 = block->flags & ~kTrapFlag;
+  block->leave_r11 = block->flags;
   block->leave_rsp = block->rsp + SYSREWRITE_RED_ZONE;
   block->leave_rcx = resume_of(*block);
 }

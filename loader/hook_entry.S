@@ -78,6 +78,7 @@
         movq    %r9, %gs:SYSLOAD_CALL_ARGUMENT+40
         movq    %r11, %gs:SYSLOAD_CALL_ORIGIN
         popq    %rcx
+        andl    $~SYSLOAD_TRAP_FLAG, %ecx
         movq    %rcx, %gs:SYSLOAD_BLOCK_FLAGS
         testl   $SYSLOAD_ODD_FLAGS, %ecx
         jz      .Lenter

@@ -1,0 +1,227 @@
+/* A signal at every single instruction of a system call.
+ *
+ *   every_instruction trace CHILD...   runs CHILD, steps k instructions into its call, sends a signal there,
+ *                                      and lets it go on; for k = 0, 1, 2 ... until the call ends before
+ *   every_instruction call             the child: makes one call after the other between two breakpoints,
+ *                                      and checks what has become of it
+ *   every_instruction call alternate   the same in a handler that runs on the alternate signal stack
+ *   every_instruction call served      the same with a call that sysload answers itself
+ *
+ * What is checked, for each k: the handler has run once; its mask was the program's and its own signal; its
+ * own calls were right; the call's answer, registers and flags are right; the mask is as before; nothing on
+ * the alternate stack was overwritten. Both are the same file, linked to a fixed address. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern const char call_begins[], call_ends[];
+
+/* What is called: getppid; or, of those that sysload serves itself, arch_prctl(ARCH_GET_GS), which must not
+ * show whose the gs base is. */
+long number_called = SYS_getppid;
+static uint64_t gs_base;
+static volatile int handled, wrong;
+static int iteration, failures;
+static long parent;
+
+static long raw(long number, long first) {
+  long result;
+  __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(first) : "rcx", "r11", "memory");
+  return result;
+}
+
+static uint64_t mask_now(void) {
+  uint64_t mask = 0;
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, 8);
+  return mask;
+}
+
+static void fail(const char *what) {
+  if (failures++ < 10) printf("FAILED: signal %d: %s\n", iteration, what);
+  fflush(stdout);
+}
+
+static uint64_t mask_before;
+
+static void on_signal(int signal) {
+  ++handled;
+  if (raw(SYS_getppid, 0) != parent || raw(SYS_close, -1) != -EBADF) wrong |= 1;
+  if (mask_now() != (mask_before | 1ull << (signal - 1))) wrong |= 2;
+  struct sigaction now;
+  if (sigaction(signal, NULL, &now) != 0 || now.sa_handler != on_signal) wrong |= 1;
+  /* Last a call that is served otherwise than the one that was interrupted. */
+  if (number_called != SYS_getppid && raw(SYS_getppid, 0) != parent) wrong |= 1;
+}
+
+/* The call, between its breakpoints, with all registers known. */
+static void one_call(void) {
+  static uint64_t r[8] = {0x1111, 0x2222, 0x3333, 0x4444, 0x5555, 0x6666, 0x7777, 0x8888};
+  const int is_served = number_called != SYS_getppid;
+  if (is_served) {
+    r[3] = 0x1004;
+    r[4] = (uint64_t)&gs_base;
+    gs_base = 1;
+  }
+  uint64_t found[12];
+  long answer;
+  uint64_t flags;
+  __asm__ volatile(
+      "movq %[r], %%r15\n movq %[f], %%r14\n"
+      "movq 0(%%r15), %%rbx\n movq 8(%%r15), %%r12\n movq 16(%%r15), %%r13\n"
+      "movq 24(%%r15), %%rdi\n movq 32(%%r15), %%rsi\n movq 40(%%r15), %%rdx\n movq 48(%%r15), %%r10\n"
+      "movq 56(%%r15), %%r8\n movq 8(%%r15), %%r9\n"
+      "subq $256, %%rsp\n"
+      "xorl %%eax, %%eax\n cmpl $1, %%eax\n"
+      "int3\n"
+      ".globl call_begins\ncall_begins:\n"
+      "movq number_called(%%rip), %%rax\n"
+      "syscall\n"
+      "int3\n"
+      ".globl call_ends\ncall_ends:\n"
+      "pushfq\n popq %%rcx\n"
+      "addq $256, %%rsp\n"
+      "movq %%rbx, 0(%%r14)\n movq %%r12, 8(%%r14)\n movq %%r13, 16(%%r14)\n movq %%rdi, 24(%%r14)\n"
+      "movq %%rsi, 32(%%r14)\n movq %%rdx, 40(%%r14)\n movq %%r10, 48(%%r14)\n movq %%r8, 56(%%r14)\n"
+      "movq %%r9, 64(%%r14)\n movq %%r15, 72(%%r14)\n"
+      : "=a"(answer), "=c"(flags)
+      : [r] "r"(r), [f] "r"(found)
+      : "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+  if (answer != (is_served ? 0 : parent)) fail("another answer");
+  if (is_served && gs_base != 0) fail("the gs base shows");
+  for (int i = 0; i < 8; i++)
+    if (found[i] != r[i]) fail("a register is changed");
+  if (found[8] != r[1] || found[9] != (uint64_t)r) fail("a register is changed");
+  if ((flags & 0x8d5) != 0x95) fail("the flags are changed"); /* of 0 - 1 */
+  if (flags & 0x40500) fail("a flag is left set");
+}
+
+static void check_all(void) {
+  if (handled == 0) return; /* the last time */
+  if (handled != 1) fail("the handler has run twice");
+  if (wrong & 1) fail("a call in the handler was wrong");
+  if (wrong & 2) fail("the mask in the handler was wrong");
+  if (mask_now() != mask_before) fail("the mask is changed");
+}
+
+static void outer(int signal) {
+  (void)signal;
+  volatile unsigned char canary[512];
+  memset((void *)canary, 0x5a, sizeof canary);
+  mask_before = mask_now();
+  one_call();
+  for (unsigned i = 0; i < sizeof canary; i++)
+    if (canary[i] != 0x5a) {
+      fail("the frame on the alternate stack is overwritten");
+      break;
+    }
+  check_all();
+}
+
+static int child(int alternate, int served) {
+  if (served) number_called = SYS_arch_prctl;
+  static char memory[1 << 16];
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_signal;
+  action.sa_flags = alternate ? SA_ONSTACK : 0;
+  sigaction(SIGUSR1, &action, NULL);
+  if (alternate) {
+    stack_t stack = {memory, 0, sizeof memory};
+    sigaltstack(&stack, NULL);
+    action.sa_handler = outer;
+    sigaction(SIGUSR2, &action, NULL);
+  }
+  parent = getppid();
+  for (;; iteration++) {
+    handled = wrong = 0;
+    if (alternate) {
+      raise(SIGUSR2);
+    } else {
+      mask_before = mask_now();
+      one_call();
+      check_all();
+    }
+    /* The tracer sends no signal any more: the call was over before. */
+    if (handled == 0 || iteration > 5000) break;
+  }
+  printf("%s: a signal at each of %d instructions, %d failures\n",
+         alternate ? "alternate" : served ? "served" : "ordinary",
+         iteration, failures);
+  return failures != 0;
+}
+
+static uint64_t rip_of(pid_t pid) {
+  struct user_regs_struct registers;
+  ptrace(PTRACE_GETREGS, pid, 0, &registers);
+  return registers.rip;
+}
+
+/* A stepped popf leaves TF set, since the kernel takes it for the program's; debuggers clear it. */
+static void clear_trap_flag(pid_t pid) {
+  struct user_regs_struct registers;
+  ptrace(PTRACE_GETREGS, pid, 0, &registers);
+  registers.eflags &= ~0x100ul;
+  ptrace(PTRACE_SETREGS, pid, 0, &registers);
+}
+
+/* Lets it run to its next breakpoint, and gives it all signals that come. Its status where it ends. */
+static int run_to(pid_t pid, const char *label) {
+  int status = 0, signal = 0;
+  for (;;) {
+    ptrace(PTRACE_CONT, pid, 0, signal);
+    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) return status;
+    signal = WSTOPSIG(status);
+    if (signal != SIGTRAP) continue;
+    if (rip_of(pid) == (uint64_t)label) return -1;
+    signal = 0;
+  }
+}
+
+static int trace(char **argv) {
+  const pid_t pid = fork();
+  int status = 0;
+  if (pid == 0) {
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    execv(argv[0], argv);
+    _exit(126);
+  }
+  waitpid(pid, &status, 0);
+  for (int k = 0;; k++) {
+    status = run_to(pid, call_begins);
+    if (status != -1) break;
+    int over = 0;
+    for (int i = 0; i < k && !over; i++) {
+      ptrace(PTRACE_SINGLESTEP, pid, 0, 0);
+      waitpid(pid, &status, 0);
+      clear_trap_flag(pid);
+      over = rip_of(pid) == (uint64_t)call_ends;
+    }
+    if (over) {
+      ptrace(PTRACE_CONT, pid, 0, 0);
+      waitpid(pid, &status, 0);
+      break;
+    }
+    syscall(SYS_tgkill, pid, pid, SIGUSR1);
+    status = run_to(pid, call_ends);
+    if (status != -1) break;
+  }
+  if (WIFSIGNALED(status)) printf("killed by signal %d\n", WTERMSIG(status));
+  if (WIFSTOPPED(status)) printf("stopped by signal %d at %#lx\n", WSTOPSIG(status), rip_of(pid));
+  kill(pid, SIGKILL);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2);
+  return child(argc > 2 && strcmp(argv[2], "alternate") == 0, argc > 2 && strcmp(argv[2], "served") == 0);
+}
