@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "loader/hooks/hooks.h"
+#include "loader/hooks/option_list.h"
 #include "trampoline/counts.h"
 
 // Counts calls and errors, and measures how long they take, in memory that the whole tree shares,
@@ -121,6 +122,17 @@ CountOrder read_order(sysload_hook* hook) {
   hook->api->fail(hook, "sort=%s: expected time, calls, errors or name", value);
 }
 
+void refuse_unknown_options(sysload_hook* hook) {
+  HookOption option;
+  for (OptionList list(*hook); list.next(&option);) {
+    const bool is_known = option.has_key("sort") || option.has_key("each") ||
+                          option.has_key("output") || option.has_key("shown-by-parent");
+    if (!is_known)
+      hook->api->fail(hook, "option at column %d: found %.*s, expected sort=, each or output=",
+                      option.column, static_cast<int>(option.size), option.text);
+  }
+}
+
 CountHeader* share(sysload_hook* hook) {
   // Fewer where memory is short.
   for (uint32_t most = 1024; most != 0; most /= 16) {
@@ -142,6 +154,7 @@ int sysload_hook_init_count(sysload_hook* hook) {
   char value[16];
   hook->data = hook->api->allocate(sizeof(Count));
   if (hook->data == nullptr) hook->api->fail(hook, "no memory");
+  refuse_unknown_options(hook);
   Count& count = count_of(hook);
   count.order = read_order(hook);
   count.each = hook->api->option(hook, "each", value, sizeof(value)) >= 0;

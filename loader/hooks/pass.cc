@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "loader/hooks/hooks.h"
+#include "loader/hooks/option_list.h"
 
 // Looks at calls and lets them pass: what a hook costs, and a hook to try the ground of the others
 // with.
@@ -47,9 +48,24 @@ uint64_t wanted_call(sysload_hook* hook, const char* text) {
   return static_cast<uint64_t>(named);
 }
 
+void refuse_unknown_options(sysload_hook* hook) {
+  sysrewrite::HookOption option;
+  for (sysrewrite::OptionList list(*hook); list.next(&option);) {
+    const bool is_known = option.has_key("entry") || option.has_key("exit") ||
+                          option.has_key("only") || option.has_key("answer") ||
+                          option.has_key("vectors") || option.has_key("output");
+    if (!is_known)
+      hook->api->fail(hook,
+                      "option at column %d: found %.*s, expected entry, exit, only=, answer or"
+                      " vectors",
+                      option.column, static_cast<int>(option.size), option.text);
+  }
+}
+
 }  // namespace
 
 int sysload_hook_init_pass(sysload_hook* hook) {
+  refuse_unknown_options(hook);
   const bool exit = has_option(hook, "exit"), entry = has_option(hook, "entry") || !exit;
   const bool answers = has_option(hook, "answer");
   char only[32];

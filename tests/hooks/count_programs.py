@@ -135,9 +135,10 @@ def sorting(folder):
         table = [(name, int(calls)) for calls, _, name in ROW.findall(done.stderr)][:-1]
         failed += check(len(table) > 10 and [key(row) for row in table] == sorted(key(row) for row in table),
                         f"sorted by {order}", table)
-    done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "count:sort=size", "--", "/bin/true"], folder)
-    failed += check(done.returncode == 127 and "sort=size: expected time, calls, errors or name" in done.stderr,
-                    "an order that there is not is refused", done)
+    for option, says in (("sort=size", "sort=size: expected time, calls, errors or name"),
+                         ("each:every", "option at column 6: found every, expected sort=, each or output=")):
+        done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", f"count:{option}", "--", "/bin/true"], folder)
+        failed += check(done.returncode == 127 and says in done.stderr, f"{option} is refused", done)
     return failed
 
 
