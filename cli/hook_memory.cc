@@ -247,7 +247,7 @@ struct HookMemory::Impl {
     const bool is_empty =
         at == __atomic_load_n(&ring->reserved, __ATOMIC_SEQ_CST) ||
         (__atomic_load_n(ring->word(at), __ATOMIC_SEQ_CST) & OutputRing::kCommitted) == 0;
-    const timespec a_while{0, 50 * 1000 * 1000};
+    const timespec a_while{0, 50'000'000};
     if (is_empty && !stopping)
       syscall(SYS_futex, &ring->bell, FUTEX_WAIT, bell, &a_while, nullptr, 0);
     __atomic_store_n(&ring->is_asleep, 0, __ATOMIC_SEQ_CST);
@@ -350,6 +350,7 @@ Result<std::unique_ptr<HookMemory>> HookMemory::start(const std::vector<std::str
 
 HookMemory::HookMemory(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
+// NOLINTNEXTLINE(bugprone-exception-escape): without memory for a line this process ends
 HookMemory::~HookMemory() {
   stop();
 }

@@ -130,7 +130,7 @@ void stop_with(pid_t child, pid_t* watcher) {
   *watcher = fork();
   if (*watcher == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const timespec pause{0, 10 * 1000 * 1000};
+    const timespec pause{0, 10'000'000};
     do {
       nanosleep(&pause, nullptr);
     } while (is_stopped(child));

@@ -266,9 +266,8 @@ bool must_take_tail(uint64_t number) {
   int64_t result = 0;
   if (serve_by_answer(block, &result)) {
     answer(block, result);
-  } else if (must_take_tail(number)) {
-    leave_through_tail(block);
-  } else if (block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack) {
+  } else if (!must_take_tail(number) &&
+             (block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack)) {
     leave_issuing(block);
   } else {
     leave_through_tail(block);

@@ -73,87 +73,128 @@ uint64_t read_digits(const char*& format) {
   return value;
 }
 
+// What stands behind the format: a class, since a va_list cannot portably be handed over itself.
+class Arguments {
+ public:
+  explicit Arguments(va_list list) { va_copy(list_, list); }
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+  ~Arguments() { va_end(list_); }
+
+  int take_int() { return va_arg(list_, int); }
+  const char* take_text() { return va_arg(list_, const char*); }
+  uint64_t take_pointer() { return va_arg(list_, uint64_t); }
+  int64_t take_signed(bool is_long) {
+    return is_long ? va_arg(list_, int64_t) : va_arg(list_, int);
+  }
+  uint64_t take_unsigned(bool is_long) {
+    return is_long ? va_arg(list_, uint64_t) : va_arg(list_, unsigned);
+  }
+
+ private:
+  va_list list_;
+};
+
+void read_flags(const char*& format, Conversion& conversion) {
+  for (;; ++format) {
+    if (*format == '-') {
+      conversion.left = true;
+    } else if (*format == '0') {
+      conversion.zeros = true;
+    } else if (*format == '#') {
+      conversion.alternate = true;
+    } else {
+      return;
+    }
+  }
+}
+
+// Behind the '%', up to the letter that says what is converted.
+Conversion read_conversion(const char*& format, Arguments& arguments) {
+  Conversion conversion;
+  read_flags(format, conversion);
+  if (*format == '*') {
+    const int width = arguments.take_int();
+    conversion.width = width < 0 ? 0 : static_cast<uint64_t>(width);
+    ++format;
+  } else {
+    conversion.width = read_digits(format);
+  }
+  if (*format == '.' && *++format == '*') {
+    const int precision = arguments.take_int();
+    conversion.has_precision = precision >= 0;
+    conversion.precision = precision < 0 ? 0 : static_cast<uint64_t>(precision);
+    ++format;
+  } else if (format[-1] == '.') {
+    conversion.has_precision = true;
+    conversion.precision = read_digits(format);
+  }
+  for (; *format == 'l' || *format == 'z' || *format == 'h'; ++format)
+    if (*format != 'h') conversion.is_long = true;
+  conversion.kind = *format;
+  return conversion;
+}
+
+void write_signed(Text& out, const Conversion& conversion, int64_t value) {
+  const auto magnitude = static_cast<uint64_t>(value);
+  write_number(out, conversion, value < 0 ? 0 - magnitude : magnitude, 10, value < 0, "");
+}
+
+void write_unsigned(Text& out, const Conversion& conversion, uint64_t value) {
+  const bool is_marked = conversion.alternate && value != 0;
+  const char* prefix = "";
+  unsigned base = 10;
+  if (conversion.kind == 'x') {
+    base = 16;
+    if (is_marked) prefix = "0x";
+  } else if (conversion.kind == 'o') {
+    base = 8;
+    if (is_marked) prefix = "0";
+  }
+  write_number(out, conversion, value, base, false, prefix);
+}
+
+void write_character(Text& out, Conversion conversion, char value) {
+  const char text[2] = {value, 0};
+  conversion.has_precision = true;
+  conversion.precision = 1;
+  if (value != 0) write_string(out, conversion, text);
+}
+
+void write_converted(Text& out, const Conversion& conversion, Arguments& arguments) {
+  switch (conversion.kind) {
+    case 's':
+      return write_string(out, conversion, arguments.take_text());
+    case 'c':
+      return write_character(out, conversion, static_cast<char>(arguments.take_int()));
+    case 'd':
+    case 'i':
+      return write_signed(out, conversion, arguments.take_signed(conversion.is_long));
+    case 'u':
+    case 'x':
+    case 'o':
+      return write_unsigned(out, conversion, arguments.take_unsigned(conversion.is_long));
+    case 'p':
+      return write_number(out, conversion, arguments.take_pointer(), 16, false, "0x");
+    default:
+      if (conversion.kind != '%') out.put('%');
+      out.put(conversion.kind);
+  }
+}
+
 }  // namespace
 
-// The list is walked in one function, since it cannot portably be handed over by reference.
-uint64_t format_text(char* into, uint64_t size, const char* format, va_list arguments) {
+uint64_t format_text(char* into, uint64_t size, const char* format, va_list list) {
   Text out(into, size);
+  Arguments arguments(list);
   for (; *format != 0; ++format) {
     if (*format != '%') {
       out.put(*format);
       continue;
     }
-    Conversion conversion;
-    for (++format; *format == '-' || *format == '0' || *format == '#'; ++format) {
-      if (*format == '-') conversion.left = true;
-      if (*format == '0') conversion.zeros = true;
-      if (*format == '#') conversion.alternate = true;
-    }
-    if (*format == '*') {
-      const int width = va_arg(arguments, int);
-      conversion.width = width < 0 ? 0 : static_cast<uint64_t>(width);
-      ++format;
-    } else {
-      conversion.width = read_digits(format);
-    }
-    if (*format == '.') {
-      ++format;
-      conversion.has_precision = true;
-      if (*format == '*') {
-        const int precision = va_arg(arguments, int);
-        conversion.has_precision = precision >= 0;
-        conversion.precision = precision < 0 ? 0 : static_cast<uint64_t>(precision);
-        ++format;
-      } else {
-        conversion.precision = read_digits(format);
-      }
-    }
-    for (; *format == 'l' || *format == 'z' || *format == 'h'; ++format)
-      if (*format != 'h') conversion.is_long = true;
-    switch (*format) {
-      case 's':
-        write_string(out, conversion, va_arg(arguments, const char*));
-        break;
-      case 'c': {
-        const char c[2] = {static_cast<char>(va_arg(arguments, int)), 0};
-        conversion.has_precision = true;
-        conversion.precision = 1;
-        if (c[0] != 0) write_string(out, conversion, c);
-        break;
-      }
-      case 'd':
-      case 'i': {
-        const int64_t value =
-            conversion.is_long ? va_arg(arguments, int64_t) : va_arg(arguments, int);
-        const auto magnitude = static_cast<uint64_t>(value);
-        write_number(out, conversion, value < 0 ? 0 - magnitude : magnitude, 10, value < 0, "");
-        break;
-      }
-      case 'u':
-      case 'x':
-      case 'o': {
-        const uint64_t value =
-            conversion.is_long ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
-        const unsigned base = *format == 'u' ? 10 : *format == 'x' ? 16 : 8;
-        const char* prefix = !conversion.alternate || value == 0 ? ""
-                             : base == 16                        ? "0x"
-                             : base == 8                         ? "0"
-                                                                 : "";
-        write_number(out, conversion, value, base, false, prefix);
-        break;
-      }
-      case 'p':
-        write_number(out, conversion, va_arg(arguments, uint64_t), 16, false, "0x");
-        break;
-      case '%':
-        out.put('%');
-        break;
-      case 0:
-        return out.finish();
-      default:
-        out.put('%');
-        out.put(*format);
-    }
+    const Conversion conversion = read_conversion(++format, arguments);
+    if (conversion.kind == 0) break;
+    write_converted(out, conversion, arguments);
   }
   return out.finish();
 }

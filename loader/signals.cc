@@ -54,7 +54,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_hook_issued_saved[], sysload_hook_issued_switched[], sysload_hook_issued_alternate[],
     sysload_hook_issued_end[], sysload_hook_unblocked[], sysload_hook_unblocked_end[],
     sysload_signal_entry[], sysload_signal_back[], sysload_signal_end[], sysload_copy_begin[],
-    sysload_copy_end[], sysload_callback_hook[], etext[];
+    sysload_copy_end[], etext[];
 
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
