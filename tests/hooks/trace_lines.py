@@ -115,6 +115,13 @@ def free_space(call, labels):
     call.substitute(r"\b(f_bfree|f_bavail|f_ffree)=\d+", r"\1=FREE")
 
 
+@normalisation
+def sizes_of_directories(call, labels):
+    """How much a directory holds: on some file systems its size counts what is in it, and the runs differ in their output."""
+    call.substitute(r"(st_mode=S_IFDIR\|[^,]*, (?:st_size|stx_size)=)\d+", r"\1SIZE")
+    call.substitute(r"(st_nlink=)\d+(, .*S_IFDIR)", r"\1LINKS\2")
+
+
 # --- Reading -----------------------------------------------------------------------------------------
 
 LINE = re.compile(r"^(\d+) +(.*)$")
