@@ -93,8 +93,7 @@ void keep_signals_away(ThreadBlock* block) {
   block->pending |= SYSLOAD_PENDING_BLOCKED;
 }
 
-// --- sysload's own services
-// -----------------------------------------------------------------------
+// --- sysload's own services -------------------------------------------------------------------
 
 // Where a call is served that may change what is mapped, as serve.S does it: one at a time.
 bool serve_mapping(ThreadBlock* block, int64_t* result) {
@@ -289,7 +288,8 @@ uint64_t make_call(ThreadBlock* block) {
 
 }  // namespace
 
-// What hook_entry.S does by itself ends here where the one hook has answered,
+// What hook_entry.S does by itself ends here where the one hook has answered, or has seen the end
+// while a signal came,
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_answered(ThreadBlock* block) {
   leave_answered(block, static_cast<uint64_t>(block->call.result));
 }
@@ -309,12 +309,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_change
   return make_call(block);
 }
 
-// has seen a call's end, while a signal came,
-extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_finished(ThreadBlock* block) {
-  leave_answered(block, static_cast<uint64_t>(block->call.result));
-}
-
-// or has let one pass, likewise.
+// or has let one pass while a signal came.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_passed(ThreadBlock* block) {
   leave_through_tail(block);
 }

@@ -28,6 +28,80 @@
 \name:
         .endm
 
+// What the ways below have in common. `back` and `odd` are labels: sahf gives back the arithmetic
+// flags, and DF or AC, which are rare, take popfq, out of the way.
+        .macro  RESTORE_FLAGS back, odd
+        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
+        testl   $SYSLOAD_ODD_FLAGS, %ecx
+        jnz     \odd
+        movl    %ecx, %eax
+        shrl    $11, %eax
+        andl    $1, %eax
+        movb    %cl, %ah
+        addb    $0x7f, %al
+        sahf
+\back:
+        .endm
+
+        .macro  RESTORE_ODD_FLAGS back, odd
+\odd:
+        pushq   %rcx
+        popfq
+        jmp     \back
+        .endm
+
+// The arguments as the program had them.
+        .macro  LOAD_ARGUMENTS
+        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
+        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
+        movq    %gs:SYSLOAD_BLOCK_R10, %r10
+        movq    %gs:SYSLOAD_BLOCK_R8, %r8
+        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        .endm
+
+// The call as hooks have left it.
+        .macro  LOAD_CALL
+        movq    %gs:SYSLOAD_CALL_ARGUMENT, %rdi
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+8, %rsi
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+16, %rdx
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+24, %r10
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
+        movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
+        movq    %gs:SYSLOAD_BLOCK_CALL, %rax
+        .endm
+
+// rt_sigprocmask, but for `syscall` itself: signals may strike there, so it stands where its place is
+// told of.
+        .macro  ASK_FOR_NO_SIGNALS
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    .Lall(%rip), %rsi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
+        leaq    SYSLOAD_BLOCK_MASK(%rdx), %rdx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        .endm
+
+        .macro  ASK_FOR_PROGRAMS_MASK
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
+        leaq    SYSLOAD_BLOCK_MASK(%rsi), %rsi
+        movl    $0, %edx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        .endm
+
+// The one hook's entry() or exit().
+        .macro  CALL_HOOK function
+        movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
+        movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
+        leaq    SYSLOAD_BLOCK_THREAD(%rdx), %rsi
+        leaq    SYSLOAD_BLOCK_CALL(%rdx), %rdx
+        call    *%gs:\function
+        movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
+        .endm
+
 // --- The filter -------------------------------------------------------------------------------
 //
 //   in       rcx = resume; all else the program's, rsp 128 lower
@@ -101,32 +175,15 @@
         LABEL   sysload_hook_leave
         cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
         jne     sysload_hook_leave_slowly
-        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
-        testl   $SYSLOAD_ODD_FLAGS, %ecx
-        jnz     .Lodd_flags
-        movl    %ecx, %eax
-        shrl    $11, %eax
-        andl    $1, %eax
-        movb    %cl, %ah
-        addb    $0x7f, %al
-        sahf
-.Lflags:
-        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
-        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
-        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
-        movq    %gs:SYSLOAD_BLOCK_R10, %r10
-        movq    %gs:SYSLOAD_BLOCK_R8, %r8
-        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        RESTORE_FLAGS .Lflags, .Lodd_flags
+        LOAD_ARGUMENTS
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RCX, %rcx
         movq    %gs:SYSLOAD_BLOCK_LEAVE_R11, %r11
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
         LABEL   sysload_hook_left
         jmp     *%rcx
-.Lodd_flags:
-        pushq   %rcx
-        popfq
-        jmp     .Lflags
+        RESTORE_ODD_FLAGS .Lflags, .Lodd_flags
         LABEL   sysload_hook_leave_end
 
 // --- One hook, and nothing else to do ------------------------------------------------------------
@@ -147,25 +204,14 @@
         movl    %eax, %gs:SYSLOAD_BLOCK_CALL_MEMORY
         testb   $SYSLOAD_INTEREST_ENTRY, %gs:SYSLOAD_BLOCK_INTEREST
         jz      .Lentry_done
-        movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
-        movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
-        leaq    SYSLOAD_BLOCK_THREAD(%rdx), %rsi
-        leaq    SYSLOAD_BLOCK_CALL(%rdx), %rdx
-        call    *%gs:SYSLOAD_BLOCK_HOOK_ENTRY
-        movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
+        CALL_HOOK SYSLOAD_BLOCK_HOOK_ENTRY
         testl   %eax, %eax
         jnz     .Lanswered
 .Lentry_done:
         testb   $SYSLOAD_INTEREST_EXIT, %gs:SYSLOAD_BLOCK_INTEREST
         jnz     .Lsimple_exit
         movq    %gs:SYSLOAD_BLOCK_RAX, %rax
-        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
-        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
-        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
-        movq    %gs:SYSLOAD_BLOCK_R10, %r10
-        movq    %gs:SYSLOAD_BLOCK_R8, %r8
-        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        LOAD_ARGUMENTS
         cmpq    %rax, %gs:SYSLOAD_BLOCK_CALL
         jne     .Lchanged
         cmpq    %rdi, %gs:SYSLOAD_CALL_ARGUMENT
@@ -183,25 +229,13 @@
         LABEL   sysload_hook_pass
         cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
         jne     sysload_hook_pass_slowly
-        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
-        testl   $SYSLOAD_ODD_FLAGS, %ecx
-        jnz     .Lpass_odd_flags
-        movl    %ecx, %eax
-        shrl    $11, %eax
-        andl    $1, %eax
-        movb    %cl, %ah
-        addb    $0x7f, %al
-        sahf
-.Lpass_flags:
+        RESTORE_FLAGS .Lpass_flags, .Lpass_odd_flags
         movq    %gs:SYSLOAD_BLOCK_TAIL, %rcx
         movq    %gs:SYSLOAD_BLOCK_RAX, %rax
         movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
         LABEL   sysload_hook_passed_on
         jmp     *%rcx
-.Lpass_odd_flags:
-        pushq   %rcx
-        popfq
-        jmp     .Lpass_flags
+        RESTORE_ODD_FLAGS .Lpass_flags, .Lpass_odd_flags
         LABEL   sysload_hook_pass_end
 .Lanswered:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
@@ -226,23 +260,11 @@
         LABEL   sysload_hook_to_issue
         cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
         jne     sysload_hook_leave_slowly
-        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
-        testl   $SYSLOAD_ODD_FLAGS, %ecx
-        jnz     .Lissue_odd_flags
-        movl    %ecx, %eax
-        shrl    $11, %eax
-        andl    $1, %eax
-        movb    %cl, %ah
-        addb    $0x7f, %al
-        sahf
-.Lissue_flags:
+        RESTORE_FLAGS .Lissue_flags, .Lissue_odd_flags
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
         LABEL   sysload_hook_to_load
         jmp     sysload_hook_load
-.Lissue_odd_flags:
-        pushq   %rcx
-        popfq
-        jmp     .Lissue_flags
+        RESTORE_ODD_FLAGS .Lissue_flags, .Lissue_odd_flags
         LABEL   sysload_hook_to_issue_end
 .Lchanged_with_exit:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
@@ -281,12 +303,7 @@
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         jmp     sysload_hook_entered
 .Lon_alternate_stack:
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        leaq    .Lall(%rip), %rsi
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
-        leaq    SYSLOAD_BLOCK_MASK(%rdx), %rdx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        ASK_FOR_NO_SIGNALS
         movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
         syscall
         LABEL   sysload_hook_alternate_blocked
@@ -310,14 +327,8 @@
         subq    %gs:SYSLOAD_BLOCK_ALT_LOW, %rcx
         cmpq    %gs:SYSLOAD_BLOCK_ALT_SIZE, %rcx
         jae     .Lissued_elsewhere
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        leaq    .Lall(%rip), %rsi
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
-        leaq    SYSLOAD_BLOCK_MASK(%rdx), %rdx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        ASK_FOR_NO_SIGNALS
         syscall
-        LABEL   sysload_hook_issued_blocked
         movl    $SYSLOAD_PENDING_BLOCKED, %gs:SYSLOAD_BLOCK_PENDING
 .Lissued_elsewhere:
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
@@ -336,20 +347,10 @@
         pushq   %gs:SYSLOAD_BLOCK_FLAGS
         popfq
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
-        leaq    SYSLOAD_BLOCK_MASK(%rsi), %rsi
-        movl    $0, %edx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        ASK_FOR_PROGRAMS_MASK
         syscall
         LABEL   sysload_hook_unblocked
-        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
-        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
-        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
-        movq    %gs:SYSLOAD_BLOCK_R10, %r10
-        movq    %gs:SYSLOAD_BLOCK_R8, %r8
-        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        LOAD_ARGUMENTS
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RCX, %rcx
         movq    %gs:SYSLOAD_BLOCK_LEAVE_R11, %r11
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
@@ -361,13 +362,7 @@
 //   in       rsp, flags, rbx, rbp and r12 to r15 are the program's; the block has the call
 //   out      back at resume
         LABEL   sysload_hook_load
-        movq    %gs:SYSLOAD_CALL_ARGUMENT, %rdi
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+8, %rsi
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+16, %rdx
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+24, %r10
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
-        movq    %gs:SYSLOAD_BLOCK_CALL, %rax
+        LOAD_CALL
         LABEL   sysload_hook_issue
         syscall
         LABEL   sysload_hook_issued
@@ -393,32 +388,12 @@
         je      .Lend_unseen
         movq    %gs:SYSLOAD_BLOCK_RESULT, %rax
         movq    %rax, %gs:SYSLOAD_CALL_RESULT
-        movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
-        movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
-        leaq    SYSLOAD_BLOCK_THREAD(%rdx), %rsi
-        leaq    SYSLOAD_BLOCK_CALL(%rdx), %rdx
-        call    *%gs:SYSLOAD_BLOCK_HOOK_EXIT
-        movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
+        CALL_HOOK SYSLOAD_BLOCK_HOOK_EXIT
         LABEL   sysload_hook_end
         cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
         jne     sysload_hook_end_slowly
-        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
-        testl   $SYSLOAD_ODD_FLAGS, %ecx
-        jnz     .Lend_odd_flags
-        movl    %ecx, %eax
-        shrl    $11, %eax
-        andl    $1, %eax
-        movb    %cl, %ah
-        addb    $0x7f, %al
-        sahf
-.Lend_flags:
-        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
-        movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
-        movq    %gs:SYSLOAD_BLOCK_RDX, %rdx
-        movq    %gs:SYSLOAD_BLOCK_R10, %r10
-        movq    %gs:SYSLOAD_BLOCK_R8, %r8
-        movq    %gs:SYSLOAD_BLOCK_R9, %r9
+        RESTORE_FLAGS .Lend_flags, .Lend_odd_flags
+        LOAD_ARGUMENTS
         movq    %gs:SYSLOAD_CALL_RESULT, %rax
         movq    %gs:SYSLOAD_BLOCK_FLAGS, %r11
         movq    %gs:SYSLOAD_BLOCK_TAIL, %rcx
@@ -428,10 +403,7 @@
         leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
         LABEL   sysload_hook_ended
         jmp     *%rcx
-.Lend_odd_flags:
-        pushq   %rcx
-        popfq
-        jmp     .Lend_flags
+        RESTORE_ODD_FLAGS .Lend_flags, .Lend_odd_flags
         LABEL   sysload_hook_end_end
 .Lend_unseen:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
@@ -440,7 +412,7 @@
         LABEL   sysload_hook_end_slowly
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
-        call    sysload_hook_finished
+        call    sysload_hook_answered
         jmp     sysload_hook_leave_slowly
 
 .Lspecial:
@@ -458,13 +430,7 @@
         movq    %rbx, SYSLOAD_BLOCK_RBX(%rcx)
 .Lno_child_block:
         movq    %rcx, %rbx
-        movq    %gs:SYSLOAD_CALL_ARGUMENT, %rdi
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+8, %rsi
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+16, %rdx
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+24, %r10
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
-        movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
-        movq    %gs:SYSLOAD_BLOCK_CALL, %rax
+        LOAD_CALL
         movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
         leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
         syscall
@@ -549,12 +515,7 @@
 .Lput_off:
         pushq   %rax
         movl    $0, %gs:SYSLOAD_BLOCK_PENDING
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
-        leaq    SYSLOAD_BLOCK_MASK(%rsi), %rsi
-        movl    $0, %edx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        ASK_FOR_PROGRAMS_MASK
         syscall
         popq    %rax
         jmp     .Lhandle

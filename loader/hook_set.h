@@ -61,7 +61,7 @@ void make_hook_set(const char* program);
 void add_hook(const char* spec);
 // The names of those that are built in, for a message.
 const char* known_hooks();
-// True for hooks that the functions here run; the others have callbacks of their own.
+// Whether add_hook() knows its name, or would open it.
 bool is_known_hook(const char* spec);
 
 // Whether one of them wants clock_gettime and its like to be calls.

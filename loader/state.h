@@ -1,5 +1,5 @@
-// Everything that outlives sysload's own start: what callbacks, the exit hook and the trap need
-// while the program runs. This is the loader's one mutable global.
+// Everything that outlives sysload's own start: what callbacks, hooks and the trap need while the
+// program runs. This is the loader's one mutable global.
 #ifndef SYSREWRITE_LOADER_STATE_H_
 #define SYSREWRITE_LOADER_STATE_H_
 

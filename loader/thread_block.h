@@ -126,17 +126,6 @@ static_assert(offsetof(ThreadBlock, hook_exit) == SYSLOAD_BLOCK_HOOK_EXIT);
 static_assert(offsetof(ThreadBlock, call.result) == SYSLOAD_CALL_RESULT);
 static_assert(offsetof(ThreadBlock, running) - offsetof(ThreadBlock, call) ==
               offsetof(WatchedCall, running));
-static_assert(offsetof(ThreadBlock, call) == SYSLOAD_BLOCK_CALL);
-static_assert(offsetof(ThreadBlock, call.argument) == SYSLOAD_CALL_ARGUMENT);
-static_assert(offsetof(ThreadBlock, call.stack_pointer) == SYSLOAD_CALL_STACK_POINTER);
-static_assert(offsetof(ThreadBlock, call.origin) == SYSLOAD_CALL_ORIGIN);
-static_assert(offsetof(ThreadBlock, call.scratch) == SYSLOAD_CALL_SCRATCH);
-static_assert(offsetof(ThreadBlock, hook) == SYSLOAD_BLOCK_HOOK);
-static_assert(offsetof(ThreadBlock, hook_entry) == SYSLOAD_BLOCK_HOOK_ENTRY);
-static_assert(offsetof(ThreadBlock, thread) == SYSLOAD_BLOCK_THREAD);
-static_assert(offsetof(ThreadBlock, interest) == SYSLOAD_BLOCK_INTEREST);
-static_assert(offsetof(ThreadBlock, running) == SYSLOAD_BLOCK_RUNNING);
-static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMORY);
 
 // A block that no thread has: from the list, or new. nullptr where there is no memory. All signals
 // are blocked, so that whoever holds the list's lock goes on.
