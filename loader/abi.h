@@ -78,6 +78,11 @@
 #define SYSLOAD_HOOK_CLONE 1
 #define SYSLOAD_HOOK_EXIT 2
 
+// What sysload_on_signal answers where no handler is to run: the interrupted code goes on, in the
+// runtime or in the program. No handler has such an address.
+#define SYSLOAD_SIGNAL_TO_RUNTIME 0
+#define SYSLOAD_SIGNAL_TO_PROGRAM 1
+
 // Flags that C code must not run with, and that sahf does not give back: DF and AC.
 // Source: Intel SDM vol. 1, 3.4.3.
 #define SYSLOAD_ODD_FLAGS 0x40400

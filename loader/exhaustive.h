@@ -14,7 +14,6 @@ void prepare_exhaustive();
 
 // The one sender of SIGSYS that is served: linux, include/uapi/asm-generic/siginfo.h,
 // SYS_USER_DISPATCH.
-inline constexpr int kSigSys = 31;
 inline constexpr int32_t kUserDispatch = 2;
 
 // Makes a caught call go on in the callback.

@@ -493,10 +493,11 @@
         pushq   %rdi
         pushq   %rsi
         pushq   %rdx
-        call    sysload_on_signal       // rax: the handler; 0: there is nothing more to do
+        call    sysload_on_signal       // rax: the handler, or one of SYSLOAD_SIGNAL_*
         LABEL   sysload_signal_back
-        testq   %rax, %rax
-        jz      .Lreturn
+        cmpq    $SYSLOAD_SIGNAL_TO_PROGRAM, %rax
+        jb      .Lreturn
+        je      .Lto_program
         cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
         jne     .Lput_off
 .Lhandle:
@@ -506,6 +507,9 @@
         movq    %rax, %rcx
         movl    $0, %eax
         jmp     *%rcx
+// What was put off while this decided strikes as soon as the frame gives the program's mask back.
+.Lto_program:
+        movl    $0, %gs:SYSLOAD_BLOCK_PENDING
 .Lreturn:
         leaq    32(%rsp), %rsp
         movl    $SYSLOAD_NR_RT_SIGRETURN, %eax

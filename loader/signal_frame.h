@@ -21,6 +21,9 @@ struct KernelSigaction {
   uint64_t restorer;
   uint64_t mask;
 };
+// Source: linux, arch/x86/include/uapi/asm/signal.h.
+inline constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKill = 9,
+                     kSigSegv = 11, kSigStop = 19, kSigSys = 31;
 inline constexpr uint64_t kSigDefault = 0, kSigIgnore = 1;
 inline constexpr uint64_t kSigInfo = 0x00000004, kSigRestorer = 0x04000000,
                           kSigOnStack = 0x08000000, kSigNoDefer = 0x40000000;
@@ -47,6 +50,12 @@ inline int64_t set_action(int signal, const KernelSigaction* wanted, KernelSigac
   return sys::call(__NR_rt_sigaction, static_cast<uint64_t>(signal),
                    Memory::address_of(wanted).value, Memory::address_of(old).value,
                    SYSLOAD_SIGSET_SIZE);
+}
+
+// Queues a signal once more for this thread, as it came. It must be blocked.
+inline void send_to_self(int signal, const KernelSiginfo& info) {
+  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+            Memory::address_of(&info).value);
 }
 
 }  // namespace sysrewrite

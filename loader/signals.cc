@@ -34,8 +34,7 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigSegv = 11, kSigKill = 9,
-              kSigStop = 19, kMostSignals = 64;
+constexpr int kMostSignals = 64;
 constexpr uint64_t kSaResetHand = 0x80000000, kSaUnsupported = 0x400;
 constexpr uint64_t kRestorerSize = 9;
 
@@ -157,8 +156,7 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
   block_signals(&mask);
   block.pending |= SYSLOAD_PENDING_SIGNAL;
   set_again(block, signal);
-  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
-            Memory::address_of(&info).value);
+  send_to_self(signal, info);
   context.mask = ~uint64_t{0};
   const bool is_leaving = is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end);
   if (is_leaving) context.rip = address(sysload_hook_leave_slowly);
@@ -235,8 +233,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
 
 // A disposition of the kernel's, where there is no handler: the program has removed it meanwhile,
 // or it is a fault that sysload watches for.
-void act_by_default(ThreadBlock* block, int signal, const KernelSiginfo& info,
-                    KernelUcontext& context) {
+void act_by_default(const ThreadBlock* block, int signal, const KernelSiginfo& info) {
   const KernelSigaction& wanted = block->signals->action[signal];
   const bool is_sent = info.code <= 0;
   if (wanted.handler == kSigIgnore && is_sent) return;
@@ -247,9 +244,7 @@ void act_by_default(ThreadBlock* block, int signal, const KernelSiginfo& info,
   if (signal != kSigTrap && !is_sent) return;
   uint64_t mask = 0;
   block_signals(&mask);
-  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
-            Memory::address_of(&info).value);
-  static_cast<void>(context);
+  send_to_self(signal, info);
 }
 
 }  // namespace
@@ -269,8 +264,8 @@ namespace {
 
 // A handler that wants an alternate stack, of a program that has none: it gets the one below it.
 // The fault stack is taken away, for which rsp must not be on it, and the signal is sent anew.
-uint64_t send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
-                        KernelUcontext& context) {
+void send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
+                    KernelUcontext& context) {
   constexpr uint64_t kDisabled = 2;  // SS_DISABLE
   uint64_t mask = 0;
   block_signals(&mask);
@@ -280,10 +275,8 @@ uint64_t send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& inf
   context.stack[2] = 0;
   set_again(block, signal);
   // A fault happens again by itself.
-  if (is_fault(signal, info) && signal != kSigTrap) return 0;
-  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
-            Memory::address_of(&info).value);
-  return 0;
+  if (is_fault(signal, info) && signal != kSigTrap) return;
+  send_to_self(signal, info);
 }
 
 }  // namespace
@@ -301,14 +294,14 @@ bool may_fault() {
   return (mask & kFaults) == 0;
 }
 
-// The handler to run; 0 where there is nothing more to do.
-extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
-    int signal, KernelSiginfo* info, KernelUcontext* context) {
+namespace {
+
+uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
   if (info->code > 0 && (signal == kSigTrap || signal == kSigSegv)) {
     if (const RuntimeAddr stub = stub_behind_poison({context->rip}); stub.value != 0) {
       context->rip = stub.value;
-      return 0;
+      return SYSLOAD_SIGNAL_TO_PROGRAM;
     }
   }
   const bool is_caught =
@@ -316,7 +309,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
   if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
     context->rip = address(sysload_copy_end);
     set_again(*block, signal);
-    return 0;
+    return SYSLOAD_SIGNAL_TO_RUNTIME;
   }
   const bool is_in_runtime =
       is_on_hook_stack(*block, context->rsp) || is_in_this_code(*block, *context);
@@ -324,20 +317,35 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     if (is_caught) die_in_hook(*block, signal, *context);
     if (is_fault(signal, *info)) die_in_hook(*block, signal, *context);
     put_off(*block, signal, *info, *context);
-    return 0;
+    return SYSLOAD_SIGNAL_TO_RUNTIME;
   }
   if (is_caught) {
     redirect_caught(*context);
-    return 0;
+    return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
   if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
-      block->signals->action[signal].handler != kSigDefault)
-    return send_elsewhere(*block, signal, *info, *context);
+      block->signals->action[signal].handler != kSigDefault) {
+    send_elsewhere(*block, signal, *info, *context);
+    return SYSLOAD_SIGNAL_TO_PROGRAM;
+  }
   mend(*block, *context);
   const uint64_t handler = block->signals->action[signal].handler;
   if (handler != kSigDefault && handler != kSigIgnore) return handler;
-  act_by_default(block, signal, *info, *context);
-  return 0;
+  act_by_default(block, signal, *info);
+  return SYSLOAD_SIGNAL_TO_PROGRAM;
+}
+
+}  // namespace
+
+// The handler to run, or one of SYSLOAD_SIGNAL_*. A signal on the way to a handler of the program's
+// strikes the program; on the way back it would strike this code on sysload's own stacks, so all
+// are blocked until the frame gives the mask back.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
+    int signal, KernelSiginfo* info, KernelUcontext* context) {
+  const uint64_t answer = act_on(signal, info, context);
+  uint64_t mask = 0;
+  if (answer <= SYSLOAD_SIGNAL_TO_PROGRAM) block_signals(&mask);
+  return answer;
 }
 
 void watch_faults() {

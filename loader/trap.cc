@@ -37,7 +37,6 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr int kSigTrap = 5, kSigSegv = 11;
 constexpr uint64_t kFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
 bool has_poison(const SiteRecord& site) {
@@ -82,8 +81,7 @@ void hand_back(int signal, const KernelSiginfo* info) {
   const uint64_t mask = uint64_t{1} << (signal - 1);
   sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
             SYSLOAD_SIGSET_SIZE);
-  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
-            Memory::address_of(info).value);
+  send_to_self(signal, *info);
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_trap(int signal,

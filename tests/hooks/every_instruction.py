@@ -2,7 +2,8 @@
 
 A tracer steps k instructions into the call and sends a signal there, for each k (programs/every_instruction.c); the
 program checks that its handler has run once, with the right mask, and that nothing of the call was lost: in its
-ordinary code, in a handler on the alternate signal stack, and with a call that sysload answers itself.
+ordinary code, in a handler on the alternate signal stack, with a call that sysload answers itself, and with a call in
+code made at run time, which the kernel hands over with a SIGSYS (--exhaustive).
 """
 
 import os
@@ -29,11 +30,13 @@ def main():
         subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, native, rewritten], check=True)
         for program, hooks in ((native, ("none",)), (rewritten, HOOKS)):
             for hook in hooks:
-                for where in ("", "alternate", "served"):
+                for where in ("", "alternate", "served", "caught"):
                     sentence = f"{os.path.basename(program)} under {hook} {where}"
+                    caught = [SYSLOAD, "--exhaustive"] if where == "caught" and program == rewritten else []
                     try:
-                        done = subprocess.run([native, "trace", program, "call", *where.split()], capture_output=True, text=True,
-                                              timeout=60, env={**os.environ, "SYSLOAD_HOOK": hook})
+                        done = subprocess.run([native, "trace", *caught, program, "call", *where.split()],
+                                              capture_output=True, text=True, timeout=60,
+                                              env={**os.environ, "SYSLOAD_HOOK": hook})
                         text = done.stdout.strip()
                         # A call of interest has a hundred instructions or more; else it was not under the hook.
                         said = SAID.match(text)

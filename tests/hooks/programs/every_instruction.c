@@ -6,6 +6,7 @@
  *                                      and checks what has become of it
  *   every_instruction call alternate   the same in a handler that runs on the alternate signal stack
  *   every_instruction call served      the same with a call that sysload answers itself
+ *   every_instruction call caught      the same with a call in code made at run time, which --exhaustive catches
  *
  * What is checked, for each k: the handler has run once; its mask was the program's and its own signal; its
  * own calls were right; the call's answer, registers and flags are right; the mask is as before; nothing on
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -29,6 +31,9 @@ extern const char call_begins[], call_ends[];
  * show whose the gs base is. */
 long number_called = SYS_getppid;
 static uint64_t gs_base;
+void call_here(void);
+void (*where_called)(void) = call_here;
+__asm__("call_here: movq number_called(%rip), %rax\n syscall\n ret\n");
 static volatile int handled, wrong;
 static int iteration, failures;
 static long parent;
@@ -83,8 +88,7 @@ static void one_call(void) {
       "xorl %%eax, %%eax\n cmpl $1, %%eax\n"
       "int3\n"
       ".globl call_begins\ncall_begins:\n"
-      "movq number_called(%%rip), %%rax\n"
-      "syscall\n"
+      "call *where_called(%%rip)\n"
       "int3\n"
       ".globl call_ends\ncall_ends:\n"
       "pushfq\n popq %%rcx\n"
@@ -126,8 +130,19 @@ static void outer(int signal) {
   check_all();
 }
 
-static int child(int alternate, int served) {
-  if (served) number_called = SYS_arch_prctl;
+/* mov $110, %eax; syscall; ret */
+static void call_from_new_code(void) {
+  static const unsigned char code[] = {0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xc3};
+  void *page = mmap(NULL, sizeof code, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(page, code, sizeof code);
+  mprotect(page, sizeof code, PROT_READ | PROT_EXEC);
+  where_called = (void (*)(void))page;
+}
+
+static int child(const char *how) {
+  const int alternate = strcmp(how, "alternate") == 0;
+  if (strcmp(how, "served") == 0) number_called = SYS_arch_prctl;
+  if (strcmp(how, "caught") == 0) call_from_new_code();
   static char memory[1 << 16];
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -153,9 +168,7 @@ static int child(int alternate, int served) {
     /* The tracer sends no signal any more: the call was over before. */
     if (handled == 0 || iteration > 5000) break;
   }
-  printf("%s: a signal at each of %d instructions, %d failures\n",
-         alternate ? "alternate" : served ? "served" : "ordinary",
-         iteration, failures);
+  printf("%s: a signal at each of %d instructions, %d failures\n", how, iteration, failures);
   return failures != 0;
 }
 
@@ -195,13 +208,18 @@ static int trace(char **argv) {
     _exit(126);
   }
   waitpid(pid, &status, 0);
+  ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL);
   for (int k = 0;; k++) {
     status = run_to(pid, call_begins);
     if (status != -1) break;
     int over = 0;
     for (int i = 0; i < k && !over; i++) {
-      ptrace(PTRACE_SINGLESTEP, pid, 0, 0);
-      waitpid(pid, &status, 0);
+      int signal = 0;
+      do {
+        ptrace(PTRACE_SINGLESTEP, pid, 0, signal);
+        waitpid(pid, &status, 0);
+        signal = WIFSTOPPED(status) ? WSTOPSIG(status) : SIGTRAP;
+      } while (signal != SIGTRAP); /* a caught call's SIGSYS: into its handler */
       clear_trap_flag(pid);
       over = rip_of(pid) == (uint64_t)call_ends;
     }
@@ -223,5 +241,5 @@ static int trace(char **argv) {
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2);
-  return child(argc > 2 && strcmp(argv[2], "alternate") == 0, argc > 2 && strcmp(argv[2], "served") == 0);
+  return child(argc > 2 ? argv[2] : "ordinary");
 }
