@@ -124,6 +124,8 @@ void ProgramFile::read_trailer_of(const char* phase, ByteView whole) {
     fail(phase, path_, ": written with --format=litebox, for a library OS's own loader");
   if (parsed.file.has_sites() && (meta.flags & kMetaNativeTail) == 0)
     fail(phase, path_, ": written with --no-native-tail, for a library OS's own loader");
+  if (parsed.file.has_sites() && (meta.flags & kMetaPlainStub) != 0)
+    fail(phase, path_, ": written with --stub=plain, for a library OS's own loader");
   if (parsed.file.edit_count() > kMaxEdits)
     fail(phase, path_, ": the trailer is damaged: there are more than 256 edits");
   rewritten_ = parsed.file;

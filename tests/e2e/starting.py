@@ -352,6 +352,10 @@ def failures(report):
         one_line("a text", [sysload, "/etc/passwd"], "ELF")
         one_line("a file that was never rewritten", [sysload, e2e.FIXTURES / "glibc_heap"],
                  "rewrit")
+        for option in ("--stub=plain", "--no-native-tail", "--format=litebox"):
+            other = place.root / "other"
+            e2e.rewrite(e2e.FIXTURES / "glibc_heap", other, option)
+            one_line(f"a file written with {option}", [sysload, other], option, "library OS")
         one_line("an unknown hook", [sysload, "--hook", "nonsense", program], "nonsense")
         one_line("an unknown hook in the environment", [program], "nonsense",
                  SYSLOAD_HOOK="nonsense")
