@@ -91,6 +91,60 @@
 #define SYSLOAD_ARCH_SET_GS 0x1001
 #define SYSLOAD_NR_ARCH_PRCTL 158
 
+// The words by which a signal knows what it has interrupted (handlers.h). The mark is the address
+// plus the kind plus this number.
+#define SYSLOAD_INTERLUDE_MARK 0
+#define SYSLOAD_INTERLUDE_WHAT 8
+#define SYSLOAD_INTERLUDE_RDI 16
+#define SYSLOAD_INTERLUDE_RSI 24
+#define SYSLOAD_INTERLUDE_RDX 32
+#define SYSLOAD_INTERLUDE_LOG 40
+#define SYSLOAD_INTERLUDE_SIZE 72
+#define SYSLOAD_INTERLUDE_R10 72
+#define SYSLOAD_INTERLUDE_R8 80
+#define SYSLOAD_INTERLUDE_R9 88
+#define SYSLOAD_INTERLUDE_RESULT 96
+#define SYSLOAD_INTERLUDE_IS_MADE 104
+#define SYSLOAD_INTERLUDE_GIVEN 112
+#define SYSLOAD_INTERLUDE_RBX 144
+#define SYSLOAD_INTERLUDE_RBP 152
+#define SYSLOAD_INTERLUDE_R12 160
+#define SYSLOAD_INTERLUDE_R13 168
+#define SYSLOAD_INTERLUDE_R14 176
+#define SYSLOAD_INTERLUDE_R15 184
+#define SYSLOAD_INTERLUDE_FLAGS 192
+#define SYSLOAD_ACTION_SIZE 200
+#define SYSLOAD_INTERLUDE_MAGIC 0x5f6c7d1e9a3b8c40
+#define SYSLOAD_IS_HANDLER 0
+#define SYSLOAD_IS_SIGRETURN 1
+#define SYSLOAD_IS_ACTION 2
+
+// No more than this much of C++ lies below an interlude.
+#define SYSLOAD_MOST_INTERLUDE_STACK 768
+
+// Different handlers that a program may have, at once or one after the other, and the bytes of the
+// code that stands for each.
+#define SYSLOAD_MOST_HANDLERS 1024
+#define SYSLOAD_HANDLER_SIZE 10
+
+// Words of the slot's page that the callback beside it reads.
+#define SYSLOAD_SLOT_ACTION 8
+#define SYSLOAD_SLOT_SIGRETURN 16
+
+// CallFrame (serve.h): the words that a served call leaves on the program's stack.
+#define SYSLOAD_FRAME_RBX 0
+#define SYSLOAD_FRAME_FLAGS 8
+#define SYSLOAD_FRAME_MASK 16
+#define SYSLOAD_FRAME_R9 24
+#define SYSLOAD_FRAME_R8 32
+#define SYSLOAD_FRAME_R10 40
+#define SYSLOAD_FRAME_RDX 48
+#define SYSLOAD_FRAME_RSI 56
+#define SYSLOAD_FRAME_RDI 64
+#define SYSLOAD_FRAME_RAX 72
+#define SYSLOAD_FRAME_TAIL 80
+#define SYSLOAD_FRAME_SIZE 88
+
 #define SYSLOAD_SERVE_STACK_SIZE 32768
 #define SYSLOAD_FOLLOW_MEMORY_SIZE 32768
 #define SYSLOAD_PAGE_SIZE 4096
@@ -102,6 +156,7 @@
 #define SYSLOAD_NR_READLINKAT 267
 #define SYSLOAD_NR_EXECVE 59
 #define SYSLOAD_NR_EXECVEAT 322
+#define SYSLOAD_NR_RT_SIGACTION 13
 #define SYSLOAD_NR_RT_SIGPROCMASK 14
 #define SYSLOAD_NR_RT_SIGRETURN 15
 #define SYSLOAD_NR_SCHED_YIELD 24

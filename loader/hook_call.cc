@@ -10,9 +10,11 @@
 #include "loader/hook_set.h"
 #include "loader/memory.h"
 #include "loader/places.h"
+#include "loader/position.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/serve.h"
+#include "loader/signal_frame.h"
 #include "loader/signals.h"
 #include "loader/state.h"
 
@@ -217,6 +219,15 @@ void learn_alternate_stack(ThreadBlock* block) {
   if (block->has_alt == 0) offer_fault_stack(block);
 }
 
+// The frame of a handler may name a call that is to be made again.
+void resume_in_stub(uint64_t frame) {
+  const uint64_t at = frame + offsetof(KernelUcontext, rip);
+  RuntimeAddr rip;
+  if (read_program(at, Memory::bytes(Memory::address_of(&rip), sizeof(rip))) != sizeof(rip)) return;
+  const RuntimeAddr resumed = enter_any_stub(rip);
+  if (resumed != rip) write_program(at, as_byte_view(&resumed, sizeof(resumed)));
+}
+
 // Does what only sysload can do. True: the call has its answer in `*result`.
 bool serve_by_answer(ThreadBlock* block, int64_t* result) {
   const sysload_call& call = block->call;
@@ -225,6 +236,9 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       *result = serve_sigaction(block, call.argument[0], call.argument[1], call.argument[2],
                                 call.argument[3]);
       return true;
+    case __NR_rt_sigreturn:
+      resume_in_stub(block->rsp + SYSREWRITE_RED_ZONE);
+      return false;
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);
     case __NR_exit_group:

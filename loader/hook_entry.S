@@ -18,15 +18,10 @@
 //   sysload_hook_issued_alternate ...   likewise
 //   sysload_hook_unblocked ... _end     registers come from the block
 #include "loader/abi.h"
+#include "loader/label.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
-
-        .macro  LABEL name
-        .globl  \name
-        .hidden \name
-\name:
-        .endm
 
 // What the ways below have in common. `back` and `odd` are labels: sahf gives back the arithmetic
 // flags, and DF or AC, which are rare, take popfq, out of the way.
@@ -501,12 +496,15 @@
         cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
         jne     .Lput_off
 .Lhandle:
-        popq    %rdx
-        popq    %rsi
-        popq    %rdi
+        movq    (%rsp), %rdx
+        movq    8(%rsp), %rsi
+        movq    16(%rsp), %rdi
         movq    %rax, %rcx
+        leaq    24(%rsp), %rsp
+        LABEL   sysload_signal_raised
         movl    $0, %eax
         jmp     *%rcx
+        LABEL   sysload_signal_handled
 // What was put off while this decided strikes as soon as the frame gives the program's mask back.
 .Lto_program:
         movl    $0, %gs:SYSLOAD_BLOCK_PENDING
@@ -517,11 +515,12 @@
         hlt
 // Another signal came meanwhile: it strikes when the mask is the handler's again.
 .Lput_off:
-        pushq   %rax
+        movq    %rax, %rbx
         movl    $0, %gs:SYSLOAD_BLOCK_PENDING
         ASK_FOR_PROGRAMS_MASK
         syscall
-        popq    %rax
+        LABEL   sysload_signal_unblocked
+        movq    %rbx, %rax
         jmp     .Lhandle
         LABEL   sysload_signal_end
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/handlers.h"
 #include "loader/memory.h"
 #include "loader/report.h"
 
@@ -137,7 +138,7 @@ void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAd
       sys::map_file_at(slot, kPageSize, sys::kRead | sys::kWrite, file.code_fd(), {trailer.offset});
   if (sys::failed(answer))
     fail_errno(answer, phase, "cannot map the slot of ", file.path(), " at ", Hex{slot.value});
-  *Memory::at<uint64_t>(slot) = callback.value;
+  *Memory::at<SlotPage>(slot) = slot_page(callback.value);
   answer = sys::protect(slot, kPageSize, sys::kRead);
   if (sys::failed(answer)) fail_errno(answer, phase, "cannot protect the slot of ", file.path());
   answer = sys::map_file_at(stubs, stubs_size, sys::kRead | sys::kExec, file.code_fd(),

@@ -38,6 +38,7 @@
 #include "loader/report.h"
 #include "loader/running.h"
 #include "loader/serve.h"
+#include "loader/site_tables.h"
 #include "loader/stack_view.h"
 #include "loader/state.h"
 #include "loader/thread_block.h"
@@ -55,7 +56,9 @@ void choose_callback(bool serves, const ProgramFile& program, const ElfImage& im
                      const MappedImage& mapped) {
   if (sysload_state.has_engine) return prepare_serving(Memory::address_of(sysload_callback_hook));
   if (serves) return prepare_serving(Memory::address_of(sysload_callback_serve));
-  prepare_serving(pass_callback_near(program, image, mapped));
+  const RuntimeAddr near = pass_callback_near(program, image, mapped);
+  sysload_state.callback_is_near = near.value != 0;
+  prepare_serving(near.value != 0 ? near : Memory::address_of(sysload_callback_far));
 }
 
 // After everything is mapped that has a place of its own: what is mapped here goes anywhere.
@@ -81,7 +84,7 @@ void serve(const ProgramFile& file, const MappedImage& image) {
   if (sysload_state.has_hooks) report_unseen(file);
   if (!file.rewritten().has_sites()) return;
   map_trampoline(file, image, {sysload_state.callback});
-  add_trap_table(file, image);
+  add_site_table(file, image);
 }
 
 // ld.so's own calls are known by where its stubs lie.

@@ -10,8 +10,8 @@
 // without an interpreter lies at its fixed address or where programs lie, and sysload 40 TB away,
 // where libraries do.
 //
-// So the one page of sysload's file that holds this callback is mapped again, in front of the slot
-// or behind the stubs. Code is never written (PR_SET_MDWE), hence the file. It may have been
+// So the one page of sysload's file that holds this callback is mapped again, in front of the
+// slot. Code is never written (PR_SET_MDWE), hence the file. It may have been
 // replaced since the kernel mapped it; what was mapped is compared with what runs.
 
 namespace sysrewrite {
@@ -45,20 +45,14 @@ bool map_copy(sys::Fd fd, RuntimeAddr place) {
 
 RuntimeAddr pass_callback_near(const ProgramFile& program, const ElfImage& image,
                                const MappedImage& mapped) {
-  const RuntimeAddr original = Memory::address_of(&sysload_callback_pass[0]);
-  if (!program.is_rewritten() || !program.rewritten().has_sites()) return original;
+  if (!program.is_rewritten() || !program.rewritten().has_sites()) return {0};
   const sys::Fd fd = open_own_file(image);
-  if (sys::failed(fd)) return original;
-  const Trailer& trailer = program.rewritten().trailer();
-  const RuntimeAddr slot = mapped.at({trailer.vaddr});
-  RuntimeAddr result = original;
-  for (const RuntimeAddr place : {RuntimeAddr{slot.value - kPageSize}, slot + trailer.size}) {
-    if (!map_copy(fd, place)) continue;
-    result = place;
-    break;
-  }
+  if (sys::failed(fd)) return {0};
+  // It reads the words of the slot's page, right behind it.
+  const RuntimeAddr place = {mapped.at({program.rewritten().trailer().vaddr}).value - kPageSize};
+  const bool is_mapped = map_copy(fd, place);
   sys::close(fd);
-  return result;
+  return is_mapped ? place : RuntimeAddr{0};
 }
 
 }  // namespace sysrewrite

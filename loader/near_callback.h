@@ -7,8 +7,8 @@
 
 namespace sysrewrite {
 
-// The address of a copy beside the trampoline of `program`, or of the original where none could be
-// mapped.
+// The address of a copy of sysload_callback_pass beside the trampoline of `program`; 0 where none
+// could be mapped. The original is good for nothing but being copied.
 RuntimeAddr pass_callback_near(const ProgramFile& program, const ElfImage& image,
                                const MappedImage& mapped);
 

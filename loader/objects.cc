@@ -11,8 +11,8 @@
 #include "loader/memory.h"
 #include "loader/program_file.h"
 #include "loader/report.h"
+#include "loader/site_tables.h"
 #include "loader/state.h"
-#include "loader/trap.h"
 #include "loader/unseen.h"
 
 // Room for a trampoline.
@@ -76,7 +76,7 @@ void remember(const MappedObject& object) {
 void serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base, uint64_t size) {
   const Trailer& trailer = file.rewritten().trailer();
   map_trampoline(file, MappedImage(bias), {sysload_state.callback});
-  add_trap_table(file, MappedImage(bias));
+  add_site_table(file, MappedImage(bias));
   remember({base, size, {trailer.vaddr + bias}, trailer.size});
 }
 
@@ -280,7 +280,7 @@ void forget_libraries(RuntimeAddr start, uint64_t size) {
     MappedObject& object = table.entries[i];
     if (object.size == 0 || object.base < start || object.base.value - start.value >= size)
       continue;
-    drop_trap_table(object.trampoline);
+    drop_site_table(object.trampoline);
     sys::unmap(object.trampoline, object.trampoline_size);
     object.size = 0;
   }

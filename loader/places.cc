@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "loader/memory.h"
-#include "loader/state.h"
+#include "loader/position.h"
 #include "loader/syscalls.h"
 
 namespace sysrewrite {
@@ -14,26 +14,6 @@ namespace sysrewrite {
 namespace {
 
 constexpr uint64_t kSyscallSize = 2;
-
-struct Found {
-  const TrapTable* table;
-  const SiteRecord* site;
-};
-
-Found site_of(RuntimeAddr tail) {
-  const TrapState& trap = sysload_state.trap;
-  const uint32_t count = __atomic_load_n(&trap.table_count, __ATOMIC_ACQUIRE);
-  for (uint32_t i = 0; i < count; ++i) {
-    const TrapTable& table = trap.tables[i];
-    const uint64_t offset = tail.value - table.trampoline.value;
-    const uint32_t sites = __atomic_load_n(&table.count, __ATOMIC_ACQUIRE);
-    for (uint32_t j = 0; j < sites; ++j) {
-      const SiteRecord& site = table.sites[j];
-      if (site.window != 0 && offset - site.stub < site.stub_size) return {&table, &site};
-    }
-  }
-  return {};
-}
 
 // Reads a file in pieces and gives it back by lines.
 class Lines {
@@ -101,15 +81,15 @@ void find_object(uint64_t address, sysload_place* place) {
 }  // namespace
 
 RuntimeAddr restart_of_call(RuntimeAddr tail) {
-  const Found found = site_of(tail);
-  if (found.site != nullptr) return found.table->trampoline + found.site->stub + found.site->enter;
+  const FoundSite found = site_of_stub(tail);
+  if (found.site != nullptr) return restart_in_stub(found);
   // Code that nobody rewrote, caught: its own `syscall` stands before the place that it goes on at.
   return {tail.value - SYSREWRITE_TAIL_FROM_RESUME - kSyscallSize};
 }
 
 int place_of_call(RuntimeAddr tail, sysload_place* place) {
   memset(place, 0, sizeof(*place));
-  const Found found = site_of(tail);
+  const FoundSite found = site_of_stub(tail);
   if (found.site == nullptr) return -ENOENT;
   place->address = (found.table->base + found.site->site).value;
   place->base = found.table->bias;

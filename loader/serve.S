@@ -11,6 +11,7 @@
 // The program's stack is valid here: nobody maps a file without one. A thread that unmaps its own
 // stack is let through before anything is popped again.
 #include "loader/abi.h"
+#include "loader/label.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -22,6 +23,7 @@
 //   clobbers rcx, r11
 //   flags    kept: lea, mov and jrcxz touch none; munmap's comparison saves them in ax, whose value
 //            is known there
+//   signals  from the first instruction on r11 = the native tail, by which handlers.cc knows the call
         .globl  sysload_callback_serve
         .hidden sysload_callback_serve
         .type   sysload_callback_serve, @function
@@ -40,7 +42,15 @@ sysload_callback_serve:
         jrcxz   .Lserve_near
         leaq    -SYSLOAD_NR_EXECVEAT(%rax), %rcx
         jrcxz   .Lserve_near
+        leaq    -SYSLOAD_NR_RT_SIGACTION(%rax), %rcx
+        jrcxz   .Laction
+        leaq    -SYSLOAD_NR_RT_SIGRETURN(%rax), %rcx
+        jrcxz   .Lreturn
         jmp     *%r11
+.Laction:
+        jmp     sysload_action
+.Lreturn:
+        jmp     sysload_sigreturn
 
 .Lmmap:
         movslq  %r8d, %rcx              // anonymous memory has descriptor -1
@@ -56,8 +66,9 @@ sysload_callback_serve:
         jmp     *%r11
 
 .Lmunmap:
-        lahf
         seto    %al
+        lahf
+        LABEL   sysload_munmap_saved
         cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_LOW(%rip), %rdi
         jb      .Lelsewhere
         cmpq    sysload_state+SYSLOAD_STATE_OBJECTS_HIGH(%rip), %rdi
@@ -71,20 +82,39 @@ sysload_callback_serve:
         sahf
         movl    $SYSLOAD_NR_MUNMAP, %eax
         jmp     *%r11
+        LABEL   sysload_filter_end
         .size   sysload_callback_serve, . - sysload_callback_serve
 
 // --- Serving ----------------------------------------------------------------------------------
 //
 //   in       r11 = the native tail; all else the program's, rsp 128 lower
 //   out      as above
-//   stack    the words of CallFrame (serve.h), lowest first: rbx, flags, mask, r9, r8, r10, rdx,
-//            rsi, rdi, rax, tail
+//   stack    CallFrame (serve.h)
+//   signals  before all are blocked, rcx = rsp as it came in; afterwards the frame has everything,
+//            until the last instruction. handlers.cc knows the places by their labels.
 //
 // `syscall` leaves the flags in r11, which is how they are learnt without a push of their own.
+
+// Gives the program its mask back, which lies at rsp + `mask`. Clobbers what a call may.
+.macro  UNBLOCK mask
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    \mask(%rsp), %rsi
+        xorl    %edx, %edx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+.endm
+
+// From the frame, whose flags rsp has passed.
+.macro  LOAD    field, register
+        movq    \field-SYSLOAD_FRAME_MASK(%rsp), %\register
+.endm
+
+        LABEL   sysload_serve_entry
         .type   sysload_serve_entry, @function
-        .p2align 4
-sysload_serve_entry:
 .Lserve:
+        movq    %rsp, %rcx
+        LABEL   sysload_serve_kept
         pushq   %r11
         pushq   %rax
         pushq   %rdi
@@ -94,12 +124,15 @@ sysload_serve_entry:
         pushq   %r8
         pushq   %r9
         leaq    -8(%rsp), %rsp          // mask
+        LABEL   sysload_serve_pushed
         movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
         movl    $SYSLOAD_SIG_SETMASK, %edi
         leaq    .Lall(%rip), %rsi
         movq    %rsp, %rdx
         movl    $SYSLOAD_SIGSET_SIZE, %r10d
         syscall
+        LABEL   sysload_serve_blocked
+        andl    $~SYSLOAD_TRAP_FLAG, %r11d // set where a debugger steps
         pushq   %r11
         pushq   %rbx
         cld
@@ -116,43 +149,42 @@ sysload_serve_entry:
         leaq    sysload_serve_stack+SYSLOAD_SERVE_STACK_SIZE(%rip), %rsp
         call    sysload_serve           // eax: 1 where the call is answered
         movq    %rbx, %rsp
-        movl    %eax, %ebx
         movl    $0, sysload_serve_lock(%rip)
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        leaq    16(%rsp), %rsi
-        xorl    %edx, %edx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
-        syscall
-        testl   %ebx, %ebx
+        movq    SYSLOAD_FRAME_R8(%rsp), %r8
+        movq    SYSLOAD_FRAME_R9(%rsp), %r9
+        popq    %rbx
+        testl   %eax, %eax
         jnz     .Lanswered
-        popq    %rbx
+
+        UNBLOCK (SYSLOAD_FRAME_MASK-SYSLOAD_FRAME_FLAGS)
+        LABEL   sysload_serve_pass
         popfq
-        leaq    8(%rsp), %rsp
-        popq    %r9
-        popq    %r8
-        popq    %r10
-        popq    %rdx
-        popq    %rsi
-        popq    %rdi
-        popq    %rax
-        popq    %r11
+        LABEL   sysload_serve_pass_flags
+        LOAD    SYSLOAD_FRAME_R10, r10
+        LOAD    SYSLOAD_FRAME_RDX, rdx
+        LOAD    SYSLOAD_FRAME_RSI, rsi
+        LOAD    SYSLOAD_FRAME_RDI, rdi
+        LOAD    SYSLOAD_FRAME_RAX, rax
+        LOAD    SYSLOAD_FRAME_TAIL, r11
+        leaq    SYSLOAD_FRAME_SIZE-SYSLOAD_FRAME_MASK(%rsp), %rsp
+        LABEL   sysload_serve_passed
         jmp     *%r11
+
 .Lanswered:
-        popq    %rbx
-        movq    (%rsp), %r11            // as the kernel leaves it
+        UNBLOCK (SYSLOAD_FRAME_MASK-SYSLOAD_FRAME_FLAGS)
+        LABEL   sysload_serve_answer
         popfq
-        leaq    8(%rsp), %rsp
-        popq    %r9
-        popq    %r8
-        popq    %r10
-        popq    %rdx
-        popq    %rsi
-        popq    %rdi
-        popq    %rax
-        popq    %rcx
-        leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
+        LABEL   sysload_serve_answer_flags
+        LOAD    SYSLOAD_FRAME_R10, r10
+        LOAD    SYSLOAD_FRAME_RDX, rdx
+        LOAD    SYSLOAD_FRAME_RSI, rsi
+        LOAD    SYSLOAD_FRAME_RDI, rdi
+        LOAD    SYSLOAD_FRAME_RAX, rax
+        LOAD    SYSLOAD_FRAME_TAIL, rcx
+        movq    SYSLOAD_FRAME_FLAGS-SYSLOAD_FRAME_MASK(%rsp), %r11      // as the kernel leaves it
         leaq    -SYSREWRITE_TAIL_FROM_RESUME(%rcx), %rcx
+        leaq    SYSLOAD_FRAME_SIZE-SYSLOAD_FRAME_MASK+SYSREWRITE_RED_ZONE(%rsp), %rsp
+        LABEL   sysload_serve_answered
         jmp     *%rcx
         .size   sysload_serve_entry, . - sysload_serve_entry
 

@@ -20,6 +20,19 @@ namespace {
 
 constexpr uint64_t kPass = 0, kAnswered = 1;
 
+static_assert(offsetof(CallFrame, rbx) == SYSLOAD_FRAME_RBX);
+static_assert(offsetof(CallFrame, flags) == SYSLOAD_FRAME_FLAGS);
+static_assert(offsetof(CallFrame, mask) == SYSLOAD_FRAME_MASK);
+static_assert(offsetof(CallFrame, r9) == SYSLOAD_FRAME_R9);
+static_assert(offsetof(CallFrame, r8) == SYSLOAD_FRAME_R8);
+static_assert(offsetof(CallFrame, r10) == SYSLOAD_FRAME_R10);
+static_assert(offsetof(CallFrame, rdx) == SYSLOAD_FRAME_RDX);
+static_assert(offsetof(CallFrame, rsi) == SYSLOAD_FRAME_RSI);
+static_assert(offsetof(CallFrame, rdi) == SYSLOAD_FRAME_RDI);
+static_assert(offsetof(CallFrame, rax) == SYSLOAD_FRAME_RAX);
+static_assert(offsetof(CallFrame, tail) == SYSLOAD_FRAME_TAIL);
+static_assert(sizeof(CallFrame) == SYSLOAD_FRAME_SIZE);
+
 bool is_interpreters(const CallFrame& call) {
   return call.rdx == PROT_NONE &&
          call.tail - sysload_state.interpreter_stubs.value < sysload_state.interpreter_stubs_size;

@@ -3,9 +3,11 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 
+#include <array>
 #include <cstring>
 
 #include "loader/exhaustive.h"
+#include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
@@ -52,8 +54,9 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_hook_to_load[], sysload_hook_issue[], sysload_hook_issued[],
     sysload_hook_issued_saved[], sysload_hook_issued_switched[], sysload_hook_issued_alternate[],
     sysload_hook_issued_end[], sysload_hook_unblocked[], sysload_hook_unblocked_end[],
-    sysload_signal_entry[], sysload_signal_back[], sysload_signal_end[], sysload_copy_begin[],
-    sysload_copy_end[], etext[];
+    sysload_signal_entry[], sysload_signal_back[], sysload_signal_raised[],
+    sysload_signal_handled[], sysload_signal_unblocked[], sysload_signal_end[],
+    sysload_copy_begin[], sysload_copy_end[], etext[];
 
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
@@ -67,7 +70,7 @@ bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
 }
 
 // Indices in KernelUcontext::r12_to_rax, by name.
-enum Saved : size_t { kRdi = 4, kRsi = 5, kRdx = 8, kRax = 9 };
+enum Saved : size_t { kRdi = 4, kRsi = 5, kRbx = 7, kRdx = 8, kRax = 9 };
 
 bool is_watched(int signal) {
   if (signal == kSigSys) return sysload_state.exhaustive;
@@ -203,9 +206,29 @@ void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
   context.r9 = block.registers.r9;
   context.r11 = block.leave_r11;
   context.rsp = block.leave_rsp;
-  context.rip = block.leave_rcx;
+  context.rip = context.rcx = block.leave_rcx;
   constexpr uint64_t kArithmetic = 0x8d5;
   context.flags_register = (context.flags_register & ~kArithmetic) | (block.flags & kArithmetic);
+}
+
+// Another signal's handler was about to start: it starts now, and is what was struck.
+void start_handler(KernelUcontext& context) {
+  const uint64_t rip = context.rip;
+  if (is_between(rip, sysload_signal_raised, sysload_signal_handled)) {
+    context.rip = context.rcx;
+  } else if (rip == address(sysload_signal_unblocked) ||
+             is_between(rip, sysload_signal_back, sysload_signal_raised)) {
+    const auto& saved = *Memory::at<std::array<uint64_t, 3>>({context.rsp});
+    context.rip = rip == address(sysload_signal_unblocked) ? context.r12_to_rax[kRbx]
+                                                           : context.r12_to_rax[kRax];
+    context.r12_to_rax[kRdx] = saved[0];
+    context.r12_to_rax[kRsi] = saved[1];
+    context.r12_to_rax[kRdi] = saved[2];
+    context.rsp += sizeof(saved);
+  } else {
+    return;
+  }
+  context.r12_to_rax[kRax] = 0;
 }
 
 // Brings what the signal has struck into a state that the program could have been in.
@@ -220,6 +243,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
     context.rip = context.rcx;
   }
   if (is_left(context.rip)) context.rip = context.rcx;
+  start_handler(context);
   const bool is_undone = is_to_be_made(context.rip);
   if (!is_undone && !is_done(context.rip)) return;
   uint64_t mask = 0;
@@ -330,6 +354,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   }
   mend(*block, *context);
   const uint64_t handler = block->signals->action[signal].handler;
+  leave_runtime(context);
   if (handler != kSigDefault && handler != kSigIgnore) return handler;
   act_by_default(block, signal, *info);
   return SYSLOAD_SIGNAL_TO_PROGRAM;

@@ -1,6 +1,7 @@
 // Everything in sysload that is not C++: the entry, the way into the program, the callbacks, the
 // signal restorer and the raw system call.
 #include "loader/abi.h"
+#include "loader/label.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -44,16 +45,18 @@ _start: xorl    %ebp, %ebp
         jmp     *sysload_state+SYSLOAD_STATE_ENTRY(%rip)
         .size   _start, . - _start
 
-// --- The callback that passes every call through ----------------------------------------------
+// --- The callback of static programs ------------------------------------------------------------
 //
-//   in       rcx = resume; rsp 128 below the program's, or the program's (plain stubs); all other
-//            registers and all flags are the program's
+// Passes every call through but the two by which handlers come and go (handlers.cc).
+//
+//   in       rcx = resume; rsp 128 below the program's; all other registers and all flags are the
+//            program's
 //   out      at the stub's native tail, which issues the call: rsp and everything but rcx and r11
 //            as they came in
-//   clobbers rcx (the tail sets it, as the kernel would)
+//   clobbers rcx (the tail sets it, as the kernel would), r11
 //   stack    none: rsp may name no stack at all
-//   place    alone on its page, and without a reference to anything outside: near_callback.cc maps it
-//            once more
+//   place    alone on its page, and without a reference to anything but the slot's page, which lies
+//            behind it where near_callback.cc maps it once more
         .section .text.pass, "ax", @progbits
         .balign SYSLOAD_PAGE_SIZE, 0xcc
         .globl  sysload_callback_pass
@@ -61,8 +64,17 @@ _start: xorl    %ebp, %ebp
         .type   sysload_callback_pass, @function
         .p2align 6
 sysload_callback_pass:
-        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %rcx
-        jmp     *%rcx
+        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
+        leaq    -SYSLOAD_NR_RT_SIGACTION(%rax), %rcx
+        jrcxz   .Laction
+        leaq    -SYSLOAD_NR_RT_SIGRETURN(%rax), %rcx
+        jrcxz   .Lreturn
+        jmp     *%r11
+.Laction:
+        jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_ACTION(%rip)
+.Lreturn:
+        jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_SIGRETURN(%rip)
+        LABEL   sysload_callback_pass_end
         .size   sysload_callback_pass, . - sysload_callback_pass
         .balign SYSLOAD_PAGE_SIZE, 0xcc
         .text

@@ -8,23 +8,15 @@
 #include <cstdint>
 
 #include "loader/abi.h"
+#include "loader/handlers.h"
 #include "loader/hook_set.h"
+#include "loader/site_tables.h"
 #include "loader/thread_block.h"
 #include "trampoline/address.h"
 #include "trampoline/layout.h"
 #include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
-
-// The sites of one mapped file, for the trap and for places.cc. Written before the program starts,
-// read by handlers.
-struct TrapTable {
-  RuntimeAddr base;         // where base_vaddr of the metadata lies
-  RuntimeAddr trampoline;   // where the trampoline lies
-  uint64_t bias;            // of the file's addresses
-  const SiteRecord* sites;  // ascending by address, in a read-only mapping
-  uint32_t count;
-};
 
 // A library that ld.so has mapped; size 0: the entry is free.
 struct MappedObject {
@@ -48,8 +40,6 @@ struct WidenedReservation {
   uint64_t extra;
 };
 
-inline constexpr uint32_t kMostObjects = 1024;
-
 struct ObjectTable {
   std::array<MappedObject, kMostObjects> entries;
   uint32_t count;
@@ -60,28 +50,22 @@ struct Scratch {
   uint64_t address, size;
 };
 
-struct TrapState {
-  // The program, its interpreter, and the libraries. Read by handlers while another thread adds
-  // one: an entry is whole before the count says that it is there.
-  std::array<TrapTable, kMostObjects + 2> tables;
-  uint32_t table_count;
-  bool sigtrap_was_ignored;  // when the program was started
-};
-
 struct State {
   RuntimeAddr entry;
   uint64_t objects_low, objects_high;
   uint64_t interest;  // a table of 65,536 bytes (hook_set.h); 0: there are no hooks
   ThreadBlock* free_blocks;
   ThreadBlock* all_blocks;
-  uint32_t threads;     // of this process
-  bool watches_faults;  // signals.cc handles them
-  bool has_engine;      // calls go through hook_call.cc
-  bool has_hooks;       // which show them to somebody
-  HookSet* hooks;       // nullptr: there are none
-  sysload_api api;      // what hooks may call
-  uint64_t callback;    // what slots are filled with
-  TrapState trap;
+  uint32_t threads;       // of this process
+  bool watches_faults;    // signals.cc handles them
+  bool has_engine;        // calls go through hook_call.cc
+  bool has_hooks;         // which show them to somebody
+  HookSet* hooks;         // nullptr: there are none
+  sysload_api api;        // what hooks may call
+  uint64_t callback;      // what slots are filled with
+  bool callback_is_near;  // a copy of sysload_callback_pass
+  SiteTables site_tables;
+  Handlers handlers;  // of a program without hooks
   ObjectTable objects;
   PendingLibrary pending;
   WidenedReservation widened;
@@ -122,6 +106,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte __ehdr_start[];
 // The entries of start.S, as addresses: none of them is a C function.
 extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_far[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];

@@ -1,9 +1,10 @@
 """A signal at every instruction of a system call, from the jump to the stub until it is back in the program.
 
 A tracer steps k instructions into the call and sends a signal there, for each k (programs/every_instruction.c); the
-program checks that its handler has run once, with the right mask, and that nothing of the call was lost: in its
-ordinary code, in a handler on the alternate signal stack, with a call that sysload answers itself, and with a call in
-code made at run time, which the kernel hands over with a SIGSYS (--exhaustive).
+program checks that its handler has run once, with the right mask, and has seen an address and registers of the
+program's, and that nothing of the call was lost: in its ordinary code, in a handler on the alternate signal stack, with
+calls that sysload answers or looks at, with rt_sigaction, all the way of another signal and back from it, and with a
+call in code made at run time, which the kernel hands over with a SIGSYS (--exhaustive).
 """
 
 import os
@@ -21,6 +22,29 @@ if os.environ.get("SYSREWRITE_TEST_FULL") != "1":
     HOOKS = ("none", "pass", "pass:entry:exit", "pass:only=getppid:exit")
 SAID = re.compile(r"^\w+: a signal at each of (\d+) instructions, 0 failures$")
 
+# Ways of the program, and how it is started for them.
+ALWAYS = ("ordinary", "alternate", "served", "action", "nested")
+AS_COMMAND = {"answered": [SYSLOAD], "looked": [SYSLOAD], "caught": [SYSLOAD, "--exhaustive"]}
+IN_FULL = os.environ.get("SYSREWRITE_TEST_FULL") == "1"
+
+
+def ways(is_rewritten, hook):
+    """Pairs of a way and the words before the program's name."""
+    for way in ALWAYS:
+        # To each of a thousand instructions it is stepped from the first one.
+        if hook == "none" or IN_FULL or (hook == "pass:entry:exit" and way != "nested") or way == "ordinary":
+            yield way, []
+    for way, command in AS_COMMAND.items():
+        if hook == "none" or IN_FULL:
+            yield way, command if is_rewritten else []
+
+
+def least(hook, way):
+    """A call of interest has a hundred instructions or more; else it was not under the hook."""
+    if way in ("action", "nested") or way in AS_COMMAND:
+        return 5
+    return 100 if hook.startswith(("pass", "count")) and "chdir" not in hook else 5
+
 
 def main():
     failed = 0
@@ -28,26 +52,24 @@ def main():
         native, rewritten = os.path.join(folder, "native"), os.path.join(folder, "rewritten")
         subprocess.run(["gcc", "-O1", "-static", "-no-pie", "-w", "-o", native, SOURCE], check=True)
         subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, native, rewritten], check=True)
-        for program, hooks in ((native, ("none",)), (rewritten, HOOKS)):
-            for hook in hooks:
-                for where in ("", "alternate", "served", "caught"):
-                    sentence = f"{os.path.basename(program)} under {hook} {where}"
-                    caught = [SYSLOAD, "--exhaustive"] if where == "caught" and program == rewritten else []
-                    try:
-                        done = subprocess.run([native, "trace", *caught, program, "call", *where.split()],
-                                              capture_output=True, text=True, timeout=60,
-                                              env={**os.environ, "SYSLOAD_HOOK": hook})
-                        text = done.stdout.strip()
-                        # A call of interest has a hundred instructions or more; else it was not under the hook.
-                        said = SAID.match(text)
-                        if where == "served" and hook in ("none", "pass:only=chdir"):
-                            continue  # not served, or not to be seen
-                        least = 100 if hook.startswith(("pass", "count")) and "chdir" not in hook else 3
-                        good = done.returncode == 0 and said and int(said.group(1)) >= least
-                    except subprocess.TimeoutExpired as hang:
-                        good, text = False, f"hangs\n{hang.stdout}"
-                    print(f"ok: {sentence}: {text}" if good else f"FAILED: {sentence}\n{text}")
-                    failed += not good
+        for program, hook, way, before in (
+            (program, hook, way, before)
+            for program, hooks in ((native, ("none",)), (rewritten, HOOKS))
+            for hook in hooks
+            for way, before in ways(program == rewritten, hook)
+        ):
+            sentence = f"{os.path.basename(program)} under {hook}, {way}"
+            try:
+                done = subprocess.run([native, "trace", *before, program, "call", way], capture_output=True, text=True,
+                                      timeout=180, env={**os.environ, "SYSLOAD_HOOK": hook})
+                text = done.stdout.strip()
+                said = SAID.match(text)
+                count = int(said.group(1)) if said else 0
+                good = done.returncode == 0 and count >= (5 if program == native else least(hook, way))
+            except subprocess.TimeoutExpired as hang:
+                good, text = False, f"hangs\n{hang.stdout}"
+            print(f"ok: {sentence}: {text}" if good else f"FAILED: {sentence}\n{text}", flush=True)
+            failed += not good
     sys.exit(1 if failed else 0)
 
 

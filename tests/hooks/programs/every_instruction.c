@@ -8,7 +8,13 @@
  *   every_instruction call served      the same with a call that sysload answers itself
  *   every_instruction call caught      the same with a call in code made at run time, which --exhaustive catches
  *
- * What is checked, for each k: the handler has run once; its mask was the program's and its own signal; its
+ *   every_instruction call action      the same with rt_sigaction
+ *   every_instruction call nested      the same with a call that sends a signal: its handler and the way back, too
+ *   every_instruction call answered    the same with a readlink of /proc/self/exe, which sysload answers as a command
+ *   every_instruction call looked      the same with a readlink that it looks at, and passes on
+ *
+ * What is checked, for each k: the handler has run once, and saw an instruction of the program's with the
+ * registers that belong there; its mask was the program's and its own signal; its
  * own calls were right; the call's answer, registers and flags are right; the mask is as before; nothing on
  * the alternate stack was overwritten. Both are the same file, linked to a fixed address. */
 #define _GNU_SOURCE
@@ -23,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 extern const char call_begins[], call_ends[];
@@ -33,9 +40,26 @@ long number_called = SYS_getppid;
 static uint64_t gs_base;
 void call_here(void);
 void (*where_called)(void) = call_here;
-__asm__("call_here: movq number_called(%rip), %rax\n syscall\n ret\n");
+__asm__("call_here: movq number_called(%rip), %rax\n call_syscall: syscall\n call_returns: ret\n");
+extern const char call_here_begins[] __asm__("call_here"), call_syscall[], call_returns[], __executable_start[], etext[];
+/* Where those lie that are called now; rsp at the breakpoint; and what the call gives back. */
+static uint64_t called_begins, called_syscall, called_returns;
+uint64_t rsp_before;
+static long answer_expected;
+static uint64_t registers_expected[8];
 static volatile int handled, wrong;
-static int iteration, failures;
+static int iteration, failures, is_nested;
+static uint64_t rip_seen;
+
+/* As the kernel knows it. */
+struct action {
+  void (*handler)(int);
+  uint64_t flags, restorer, mask;
+};
+static void handler_one(int signal) { (void)signal; }
+static void handler_two(int signal) { (void)signal; }
+static const char *name_read = "/proc/self/exe";
+static long length_read;
 static long parent;
 
 static long raw(long number, long first) {
@@ -57,12 +81,38 @@ static void fail(const char *what) {
 
 static uint64_t mask_before;
 
-static void on_signal(int signal) {
+/* What a handler sees must be what it could have seen of the program as it was compiled. */
+static void check_registers(const greg_t *r) {
+  const uint64_t rip = r[REG_RIP], rsp = r[REG_RSP], rax = r[REG_RAX];
+  const int is_inside = rip == called_begins || rip == called_syscall || rip == called_returns;
+  const int is_outside = rip == (uint64_t)call_begins || rip == (uint64_t)call_ends - 1;
+  if (!is_inside && !is_outside) {
+    /* In a signal's way the program has other code, of its own. */
+    const int is_own = rip >= (uint64_t)__executable_start && rip < (uint64_t)etext;
+    if (!is_nested || !is_own) {
+      wrong |= 4;
+      rip_seen = rip;
+    }
+    return;
+  }
+  if (rsp != rsp_before - (is_inside ? 8 : 0)) wrong |= 8;
+  if (rip == called_syscall && rax != (uint64_t)number_called) wrong |= 16;
+  if (rip == called_returns && (rax != (uint64_t)answer_expected || (uint64_t)r[REG_RCX] != rip)) wrong |= 16;
+  if ((r[REG_EFL] & 0x8d5) != 0x95) wrong |= 32;
+  const int numbers[] = {REG_RBX, REG_R12, REG_R13, REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8};
+  for (int i = 0; i < 8; i++)
+    if ((uint64_t)r[numbers[i]] != registers_expected[i]) wrong |= 64;
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context) {
+  (void)info;
   ++handled;
+  check_registers(((ucontext_t *)context)->uc_mcontext.gregs);
   if (raw(SYS_getppid, 0) != parent || raw(SYS_close, -1) != -EBADF) wrong |= 1;
-  if (mask_now() != (mask_before | 1ull << (signal - 1))) wrong |= 2;
+  const uint64_t others = is_nested ? 1ull << (SIGWINCH - 1) : 0; /* the other handler may be running */
+  if ((mask_now() & ~others) != (mask_before | 1ull << (signal - 1))) wrong |= 2;
   struct sigaction now;
-  if (sigaction(signal, NULL, &now) != 0 || now.sa_handler != on_signal) wrong |= 1;
+  if (sigaction(signal, NULL, &now) != 0 || now.sa_sigaction != on_signal) wrong |= 1;
   /* Last a call that is served otherwise than the one that was interrupted. */
   if (number_called != SYS_getppid && raw(SYS_getppid, 0) != parent) wrong |= 1;
 }
@@ -70,12 +120,31 @@ static void on_signal(int signal) {
 /* The call, between its breakpoints, with all registers known. */
 static void one_call(void) {
   static uint64_t r[8] = {0x1111, 0x2222, 0x3333, 0x4444, 0x5555, 0x6666, 0x7777, 0x8888};
-  const int is_served = number_called != SYS_getppid;
+  const int is_served = number_called == SYS_arch_prctl, is_action = number_called == SYS_rt_sigaction;
+  static struct action given, old;
+  answer_expected = is_served || is_action || is_nested ? 0 : parent;
   if (is_served) {
     r[3] = 0x1004;
     r[4] = (uint64_t)&gs_base;
     gs_base = 1;
   }
+  if (is_action) {
+    given = (struct action){iteration % 2 ? handler_one : handler_two, 0x10000000, 0, 0};
+    const uint64_t arguments[] = {SIGWINCH, (uint64_t)&given, (uint64_t)&old, 8};
+    memcpy(&r[3], arguments, sizeof arguments);
+    if (iteration == 0) syscall(SYS_rt_sigaction, SIGWINCH, &given, NULL, 8);
+  }
+  if (is_nested) {
+    const uint64_t arguments[] = {getpid(), getpid(), SIGWINCH, 0};
+    memcpy(&r[3], arguments, sizeof arguments);
+  }
+  if (number_called == SYS_readlink) {
+    static char buffer[4096];
+    const uint64_t arguments[] = {(uint64_t)name_read, (uint64_t)buffer, sizeof buffer, 0};
+    memcpy(&r[3], arguments, sizeof arguments);
+    answer_expected = length_read;
+  }
+  memcpy(registers_expected, r, sizeof r);
   uint64_t found[12];
   long answer;
   uint64_t flags;
@@ -86,6 +155,7 @@ static void one_call(void) {
       "movq 56(%%r15), %%r8\n movq 8(%%r15), %%r9\n"
       "subq $256, %%rsp\n"
       "xorl %%eax, %%eax\n cmpl $1, %%eax\n"
+      "movq %%rsp, rsp_before(%%rip)\n"
       "int3\n"
       ".globl call_begins\ncall_begins:\n"
       "call *where_called(%%rip)\n"
@@ -99,7 +169,9 @@ static void one_call(void) {
       : "=a"(answer), "=c"(flags)
       : [r] "r"(r), [f] "r"(found)
       : "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
-  if (answer != (is_served ? 0 : parent)) fail("another answer");
+  if (answer != answer_expected) fail("another answer");
+  if (is_action && iteration > 0 && old.handler != (iteration % 2 ? handler_two : handler_one))
+    fail("rt_sigaction was made twice, or not");
   if (is_served && gs_base != 0) fail("the gs base shows");
   for (int i = 0; i < 8; i++)
     if (found[i] != r[i]) fail("a register is changed");
@@ -113,6 +185,14 @@ static void check_all(void) {
   if (handled != 1) fail("the handler has run twice");
   if (wrong & 1) fail("a call in the handler was wrong");
   if (wrong & 2) fail("the mask in the handler was wrong");
+  if (wrong & 4) {
+    fail("the handler saw an address that is not the program's");
+    printf("  %#lx\n", (long)rip_seen);
+  }
+  if (wrong & 8) fail("the handler saw another rsp");
+  if (wrong & 16) fail("the handler saw another rax or rcx");
+  if (wrong & 32) fail("the handler saw other flags");
+  if (wrong & 64) fail("the handler saw other registers");
   if (mask_now() != mask_before) fail("the mask is changed");
 }
 
@@ -137,21 +217,40 @@ static void call_from_new_code(void) {
   memcpy(page, code, sizeof code);
   mprotect(page, sizeof code, PROT_READ | PROT_EXEC);
   where_called = (void (*)(void))page;
+  called_begins = (uint64_t)page;
+  called_syscall = called_begins + 5;
+  called_returns = called_begins + 7;
 }
 
 static int child(const char *how) {
   const int alternate = strcmp(how, "alternate") == 0;
+  called_begins = (uint64_t)call_here_begins;
+  called_syscall = (uint64_t)call_syscall;
+  called_returns = (uint64_t)call_returns;
   if (strcmp(how, "served") == 0) number_called = SYS_arch_prctl;
+  if (strcmp(how, "action") == 0) number_called = SYS_rt_sigaction;
+  if (strcmp(how, "nested") == 0) {
+    number_called = SYS_tgkill;
+    is_nested = 1;
+    signal(SIGWINCH, handler_one);
+  }
+  if (strcmp(how, "answered") == 0 || strcmp(how, "looked") == 0) {
+    static char buffer[4096];
+    if (strcmp(how, "looked") == 0) name_read = "/proc/self/cwd";
+    number_called = SYS_readlink;
+    length_read = readlink(name_read, buffer, sizeof buffer);
+  }
   if (strcmp(how, "caught") == 0) call_from_new_code();
   static char memory[1 << 16];
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_handler = on_signal;
-  action.sa_flags = alternate ? SA_ONSTACK : 0;
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO | (alternate ? SA_ONSTACK : 0);
   sigaction(SIGUSR1, &action, NULL);
   if (alternate) {
     stack_t stack = {memory, 0, sizeof memory};
     sigaltstack(&stack, NULL);
+    action.sa_flags = SA_ONSTACK;
     action.sa_handler = outer;
     sigaction(SIGUSR2, &action, NULL);
   }

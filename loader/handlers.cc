@@ -1,0 +1,585 @@
+#include "loader/handlers.h"
+
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#include <array>
+#include <cstddef>
+
+#include "loader/memory.h"
+#include "loader/position.h"
+#include "loader/report.h"
+#include "loader/serve.h"
+#include "loader/state.h"
+#include "loader/trap.h"
+
+// Handlers without a lock, a block for each thread, or a system call of sysload's own.
+//
+// Which handler a signal has stands in the kernel alone: rt_sigaction is passed on with the address
+// of a thunk in place of the handler's, and the table says, once and for all, which handler a thunk
+// stands for. So a vfork child, a child with other handlers, two threads that set one at the same
+// time are as natively.
+//
+//   thunk --> on_handler(): where has the signal struck?
+//
+//     the program               nothing is to be done
+//     a stub                    rip is the displaced instruction, the syscall, or the one behind it
+//     the callback, serve.S     the call is still to be made, or made: rip is the syscall, or the
+//     one
+//                               behind it, and the registers are those of the call
+//     this wrapper itself       the handler that it was about to run is the one that was struck, at
+//                               its first instruction
+//
+// A call that is still to be made is made again when the handler returns: rt_sigreturn finds the
+// syscall's address in the frame and goes to the stub (on_sigreturn()). Whoever goes there by other
+// ways, as setcontext does, meets the poison and the trap.
+//
+// What is changed in a frame takes several stores, and another signal may strike between them.
+// They are logged first (Log); whoever finds the log finishes what it says. All that is done before
+// can be done twice.
+
+namespace sysrewrite {
+
+namespace {
+
+// What the frame at `target` is to say; target 0: nothing.
+struct Log {
+  uint64_t target;
+  Position position;
+};
+
+// What lies on a stack while it is worked on.
+struct Interlude {
+  uint64_t mark, what, rdi, rsi, rdx;
+  Log log;
+};
+
+struct ActionInterlude {
+  Interlude common;
+  uint64_t r10, r8, r9, result, is_made;
+  KernelSigaction given;
+  uint64_t rbx, rbp, r12_to_r15[4], flags;
+};
+
+static_assert(offsetof(Interlude, mark) == SYSLOAD_INTERLUDE_MARK);
+static_assert(offsetof(Interlude, what) == SYSLOAD_INTERLUDE_WHAT);
+static_assert(offsetof(Interlude, rdi) == SYSLOAD_INTERLUDE_RDI);
+static_assert(offsetof(Interlude, rsi) == SYSLOAD_INTERLUDE_RSI);
+static_assert(offsetof(Interlude, rdx) == SYSLOAD_INTERLUDE_RDX);
+static_assert(offsetof(Interlude, log) == SYSLOAD_INTERLUDE_LOG);
+static_assert(sizeof(Interlude) == SYSLOAD_INTERLUDE_SIZE);
+static_assert(offsetof(ActionInterlude, r10) == SYSLOAD_INTERLUDE_R10);
+static_assert(offsetof(ActionInterlude, r8) == SYSLOAD_INTERLUDE_R8);
+static_assert(offsetof(ActionInterlude, r9) == SYSLOAD_INTERLUDE_R9);
+static_assert(offsetof(ActionInterlude, result) == SYSLOAD_INTERLUDE_RESULT);
+static_assert(offsetof(ActionInterlude, is_made) == SYSLOAD_INTERLUDE_IS_MADE);
+static_assert(offsetof(ActionInterlude, given) == SYSLOAD_INTERLUDE_GIVEN);
+static_assert(offsetof(ActionInterlude, rbx) == SYSLOAD_INTERLUDE_RBX);
+static_assert(offsetof(ActionInterlude, rbp) == SYSLOAD_INTERLUDE_RBP);
+static_assert(offsetof(ActionInterlude, r12_to_r15) == SYSLOAD_INTERLUDE_R12);
+static_assert(offsetof(ActionInterlude, flags) == SYSLOAD_INTERLUDE_FLAGS);
+static_assert(sizeof(ActionInterlude) == SYSLOAD_ACTION_SIZE);
+// A call reaches C++ with rsp 16-aligned; the kernel starts handlers 8 off.
+static_assert(SYSLOAD_INTERLUDE_SIZE % 16 == 8);
+
+// `what` of a wrapper that is to go back, and not to a handler.
+constexpr uint64_t kBack = SYSLOAD_MOST_HANDLERS;
+
+// The two that the table begins with: what is done without a handler.
+constexpr uint64_t kDefaultThunk = 0, kIgnoreThunk = 1;
+
+constexpr uint64_t kMostSignals = 64, kSyscall = 2;
+constexpr uint64_t kOwnFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
+
+// In an entry of the table, beside the handler's address: the program did not ask for siginfo.
+constexpr uint64_t kPlain = uint64_t{1} << 63;
+
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_thunks[], sysload_thunks_end[],
+    sysload_handler[], sysload_handler_lowered[], sysload_handler_marked[],
+    sysload_handler_cleared[], sysload_handler_raised[], sysload_handler_back[],
+    sysload_handler_end[], sysload_sigreturn[], sysload_sigreturn_lowered[],
+    sysload_sigreturn_marked[], sysload_sigreturn_cleared[], sysload_sigreturn_raised[],
+    sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[], sysload_action_lowered[],
+    sysload_action_marked[], sysload_action_issued[], sysload_action_kept[],
+    sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
+    sysload_callback_pass_end[], sysload_callback_far_end[], sysload_munmap_saved[],
+    sysload_filter_end[], sysload_serve_entry[], sysload_serve_kept[], sysload_serve_pushed[],
+    sysload_serve_blocked[], sysload_serve_pass[], sysload_serve_pass_flags[],
+    sysload_serve_passed[], sysload_serve_answer[], sysload_serve_answer_flags[],
+    sysload_serve_answered[], etext[];
+
+uint64_t address(const std::byte* label) {
+  return Memory::address_of(label).value;
+}
+
+bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
+  return rip - address(first) < static_cast<uint64_t>(end - first);
+}
+
+// Indices in KernelUcontext::r12_to_rax, by name.
+enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8, kRax = 9 };
+
+// --- The table ----------------------------------------------------------------------------------
+
+// The index of the thunk that stands for the handler; kBack: the table is full.
+uint64_t thunk_for(uint64_t entry) {
+  auto& handlers = sysload_state.handlers.table;
+  for (uint64_t i = 0; i < handlers.size(); ++i) {
+    uint64_t found = __atomic_load_n(&handlers[i], __ATOMIC_ACQUIRE);
+    if (found == entry) return i;
+    if (i < 2 || found != 0) continue;
+    if (__atomic_compare_exchange_n(&handlers[i], &found, entry, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE) ||
+        found == entry)
+      return i;
+  }
+  return kBack;
+}
+
+uint64_t address_of_thunk(uint64_t index) {
+  return address(sysload_thunks) + index * SYSLOAD_HANDLER_SIZE;
+}
+
+bool is_thunk(uint64_t handler) {
+  return is_between(handler, sysload_thunks, sysload_thunks_end);
+}
+
+uint64_t entry_of_thunk(uint64_t handler) {
+  return sysload_state.handlers.table[(handler - address(sysload_thunks)) / SYSLOAD_HANDLER_SIZE];
+}
+
+// --- Where a signal has struck -------------------------------------------------------------------
+
+void apply(Log& log) {
+  if (log.target == 0) return;
+  KernelUcontext& context = *Memory::at<KernelUcontext>({log.target});
+  context.rip = log.position.rip;
+  context.rsp = log.position.rsp;
+  context.rcx = log.position.rcx;
+  log.target = 0;
+}
+
+void set(Log& log, KernelUcontext& context, const Position& position) {
+  log.position = position;
+  // The compiler is not to exchange these stores: a signal may come between.
+  asm volatile("" ::: "memory");
+  *static_cast<volatile uint64_t*>(&log.target) = Memory::address_of(&context).value;
+  asm volatile("" ::: "memory");
+  apply(log);
+}
+
+void settle(Log& log, KernelUcontext& context);
+
+struct Marked {
+  Interlude* interlude;
+  uint64_t kind;
+};
+
+// The interlude in which C++ was interrupted: the one nearest to rsp. Whoever leaves one by another
+// way than its end clears its mark, so there is none of long ago.
+Marked interlude_above(uint64_t rsp) {
+  constexpr uint64_t kMostWords = SYSLOAD_MOST_INTERLUDE_STACK / sizeof(uint64_t);
+  for (uint64_t at = align_down(rsp, 8), i = 0; i < kMostWords; at += 8, ++i) {
+    auto* const interlude = Memory::at<Interlude>({at});
+    const uint64_t kind = interlude->mark - at - SYSLOAD_INTERLUDE_MAGIC;
+    if (kind <= SYSLOAD_IS_ACTION) return {interlude, kind};
+  }
+  return {nullptr, 0};
+}
+
+// The call of this tail is still to be made, and all its registers are there.
+void to_be_made(uint64_t tail, uint64_t rsp, Position* position) {
+  position->rip = tail;
+  position->rsp = rsp;
+  if (leave_any_stub(position)) return;
+  // Caught where nobody rewrote: its syscall stands before the place that it goes on at.
+  position->rip = tail - SYSREWRITE_TAIL_FROM_RESUME - kSyscall;
+  position->rsp = rsp + SYSREWRITE_RED_ZONE;
+}
+
+// The call is made; `rsp` is the program's.
+void is_made(uint64_t tail, uint64_t rsp, Position* position) {
+  position->rip = tail - SYSREWRITE_TAIL_FROM_RESUME;
+  position->rsp = rsp;
+  leave_any_stub(position);
+}
+
+// lahf and seto, as ax has them.
+void restore_flags(uint64_t ax, KernelUcontext& context) {
+  constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
+  context.flags_register &= ~(kFromAh | kOverflow);
+  context.flags_register |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
+}
+
+void leave_filter(KernelUcontext& context, bool is_first, Position* position) {
+  const uint64_t tail = is_first ? context.rcx + SYSREWRITE_TAIL_FROM_RESUME : context.r11;
+  to_be_made(tail, context.rsp, position);
+}
+
+bool leave_callback(KernelUcontext& context, Position* position) {
+  const uint64_t rip = context.rip, callback = sysload_state.callback;
+  const auto pass_size = static_cast<uint64_t>(sysload_callback_pass_end - sysload_callback_pass);
+  const bool is_in_pass = sysload_state.callback_is_near && rip - callback < pass_size;
+  if (is_in_pass || rip == address(sysload_callback_hook) ||
+      is_between(rip, sysload_callback_far, sysload_callback_far_end)) {
+    leave_filter(context, rip == callback, position);
+    return true;
+  }
+  if (!is_between(rip, sysload_callback_serve, sysload_filter_end)) return false;
+  if (rip >= address(sysload_munmap_saved)) {
+    restore_flags(context.r12_to_rax[kRax], context);
+    context.r12_to_rax[kRax] = __NR_munmap;
+  }
+  leave_filter(context, rip == callback, position);
+  return true;
+}
+
+// `frame` is what serve.S has left on the stack.
+void restore_registers(const CallFrame& frame, KernelUcontext& context) {
+  context.r12_to_rax[kRax] = frame.rax;
+  context.r12_to_rax[kRdi] = frame.rdi;
+  context.r12_to_rax[kRsi] = frame.rsi;
+  context.r12_to_rax[kRdx] = frame.rdx;
+  context.r10 = frame.r10;
+}
+
+bool leave_serving(KernelUcontext& context, Position* position) {
+  const uint64_t rip = context.rip;
+  if (!is_between(rip, sysload_serve_entry, sysload_serve_answered + 1)) return false;
+  if (rip == address(sysload_serve_passed)) {
+    to_be_made(context.r11, context.rsp, position);
+    return true;
+  }
+  if (rip == address(sysload_serve_answered)) {
+    is_made(context.rcx + SYSREWRITE_TAIL_FROM_RESUME, context.rsp, position);
+    return true;
+  }
+  if (rip < address(sysload_serve_blocked)) {
+    const uint64_t end = rip == address(sysload_serve_entry) ? context.rsp : context.rcx;
+    if (rip >= address(sysload_serve_pushed))
+      restore_registers(*Memory::at<CallFrame>({end - sizeof(CallFrame)}), context);
+    to_be_made(context.r11, end, position);
+    return true;
+  }
+  const bool is_answered = is_between(rip, sysload_serve_answer, sysload_serve_answered);
+  if (!is_answered && !is_between(rip, sysload_serve_pass, sysload_serve_passed)) return false;
+  const bool has_flags = rip != address(is_answered ? sysload_serve_answer : sysload_serve_pass);
+  const auto& frame = *Memory::at<CallFrame>(
+      {context.rsp - (has_flags ? SYSLOAD_FRAME_MASK : SYSLOAD_FRAME_FLAGS)});
+  restore_registers(frame, context);
+  context.flags_register = frame.flags;
+  const uint64_t end = Memory::address_of(&frame).value + sizeof(CallFrame);
+  if (is_answered) {
+    context.r11 = frame.flags;
+    is_made(frame.tail, end + SYSREWRITE_RED_ZONE, position);
+  } else {
+    to_be_made(frame.tail, end, position);
+  }
+  return true;
+}
+
+// The kernel was about to start a handler, or its wrapper was: it starts now, and is what was
+// struck. A trap is left alone, since it may be poison's.
+bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
+  const uint64_t rip = context.rip;
+  if (is_between(rip, sysload_handler_cleared, sysload_handler_end)) {
+    if (rip >= address(sysload_handler_back) || context.rcx == 0) return false;
+    position->rip = context.rcx;
+    if (rip < address(sysload_handler_raised)) position->rsp += SYSLOAD_INTERLUDE_SIZE;
+    context.r12_to_rax[kRax] = 0;
+    return true;
+  }
+  const bool is_at_thunk = is_thunk(rip);
+  if (!is_at_thunk && !is_between(rip, sysload_handler, sysload_handler_marked)) return false;
+  const auto signal = static_cast<int>(context.r12_to_rax[kRdi]);
+  if (signal == kSigTrap || signal == kSigSegv) return false;
+  const uint64_t entry =
+      is_at_thunk ? entry_of_thunk(rip)
+                  : sysload_state.handlers.table[static_cast<uint32_t>(context.r12_to_rax[kRax])];
+  settle(log, *Memory::at<KernelUcontext>({context.r12_to_rax[kRdx]}));
+  position->rip = entry & ~kPlain;
+  if (!is_at_thunk && rip >= address(sysload_handler_lowered))
+    position->rsp += SYSLOAD_INTERLUDE_SIZE;
+  context.r12_to_rax[kRax] = 0;
+  return true;
+}
+
+bool leave_sigreturn(KernelUcontext& context, Position* position) {
+  const uint64_t rip = context.rip;
+  if (!is_between(rip, sysload_sigreturn, sysload_sigreturn_end)) return false;
+  const bool is_lowered = is_between(rip, sysload_sigreturn_lowered, sysload_sigreturn_marked) ||
+                          is_between(rip, sysload_sigreturn_cleared, sysload_sigreturn_raised);
+  if (!is_lowered && is_between(rip, sysload_sigreturn_marked, sysload_sigreturn_cleared))
+    return false;
+  context.r12_to_rax[kRax] = __NR_rt_sigreturn;
+  to_be_made(context.r11, context.rsp + (is_lowered ? SYSLOAD_INTERLUDE_SIZE : 0), position);
+  return true;
+}
+
+bool leave_action(KernelUcontext& context, Position* position) {
+  const uint64_t rip = context.rip;
+  if (is_between(rip, sysload_action, sysload_action_marked)) {
+    const uint64_t lower = rip < address(sysload_action_pushed)    ? 0
+                           : rip < address(sysload_action_lowered) ? 8
+                                                                   : SYSLOAD_ACTION_SIZE;
+    to_be_made(context.r11, context.rsp + lower, position);
+    return true;
+  }
+  if (!is_between(rip, sysload_action_cleared, sysload_action_end)) return false;
+  const uint64_t lower = rip < address(sysload_action_raised)
+                             ? SYSLOAD_ACTION_SIZE + SYSREWRITE_RED_ZONE
+                             : uint64_t{0};
+  is_made(context.rcx + SYSREWRITE_TAIL_FROM_RESUME, context.rsp + lower, position);
+  return true;
+}
+
+void finish_action(const ActionInterlude& action);
+
+// In C++, or beside it, with the mark set.
+void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
+  const Marked marked = interlude_above(context.rsp);
+  if (marked.interlude == nullptr) return;
+  Interlude& interlude = *marked.interlude;
+  const uint64_t mark = interlude.mark;
+  interlude.mark = 0;
+  const uint64_t start = Memory::address_of(&interlude).value;
+  if (marked.kind == SYSLOAD_IS_HANDLER) {
+    if (interlude.what == kBack) {
+      position->rip = address(sysload_handler_back);
+      position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
+      return;
+    }
+    apply(interlude.log);
+    settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
+    const uint64_t handler = sysload_state.handlers.table[interlude.what] & ~kPlain;
+    if (handler == kSigDefault || handler == kSigIgnore) {
+      interlude.mark = mark;
+      return;
+    }
+    position->rip = handler;
+    position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
+    context.r12_to_rax[kRdi] = interlude.rdi;
+    context.r12_to_rax[kRsi] = interlude.rsi;
+    context.r12_to_rax[kRdx] = interlude.rdx;
+    context.r12_to_rax[kRax] = 0;
+    return;
+  }
+  if (marked.kind == SYSLOAD_IS_SIGRETURN) {
+    context.r12_to_rax[kRax] = __NR_rt_sigreturn;
+    return to_be_made(interlude.what, start + SYSLOAD_INTERLUDE_SIZE, position);
+  }
+  auto& action = *Memory::at<ActionInterlude>({start});
+  if (context.rip == address(sysload_action_issued)) {
+    action.result = context.r12_to_rax[kRax];
+    action.is_made = 1;
+  } else if (context.rip == address(sysload_action_kept)) {
+    action.is_made = 1;
+  }
+  context.r12_to_rax[kRdi] = interlude.rdi;
+  context.r12_to_rax[kRsi] = interlude.rsi;
+  context.r12_to_rax[kRdx] = interlude.rdx;
+  context.r10 = action.r10;
+  context.r8 = action.r8;
+  context.r9 = action.r9;
+  context.r12_to_rax[kRbx] = action.rbx;
+  context.r12_to_rax[kRbp] = action.rbp;
+  for (size_t i = 0; i < 4; ++i) context.r12_to_rax[kR12 + i] = action.r12_to_r15[i];
+  context.flags_register = action.flags;
+  if (action.is_made == 0) {
+    context.r12_to_rax[kRax] = __NR_rt_sigaction;
+    return to_be_made(interlude.what, start + SYSLOAD_ACTION_SIZE, position);
+  }
+  finish_action(action);
+  context.r12_to_rax[kRax] = action.result;
+  context.r11 = action.flags;
+  is_made(interlude.what, start + SYSLOAD_ACTION_SIZE + SYSREWRITE_RED_ZONE, position);
+}
+
+bool is_in_sysload(uint64_t rip) {
+  constexpr uint64_t kRestorerSize = 9;
+  return is_between(rip, __ehdr_start, etext) && rip - address(sysload_restorer) >= kRestorerSize;
+}
+
+void settle(Log& log, KernelUcontext& context) {
+  Position position{context.rip, context.rsp, context.rcx};
+  const uint64_t rip = context.rip;
+  if (!leave_callback(context, &position) && !leave_serving(context, &position) &&
+      !leave_handler(log, context, &position) && !leave_sigreturn(context, &position) &&
+      !leave_action(context, &position)) {
+    if (!is_in_sysload(rip)) {
+      leave_any_stub(&position);
+    } else if (!is_between(rip, sysload_handler_cleared, sysload_handler_end) &&
+               !is_between(rip, sysload_handler, sysload_handler_marked) && !is_thunk(rip)) {
+      if (!sysload_state.has_engine) leave_interlude(log, context, &position);
+    }
+  }
+  if (position.rip != rip) set(log, context, position);
+}
+
+// --- Poison --------------------------------------------------------------------------------------
+
+bool is_poisons(const Interlude& wrapper, RuntimeAddr* stub) {
+  const auto signal = static_cast<int>(wrapper.rdi);
+  if (signal != kSigTrap && signal != kSigSegv) return false;
+  const auto& info = *Memory::at<KernelSiginfo>({wrapper.rsi});
+  if (info.code <= 0) return false;
+  *stub = stub_behind_poison({Memory::at<KernelUcontext>({wrapper.rdx})->rip});
+  return stub->value != 0;
+}
+
+// The signal does what it would without sysload: what is a fault happens again; int3, and what was
+// sent, is sent once more, and strikes when the frame gives the mask back.
+void act_by_default(const Interlude& wrapper, uint64_t handler) {
+  const auto signal = static_cast<int>(wrapper.rdi);
+  const auto& info = *Memory::at<KernelSiginfo>({wrapper.rsi});
+  const bool is_queued = info.code <= 0;
+  if (is_queued && handler == kSigIgnore) return;
+  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
+  set_action(signal, &by_default, nullptr);
+  if (signal == kSigSegv && !is_queued) return;
+  const uint64_t mask = uint64_t{1} << (signal - 1);
+  sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
+            SYSLOAD_SIGSET_SIZE);
+  send_to_self(signal, info);
+}
+
+// Whether sysload has to see this signal, whatever the program makes of it.
+bool is_watched(uint64_t signal) {
+  if (signal == kSigSegv) return sysload_state.handlers.has_lone_poison;
+  return signal == kSigTrap && sysload_state.site_tables.count != 0;
+}
+
+}  // namespace
+
+// The handler to run; 0: the signal is done with.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
+    Interlude* wrapper) {
+  apply(wrapper->log);
+  if (wrapper->what == kBack) return 0;
+  RuntimeAddr stub;
+  if (is_poisons(*wrapper, &stub)) {
+    // A signal between these finds that there is nothing left to decide.
+    *static_cast<volatile uint64_t*>(&wrapper->what) = kBack;
+    asm volatile("" ::: "memory");
+    Memory::at<KernelUcontext>({wrapper->rdx})->rip = stub.value;
+    return 0;
+  }
+  settle(wrapper->log, *Memory::at<KernelUcontext>({wrapper->rdx}));
+  const uint64_t handler = sysload_state.handlers.table[wrapper->what] & ~kPlain;
+  if (handler != kSigDefault && handler != kSigIgnore) return handler;
+  act_by_default(*wrapper, handler);
+  return 0;
+}
+
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_sigreturn(
+    KernelUcontext* context) {
+  context->rip = enter_any_stub({context->rip}).value;
+}
+
+namespace {
+
+// The kernel alone can tell whether an address may be read, and does without changing anything
+// where the signal's number is none. What lies on the stack need not be asked for.
+bool can_be_read(const ActionInterlude& action) {
+  constexpr uint64_t kNear = 64 * 1024;
+  const uint64_t from_here = action.common.rsi - Memory::address_of(&action).value;
+  if (from_here < kNear) return true;
+  return sys::call(__NR_rt_sigaction, 0, action.common.rsi, 0, SYSLOAD_SIGSET_SIZE) != -EFAULT;
+}
+
+Disposition& disposition_of(uint64_t signal) {
+  return sysload_state.handlers.dispositions[signal == kSigTrap ? 0 : 1];
+}
+
+// Without a handler: nothing is changed but for what sysload watches.
+bool replace_disposition(uint64_t signal, KernelSigaction* given) {
+  // What is ignored stays ignored in what the program executes; only what cannot run without
+  // sysload's handler has to have it.
+  const bool is_ignored = given->handler == kSigIgnore;
+  if (!is_watched(signal) || (is_ignored && !sysload_state.handlers.has_lone_poison)) return false;
+  disposition_of(signal).next = *given;
+  *given = {address_of_thunk(is_ignored ? kIgnoreThunk : kDefaultThunk), kOwnFlags,
+            address(sysload_restorer), 0};
+  return true;
+}
+
+bool replace_handler(uint64_t signal, KernelSigaction* given) {
+  const bool watched = is_watched(signal);
+  const bool hides_info = watched && (given->flags & kSigInfo) == 0;
+  const uint64_t index = thunk_for(given->handler | (hides_info ? kPlain : 0));
+  if (index == kBack) return false;
+  given->handler = address_of_thunk(index);
+  if (watched) given->flags |= kSigInfo;
+  return true;
+}
+
+// The kernel has written the old action, with a thunk in it.
+void finish_action(const ActionInterlude& action) {
+  if (action.result != 0) return;
+  const uint64_t signal = action.common.rdi & UINT32_MAX;
+  const KernelSigaction before = disposition_of(signal).now;
+  if (action.common.rsi != 0 && is_watched(signal))
+    disposition_of(signal).now = disposition_of(signal).next;
+  if (action.common.rdx == 0) return;
+  auto& old = *Memory::at<KernelSigaction>({action.common.rdx});
+  if (!is_thunk(old.handler)) return;
+  const uint64_t entry = entry_of_thunk(old.handler);
+  const uint64_t handler = entry & ~kPlain;
+  if (handler == kSigDefault || handler == kSigIgnore) {
+    const bool is_known = before.handler == handler;
+    old.flags = is_known ? before.flags : 0;
+    old.restorer = is_known ? before.restorer : 0;
+    old.mask = is_known ? before.mask : 0;
+  } else if ((entry & kPlain) != 0) {
+    old.flags &= ~kSigInfo;
+  }
+  old.handler = handler;
+}
+
+}  // namespace
+
+// The address of the action that the kernel is to be given.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_before_action(
+    ActionInterlude* action) {
+  const uint64_t signal = action->common.rdi & UINT32_MAX, wanted = action->common.rsi;
+  if (wanted == 0 || action->r10 != SYSLOAD_SIGSET_SIZE || signal == 0 || signal > kMostSignals ||
+      signal == kSigKill || signal == kSigStop || !can_be_read(*action))
+    return wanted;
+  action->given = *Memory::at<KernelSigaction>({wanted});
+  const uint64_t handler = action->given.handler;
+  const bool replaced = handler == kSigDefault || handler == kSigIgnore
+                            ? replace_disposition(signal, &action->given)
+                            : replace_handler(signal, &action->given);
+  return replaced ? Memory::address_of(&action->given).value : wanted;
+}
+
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_after_action(
+    ActionInterlude* action) {
+  finish_action(*action);
+}
+
+void watch_poison() {
+  sysload_state.handlers.table[kIgnoreThunk] = kSigIgnore;
+  sysload_state.handlers.has_lone_poison = has_lone_poison();
+  for (const int signal : {kSigTrap, kSigSegv}) {
+    if (!is_watched(static_cast<uint64_t>(signal))) continue;
+    KernelSigaction ours{};
+    int64_t answer = set_action(signal, nullptr, &ours);
+    disposition_of(static_cast<uint64_t>(signal)).now = ours;
+    if (!sys::failed(answer) && replace_disposition(static_cast<uint64_t>(signal), &ours))
+      answer = set_action(signal, &ours, nullptr);
+    if (sys::failed(answer))
+      fail_errno(answer, "trap", "cannot handle signal ", static_cast<uint64_t>(signal));
+  }
+}
+
+void leave_runtime(KernelUcontext* context) {
+  Log log{};
+  settle(log, *context);
+}
+
+SlotPage slot_page(uint64_t callback) {
+  return {callback, address(sysload_action), address(sysload_sigreturn)};
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,44 @@
+// The handlers of a program without hooks. It sees itself in them as if nobody had rewritten it: no
+// address of a stub, a springboard or sysload, no register that those have used.
+#ifndef SYSREWRITE_LOADER_HANDLERS_H_
+#define SYSREWRITE_LOADER_HANDLERS_H_
+
+#include <array>
+#include <cstdint>
+
+#include "loader/abi.h"
+#include "loader/signal_frame.h"
+
+namespace sysrewrite {
+
+// What the program has said of a signal that it does not handle and sysload does: what holds, and
+// what will where the call that says so succeeds.
+struct Disposition {
+  KernelSigaction now, next;
+};
+
+// Written by rt_sigaction, read by handlers; an entry of the table never changes.
+struct Handlers {
+  // Each with the thunk of its index, and whether it wants siginfo; 0: the entry is free.
+  std::array<uint64_t, SYSLOAD_MOST_HANDLERS> table;
+  std::array<Disposition, 2> dispositions;  // of SIGTRAP and SIGSEGV
+  bool has_lone_poison;                     // some site of the program's is nothing else
+};
+
+// Takes SIGTRAP over for poison, and SIGSEGV where some site is nothing else. What they did before,
+// they do for signals that poison has not raised. Called once, before the program starts.
+void watch_poison();
+
+// Where the signal has struck in code of sysload's or in a stub, the frame is made one of the
+// program. For signals of programs with hooks, whose runtime has been left already.
+void leave_runtime(KernelUcontext* context);
+
+// What sysload_callback_pass reads of a slot's page: the addresses that it jumps to.
+struct SlotPage {
+  uint64_t callback, action, sigreturn;
+};
+SlotPage slot_page(uint64_t callback);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_HANDLERS_H_

@@ -1,0 +1,38 @@
+// Where a program stands while it is in a stub: what it would see of itself had nobody rewritten
+// it.
+#ifndef SYSREWRITE_LOADER_POSITION_H_
+#define SYSREWRITE_LOADER_POSITION_H_
+
+#include <cstdint>
+
+#include "loader/site_tables.h"
+#include "trampoline/address.h"
+
+namespace sysrewrite {
+
+// The registers of a thread that a stub uses for its own ends.
+struct Position {
+  uint64_t rip, rsp, rcx;
+};
+
+// From an address inside the stub of `found` to the one in the program: the displaced instruction
+// itself, the syscall where the call is still to be made, or the address behind it. False, and
+// nothing changed, where the address is no instruction's.
+bool leave_stub(const FoundSite& found, Position* position);
+
+// The way back: from an address in the window of `found`, as leave_stub() has given it, to the one
+// in the stub that stands for it. An address that is good as it is, comes back.
+RuntimeAddr enter_stub(const FoundSite& found, RuntimeAddr address);
+
+// The address from which exactly this call is made again.
+RuntimeAddr restart_in_stub(const FoundSite& found);
+
+// Whether the position is in a stub or on a springboard, of any file; it is then the program's.
+bool leave_any_stub(Position* position);
+
+// enter_stub() of whatever window the address is in.
+RuntimeAddr enter_any_stub(RuntimeAddr address);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_LOADER_POSITION_H_
