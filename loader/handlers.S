@@ -12,6 +12,7 @@
 // set, all is in the interlude; after it is cleared, all is in registers again.
 #include "loader/abi.h"
 #include "loader/label.inc"
+#include "loader/filter.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -41,11 +42,10 @@
 // As sysload_callback_pass.
         .p2align 6
         LABEL   sysload_callback_far
-        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        leaq    -SYSLOAD_NR_RT_SIGACTION(%rax), %rcx
-        jrcxz   .Laction
-        leaq    -SYSLOAD_NR_RT_SIGRETURN(%rax), %rcx
-        jrcxz   .Lreturn
+        FILTER  .Ltable, .Lspecial, sysload_callback_far_tail
+.Lspecial:
+        WHERE   SYSLOAD_NR_RT_SIGACTION, .Laction
+        WHERE   SYSLOAD_NR_RT_SIGRETURN, .Lreturn
         jmp     *%r11
 .Laction:
         jmp     sysload_action
@@ -195,3 +195,6 @@
         LABEL   sysload_action_raised
         jmp     *%rcx
         LABEL   sysload_action_end
+
+        .section .rodata, "a"
+        TABLE   .Ltable, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN

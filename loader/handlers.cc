@@ -102,7 +102,8 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_thunks[], syslo
     sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[], sysload_action_lowered[],
     sysload_action_marked[], sysload_action_issued[], sysload_action_kept[],
     sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
-    sysload_callback_pass_end[], sysload_callback_far_end[], sysload_munmap_saved[],
+    sysload_callback_pass_tail[], sysload_callback_pass_end[], sysload_callback_far_tail[],
+    sysload_callback_far_end[], sysload_callback_serve_tail[], sysload_munmap_saved[],
     sysload_filter_end[], sysload_serve_entry[], sysload_serve_kept[], sysload_serve_pushed[],
     sysload_serve_blocked[], sysload_serve_pass[], sysload_serve_pass_flags[],
     sysload_serve_passed[], sysload_serve_answer[], sysload_serve_answer_flags[],
@@ -211,18 +212,29 @@ void restore_flags(uint64_t ax, KernelUcontext& context) {
   context.flags_register |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
 }
 
-void leave_filter(KernelUcontext& context, bool is_first, Position* position) {
-  const uint64_t tail = is_first ? context.rcx + SYSREWRITE_TAIL_FROM_RESUME : context.r11;
-  to_be_made(tail, context.rsp, position);
+// The filter of a callback knows the tail by r11: that of `enter` before `has_tail`.
+void leave_filter(KernelUcontext& context, bool has_tail, Position* position) {
+  constexpr uint64_t kTailFromEnter =
+      SYSREWRITE_RESTART_BEFORE_RESUME + SYSREWRITE_TAIL_FROM_RESUME;
+  to_be_made(context.r11 + (has_tail ? 0 : kTailFromEnter), context.rsp, position);
 }
 
 bool leave_callback(KernelUcontext& context, Position* position) {
-  const uint64_t rip = context.rip, callback = sysload_state.callback;
-  const auto pass_size = static_cast<uint64_t>(sysload_callback_pass_end - sysload_callback_pass);
-  const bool is_in_pass = sysload_state.callback_is_near && rip - callback < pass_size;
-  if (is_in_pass || rip == address(sysload_callback_hook) ||
-      is_between(rip, sysload_callback_far, sysload_callback_far_end)) {
-    leave_filter(context, rip == callback, position);
+  const uint64_t rip = context.rip;
+  const uint64_t in_pass = rip - sysload_state.callback;
+  const auto size = static_cast<uint64_t>(sysload_callback_pass_end - sysload_callback_pass);
+  const auto tail = static_cast<uint64_t>(sysload_callback_pass_tail - sysload_callback_pass);
+  if (sysload_state.callback_is_near && in_pass < size) {
+    leave_filter(context, in_pass >= tail, position);
+    return true;
+  }
+  if (is_between(rip, sysload_callback_far, sysload_callback_far_end)) {
+    leave_filter(context, rip >= address(sysload_callback_far_tail), position);
+    return true;
+  }
+  // A call that was caught comes here, too, and not from a stub.
+  if (rip == address(sysload_callback_hook)) {
+    to_be_made(context.rcx + SYSREWRITE_TAIL_FROM_RESUME, context.rsp, position);
     return true;
   }
   if (!is_between(rip, sysload_callback_serve, sysload_filter_end)) return false;
@@ -230,7 +242,7 @@ bool leave_callback(KernelUcontext& context, Position* position) {
     restore_flags(context.r12_to_rax[kRax], context);
     context.r12_to_rax[kRax] = __NR_munmap;
   }
-  leave_filter(context, rip == callback, position);
+  leave_filter(context, rip >= address(sysload_callback_serve_tail), position);
   return true;
 }
 

@@ -12,40 +12,30 @@
 // stack is let through before anything is popped again.
 #include "loader/abi.h"
 #include "loader/label.inc"
+#include "loader/filter.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
 
 // --- The filter -------------------------------------------------------------------------------
 //
-//   in       rcx = resume; all else the program's, rsp 128 lower
-//   out      at the native tail, as for every callback that passes; or at resume, with an answer
-//   clobbers rcx, r11
-//   flags    kept: lea, mov and jrcxz touch none; munmap's comparison saves them in ax, whose value
-//            is known there
-//   signals  from the first instruction on r11 = the native tail, by which handlers.cc knows the call
+// As filter.inc says; or at resume, with an answer. Flags are kept: munmap's comparison saves them in
+// ax, whose value is known there.
         .globl  sysload_callback_serve
         .hidden sysload_callback_serve
         .type   sysload_callback_serve, @function
         .p2align 6
 sysload_callback_serve:
-        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        leaq    -SYSLOAD_NR_MMAP(%rax), %rcx
-        jrcxz   .Lmmap
-        leaq    -SYSLOAD_NR_MUNMAP(%rax), %rcx
-        jrcxz   .Lmunmap
-        leaq    -SYSLOAD_NR_READLINK(%rax), %rcx
-        jrcxz   .Lserve_near
-        leaq    -SYSLOAD_NR_READLINKAT(%rax), %rcx
-        jrcxz   .Lserve_near
-        leaq    -SYSLOAD_NR_EXECVE(%rax), %rcx
-        jrcxz   .Lserve_near
-        leaq    -SYSLOAD_NR_EXECVEAT(%rax), %rcx
-        jrcxz   .Lserve_near
-        leaq    -SYSLOAD_NR_RT_SIGACTION(%rax), %rcx
-        jrcxz   .Laction
-        leaq    -SYSLOAD_NR_RT_SIGRETURN(%rax), %rcx
-        jrcxz   .Lreturn
+        FILTER  .Ltable, .Lspecial, sysload_callback_serve_tail
+.Lspecial:
+        WHERE   SYSLOAD_NR_MMAP, .Lmmap
+        WHERE   SYSLOAD_NR_MUNMAP, .Lmunmap
+        WHERE   SYSLOAD_NR_READLINK, .Lserve_near
+        WHERE   SYSLOAD_NR_READLINKAT, .Lserve_near
+        WHERE   SYSLOAD_NR_EXECVE, .Lserve_near
+        WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_near
+        WHERE   SYSLOAD_NR_RT_SIGACTION, .Laction
+        WHERE   SYSLOAD_NR_RT_SIGRETURN, .Lreturn
         jmp     *%r11
 .Laction:
         jmp     sysload_action
@@ -189,5 +179,7 @@ sysload_callback_serve:
         .size   sysload_serve_entry, . - sysload_serve_entry
 
         .section .rodata, "a"
+        // readlinkat has the low byte of munmap.
+        TABLE   .Ltable, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_EXECVE, (SYSLOAD_NR_EXECVEAT-256), SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
         .p2align 3
 .Lall:  .quad   -1

@@ -2,6 +2,7 @@
 // signal restorer and the raw system call.
 #include "loader/abi.h"
 #include "loader/label.inc"
+#include "loader/filter.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -49,14 +50,8 @@ _start: xorl    %ebp, %ebp
 //
 // Passes every call through but the two by which handlers come and go (handlers.cc).
 //
-//   in       rcx = resume; rsp 128 below the program's; all other registers and all flags are the
-//            program's
-//   out      at the stub's native tail, which issues the call: rsp and everything but rcx and r11
-//            as they came in
-//   clobbers rcx (the tail sets it, as the kernel would), r11
-//   stack    none: rsp may name no stack at all
-//   place    alone on its page, and without a reference to anything but the slot's page, which lies
-//            behind it where near_callback.cc maps it once more
+// As filter.inc says. It lies alone on its page, and refers to nothing but that and the slot's page,
+// which lies behind it where near_callback.cc maps it once more.
         .section .text.pass, "ax", @progbits
         .balign SYSLOAD_PAGE_SIZE, 0xcc
         .globl  sysload_callback_pass
@@ -64,11 +59,10 @@ _start: xorl    %ebp, %ebp
         .type   sysload_callback_pass, @function
         .p2align 6
 sysload_callback_pass:
-        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        leaq    -SYSLOAD_NR_RT_SIGACTION(%rax), %rcx
-        jrcxz   .Laction
-        leaq    -SYSLOAD_NR_RT_SIGRETURN(%rax), %rcx
-        jrcxz   .Lreturn
+        FILTER  .Ltable, .Lspecial, sysload_callback_pass_tail
+.Lspecial:
+        WHERE   SYSLOAD_NR_RT_SIGACTION, .Laction
+        WHERE   SYSLOAD_NR_RT_SIGRETURN, .Lreturn
         jmp     *%r11
 .Laction:
         jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_ACTION(%rip)
@@ -76,6 +70,7 @@ sysload_callback_pass:
         jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_SIGRETURN(%rip)
         LABEL   sysload_callback_pass_end
         .size   sysload_callback_pass, . - sysload_callback_pass
+        TABLE   .Ltable, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
         .balign SYSLOAD_PAGE_SIZE, 0xcc
         .text
 
