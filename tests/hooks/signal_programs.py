@@ -1,4 +1,4 @@
-"""Signals under hooks: a program that checks itself, natively and with every kind of hook around its calls.
+"""Signals: a program that checks itself, natively, without hooks, and with every kind of hook around its calls.
 
 The program (programs/signals.c) takes signals at 10 kHz while it makes calls, and in its handlers, on an alternate
 stack too; leaves handlers by longjmp and setcontext; waits, stops and goes on; forks and starts threads. What it
@@ -13,7 +13,7 @@ import tempfile
 SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
 FULL = os.environ.get("SYSREWRITE_TEST_FULL") == "1"
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "signals.c")
-HOOKS = ("pass", "pass:exit", "pass:entry:exit", "count")
+HOOKS = ("none", "pass", "pass:exit", "pass:entry:exit", "count")
 BUILDS = {
     "glibc": ["gcc", "-O1", "-static", "-pthread"],
     "musl": ["musl-gcc", "-O1", "-static", "-pthread"],
@@ -29,7 +29,7 @@ def run(command, **environment):
 def ways(folder, name):
     """How the program is run under a hook: a sentence, the command, and what stands in the environment. Each takes
     three seconds: every kind of hook for glibc, and for the others, but in the full tests, what differs there."""
-    hooks = HOOKS if FULL or name == "glibc" else HOOKS[2:3]
+    hooks = HOOKS if FULL or name == "glibc" else ("none", "pass:entry:exit")
     native = os.path.join(folder, name)
     if name != "dynamic":
         rewritten = native + ".rw"
@@ -38,7 +38,7 @@ def ways(folder, name):
             sys.exit(f"FAILED: {name} is rewritten\n{done.stderr}")
         for hook in hooks:
             yield f"{name} under {hook}", [rewritten], {"SYSLOAD_HOOK": hook}
-    for hook in HOOKS[-2:] if FULL else HOOKS[-2:-1] if name == "dynamic" else ():
+    for hook in ("none", *HOOKS[-2:]) if FULL else ("none", HOOKS[-2]) if name == "dynamic" else ():
         yield f"{name} under run and {hook}", [SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", hook,
                                               "--", native], {}
     if FULL or name != "musl":
