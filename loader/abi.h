@@ -9,6 +9,7 @@
 #define SYSLOAD_STATE_OBJECTS_LOW 8    // u64: below the lowest library with a trampoline
 #define SYSLOAD_STATE_OBJECTS_HIGH 16  // u64: above the base of the highest
 
+#define SYSLOAD_STATE_EXE_SIZE 40  // u32: not 0 where /proc/self/exe is not the program's
 #define SYSLOAD_STATE_INTEREST 24  // u64: 65,536 bytes, one for each number; a multiple of 64 KiB
 #define SYSLOAD_STATE_FREE_BLOCKS 32  // u64: the first block that no thread has
 
@@ -150,6 +151,16 @@
 #define SYSLOAD_PAGE_SIZE 4096
 
 // Source: linux, arch/x86/entry/syscalls/syscall_64.tbl.
+#define SYSLOAD_NR_WRITE 1
+#define SYSLOAD_NR_OPEN 2
+#define SYSLOAD_NR_STAT 4
+#define SYSLOAD_NR_ACCESS 21
+#define SYSLOAD_NR_OPENAT 257
+#define SYSLOAD_NR_NEWFSTATAT 262
+#define SYSLOAD_NR_FACCESSAT 269
+#define SYSLOAD_NR_STATX 332
+#define SYSLOAD_NR_OPENAT2 437
+#define SYSLOAD_NR_FACCESSAT2 439
 #define SYSLOAD_NR_MMAP 9
 #define SYSLOAD_NR_MUNMAP 11
 #define SYSLOAD_NR_READLINK 89

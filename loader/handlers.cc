@@ -104,6 +104,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_thunks[], syslo
     sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
     sysload_callback_pass_tail[], sysload_callback_pass_end[], sysload_callback_far_tail[],
     sysload_callback_far_end[], sysload_callback_serve_tail[], sysload_munmap_saved[],
+    sysload_filter_load_rsi[], sysload_filter_load_rdi[], sysload_filter_pass[],
     sysload_filter_end[], sysload_serve_entry[], sysload_serve_kept[], sysload_serve_pushed[],
     sysload_serve_blocked[], sysload_serve_pass[], sysload_serve_pass_flags[],
     sysload_serve_passed[], sysload_serve_answer[], sysload_serve_answer_flags[],
@@ -304,7 +305,7 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   const bool is_at_thunk = is_thunk(rip);
   if (!is_at_thunk && !is_between(rip, sysload_handler, sysload_handler_marked)) return false;
   const auto signal = static_cast<int>(context.r12_to_rax[kRdi]);
-  if (signal == kSigTrap || signal == kSigSegv) return false;
+  if (signal == kSigTrap || signal == kSigSegv || signal == kSigBus) return false;
   const uint64_t entry =
       is_at_thunk ? entry_of_thunk(rip)
                   : sysload_state.handlers.table[static_cast<uint32_t>(context.r12_to_rax[kRax])];
@@ -448,16 +449,28 @@ void act_by_default(const Interlude& wrapper, uint64_t handler) {
   if (is_queued && handler == kSigIgnore) return;
   const KernelSigaction by_default{kSigDefault, 0, 0, 0};
   set_action(signal, &by_default, nullptr);
-  if (signal == kSigSegv && !is_queued) return;
+  if (signal != kSigTrap && !is_queued) return;
   const uint64_t mask = uint64_t{1} << (signal - 1);
   sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
             SYSLOAD_SIGSET_SIZE);
   send_to_self(signal, info);
 }
 
+// The filter of serve.S has read a path that is not there: the kernel is to say so.
+bool is_filters(const Interlude& wrapper) {
+  const auto signal = static_cast<int>(wrapper.rdi);
+  if (signal != kSigSegv && signal != kSigBus) return false;
+  const uint64_t rip = Memory::at<KernelUcontext>({wrapper.rdx})->rip;
+  const bool is_load =
+      rip == address(sysload_filter_load_rsi) || rip == address(sysload_filter_load_rdi);
+  return is_load && Memory::at<KernelSiginfo>({wrapper.rsi})->code > 0;
+}
+
 // Whether sysload has to see this signal, whatever the program makes of it.
 bool is_watched(uint64_t signal) {
-  if (signal == kSigSegv) return sysload_state.handlers.has_lone_poison;
+  const bool reads_paths = sysload_state.exe_size != 0;
+  if (signal == kSigBus) return reads_paths;
+  if (signal == kSigSegv) return reads_paths || sysload_state.handlers.has_lone_poison;
   return signal == kSigTrap && sysload_state.site_tables.count != 0;
 }
 
@@ -468,8 +481,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
     Interlude* wrapper) {
   apply(wrapper->log);
   if (wrapper->what == kBack) return 0;
-  RuntimeAddr stub;
-  if (is_poisons(*wrapper, &stub)) {
+  RuntimeAddr stub = {address(sysload_filter_pass)};
+  if (is_filters(*wrapper) || is_poisons(*wrapper, &stub)) {
     // A signal between these finds that there is nothing left to decide.
     *static_cast<volatile uint64_t*>(&wrapper->what) = kBack;
     asm volatile("" ::: "memory");
@@ -500,7 +513,7 @@ bool can_be_read(const ActionInterlude& action) {
 }
 
 Disposition& disposition_of(uint64_t signal) {
-  return sysload_state.handlers.dispositions[signal == kSigTrap ? 0 : 1];
+  return sysload_state.handlers.dispositions[signal == kSigTrap ? 0 : signal == kSigSegv ? 1 : 2];
 }
 
 // Without a handler: nothing is changed but for what sysload watches.
@@ -570,10 +583,10 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_after_action(
   finish_action(*action);
 }
 
-void watch_poison() {
+void watch_signals() {
   sysload_state.handlers.table[kIgnoreThunk] = kSigIgnore;
   sysload_state.handlers.has_lone_poison = has_lone_poison();
-  for (const int signal : {kSigTrap, kSigSegv}) {
+  for (const int signal : {kSigTrap, kSigSegv, kSigBus}) {
     if (!is_watched(static_cast<uint64_t>(signal))) continue;
     KernelSigaction ours{};
     int64_t answer = set_action(signal, nullptr, &ours);

@@ -21,13 +21,14 @@ struct Disposition {
 struct Handlers {
   // Each with the thunk of its index, and whether it wants siginfo; 0: the entry is free.
   std::array<uint64_t, SYSLOAD_MOST_HANDLERS> table;
-  std::array<Disposition, 2> dispositions;  // of SIGTRAP and SIGSEGV
+  std::array<Disposition, 3> dispositions;  // of SIGTRAP, SIGSEGV and SIGBUS
   bool has_lone_poison;                     // some site of the program's is nothing else
 };
 
-// Takes SIGTRAP over for poison, and SIGSEGV where some site is nothing else. What they did before,
-// they do for signals that poison has not raised. Called once, before the program starts.
-void watch_poison();
+// Takes SIGTRAP over for poison, SIGSEGV where some site is nothing else, and SIGSEGV and SIGBUS
+// where the filter of serve.S reads the program's paths. What they did before, they do for signals
+// that have not come from there. Called once, before the program starts.
+void watch_signals();
 
 // Where the signal has struck in code of sysload's or in a stub, the frame is made one of the
 // program. For signals of programs with hooks, whose runtime has been left already.

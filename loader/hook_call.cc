@@ -9,6 +9,7 @@
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
 #include "loader/memory.h"
+#include "loader/own_exe.h"
 #include "loader/places.h"
 #include "loader/position.h"
 #include "loader/program_memory.h"
@@ -97,10 +98,8 @@ void keep_signals_away(ThreadBlock* block) {
 
 // --- sysload's own services -------------------------------------------------------------------
 
-// Where a call is served that may change what is mapped, as serve.S does it: one at a time.
-bool serve_mapping(ThreadBlock* block, int64_t* result) {
-  sysload_call& call = block->call;
-  keep_signals_away(block);
+CallFrame frame_of(const ThreadBlock& block) {
+  const sysload_call& call = block.call;
   CallFrame frame{};
   frame.rax = call.number;
   frame.rdi = call.argument[0];
@@ -109,7 +108,18 @@ bool serve_mapping(ThreadBlock* block, int64_t* result) {
   frame.r10 = call.argument[3];
   frame.r8 = call.argument[4];
   frame.r9 = call.argument[5];
-  frame.tail = block->tail;
+  frame.tail = block.tail;
+  return frame;
+}
+
+bool serve_path(ThreadBlock* block, int64_t* result) {
+  return serve_own_exe(frame_of(*block), result);
+}
+
+// Where a call is served that may change what is mapped, as serve.S does it: one at a time.
+bool serve_mapping(ThreadBlock* block, int64_t* result) {
+  keep_signals_away(block);
+  CallFrame frame = frame_of(*block);
   frame.mask = block->mask;
   while (__atomic_exchange_n(&sysload_serve_lock[0], 1, __ATOMIC_ACQUIRE) != 0)
     sys::call(__NR_sched_yield);
@@ -257,7 +267,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_execveat:
       return serve_mapping(block, result);
     default:
-      return false;
+      return takes_path_of_exe(call.number) && serve_path(block, result);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "loader/hook_object.h"
 #include "loader/hooks/hooks.h"
 #include "loader/memory.h"
+#include "loader/own_exe.h"
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/vectors.h"
@@ -155,7 +156,7 @@ bool wants_service(uint64_t number, bool serves) {
     case __NR_execveat:
       return serves;
     default:
-      return false;
+      return sysload_state.exe_size != 0 && takes_path_of_exe(number);
   }
 }
 

@@ -28,21 +28,57 @@
 sysload_callback_serve:
         FILTER  .Ltable, .Lspecial, sysload_callback_serve_tail
 .Lspecial:
+        WHERE   SYSLOAD_NR_WRITE, .Lpass        // has the low byte of openat
+        WHERE   SYSLOAD_NR_OPENAT, .Lpath_in_rsi
+        WHERE   SYSLOAD_NR_NEWFSTATAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_MMAP, .Lmmap
         WHERE   SYSLOAD_NR_MUNMAP, .Lmunmap
-        WHERE   SYSLOAD_NR_READLINK, .Lserve_near
-        WHERE   SYSLOAD_NR_READLINKAT, .Lserve_near
-        WHERE   SYSLOAD_NR_EXECVE, .Lserve_near
-        WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_near
         WHERE   SYSLOAD_NR_RT_SIGACTION, .Laction
         WHERE   SYSLOAD_NR_RT_SIGRETURN, .Lreturn
-        jmp     *%r11
+        WHERE   SYSLOAD_NR_STATX, .Lpath_in_rsi
+        WHERE   SYSLOAD_NR_OPEN, .Lpath_in_rdi
+        WHERE   SYSLOAD_NR_STAT, .Lpath_in_rdi
+        WHERE   SYSLOAD_NR_ACCESS, .Lpath_in_rdi
+        WHERE   SYSLOAD_NR_FACCESSAT, .Lpath_in_rsi
+        jmp     .Lrare
+.Lpass: jmp     *%r11
 .Laction:
         jmp     sysload_action
 .Lreturn:
         jmp     sysload_sigreturn
+.Lmmap: jmp     .Lis_mmap
+.Lmunmap:
+        jmp     .Lis_munmap
 
-.Lmmap:
+// A path is of interest only where it begins as /proc/self/exe does, and sysload is what that names. The
+// program's pointer may name nothing: a fault of the load leads to sysload_filter_pass (handlers.cc).
+.Lpath_in_rsi:
+        movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
+        jrcxz   .Lpass
+        LABEL   sysload_filter_load_rsi
+        movl    (%rsi), %ecx
+        jmp     .Lcompare
+.Lpath_in_rdi:
+        movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
+        jrcxz   .Lpass
+        LABEL   sysload_filter_load_rdi
+        movl    (%rdi), %ecx
+.Lcompare:
+        leaq    -0x6f72702f(%rcx), %rcx         // "/pro"
+        jrcxz   .Lserve_near
+        LABEL   sysload_filter_pass
+        jmp     *%r11
+
+.Lrare:
+        WHERE   SYSLOAD_NR_OPENAT2, .Lpath_in_rsi
+        WHERE   SYSLOAD_NR_FACCESSAT2, .Lpath_in_rsi
+        WHERE   SYSLOAD_NR_READLINK, .Lserve_near
+        WHERE   SYSLOAD_NR_READLINKAT, .Lserve_near
+        WHERE   SYSLOAD_NR_EXECVE, .Lserve_near
+        WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_near
+        jmp     *%r11
+
+.Lis_mmap:
         movslq  %r8d, %rcx              // anonymous memory has descriptor -1
         leaq    1(%rcx), %rcx
         jrcxz   .Lanonymous
@@ -55,7 +91,7 @@ sysload_callback_serve:
         jrcxz   .Lserve_near
         jmp     *%r11
 
-.Lmunmap:
+.Lis_munmap:
         seto    %al
         lahf
         LABEL   sysload_munmap_saved
@@ -179,7 +215,6 @@ sysload_callback_serve:
         .size   sysload_serve_entry, . - sysload_serve_entry
 
         .section .rodata, "a"
-        // readlinkat has the low byte of munmap.
-        TABLE   .Ltable, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_EXECVE, (SYSLOAD_NR_EXECVEAT-256), SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
+        TABLE   .Ltable, SYSLOAD_NR_OPEN, SYSLOAD_NR_STAT, SYSLOAD_NR_ACCESS, SYSLOAD_NR_OPENAT, SYSLOAD_NR_NEWFSTATAT, SYSLOAD_NR_FACCESSAT, SYSLOAD_NR_STATX, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_READLINKAT, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
         .p2align 3
 .Lall:  .quad   -1

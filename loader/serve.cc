@@ -112,8 +112,12 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
       return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
     case __NR_readlinkat:
       return serve_readlink(*call, call->rsi, call->rdx, call->r10);
-    default:
-      return kPass;
+    default: {
+      int64_t answer = 0;
+      if (!serve_own_exe(*call, &answer)) return kPass;
+      call->rax = static_cast<uint64_t>(answer);
+      return kAnswered;
+    }
   }
 }
 

@@ -55,6 +55,7 @@ struct State {
   uint64_t objects_low, objects_high;
   uint64_t interest;  // a table of 65,536 bytes (hook_set.h); 0: there are no hooks
   ThreadBlock* free_blocks;
+  uint32_t exe_size;  // of exe_path; 0: /proc/self/exe names the program already
   ThreadBlock* all_blocks;
   uint32_t threads;       // of this process
   bool watches_faults;    // signals.cc handles them
@@ -79,13 +80,13 @@ struct State {
   uint64_t caught_table;              // of such calls; 0: they are not caught
   bool exhaustive;                    // calls of code that nobody rewrote are caught; likewise
   Scratch scratch;
-  uint32_t exe_size;    // of the path; 0: /proc/self/exe names the program already
   char exe_path[4096];  // of the program, as /proc/self/exe would show it
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
 static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
+static_assert(offsetof(State, exe_size) == SYSLOAD_STATE_EXE_SIZE);
 static_assert(offsetof(State, interest) == SYSLOAD_STATE_INTEREST);
 static_assert(offsetof(State, free_blocks) == SYSLOAD_STATE_FREE_BLOCKS);
 

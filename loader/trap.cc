@@ -57,7 +57,7 @@ bool has_lone_poison() {
 
 void install_trap() {
   if (sysload_state.has_engine) return watch_faults();
-  watch_poison();
+  watch_signals();
 }
 
 }  // namespace sysrewrite

@@ -57,6 +57,18 @@ int main(int argc, char** argv) {
 """
 
 
+
+def case_own_exe(runner):
+    """/proc/self/exe is the program for every call that follows it, whoever the kernel has executed."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "own_exe.c")
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    for flags in ((), ("-static",)):
+        for hook in ("none", "pass:entry:exit"):
+            same(runner, ["./own", "own"], prepare=lambda f: build(f, "own", text, "-w", *flags),
+                 options=("--hook", hook))
+
+
 def case_vfork_and_spawn_from_many_threads(runner):
     same(runner, ["./v", str(ROUNDS // 5)], prepare=lambda f: build(f, "v", VFORKS, "-pthread"))
 
