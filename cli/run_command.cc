@@ -104,7 +104,9 @@ pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inherit
   argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  const pid_t child = fork();
+  // Until it executes, the child has this process's memory: no page table is copied, and none of this
+  // process's pages is copied behind it. It changes nothing there but what a failure says.
+  const pid_t child = vfork();
   if (child != 0) return child;
   inheritance.restore();
   fexecve(loader, argv.data(), environ);
