@@ -49,13 +49,24 @@ Result<Descriptor> open_loader(const RunCommand& command) {
   return loader;
 }
 
+// All but those by which a mistake of this process shows.
 sigset_t forwarded_signals() {
   sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGCHLD,
-                           SIGWINCH, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU})
-    sigaddset(&set, signal);
+  sigfillset(&set);
+  for (const int signal : {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS})
+    sigdelset(&set, signal);
   return set;
+}
+
+// What the terminal sends, the program has got as well; what this process raises itself, by writing
+// where nobody reads, is its own.
+void forward(const siginfo_t& info, pid_t child) {
+  if (info.si_code > 0 || info.si_pid == getpid()) return;
+  if (info.si_code == SI_QUEUE) {
+    sigqueue(child, info.si_signo, info.si_value);
+  } else {
+    kill(child, info.si_signo);
+  }
 }
 
 std::vector<std::string> loader_arguments(const RunCommand& command, const std::string& server,
@@ -104,8 +115,8 @@ pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inherit
   argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  // Until it executes, the child has this process's memory: no page table is copied, and none of this
-  // process's pages is copied behind it. It changes nothing there but what a failure says.
+  // Until it executes, the child has this process's memory: no page table is copied, and none of
+  // this process's pages is copied behind it. It changes nothing there but what a failure says.
   const pid_t child = vfork();
   if (child != 0) return child;
   inheritance.restore();
@@ -153,8 +164,7 @@ int wait_for(pid_t child, const sigset_t& signals) {
     if (sigwaitinfo(&signals, &info) < 0) continue;
     if (info.si_signo == SIGCONT && info.si_pid == watcher) continue;
     if (info.si_signo != SIGCHLD) {
-      // What the terminal sends, the program has got as well.
-      if (info.si_code != SI_KERNEL) kill(child, info.si_signo);
+      forward(info, child);
       continue;
     }
     int status = 0;

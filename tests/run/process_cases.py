@@ -361,7 +361,8 @@ def on(number, frame):
     # Not print: it may be printing already.
     os.write(1, b'got ' + signal.Signals(number).name.encode() + b'\n')
     if number == signal.SIGTERM: sys.exit(11)
-for s in signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
+          signal.SIGIO, signal.SIGPROF, signal.SIGRTMIN, signal.SIGRTMAX):
     signal.signal(s, on)
 print('ready', flush=True)
 while True: time.sleep(10)
@@ -391,7 +392,8 @@ def case_signals_to_the_parent_reach_the_program(runner):
                           env=environment(folder), start_new_session=True) as process:
         out = process.stdout.fileno()
         read_until(out, b"ready")
-        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"):
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT", "SIGIO", "SIGPROF", "SIGRTMIN", "SIGRTMAX",
+                     "SIGTERM"):
             process.send_signal(getattr(signal, name))
             read_until(out, b"got " + name.encode())
         check(process.wait(60) == 11, "the handler's status is lost")
