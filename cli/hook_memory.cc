@@ -26,6 +26,7 @@
 #include "cli/input_file.h"
 #include "trampoline/call_names.h"
 #include "trampoline/counts.h"
+#include "trampoline/hook_options.h"
 #include "trampoline/output_ring.h"
 
 namespace sysrewrite {
@@ -38,29 +39,23 @@ struct HookName {
   std::vector<std::string> options;
 
   explicit HookName(const std::string& text) {
-    std::vector<std::string> words(1);
-    for (size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == ':') {
-        words.emplace_back();
-        continue;
-      }
-      if (text[i] == '\\' && i + 1 < text.size()) words.back() += text[i++];
-      words.back() += text[i];
+    const char* at = text.c_str();
+    name.assign(at, option_length(at));
+    at += name.size();
+    while (*at == ':') {
+      options.emplace_back(at + 1, option_length(at + 1));
+      at += 1 + options.back().size();
     }
-    name = words.front();
-    options.assign(words.begin() + 1, words.end());
   }
 
-  // As it stands, without its backslashes; nothing where there is no such key.
+  // As it is meant, without its backslashes; nothing where there is no such key.
   std::optional<std::string> option(const std::string& key) const {
     for (const std::string& option : options) {
       if (option == key) return "";
       if (option.rfind(key + "=", 0) != 0) continue;
       std::string value;
-      for (size_t i = key.size() + 1; i < option.size(); ++i) {
-        if (option[i] == '\\' && i + 1 < option.size()) ++i;
-        value += option[i];
-      }
+      for (const char* at = option.c_str() + key.size() + 1; *at != 0;)
+        value += take_option_byte(at);
       return value;
     }
     return std::nullopt;

@@ -14,6 +14,7 @@
 #include "loader/state.h"
 #include "loader/thread_block.h"
 #include "trampoline/call_names.h"
+#include "trampoline/hook_options.h"
 
 // What hooks may call. Legal here: what is legal in a hook (hook.h).
 
@@ -108,7 +109,7 @@ class OptionReader {
     if (found) {
       at_ = *at == '=' ? at + 1 : at;
     } else {
-      while (*at_ != 0 && *at_ != ':') at_ += *at_ == '\\' && at_[1] != 0 ? 2 : 1;
+      at_ += option_length(at_);
       if (*at_ == ':') ++at_;
     }
     return found;
@@ -117,9 +118,8 @@ class OptionReader {
   int64_t take_value(char* into, uint64_t size) {
     uint64_t length = 0;
     while (*at_ != 0 && *at_ != ':') {
-      if (*at_ == '\\' && at_[1] == ':') ++at_;
       if (length + 1 >= size) return -ENAMETOOLONG;
-      into[length++] = *at_++;
+      into[length++] = take_option_byte(at_);
     }
     if (size == 0) return -ENAMETOOLONG;
     into[length] = 0;

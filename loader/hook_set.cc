@@ -12,6 +12,7 @@
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/vectors.h"
+#include "trampoline/hook_options.h"
 
 namespace sysrewrite {
 
@@ -37,13 +38,12 @@ Init built_in(const char* name) {
 
 // Copies NAME of "NAME:OPTIONS", and returns where OPTIONS begin.
 const char* split_spec(const char* spec, char* name) {
-  size_t size = 0;
-  while (spec[size] != 0 && spec[size] != ':') ++size;
   if (strlen(spec) >= kHookSpecSize)
     fail(kPhase, spec, ": longer than ", kHookSpecSize - 1, " bytes");
-  memcpy(name, spec, size);
-  name[size] = 0;
-  return spec[size] == 0 ? spec + size : spec + size + 1;
+  const char* const end = spec + option_length(spec);
+  while (spec != end) *name++ = take_option_byte(spec);
+  *name = 0;
+  return *end == 0 ? end : end + 1;
 }
 
 bool is_object(const char* name) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "loader/hooks/deny_policy.h"
+#include "trampoline/hook_options.h"
 
 namespace sysrewrite::deny {
 
@@ -72,9 +73,7 @@ void check_options(sysload_hook* hook) {
       hook->api->fail(
           hook, "position %lu of the options: found %.*s, expected policy, report or output",
           static_cast<unsigned long>(at - hook->options) + 1, static_cast<int>(key), at);
-    at += key;
-    for (; *at != 0 && *at != ':'; ++at)
-      if (at[0] == '\\' && at[1] != 0) ++at;
+    at += option_length(at);
     if (*at == ':') ++at;
   }
 }

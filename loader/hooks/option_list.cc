@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "trampoline/hook_options.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -26,8 +28,7 @@ bool OptionList::next(HookOption* option) {
   *option = HookOption{};
   option->text = at_;
   option->column = static_cast<int>(at_ - begin_) + 1;
-  while (at_[option->size] != 0 && at_[option->size] != ':')
-    option->size += at_[option->size] == '\\' && at_[option->size + 1] != 0 ? 2 : 1;
+  option->size = static_cast<uint32_t>(option_length(at_));
   while (option->key_size < option->size && at_[option->key_size] != '=') ++option->key_size;
   at_ += option->size;
   return true;
