@@ -23,7 +23,7 @@ if os.environ.get("SYSREWRITE_TEST_FULL") != "1":
 SAID = re.compile(r"^\w+: a signal at each of (\d+) instructions, 0 failures$")
 
 # Ways of the program, and how it is started for them.
-ALWAYS = ("ordinary", "alternate", "served", "action", "nested")
+ALWAYS = ("ordinary", "alternate", "served", "action", "nested", "window", "beyond")
 AS_COMMAND = {"answered": [SYSLOAD], "looked": [SYSLOAD], "caught": [SYSLOAD, "--exhaustive"]}
 IN_FULL = os.environ.get("SYSREWRITE_TEST_FULL") == "1"
 
@@ -52,12 +52,13 @@ def main():
         native, rewritten = os.path.join(folder, "native"), os.path.join(folder, "rewritten")
         subprocess.run(["gcc", "-O1", "-static", "-no-pie", "-w", "-o", native, SOURCE], check=True)
         subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, native, rewritten], check=True)
-        for program, hook, way, before in (
-            (program, hook, way, before)
-            for program, hooks in ((native, ("none",)), (rewritten, HOOKS))
-            for hook in hooks
-            for way, before in ways(program == rewritten, hook)
-        ):
+        # By default these windows are of tiers A, B and C; here all are C's.
+        windows = os.path.join(folder, "windows")
+        subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, "--tiers", "C", native, windows], check=True)
+        cases = [(native, "none", way, before) for way, before in ways(False, "none")]
+        cases += [(rewritten, hook, way, before) for hook in HOOKS for way, before in ways(True, hook)]
+        cases += [(windows, hook, way, []) for hook in ("none", "pass:entry:exit") for way in ("ordinary", "window", "beyond")]
+        for program, hook, way, before in cases:
             sentence = f"{os.path.basename(program)} under {hook}, {way}"
             try:
                 done = subprocess.run([native, "trace", *before, program, "call", way], capture_output=True, text=True,

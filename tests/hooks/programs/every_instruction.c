@@ -7,9 +7,10 @@
  *   every_instruction call alternate   the same in a handler that runs on the alternate signal stack
  *   every_instruction call served      the same with a call that sysload answers itself
  *   every_instruction call caught      the same with a call in code made at run time, which --exhaustive catches
- *
  *   every_instruction call action      the same with rt_sigaction
  *   every_instruction call nested      the same with a call that sends a signal: its handler and the way back, too
+ *   every_instruction call window      the same with a window of several instructions before the syscall
+ *   every_instruction call beyond      the same with one behind it
  *   every_instruction call answered    the same with a readlink of /proc/self/exe, which sysload answers as a command
  *   every_instruction call looked      the same with a readlink that it looks at, and passes on
  *
@@ -40,10 +41,22 @@ long number_called = SYS_getppid;
 static uint64_t gs_base;
 void call_here(void);
 void (*where_called)(void) = call_here;
-__asm__("call_here: movq number_called(%rip), %rax\n call_syscall: syscall\n call_returns: ret\n");
-extern const char call_here_begins[] __asm__("call_here"), call_syscall[], call_returns[], __executable_start[], etext[];
-/* Where those lie that are called now; rsp at the breakpoint; and what the call gives back. */
-static uint64_t called_begins, called_syscall, called_returns;
+/* No label stands at a syscall: it would keep a window from covering it. Where the instructions lie, from the
+ * function's start, and which of them is the syscall, stands behind each. */
+__asm__("call_here: movq number_called(%rip), %rax\n syscall\n ret\n"
+        "call_window: movq %rdi, %rdi\n movq %rsi, %rsi\n syscall\n ret\n"
+        "call_beyond: syscall\n movq %rdi, %rdi\n movq %rsi, %rsi\n ret\n");
+void call_window(void);
+void call_beyond(void);
+extern const char __executable_start[], etext[];
+struct shape {
+  uint64_t begins;
+  unsigned char syscall, count, offsets[5];
+};
+static struct shape shape = {0, 7, 3, {0, 7, 9}};
+static const struct shape of_window = {0, 6, 4, {0, 3, 6, 8}}, of_beyond = {0, 0, 4, {0, 2, 5, 8}},
+                          of_new_code = {0, 5, 3, {0, 5, 7}};
+/* rsp at the breakpoint, and what the call gives back. */
 uint64_t rsp_before;
 static long answer_expected;
 static uint64_t registers_expected[8];
@@ -84,7 +97,9 @@ static uint64_t mask_before;
 /* What a handler sees must be what it could have seen of the program as it was compiled. */
 static void check_registers(const greg_t *r) {
   const uint64_t rip = r[REG_RIP], rsp = r[REG_RSP], rax = r[REG_RAX];
-  const int is_inside = rip == called_begins || rip == called_syscall || rip == called_returns;
+  int is_inside = 0;
+  for (int i = 0; i < shape.count; i++) is_inside |= rip == shape.begins + shape.offsets[i];
+  const uint64_t syscall_at = shape.begins + shape.syscall;
   const int is_outside = rip == (uint64_t)call_begins || rip == (uint64_t)call_ends - 1;
   if (!is_inside && !is_outside) {
     /* In a signal's way the program has other code, of its own. */
@@ -96,8 +111,9 @@ static void check_registers(const greg_t *r) {
     return;
   }
   if (rsp != rsp_before - (is_inside ? 8 : 0)) wrong |= 8;
-  if (rip == called_syscall && rax != (uint64_t)number_called) wrong |= 16;
-  if (rip == called_returns && (rax != (uint64_t)answer_expected || (uint64_t)r[REG_RCX] != rip)) wrong |= 16;
+  if (rip == syscall_at && rax != (uint64_t)number_called) wrong |= 16;
+  if (is_inside && rip > syscall_at && (rax != (uint64_t)answer_expected || (uint64_t)r[REG_RCX] != syscall_at + 2))
+    wrong |= 16;
   if ((r[REG_EFL] & 0x8d5) != 0x95) wrong |= 32;
   const int numbers[] = {REG_RBX, REG_R12, REG_R13, REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8};
   for (int i = 0; i < 8; i++)
@@ -155,6 +171,7 @@ static void one_call(void) {
       "movq 56(%%r15), %%r8\n movq 8(%%r15), %%r9\n"
       "subq $256, %%rsp\n"
       "xorl %%eax, %%eax\n cmpl $1, %%eax\n"
+      "movq number_called(%%rip), %%rax\n"
       "movq %%rsp, rsp_before(%%rip)\n"
       "int3\n"
       ".globl call_begins\ncall_begins:\n"
@@ -217,16 +234,11 @@ static void call_from_new_code(void) {
   memcpy(page, code, sizeof code);
   mprotect(page, sizeof code, PROT_READ | PROT_EXEC);
   where_called = (void (*)(void))page;
-  called_begins = (uint64_t)page;
-  called_syscall = called_begins + 5;
-  called_returns = called_begins + 7;
+  shape = of_new_code;
 }
 
 static int child(const char *how) {
   const int alternate = strcmp(how, "alternate") == 0;
-  called_begins = (uint64_t)call_here_begins;
-  called_syscall = (uint64_t)call_syscall;
-  called_returns = (uint64_t)call_returns;
   if (strcmp(how, "served") == 0) number_called = SYS_arch_prctl;
   if (strcmp(how, "action") == 0) number_called = SYS_rt_sigaction;
   if (strcmp(how, "nested") == 0) {
@@ -241,6 +253,15 @@ static int child(const char *how) {
     length_read = readlink(name_read, buffer, sizeof buffer);
   }
   if (strcmp(how, "caught") == 0) call_from_new_code();
+  if (strcmp(how, "window") == 0) {
+    where_called = call_window;
+    shape = of_window;
+  }
+  if (strcmp(how, "beyond") == 0) {
+    where_called = call_beyond;
+    shape = of_beyond;
+  }
+  shape.begins = (uint64_t)where_called;
   static char memory[1 << 16];
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -285,6 +306,11 @@ static void clear_trap_flag(pid_t pid) {
   ptrace(PTRACE_SETREGS, pid, 0, &registers);
 }
 
+/* Poison is a trap of the program's, and goes to its handler. */
+static int is_at_poison(pid_t pid) {
+  return (ptrace(PTRACE_PEEKTEXT, pid, rip_of(pid), 0) & 0xff) == 0xf1;
+}
+
 /* Lets it run to its next breakpoint, and gives it all signals that come. Its status where it ends. */
 static int run_to(pid_t pid, const char *label) {
   int status = 0, signal = 0;
@@ -294,7 +320,7 @@ static int run_to(pid_t pid, const char *label) {
     signal = WSTOPSIG(status);
     if (signal != SIGTRAP) continue;
     if (rip_of(pid) == (uint64_t)label) return -1;
-    signal = 0;
+    signal = is_at_poison(pid) ? SIGTRAP : 0;
   }
 }
 
@@ -313,12 +339,16 @@ static int trace(char **argv) {
     if (status != -1) break;
     int over = 0;
     for (int i = 0; i < k && !over; i++) {
-      int signal = 0;
+      int signal = 0, is_handled;
       do {
+        const uint64_t rip = rip_of(pid);
+        const int was_at_poison = is_at_poison(pid);
         ptrace(PTRACE_SINGLESTEP, pid, 0, signal);
         waitpid(pid, &status, 0);
         signal = WIFSTOPPED(status) ? WSTOPSIG(status) : SIGTRAP;
-      } while (signal != SIGTRAP); /* a caught call's SIGSYS: into its handler */
+        /* A caught call's SIGSYS, or poison's SIGTRAP: into its handler. */
+        is_handled = signal != SIGTRAP || (was_at_poison && rip_of(pid) == rip);
+      } while (is_handled);
       clear_trap_flag(pid);
       over = rip_of(pid) == (uint64_t)call_ends;
     }
