@@ -54,6 +54,13 @@ bool overlaps_image(const LibraryRequest& request, const Trailer& trailer, Vaddr
   return from < request.size || from + trailer.size - 1 < from;
 }
 
+bool has_free_entry() {
+  const ObjectTable& table = sysload_state.objects;
+  for (uint32_t i = 0; i < table.count; ++i)
+    if (table.entries[i].size == 0) return true;
+  return table.count < table.entries.size();
+}
+
 MappedObject* free_entry() {
   ObjectTable& table = sysload_state.objects;
   for (uint32_t i = 0; i < table.count; ++i)
@@ -207,6 +214,11 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   }
   file.rename(sys::name_of(request.fd, name, sizeof(name)));
   file.read_trailer(kPhase);
+  if (!file.is_rewritten() && !has_free_entry()) {
+    report_unfollowed(file.path(), "1024 libraries have a trampoline already");
+    file.release();
+    return false;
+  }
   file.use_copy(kPhase);
   const bool served = file.is_rewritten();
   if (served) {

@@ -58,6 +58,49 @@ int main(int argc, char** argv) {
 
 
 
+
+ONE_CALL = r"""
+long call_it(void) {
+  long answer;
+  __asm__ volatile("mov $39, %%eax\n syscall" : "=a"(answer) : : "rcx", "r11");
+  return answer;
+}
+"""
+
+MANY_LIBRARIES = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+  int right = 0;
+  for (int i = 0; i < 1100; i++) {
+    char name[64];
+    sprintf(name, "./l%d.so", i);
+    void* library = dlopen(name, RTLD_NOW);
+    if (library == 0) return puts(dlerror()), 1;
+    right += ((long (*)(void))dlsym(library, "call_it"))() == getpid();
+  }
+  printf("%d\n", right);
+}
+"""
+
+
+def case_more_libraries_than_there_is_room_for(runner):
+    """Those beyond are native, and said to be."""
+    def prepare(folder):
+        build(folder, "one", ONE_CALL, "-shared", "-fPIC")
+        build(folder, "many", MANY_LIBRARIES)
+        for i in range(1100):
+            shutil.copy(os.path.join(folder, "one"), os.path.join(folder, f"l{i}.so"))
+
+    folder = runner.folder(prepare)
+    outcome = runner.execute(under_run(["./many"]), folder, b"")
+    native = [line for line in outcome.stderr.splitlines() if "1024 libraries have a trampoline already" in line]
+    check(outcome.status == 0 and outcome.stdout == "1100\n", f"not every library answers\n{outcome}")
+    check(70 <= len(native) <= 80 and len(native) == len(outcome.stderr.splitlines()),
+          f"{len(native)} are said to be native\n{outcome}")
+
+
 def case_own_exe(runner):
     """/proc/self/exe is the program for every call that follows it, whoever the kernel has executed."""
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "own_exe.c")
