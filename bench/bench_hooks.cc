@@ -6,14 +6,13 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <map>
-#include <stdexcept>
 
 #include "bench/command.h"
+#include "bench/comparison.h"
 #include "bench/scratch.h"
 #include "bench/suite.h"
 
@@ -24,12 +23,6 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr int kAlternations = 7;
-
-Finished must_run(const Words& argv, const Words& environment = {}) {
-  Finished finished = run(argv, environment);
-  if (finished.status != 0) throw std::runtime_error(describe(argv, finished));
-  return finished;
-}
 
 // A loop that prints its own time.
 struct Loop {
@@ -100,29 +93,18 @@ class Programs {
   Scratch scratch_;
 };
 
-// The fastest of a few short runs of each: what another process takes away only ever adds.
-void compare_loops(benchmark::State& state, const Loop& native, const Loop& seen) {
-  double without = HUGE_VAL, with = HUGE_VAL;
-  for (int i = 0; i < kAlternations; ++i) {
-    without = std::min(without, native.nanoseconds());
-    with = std::min(with, seen.nanoseconds());
-  }
-  state.SetIterationTime(with * 1e-9);
-  state.counters["over"] = with - without;
-  state.counters["ratio"] = with / without;
+void compare(benchmark::State& state, const Loop& native, const Loop& seen) {
+  compare_loops(
+      state, kAlternations, [&] { return native.nanoseconds(); },
+      [&] { return seen.nanoseconds(); });
 }
 
-void compare_runs(benchmark::State& state, const Words& native, const Words& seen,
-                  const Words& environment) {
+void compare(benchmark::State& state, const Words& native, const Words& seen,
+             const Words& environment) {
   must_run(seen, environment);  // fills the cache
-  std::vector<double> without, with;
-  for (int i = 0; i < kAlternations; ++i) {
-    without.push_back(must_run(native).seconds);
-    with.push_back(must_run(seen, environment).seconds);
-  }
-  state.SetIterationTime(median(with));
-  state.counters["over"] = (median(with) - median(without)) * 1e6;
-  state.counters["ratio"] = median(with) / median(without);
+  compare_runs(
+      state, kAlternations, [&] { return must_run(native).seconds; },
+      [&] { return must_run(seen, environment).seconds; });
 }
 
 void add_calls(Suite& suite, const Programs& programs) {
@@ -143,7 +125,7 @@ void add_calls(Suite& suite, const Programs& programs) {
       Loop seen = native;
       if (hook != nullptr)
         seen = {programs.rewritten(native.argv), {std::string("SYSLOAD_HOOK=") + hook}, kCalls};
-      compare_loops(state, native, seen);
+      compare(state, native, seen);
     });
   };
   add("missing/native", "1000", nullptr);
@@ -158,21 +140,20 @@ void add_others(Suite& suite, const Programs& programs) {
   for (const char* kind : {"filter", "sigsys", "dispatch", "notify", "ptrace"})
     suite.add(std::string("getppid/other/") + kind, benchmark::kNanosecond,
               [&programs, kind](benchmark::State& state) {
-                compare_loops(state, {programs.mechanism("native", kCalls), {}, kCalls},
-                              {programs.mechanism(kind, kCalls), {}, kCalls});
+                compare(state, {programs.mechanism("native", kCalls), {}, kCalls},
+                        {programs.mechanism(kind, kCalls), {}, kCalls});
               });
   suite.add("open+close/files", benchmark::kNanosecond, [&programs](benchmark::State& state) {
     const Loop native{programs.mechanism("files", kCalls), {}, kCalls};
-    compare_loops(
-        state, native,
-        {programs.rewritten(native.argv), {"SYSLOAD_HOOK=files:output=/dev/null"}, kCalls});
+    compare(state, native,
+            {programs.rewritten(native.argv), {"SYSLOAD_HOOK=files:output=/dev/null"}, kCalls});
   });
 }
 
 void add_builds(Suite& suite, const Programs& programs) {
   const auto add = [&](const std::string& name, const std::function<Words()>& seen) {
     suite.add(name, benchmark::kMillisecond, [&programs, seen](benchmark::State& state) {
-      compare_runs(state, programs.build(), seen(), programs.cache());
+      compare(state, programs.build(), seen(), programs.cache());
     });
   };
   add("build/native", [&] { return programs.build(); });

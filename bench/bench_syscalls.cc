@@ -10,8 +10,6 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +17,7 @@
 #include <stdexcept>
 
 #include "bench/command.h"
+#include "bench/comparison.h"
 #include "bench/scratch.h"
 #include "bench/suite.h"
 #include "trampoline/rewritten_file.h"
@@ -60,14 +59,6 @@ std::vector<std::byte> read_file(const std::string& path) {
   bytes.reserve(text.size());
   for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
   return bytes;
-}
-
-// Throws where a command fails: a benchmark that goes on with half of its programs misleads.
-Finished must_run(const std::vector<std::string>& argv,
-                  const std::vector<std::string>& environment = {}) {
-  Finished finished = run(argv, environment);
-  if (finished.status != 0) throw std::runtime_error(describe(argv, finished));
-  return finished;
 }
 
 // One that measures tier B although it says A is worse than none.
@@ -129,17 +120,9 @@ void measure_calls(benchmark::State& state, const Programs& programs, const Patc
     program = programs.rewritten(program, patch.tiers);
     check_tier(program, patch);
   }
-  // The fastest of a few short runs of each: what another process takes away comes in pieces longer
-  // than a run, and only ever adds.
-  double native = HUGE_VAL, patched = HUGE_VAL;
-  for (int i = 0; i < kAlternations; ++i) {
-    native = std::min(native, time_calls(programs.native(), patch, number, "none"));
-    patched =
-        std::min(patched, time_calls(program, patch, number, hook == nullptr ? "none" : hook));
-  }
-  state.SetIterationTime(patched * 1e-9);
-  state.counters["over"] = patched - native;
-  state.counters["ratio"] = patched / native;
+  compare_loops(
+      state, kAlternations, [&] { return time_calls(programs.native(), patch, number, "none"); },
+      [&] { return time_calls(program, patch, number, hook == nullptr ? "none" : hook); });
 }
 
 // From exec to exit, of a program that does next to nothing.
@@ -148,14 +131,9 @@ void measure_start(benchmark::State& state, const Programs& programs,
   constexpr int kStarts = 41;
   std::vector<std::string> patched_argv = argv;
   patched_argv[0] = programs.rewritten(argv[0], "ABCD");
-  std::vector<double> native, patched;
-  for (int i = 0; i < kStarts; ++i) {
-    native.push_back(must_run(argv).seconds);
-    patched.push_back(must_run(patched_argv).seconds);
-  }
-  state.SetIterationTime(median(patched));
-  state.counters["over"] = (median(patched) - median(native)) * 1e6;
-  state.counters["ratio"] = median(patched) / median(native);
+  compare_runs(
+      state, kStarts, [&] { return must_run(argv).seconds; },
+      [&] { return must_run(patched_argv).seconds; });
 }
 
 // An installed program under `run`, all its files in the cache, against itself.
@@ -164,14 +142,9 @@ void measure_run(benchmark::State& state, const Programs& programs,
   constexpr int kStarts = 21;
   const std::vector<std::string> run_argv = programs.under_run(argv), cache = programs.cache();
   must_run(run_argv, cache);
-  std::vector<double> native, under_run;
-  for (int i = 0; i < kStarts; ++i) {
-    native.push_back(must_run(argv).seconds);
-    under_run.push_back(must_run(run_argv, cache).seconds);
-  }
-  state.SetIterationTime(median(under_run));
-  state.counters["over"] = (median(under_run) - median(native)) * 1e6;
-  state.counters["ratio"] = median(under_run) / median(native);
+  compare_runs(
+      state, kStarts, [&] { return must_run(argv).seconds; },
+      [&] { return must_run(run_argv, cache).seconds; });
 }
 
 void add_cases(Suite& suite, const Programs& programs) {

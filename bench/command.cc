@@ -103,6 +103,13 @@ std::string describe(const std::vector<std::string>& argv, const Finished& finis
          finished.err.substr(0, finished.err.find('\n'));
 }
 
+Finished must_run(const std::vector<std::string>& argv,
+                  const std::vector<std::string>& environment) {
+  Finished finished = run(argv, environment);
+  if (finished.status != 0) throw std::runtime_error(describe(argv, finished));
+  return finished;
+}
+
 std::string sysrewrite_path() {
   return product_path("SYSREWRITE", BENCH_SYSREWRITE);
 }

@@ -27,6 +27,11 @@ Finished run(const std::vector<std::string>& argv,
 // The command and what it said, in one line, for an error.
 std::string describe(const std::vector<std::string>& argv, const Finished& finished);
 
+// As run(); throws where the command fails: a benchmark that goes on with half of its programs
+// misleads.
+Finished must_run(const std::vector<std::string>& argv,
+                  const std::vector<std::string>& environment = {});
+
 // Paths of the product's commands: $SYSREWRITE and $SYSLOAD, or else those of this build. Prints
 // why and ends this process where there is none.
 std::string sysrewrite_path();
