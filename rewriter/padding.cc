@@ -14,9 +14,10 @@ bool is_padding(const Instruction& in) {
 }
 
 // The run must not be something that only a jump table leads to, and the instruction in front must
-// be code, not data that happens to decode.
+// be code, not data that happens to decode. Behind an int3 that is reached a program does go on, if
+// its handler of SIGTRAP returns, or its debugger says so.
 bool stands_behind_an_end(const Neighborhood& around, const Instruction& last) {
-  if (last.falls_through()) return false;
+  if (last.falls_through() || last.special == Special::kInt3) return false;
   if (last.reached || around.trust == Trust::kAgreement) return true;
   return around.indirect_jump || (around.function && around.function->lsda);
 }

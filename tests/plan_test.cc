@@ -183,6 +183,13 @@ TEST(PlanTierB, LeavesNopsAloneThatAreFallenInto) {
   EXPECT_EQ(plan_of(padded(kShort + kSyscall + hex("50"))).substr(0, 8), "401003 D");
 }
 
+TEST(PlanTierB, LeavesNopsAloneBehindAnInt3ThatAHandlerReturnsTo) {
+  EXPECT_EQ(plan_of(padded(kShort + kSyscall + hex("cc"))).substr(0, 8), "401003 D");
+  // Behind ud2, which would only raise its signal again, nothing runs on.
+  EXPECT_EQ(plan_of(padded(kShort + kSyscall + hex("0f 0b"))),
+            std::string("401003 B 401003+2 by 401007: ") + kB);
+}
+
 TEST(PlanTierB, LeavesNopsAloneThatABranchGoesInto) {
   // push; pop; syscall; jmp 401010; ...; 401010: jmp 40100b
   const Bytes code = kShort + kSyscall + hex("eb 09") + repeat(0x90, 9) + hex("eb f9");
