@@ -1,0 +1,65 @@
+// The process in which the functions of a batch run: its mappings, its signal handlers, and what is
+// kept of how a function ended.
+#ifndef SYSREWRITE_TESTS_DIFFERENTIAL_PROCESS_H_
+#define SYSREWRITE_TESTS_DIFFERENTIAL_PROCESS_H_
+
+#include <array>
+
+#include "tests/differential/batch.h"
+#include "tests/differential/state.h"
+
+namespace sysrewrite::differential {
+
+// The signal that ended a function; signal 0: it came to its end.
+struct Fault {
+  int signal = 0, code = 0;
+  uint64_t address = 0;  // si_addr
+  uint64_t rip = 0;
+  uint64_t error = 0, trap = 0;  // the processor's error code and trap number
+};
+
+using Memory = std::array<uint8_t, kDataSize>;
+
+struct Ending {
+  State state{};
+  Fault fault;
+  Memory data{}, stack{};
+  uint32_t fuel = 0;
+};
+
+// One line for each thing that differs; empty where nothing does.
+std::string describe_differences(const Ending& native, const Ending& patched);
+
+// Only one at a time, since signal handlers must find it, and in a process of its own.
+class Process {
+ public:
+  Process(const Batch& batch, const Image& image) : batch_(batch), image_(image) {}
+
+  // Each returns what went wrong, or nothing. place() puts the code there, patched or not.
+  std::string prepare();
+  std::string place(bool patched);
+
+  // Sets everything up as the function's seed says, runs it, and keeps how it ended. Addresses in
+  // stubs are what they stand for in the unpatched code.
+  Ending run(size_t index);
+
+  // A call that a callback issued for the function, and that raised a signal: this callback's rip
+  // shows, and only a loader that has one of its own could hide it.
+  static bool raised_in_callback(const Ending& patched);
+
+  uint64_t calls() const { return differential_calls; }
+  uint64_t traps() const;
+
+ private:
+  bool map_trampoline();
+  void fill(const Function& function);
+  void show_original(Ending& ending) const;
+
+  const Batch& batch_;
+  const Image& image_;
+  bool patched_ = false;
+};
+
+}  // namespace sysrewrite::differential
+
+#endif  // SYSREWRITE_TESTS_DIFFERENTIAL_PROCESS_H_
