@@ -5,6 +5,7 @@
 
 #include "rewriter/pipeline.h"
 #include "rewriter/verify.h"
+#include "tests/differential/cpu.h"
 #include "tests/differential/damage.h"
 #include "tests/elf_builder.h"
 
@@ -39,10 +40,9 @@ Palette palette_of(const Batch& batch) {
   Palette palette;
   palette.data = around(base_of(batch) + bias_of(batch)).data;
   palette.absolute = !batch.position_independent;
-  palette.avx = __builtin_cpu_supports("avx") != 0;
-  palette.avx2 = __builtin_cpu_supports("avx2") != 0;
-  palette.avx512 =
-      __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512bw") != 0;
+  palette.avx = has_avx();
+  palette.avx2 = has_avx2();
+  palette.avx512 = has_avx512();
   return palette;
 }
 
@@ -95,6 +95,7 @@ Bytes elf_of(const Batch& batch, const Image& image, const Surroundings& places)
 Options options_of(const Batch& batch) {
   Options options;
   options.stub = batch.stub;
+  options.tiers = batch.tiers;
   options.native_tail = batch.native_tail;
   options.format = batch.format;
   options.interpreter = std::nullopt;
@@ -117,6 +118,9 @@ Batch random_batch(uint64_t seed, uint64_t number, size_t functions) {
   batch.first = index * functions;
   batch.position_independent = random.one_in(2);
   batch.lead = random.below(4096);
+  // Springboards and covered instructions would leave windows too little.
+  if (random.one_in(3)) batch.tiers.b = false;
+  if (random.one_in(4)) batch.tiers.a = false;
   if (random.one_in(4)) batch.stub = StubKind::kPlain;
   if (random.one_in(8)) batch.format = Format::kLitebox;
   batch.native_tail = batch.format == Format::kSysrewrite && !random.one_in(8);

@@ -35,6 +35,7 @@ struct Batch {
   StubKind stub = StubKind::kRedzone;
   bool native_tail = true;
   Format format = Format::kSysrewrite;
+  TierSet tiers;
   Callback callback = Callback::kPass;
   Damage damage = Damage::kNone;
   uint32_t lead = 0;  // bytes in front of the first function

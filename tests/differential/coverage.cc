@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/differential/cpu.h"
+
 namespace sysrewrite::differential {
 
 namespace {
@@ -48,8 +50,8 @@ std::string operand_name(size_t i) {
 }
 
 bool can_be_covered(Class kind) {
-  if (kind == Class::kVex) return __builtin_cpu_supports("avx2") != 0;
-  if (kind == Class::kEvex) return __builtin_cpu_supports("avx512vl") != 0;
+  if (kind == Class::kVex) return has_avx2();
+  if (kind == Class::kEvex) return has_avx512();
   return true;
 }
 
@@ -65,6 +67,7 @@ void Coverage::add(const Coverage& other) {
   calls += other.calls;
   traps += other.traps;
   signals += other.signals;
+  excused += other.excused;
 }
 
 Coverage coverage_of(const Batch& batch, const Image& image, const Comparison& comparison) {
@@ -73,6 +76,7 @@ Coverage coverage_of(const Batch& batch, const Image& image, const Comparison& c
   out.calls = comparison.calls;
   out.traps = comparison.traps;
   out.signals = comparison.signals;
+  out.excused = comparison.excused;
   out.uncertain = image.file.meta().uncertain_count;
   for (uint32_t i = 0; i < image.file.site_count(); ++i) {
     const SiteRecord site = image.file.site(i);
@@ -97,7 +101,8 @@ std::string describe(const Coverage& coverage) {
       "{} cases: {} calls reached a callback, {} by the trap; {} ended by the same signal\n",
       coverage.cases, coverage.calls, coverage.traps, coverage.signals);
   out += list("sites by tier:", coverage.tiers, tier_name);
-  out += fmt::format("left as uncertain: {}\n", coverage.uncertain);
+  out += fmt::format("left as uncertain: {}; cases left out since they touch their own code: {}\n",
+                     coverage.uncertain, coverage.excused);
   out += list("displaced:", coverage.classes, class_name);
   out += list("their operands:", coverage.operands, operand_name);
   return out + fmt::format("of them behind the call: {}\n", coverage.behind);
@@ -113,6 +118,9 @@ std::string missing(const Coverage& coverage) {
     if (can_be_covered(static_cast<Class>(i))) want(coverage.classes[i], class_name(i));
   for (size_t i = 0; i < std::size(coverage.operands); ++i)
     want(coverage.operands[i], operand_name(i));
+  // Many would be no accident.
+  if (coverage.excused > 10 && coverage.excused > coverage.cases / 10000)
+    want(0, "that few functions touch their own code");
   want(coverage.behind, "an instruction behind the call");
   want(coverage.traps, "a trap");
   want(coverage.signals, "a signal");

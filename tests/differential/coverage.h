@@ -16,7 +16,7 @@ struct Coverage {
   uint64_t classes[static_cast<size_t>(Class::kCount)] = {};  // displaced instructions
   uint64_t operands[static_cast<size_t>(Operand::kCount)] = {};
   uint64_t behind = 0;  // of them: behind the call
-  uint64_t calls = 0, traps = 0, signals = 0;
+  uint64_t calls = 0, traps = 0, signals = 0, excused = 0;
 
   void add(const Coverage& other);
 };

@@ -27,9 +27,10 @@ void swap_first(Image& image, const SiteRecord& site) {
   if (site.displaced < 2) return;
   const auto at = [&](uint32_t i) {
     const size_t copy = image.file.displaced(site, i).copy;
-    return image.trampoline.begin() + static_cast<std::ptrdiff_t>(site.stub + copy);
+    return image.trampoline.begin() + static_cast<std::ptrdiff_t>(site.stub) +
+           static_cast<std::ptrdiff_t>(copy);
   };
-  const auto end = image.trampoline.begin() + static_cast<std::ptrdiff_t>(site.stub + site.enter);
+  const auto end = image.trampoline.begin() + static_cast<std::ptrdiff_t>(site.stub) + site.enter;
   const auto third = site.displaced > 2 ? std::min(at(2), end) : end;
   if (at(1) < end) std::rotate(at(0), at(1), third);
 }

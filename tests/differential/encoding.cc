@@ -70,6 +70,9 @@ class Encoder {
       const auto reg = static_cast<uint8_t>(random_.below(16));
       if (reg == kRcx) continue;
       if (reg == kRsp && !has(kByte) && !random_.one_in(16)) continue;
+      // What makes addresses is kept, mostly, so that not every function ends with a fault.
+      const bool precious = ((palette_.pointers | palette_.small) >> reg & 1) != 0;
+      if (precious && !random_.one_in(4)) continue;
       return reg;
     }
   }
@@ -83,6 +86,11 @@ class Encoder {
     }
   }
   uint8_t pick_index() {
+    const uint32_t small = palette_.small & ~(1U << kRcx | 1U << kRsp);
+    if (small != 0 && !random_.one_in(16))
+      for (;;)
+        if (const uint32_t reg = random_.below(16); (small >> reg & 1) != 0)
+          return static_cast<uint8_t>(reg);
     for (;;)
       if (const uint8_t reg = pick_register(); reg != kRsp) return reg;
   }
@@ -150,7 +158,7 @@ class Encoder {
   void draw_base() {
     operands_.rm = pick_base();
     const uint8_t low = operands_.rm & 7;
-    uint8_t mod = static_cast<uint8_t>(random_.below(3));
+    auto mod = static_cast<uint8_t>(random_.below(3));
     if (mod == 0 && low == kRbp) mod = 1;
     if (operands_.kind == Operand::kIndex) {
       operands_.index = pick_index();
@@ -186,8 +194,8 @@ class Encoder {
     if (has(kAvx512)) return put_evex(out);
     if (is_vex()) return put_vex(out);
     if (form_.prefix != 0) put(out, form_.prefix, 1);
-    const uint8_t rex = static_cast<uint8_t>((wide_ ? 8 : 0) | (operands_.reg >> 3) << 2 |
-                                             (operands_.index >> 3) << 1 | operands_.rm >> 3);
+    const auto rex = static_cast<uint8_t>((wide_ ? 8 : 0) | (operands_.reg >> 3) << 2 |
+                                          (operands_.index >> 3) << 1 | operands_.rm >> 3);
     if (rex != 0 || random_.one_in(12)) put(out, 0x40U | rex, 1);
     if (form_.map != 0) put(out, 0x0f, 1);
     put(out, opcode_, 1);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <vector>
@@ -49,7 +50,7 @@ class Program {
 };
 
 uint64_t address_of(const char& label) {
-  return reinterpret_cast<uint64_t>(&label);
+  return std::bit_cast<uint64_t>(&label);
 }
 
 constexpr size_t kCaller = offsetof(seccomp_data, instruction_pointer);
@@ -76,7 +77,7 @@ bool filter_calls() {
     program.unless_equal(number, 1);
     program.end(SECCOMP_RET_ALLOW);
   }
-  for (const uint32_t number : {SYS_read, SYS_close}) {
+  for (const uint32_t number : {uint32_t{SYS_read}, uint32_t{SYS_close}}) {
     const uint32_t lowest = number == SYS_read ? kFirstDescriptor : kFirstDescriptor + 1;
     program.unless_equal(number, 4);
     program.load(offsetof(seccomp_data, args));

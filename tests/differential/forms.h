@@ -15,6 +15,7 @@
 namespace sysrewrite::differential {
 
 struct Palette {
+  uint16_t small = 0;     // registers that are likely to hold a small number
   uint16_t pointers = 0;  // registers that are likely to hold an address of the data
   uint64_t data = 0;      // where that lies
   bool absolute = false;  // and whether a disp32 by itself can name it

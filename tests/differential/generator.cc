@@ -65,7 +65,9 @@ class Generator {
     function_.pointers = static_cast<uint16_t>((random_.next() & 0xffec) | 0x0008);
     if (!random_.one_in(4)) function_.pointers |= 0x00c0;
     function_.pointers &= static_cast<uint16_t>(~0x0013);
+    function_.small = static_cast<uint16_t>(random_.next() & ~function_.pointers & 0xffee);
     palette_.pointers = function_.pointers;
+    palette_.small = function_.small;
     const uint32_t calls = 1 + (random_.one_in(4) ? 1 : 0);
     for (uint32_t i = 0; i < calls; ++i) add_call();
     function_.items.push_back(random_end(random_));
@@ -83,7 +85,7 @@ class Generator {
     add_plain(5);
     if (!random_.one_in(4)) function_.items.push_back(load_number(random_, random_.pick(kNumbers)));
     // Often nothing between the number and the call, as compilers have it.
-    if (random_.one_in(2)) add_plain(3);
+    if (!random_.one_in(3)) add_plain(3);
     Item call;
     call.kind = Kind::kSyscall;
     function_.items.push_back(call);
@@ -138,7 +140,8 @@ class Generator {
     item.condition = static_cast<uint8_t>(random_.below(16));
     item.near = random_.one_in(2) && item.branch != Branch::kLoop && item.branch != Branch::kJrcxz;
     const uint8_t ignored = function_.items[item.target].ignored;
-    if (ignored > 0 && random_.one_in(2))
+    // Only direct branches lead behind prefixes: that is where the rewriter looks for them.
+    if (ignored > 0 && item.kind != Kind::kComputed && random_.one_in(2))
       item.skip = static_cast<uint8_t>(1 + random_.below(ignored));
   }
 
@@ -177,6 +180,7 @@ class Generator {
     Item jump;
     jump.kind = Kind::kForward;
     jump.branch = Branch::kJump;
+    if (random_.one_in(8)) jump.kind = Kind::kComputed;
     aim(jump, at + 1, count());
     insert(at, jump);
   }

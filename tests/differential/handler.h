@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/differential/process.h"
+#include "tests/differential/tracer.h"
 
 namespace sysrewrite::differential {
 
@@ -20,6 +21,7 @@ struct Signals {
   std::vector<PoisonedSite> poison;
   uint64_t traps = 0;
   Fault fault;
+  Tracer* tracer = nullptr;  // where a function is run step by step
 };
 extern Signals signals;
 

@@ -40,7 +40,7 @@ class Lister {
 std::string listing(const Batch& batch, size_t index) {
   const auto built = build(batch);
   if (!std::holds_alternative<Image>(built)) return "  (no image)\n";
-  const Image& image = std::get<Image>(built);
+  const auto& image = std::get<Image>(built);
   const Placed& placed = image.functions[index];
   const uint64_t from = placed.vaddr, to = from + placed.laid.bytes.size();
   Lister out(image.bias);

@@ -10,7 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -24,6 +27,7 @@ using namespace sysrewrite::differential;
 namespace {
 
 constexpr uint64_t kFunctionsInBatch = 128;
+constexpr uint64_t kMostJobs = 64;
 // From here on a run must have covered everything; a shorter one is somebody looking at a case.
 constexpr uint64_t kCountThatCovers = 10000;
 
@@ -55,35 +59,39 @@ std::optional<Damage> damage_named(std::string_view name) {
   return std::nullopt;
 }
 
+// False where the argument is not known or its value makes no sense.
+bool take(Arguments& out, std::string_view name, const char* value) {
+  if (name == "--plant") {
+    const auto damage = damage_named(value);
+    if (damage) out.damage = *damage;
+    return damage.has_value();
+  }
+  uint64_t* const number = name == "--count"  ? &out.count
+                           : name == "--seed" ? &out.seed
+                           : name == "--from" ? &out.from
+                           : name == "--jobs" ? &out.jobs
+                                              : nullptr;
+  if (number == nullptr || *value == '\0') return false;
+  char* end = nullptr;
+  *number = std::strtoull(value, &end, 0);
+  return *end == '\0';
+}
+
 std::optional<Arguments> parse(int argc, char** argv) {
   Arguments out;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string_view name = argv[i], value = argv[i + 1];
-    if (name == "--plant") {
-      const auto damage = damage_named(value);
-      if (!damage) return std::nullopt;
-      out.damage = *damage;
-      continue;
-    }
-    uint64_t* const number = name == "--count"  ? &out.count
-                             : name == "--seed" ? &out.seed
-                             : name == "--from" ? &out.from
-                             : name == "--jobs" ? &out.jobs
-                                                : nullptr;
-    char* end = nullptr;
-    const uint64_t parsed = std::strtoull(argv[i + 1], &end, 0);
-    if (number == nullptr || value.empty() || *end != '\0') return std::nullopt;
-    *number = parsed;
-  }
-  if (argc % 2 == 0 || out.count == 0) return std::nullopt;
+  if (argc % 2 == 0) return std::nullopt;
+  for (int i = 1; i + 1 < argc; i += 2)
+    if (!take(out, argv[i], argv[i + 1])) return std::nullopt;
+  if (out.count == 0) return std::nullopt;
   if (out.jobs == 0) out.jobs = static_cast<uint64_t>(sysconf(_SC_NPROCESSORS_ONLN));
+  out.jobs = std::min<uint64_t>(out.jobs, kMostJobs);
   return out;
 }
 
 // Shared between the workers: the first to fail stops the others.
 struct Shared {
   bool failed;
-  Coverage coverage[64];
+  Coverage coverage[kMostJobs];
 };
 
 void report(const Arguments& arguments, const Batch& batch, size_t index,
@@ -110,7 +118,7 @@ bool run_batch(const Arguments& arguments, uint64_t number, Coverage& coverage) 
     std::fflush(stdout);
     return false;
   }
-  const Image& image = std::get<Image>(built);
+  const auto& image = std::get<Image>(built);
   const Comparison comparison = compare(batch, image);
   if (!comparison.agree) {
     report(arguments, batch, comparison.index, comparison.differences);
@@ -127,7 +135,7 @@ void work(const Arguments& arguments, uint64_t worker, Shared& shared) {
     if (!run_batch(arguments, i * kFunctionsInBatch, shared.coverage[worker])) shared.failed = true;
 }
 
-bool run(const Arguments& arguments, Shared& shared) {
+bool run_workers(const Arguments& arguments, Shared& shared) {
   for (uint64_t worker = 0; worker < arguments.jobs; ++worker) {
     const pid_t child = fork();
     if (child < 0) std::abort();
@@ -144,25 +152,30 @@ bool run(const Arguments& arguments, Shared& shared) {
   return good && !shared.failed;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  auto arguments = parse(argc, argv);
-  if (!arguments) {
-    fmt::print(stderr, "{}", kUsage);
-    return 2;
-  }
-  arguments->jobs = std::min<uint64_t>(arguments->jobs, std::size(Shared{}.coverage));
+// The exit status.
+int run(const Arguments& arguments) {
   void* const memory =
       mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 1;
   auto& shared = *new (memory) Shared{};
-  if (!run(*arguments, shared)) return 1;
+  if (!run_workers(arguments, shared)) return 1;
   Coverage total;
   for (const Coverage& part : shared.coverage) total.add(part);
   fmt::print("{}", describe(total));
   const std::string never = missing(total);
-  if (arguments->count < kCountThatCovers || never.empty()) return 0;
+  if (arguments.count < kCountThatCovers || never.empty()) return 0;
   fmt::print("FAIL: never covered: {}\n", never);
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const auto arguments = parse(argc, argv);
+  if (arguments) return run(*arguments);
+  std::fputs(kUsage, stderr);
+  return 2;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "differential: %s\n", error.what());
   return 1;
 }

@@ -4,6 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <bit>
+
+#include "tests/differential/cpu.h"
 #include "tests/differential/filter.h"
 #include "tests/differential/handler.h"
 
@@ -15,7 +18,9 @@ constexpr uint64_t kStack = 0x650000000;  // kDataSize bytes; nothing on either 
 constexpr unsigned kMostSeconds = 60;     // that a batch may take
 
 void* pointer(uint64_t address) {
-  return reinterpret_cast<void*>(address);
+  void* at;
+  std::memcpy(&at, &address, sizeof(at));
+  return at;
 }
 
 // New writable pages at the address and nowhere else.
@@ -32,12 +37,14 @@ bool protect(uint64_t address, uint64_t size, int rights) {
 }
 
 uint64_t function_address(void (*function)()) {
-  return reinterpret_cast<uint64_t>(function);
+  return std::bit_cast<uint64_t>(function);
 }
 
-// jmp *0(%rip), and the address behind it.
+// A page of hlt, for whoever jumps near; at its start jmp *rel32(%rip), the address at its end.
 Bytes exit_code() {
-  return test::hex("ff 25 00 00 00 00") + test::bytes_of(function_address(differential_leave));
+  const Bytes jump = test::hex("ff 25 f2 0f 00 00");
+  return jump + test::repeat(0xf4, kPageSize - jump.size() - 8) +
+         test::bytes_of(function_address(differential_leave));
 }
 
 uint64_t callback_of(const Batch& batch) {
@@ -61,11 +68,11 @@ uint64_t callback_of(const Batch& batch) {
 uint64_t random_register(Random& random, uint64_t data) {
   switch (random.below(6)) {
     case 0:
-      return random.below(256);
+      return uint64_t{random.below(256)};
     case 1:
-      return kStack + 512 + 8 * random.below(256);
+      return kStack + 512 + 8 * uint64_t{random.below(256)};
     case 2:
-      return data + 8 * random.below(kDataSize / 8);
+      return data + 8 * uint64_t{random.below(kDataSize / 8)};
     default:
       return random.next();
   }
@@ -83,7 +90,7 @@ std::string Process::prepare() {
   const Bytes code = exit_code();
   std::memcpy(pointer(around.exit), code.data(), code.size());
   if (!protect(around.exit, kPageSize, PROT_READ | PROT_EXEC)) return "could not protect the exit";
-  differential_has_avx = __builtin_cpu_supports("avx") != 0 ? 1 : 0;
+  differential_has_avx = has_avx() ? 1 : 0;
   differential_segment_base = around.data;
   if (!watch_signals()) return "could not set signal handlers";
   if (!filter_calls()) return "could not filter system calls";
@@ -111,7 +118,9 @@ std::string Process::place(bool patched) {
   std::memcpy(pointer(at), code.data(), code.size());
   if (!protect(at, code.size(), PROT_READ | PROT_EXEC)) return "could not protect the code";
   if (!patched) return {};
+  if (has_trampoline_) return {};
   if (!map_trampoline()) return "could not map the trampoline";
+  has_trampoline_ = true;
   const RewrittenFile& file = image_.file;
   for (uint32_t i = 0; i < file.site_count(); ++i) {
     const SiteRecord site = file.site(i);
@@ -126,17 +135,20 @@ std::string Process::place(bool patched) {
 void Process::fill(const Function& function) {
   Random random(function.state_seed, 0);
   const uint64_t data = image_.around.data;
-  for (uint64_t* word = static_cast<uint64_t*>(pointer(data)); word != pointer(data + kDataSize);
+  for (auto* word = static_cast<uint64_t*>(pointer(data)); word != pointer(data + kDataSize);
        ++word)
     *word = random_register(random, data);
-  for (uint64_t* word = static_cast<uint64_t*>(pointer(kStack));
-       word != pointer(kStack + kDataSize); ++word)
+  for (auto* word = static_cast<uint64_t*>(pointer(kStack)); word != pointer(kStack + kDataSize);
+       ++word)
     *word = random.one_in(4) ? image_.around.exit : random_register(random, data);
+  std::memset(pointer(data + kFuelOffset), 0, kPageSize);
   std::memcpy(pointer(data + kFuelOffset), &kFuel, sizeof(kFuel));
   State& in = differential_in;
-  for (size_t i = 0; i < 16; ++i)
-    in.registers[i] = (function.pointers >> i & 1) != 0 ? data + 1024 + 32 * random.below(64)
-                                                        : random_register(random, data);
+  for (size_t i = 0; i < 16; ++i) {
+    uint64_t& value = in.registers[i] = random_register(random, data);
+    if ((function.pointers >> i & 1) != 0) value = data + 1024 + 32 * uint64_t{random.below(64)};
+    if ((function.small >> i & 1) != 0) value = random.below(32);
+  }
   in.registers[0] = function.call_number | (random.one_in(4) ? random.next() << 32 : 0);
   in.registers[kRsp] = kStack + function.stack_bytes;
   if (random.one_in(8)) in.registers[kRsp] += random.below(8);
@@ -179,13 +191,32 @@ void Process::show_original(Ending& ending) const {
   if (ending.fault.address == rip) ending.fault.address = ending.fault.rip;
 }
 
-Ending Process::run(size_t index) {
-  fill(batch_.functions[index]);
+void Process::start(size_t index) {
   differential_entry = image_.functions[index].vaddr + image_.bias;
   signals.fault = {};
   signals.running = true;
   differential_run();
   signals.running = false;
+}
+
+bool Process::touches_code(size_t index) {
+  constexpr uint64_t kTrapFlag = 0x100;
+  const uint64_t code = image_.code + image_.bias;
+  const uint64_t trampoline = image_.file.trailer().vaddr + image_.bias;
+  Tracer tracer({{code, code + image_.before.size()},
+                 {trampoline, trampoline + image_.trampoline.size() + kPageSize}},
+                {image_.around.exit, image_.around.exit + kPageSize}, image_.around.data);
+  signals.tracer = &tracer;
+  fill(batch_.functions[index]);
+  differential_in.flags |= kTrapFlag;
+  start(index);
+  signals.tracer = nullptr;
+  return tracer.has_touched();
+}
+
+Ending Process::run(size_t index) {
+  fill(batch_.functions[index]);
+  start(index);
   Ending ending;
   ending.state = differential_out;
   ending.fault = signals.fault;
@@ -198,7 +229,7 @@ Ending Process::run(size_t index) {
 
 bool Process::raised_in_callback(const Ending& patched) {
   const auto is_behind = [&](const char& label) {
-    return patched.fault.rip == reinterpret_cast<uint64_t>(&label);
+    return patched.fault.rip == std::bit_cast<uint64_t>(&label);
   };
   return patched.fault.signal != 0 &&
          (is_behind(differential_answer_issued) || is_behind(differential_answer_plain_issued));

@@ -43,6 +43,9 @@ class Process {
   // stubs are what they stand for in the unpatched code.
   Ending run(size_t index);
 
+  // After place(false): whether the function touches its own code or the trampoline's place.
+  bool touches_code(size_t index);
+
   // A call that a callback issued for the function, and that raised a signal: this callback's rip
   // shows, and only a loader that has one of its own could hide it.
   static bool raised_in_callback(const Ending& patched);
@@ -53,11 +56,12 @@ class Process {
  private:
   bool map_trampoline();
   void fill(const Function& function);
+  void start(size_t index);
   void show_original(Ending& ending) const;
 
   const Batch& batch_;
   const Image& image_;
-  bool patched_ = false;
+  bool patched_ = false, has_trampoline_ = false;
 };
 
 }  // namespace sysrewrite::differential

@@ -56,6 +56,8 @@ class Layouter {
         return kFuelGauge + branch_size(i);
       case Kind::kFill:
         return (item.alignment - (address_ + at) % item.alignment) % item.alignment;
+      case Kind::kComputed:
+        return 9;
       case Kind::kExit:
         return 5;
     }
@@ -121,6 +123,11 @@ class Layouter {
     std::memcpy(out.data() + at + item.hole, &value, sizeof(value));
   }
 
+  void emit_label(const Item& item, Bytes& out) const {
+    put(out, {0x48, 0x8d, 0x0d});  // lea label(%rip), %rcx
+    put32(out, starts_[item.target] + item.skip - out.size() - 4);
+  }
+
   void emit(size_t i, Bytes& out) const {
     const Item& item = items_[i];
     switch (item.kind) {
@@ -129,8 +136,10 @@ class Layouter {
       case Kind::kSyscall:
         return put(out, {0x0f, 0x05});
       case Kind::kLabel:
-        put(out, {0x48, 0x8d, 0x0d});  // lea label(%rip), %rcx
-        return put32(out, starts_[item.target] - out.size() - 4);
+        return emit_label(item, out);
+      case Kind::kComputed:
+        emit_label(item, out);
+        return put(out, {0xff, 0xe1});  // jmp *%rcx
       case Kind::kBackward:
         put(out, {0xff, 0x0d});  // decl fuel(%rip)
         put32(out, around_.data + kFuelOffset - here(out) - 4);

@@ -55,6 +55,7 @@ enum class Kind : uint8_t {
   kSyscall,   // 0F 05
   kLabel,     // lea of an item's address into rcx, where no load can get at it
   kForward,   // a branch to a later item
+  kComputed,  // lea of a later item's address into rcx; jmp *%rcx
   kBackward,  // decl fuel; js exit; a branch to an earlier item: so every function ends
   kFill,      // padding up to an aligned address, behind what does not fall through
   kExit,      // jmp rel32 out of the function
@@ -83,6 +84,7 @@ struct Function {
   bool symbol = true;         // has a symbol, so that its start is known
   uint64_t state_seed = 0;    // of registers, data and stack
   uint16_t pointers = 0;      // registers that begin as pointers to data
+  uint16_t small = 0;         // registers that begin as small numbers
   uint16_t stack_bytes = 0;   // how far rsp is above the lowest that it may be
   uint32_t call_number = 39;  // what rax begins as, where it is a call's number
 };
@@ -95,7 +97,7 @@ struct Surroundings {
 
 inline constexpr uint64_t kDataSize = 4096;
 // From the data's start: how many more steps back there may be. Out of the reach of random stores.
-inline constexpr uint32_t kFuelOffset = 0x40000;
+inline constexpr uint32_t kFuelOffset = 0x2345000;
 inline constexpr uint32_t kFuel = 6;
 
 struct Laid {

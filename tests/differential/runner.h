@@ -14,6 +14,7 @@ struct Comparison {
   uint64_t calls = 0;       // that reached the callback
   uint64_t traps = 0;       // that met poison and were served
   uint64_t signals = 0;     // functions that a signal ended, the same one both times
+  uint64_t excused = 0;     // that differ, but touch their own code: see tracer.h
 };
 
 // In a child, so that nothing that a wrong patch does reaches the machine.

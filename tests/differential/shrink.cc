@@ -33,6 +33,8 @@ bool is_sound(const Function& function) {
     const Item& item = function.items[i];
     if (item.target >= function.items.size()) return false;
     if (item.kind == Kind::kBackward && item.target > i) return false;
+    const bool leads_on = item.kind == Kind::kForward || item.kind == Kind::kComputed;
+    if (leads_on && item.target <= i) return false;
   }
   return true;
 }
@@ -61,7 +63,7 @@ class Shrinker {
   void isolate() {
     const auto image = build(best_.batch);
     if (!std::holds_alternative<Image>(image)) return;
-    const Image& built = std::get<Image>(image);
+    const auto& built = std::get<Image>(image);
     Batch alone = best_.batch;
     alone.lead = static_cast<uint32_t>(built.functions[best_.index].vaddr - built.code);
     alone.functions = {best_.batch.functions[best_.index]};
