@@ -22,6 +22,7 @@ constexpr uint64_t kFixedBase = 0x10000000;
 constexpr uint64_t kBias = 0x710000000;
 constexpr uint64_t kData = 0x100000;
 constexpr uint64_t kExit = 0x4000000;
+constexpr uint64_t kBackFromExit = 0x800;
 constexpr uint64_t kCode = 0x19000000;
 constexpr uint64_t kBatchStream = uint64_t{1} << 62;
 
@@ -33,7 +34,7 @@ uint64_t bias_of(const Batch& batch) {
   return batch.position_independent ? kBias : 0;
 }
 Surroundings around(uint64_t base) {
-  return {base + kData, base + kExit};
+  return {base + kData, base + kExit, base + kExit + kBackFromExit};
 }
 
 Palette palette_of(const Batch& batch) {

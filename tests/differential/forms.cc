@@ -8,6 +8,7 @@ namespace sysrewrite::differential {
 namespace {
 
 constexpr uint8_t kAll = 0xff;
+constexpr const char* kEndbr = "f3 0f 1e fa";
 
 // Opcode bits in `vary` and the /digits in `digits` are drawn at random.
 // Source: Intel SDM vol. 2, appendix A, opcode maps.
@@ -153,6 +154,7 @@ Item random_instruction(Random& random, const Palette& palette) {
                         : wanted == Class::kEvex ? !palette.avx512
                                                  : false;
     if ((form.meaning != wanted && !absent) || rare || !can_run(form, palette)) continue;
+    if (wanted == Class::kNop && random.one_in(16)) return raw(Class::kNop, test::hex(kEndbr));
     Item item = encode(form, random, palette);
     if (is_legal(item)) return item;
   }

@@ -111,7 +111,10 @@ class Generator {
           add_backward();
           break;
         case 2:
-          add_label();
+          if (random_.one_in(2))
+            add_label();
+          else
+            add_call_out();
           break;
         case 3:
         case 4:
@@ -169,6 +172,15 @@ class Generator {
     item.target = random_.below(count());
     const size_t at = random_.below(count());
     insert(at, item);
+  }
+
+  // A call that returns, often into what looks like padding; or such a run without a call.
+  void add_call_out() {
+    const size_t at = random_.below(count());
+    if (random_.one_in(2)) insert(at, random_fill(random_));
+    Item call;
+    call.kind = Kind::kCall;
+    if (!random_.one_in(4)) insert(at, call);
   }
 
   // Flow ends here, and goes on behind padding, where a branch leads (or nothing does).

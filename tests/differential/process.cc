@@ -89,6 +89,8 @@ std::string Process::prepare() {
     return "could not map what a function needs";
   const Bytes code = exit_code();
   std::memcpy(pointer(around.exit), code.data(), code.size());
+  constexpr uint8_t kRet = 0xc3;
+  std::memcpy(pointer(around.back), &kRet, sizeof(kRet));
   if (!protect(around.exit, kPageSize, PROT_READ | PROT_EXEC)) return "could not protect the exit";
   differential_has_avx = has_avx() ? 1 : 0;
   differential_segment_base = around.data;

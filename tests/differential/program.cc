@@ -59,6 +59,7 @@ class Layouter {
       case Kind::kComputed:
         return 9;
       case Kind::kExit:
+      case Kind::kCall:
         return 5;
     }
     std::abort();
@@ -153,6 +154,9 @@ class Layouter {
       case Kind::kExit:
         put(out, {0xe9});  // jmp exit
         return put32(out, around_.exit - here(out) - 4);
+      case Kind::kCall:
+        put(out, {0xe8});  // call back
+        return put32(out, around_.back - here(out) - 4);
     }
   }
 

@@ -59,6 +59,7 @@ enum class Kind : uint8_t {
   kBackward,  // decl fuel; js exit; a branch to an earlier item: so every function ends
   kFill,      // padding up to an aligned address, behind what does not fall through
   kExit,      // jmp rel32 out of the function
+  kCall,      // call of a ret out there, which comes back
 };
 
 enum class Branch : uint8_t { kJump, kCondition, kLoop, kJrcxz };
@@ -93,6 +94,7 @@ struct Function {
 struct Surroundings {
   uint64_t data = 0;  // kDataSize bytes
   uint64_t exit = 0;  // a jump here ends the case
+  uint64_t back = 0;  // a ret
 };
 
 inline constexpr uint64_t kDataSize = 4096;
