@@ -80,11 +80,50 @@ Bytes lay_out(const Batch& batch, uint64_t code, const Surroundings& places,
   return bytes;
 }
 
+// Each jump through the table has a word of its own; those beyond the last become plain jumps.
+void number_tables(Batch& batch) {
+  uint32_t words = 0;
+  for (Function& function : batch.functions)
+    for (Item& item : function.items)
+      if (item.kind == Kind::kTable) {
+        if (words == kTableWords)
+          item.kind = Kind::kForward;
+        else
+          item.data = words++;
+      }
+}
+
+std::vector<uint64_t> table_of(const Batch& batch, const std::vector<Placed>& placed) {
+  std::vector<uint64_t> table(kTableWords);
+  for (size_t i = 0; i < placed.size(); ++i)
+    for (const Item& item : batch.functions[i].items)
+      if (item.kind == Kind::kTable)
+        table[item.data] = placed[i].vaddr + placed[i].laid.starts[item.target];
+  return table;
+}
+
+// The words as they stand in the file; one that can move has a relocation for each besides.
+void add_table(test::ElfBuilder& builder, const Batch& batch, const Image& image, uint64_t at) {
+  Bytes words, relocations;
+  for (size_t i = 0; i < image.table.size(); ++i) {
+    words = std::move(words) + test::words({image.table[i]});
+    constexpr uint64_t kRelative = 8;  // R_X86_64_RELATIVE
+    if (image.table[i] != 0)
+      relocations = std::move(relocations) + test::words({at + 8 * i, kRelative, image.table[i]});
+  }
+  builder.data(at, words);
+  if (!batch.position_independent || relocations.empty()) return;
+  const uint64_t rela = at + kPageSize, dynamic = rela + 4 * kPageSize;
+  builder.segment(rela, relocations, elf::kFlagRead);
+  builder.dynamic(dynamic, {{elf::kDtRela, rela}, {elf::kDtRelasz, relocations.size()}});
+}
+
 Bytes elf_of(const Batch& batch, const Image& image, const Surroundings& places) {
   test::ElfBuilder builder(batch.position_independent ? elf::kTypeDyn : elf::kTypeExec);
   // Keeps the trampoline, which goes below the lowest segment, from where stores reach.
   builder.segment(base_of(batch), test::repeat(0, 1), elf::kFlagRead);
   builder.data(places.data, test::repeat(0, kDataSize), kFuelOffset + kPageSize);
+  add_table(builder, batch, image, places.data + kTableOffset);
   builder.code(image.code, image.before);
   for (size_t i = 0; i < batch.functions.size(); ++i) {
     const Placed& placed = image.functions[i];
@@ -135,6 +174,7 @@ Batch random_batch(uint64_t seed, uint64_t number, size_t functions) {
     Random own(seed, batch.first + i);
     batch.functions.push_back(random_function(own, palette));
   }
+  number_tables(batch);
   return batch;
 }
 
@@ -145,6 +185,7 @@ std::variant<Image, std::string> build(const Batch& batch) {
   image.around = around(base_of(batch) + image.bias);
   const Surroundings in_file = around(base_of(batch));
   image.before = lay_out(batch, image.code, in_file, image.functions);
+  image.table = table_of(batch, image.functions);
   image.input = elf_of(batch, image, in_file);
   const auto rewritten = rewrite(image.input, options_of(batch));
   if (!rewritten) return "the rewrite failed: " + rewritten.error().message;

@@ -59,8 +59,9 @@ struct Image {
   uint64_t bias = 0, code = 0;
   Surroundings around;  // at run time
   std::vector<Placed> functions;
-  Bytes before, after;  // the code, as it is and as it was rewritten
-  Bytes trampoline;     // slot included
+  std::vector<uint64_t> table;  // addresses of the file, for kTable
+  Bytes before, after;          // the code, as it is and as it was rewritten
+  Bytes trampoline;             // slot included
 };
 
 // The rewrite's error, in words, where it failed or where `verify` does not accept the output.

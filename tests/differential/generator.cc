@@ -144,7 +144,7 @@ class Generator {
     item.near = random_.one_in(2) && item.branch != Branch::kLoop && item.branch != Branch::kJrcxz;
     const uint8_t ignored = function_.items[item.target].ignored;
     // Only direct branches lead behind prefixes: that is where the rewriter looks for them.
-    if (ignored > 0 && item.kind != Kind::kComputed && random_.one_in(2))
+    if (ignored > 0 && item.kind == Kind::kForward && random_.one_in(2))
       item.skip = static_cast<uint8_t>(1 + random_.below(ignored));
   }
 
@@ -192,7 +192,7 @@ class Generator {
     Item jump;
     jump.kind = Kind::kForward;
     jump.branch = Branch::kJump;
-    if (random_.one_in(8)) jump.kind = Kind::kComputed;
+    if (random_.one_in(8)) jump.kind = random_.one_in(2) ? Kind::kComputed : Kind::kTable;
     aim(jump, at + 1, count());
     insert(at, jump);
   }

@@ -84,9 +84,13 @@ std::string Process::prepare() {
   alarm(kMostSeconds);
   const Surroundings& around = image_.around;
   if (!map_at(image_.code + image_.bias, image_.before.size()) || !map_at(around.data, kDataSize) ||
-      !map_at(around.data + kFuelOffset, kPageSize) || !map_at(kStack, kDataSize) ||
+      !map_at(around.data + kFuelOffset, 2 * kPageSize) || !map_at(kStack, kDataSize) ||
       !map_at(around.exit, kPageSize))
     return "could not map what a function needs";
+  for (size_t i = 0; i < image_.table.size(); ++i) {
+    const uint64_t target = image_.table[i] + image_.bias;
+    std::memcpy(pointer(around.data + kTableOffset + 8 * i), &target, sizeof(target));
+  }
   const Bytes code = exit_code();
   std::memcpy(pointer(around.exit), code.data(), code.size());
   constexpr uint8_t kRet = 0xc3;

@@ -58,6 +58,8 @@ class Layouter {
         return (item.alignment - (address_ + at) % item.alignment) % item.alignment;
       case Kind::kComputed:
         return 9;
+      case Kind::kTable:
+        return 6;
       case Kind::kExit:
       case Kind::kCall:
         return 5;
@@ -149,6 +151,9 @@ class Layouter {
         return emit_branch(i, out);
       case Kind::kForward:
         return emit_branch(i, out);
+      case Kind::kTable:
+        put(out, {0xff, 0x25});  // jmp *word(%rip)
+        return put32(out, around_.data + kTableOffset + uint64_t{8} * item.data - here(out) - 4);
       case Kind::kFill:
         return emit_fill(i, out);
       case Kind::kExit:

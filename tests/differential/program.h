@@ -58,6 +58,7 @@ enum class Kind : uint8_t {
   kComputed,  // lea of a later item's address into rcx; jmp *%rcx
   kBackward,  // decl fuel; js exit; a branch to an earlier item: so every function ends
   kFill,      // padding up to an aligned address, behind what does not fall through
+  kTable,     // a jump through a word of the table that holds a later item's address
   kExit,      // jmp rel32 out of the function
   kCall,      // call of a ret out there, which comes back
 };
@@ -70,7 +71,7 @@ struct Item {
   Operand operand = Operand::kNone;
   Bytes bytes;        // of kPlain; of kFill: what to repeat
   uint8_t hole = 0;   // where the disp32 of a RIP-relative operand stands
-  uint32_t data = 0;  // what that points at, from the start of the data
+  uint32_t data = 0;  // what that points at, from the start of the data; the word of kTable
   Branch branch = Branch::kJump;
   uint8_t condition = 0;
   bool near = false;    // a branch with 32 bits; those that need them get them anyway
@@ -101,6 +102,9 @@ inline constexpr uint64_t kDataSize = 4096;
 // From the data's start: how many more steps back there may be. Out of the reach of random stores.
 inline constexpr uint32_t kFuelOffset = 0x2345000;
 inline constexpr uint32_t kFuel = 6;
+// A page of addresses of code: jump tables of one entry each.
+inline constexpr uint32_t kTableOffset = kFuelOffset + 4096;
+inline constexpr uint32_t kTableWords = 512;
 
 struct Laid {
   Bytes bytes;

@@ -33,7 +33,8 @@ bool is_sound(const Function& function) {
     const Item& item = function.items[i];
     if (item.target >= function.items.size()) return false;
     if (item.kind == Kind::kBackward && item.target > i) return false;
-    const bool leads_on = item.kind == Kind::kForward || item.kind == Kind::kComputed;
+    const bool leads_on =
+        item.kind == Kind::kForward || item.kind == Kind::kComputed || item.kind == Kind::kTable;
     if (leads_on && item.target <= i) return false;
   }
   return true;
