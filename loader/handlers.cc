@@ -89,6 +89,7 @@ constexpr uint64_t kBack = SYSLOAD_MOST_HANDLERS;
 constexpr uint64_t kDefaultThunk = 0, kIgnoreThunk = 1;
 
 constexpr uint64_t kMostSignals = 64, kSyscall = 2;
+constexpr uint64_t kEverySignal = ~uint64_t{0};
 constexpr uint64_t kOwnFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
 // In an entry of the table, beside the handler's address: the program did not ask for siginfo.
@@ -510,8 +511,9 @@ bool replace_disposition(uint64_t signal, KernelSigaction* given) {
   const bool is_ignored = given->handler == kSigIgnore;
   if (!is_watched(signal) || (is_ignored && !sysload_state.handlers.has_lone_poison)) return false;
   disposition_of(signal).next = *given;
+  // Nothing else strikes meanwhile, so nobody is shown the wrapper of a trap as what was struck.
   *given = {address_of_thunk(is_ignored ? kIgnoreThunk : kDefaultThunk), kOwnFlags,
-            address(sysload_restorer), 0};
+            address(sysload_restorer), kEverySignal};
   return true;
 }
 
