@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 
+#include "loader/handler_table.h"
 #include "loader/memory.h"
 #include "loader/position.h"
 #include "loader/report.h"
@@ -83,26 +84,19 @@ static_assert(sizeof(ActionInterlude) == SYSLOAD_ACTION_SIZE);
 static_assert(SYSLOAD_INTERLUDE_SIZE % 16 == 8);
 
 // `what` of a wrapper that is to go back, and not to a handler.
-constexpr uint64_t kBack = SYSLOAD_MOST_HANDLERS;
-
-// The two that the table begins with: what is done without a handler.
-constexpr uint64_t kDefaultThunk = 0, kIgnoreThunk = 1;
+constexpr uint64_t kBack = kNoThunk;
 
 constexpr uint64_t kMostSignals = 64, kSyscall = 2;
 constexpr uint64_t kEverySignal = ~uint64_t{0};
 constexpr uint64_t kOwnFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
-// In an entry of the table, beside the handler's address: the program did not ask for siginfo.
-constexpr uint64_t kPlain = uint64_t{1} << 63;
-
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_thunks[], sysload_thunks_end[],
-    sysload_handler[], sysload_handler_lowered[], sysload_handler_marked[],
-    sysload_handler_cleared[], sysload_handler_raised[], sysload_handler_back[],
-    sysload_handler_end[], sysload_sigreturn[], sysload_sigreturn_lowered[],
-    sysload_sigreturn_marked[], sysload_sigreturn_cleared[], sysload_sigreturn_raised[],
-    sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[], sysload_action_lowered[],
-    sysload_action_marked[], sysload_action_issued[], sysload_action_kept[],
-    sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_handler[],
+    sysload_handler_lowered[], sysload_handler_marked[], sysload_handler_cleared[],
+    sysload_handler_raised[], sysload_handler_back[], sysload_handler_end[], sysload_sigreturn[],
+    sysload_sigreturn_lowered[], sysload_sigreturn_marked[], sysload_sigreturn_cleared[],
+    sysload_sigreturn_raised[], sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[],
+    sysload_action_lowered[], sysload_action_marked[], sysload_action_issued[],
+    sysload_action_kept[], sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
     sysload_callback_pass_tail[], sysload_callback_pass_end[], sysload_callback_far_tail[],
     sysload_callback_far_end[], sysload_callback_serve_tail[], sysload_munmap_saved[],
     sysload_filter_end[], sysload_serve_entry[], sysload_serve_kept[], sysload_serve_pushed[],
@@ -121,33 +115,17 @@ bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
 // Indices in KernelUcontext::r12_to_rax, by name.
 enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8, kRax = 9 };
 
-// --- The table ----------------------------------------------------------------------------------
-
-// The index of the thunk that stands for the handler; kBack: the table is full.
-uint64_t thunk_for(uint64_t entry) {
-  auto& handlers = sysload_state.handlers.table;
-  for (uint64_t i = 0; i < handlers.size(); ++i) {
-    uint64_t found = __atomic_load_n(&handlers[i], __ATOMIC_ACQUIRE);
-    if (found == entry) return i;
-    if (i < 2 || found != 0) continue;
-    if (__atomic_compare_exchange_n(&handlers[i], &found, entry, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE) ||
-        found == entry)
-      return i;
-  }
-  return kBack;
+// Whether sysload has to see this signal, whatever the program makes of it.
+bool is_watched(uint64_t signal) {
+  if (signal == kSigSegv) return sysload_state.handlers.has_lone_poison;
+  return signal == kSigTrap && sysload_state.site_tables.count != 0;
 }
 
-uint64_t address_of_thunk(uint64_t index) {
-  return address(sysload_thunks) + index * SYSLOAD_HANDLER_SIZE;
-}
-
-bool is_thunk(uint64_t handler) {
-  return is_between(handler, sysload_thunks, sysload_thunks_end);
-}
-
-uint64_t entry_of_thunk(uint64_t handler) {
-  return sysload_state.handlers.table[(handler - address(sysload_thunks)) / SYSLOAD_HANDLER_SIZE];
+// Whether the frame and its siginfo are those of a trap that poison has raised.
+bool is_poisons(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* stub) {
+  if (!is_watched(signal) || Memory::at<KernelSiginfo>({info})->code <= 0) return false;
+  *stub = stub_behind_poison({Memory::at<KernelUcontext>({context})->rip});
+  return stub->value != 0;
 }
 
 // --- Where a signal has struck -------------------------------------------------------------------
@@ -291,8 +269,28 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   return true;
 }
 
+bool replace_action(uint64_t signal, KernelSigaction* given);
+
+// SA_RESETHAND, which the kernel is not told of a signal that poison raises, too.
+void reset_if_asked(uint64_t signal, const KernelSigaction& said) {
+  if (!is_watched(signal) || (said.flags & kSigResetHand) == 0) return;
+  KernelSigaction by_default = said;
+  by_default.handler = kSigDefault;
+  replace_action(signal, &by_default);
+  set_action(static_cast<int>(signal), &by_default, nullptr);
+}
+
+// The frame goes back to the stub. A signal between these stores finds one that is as good.
+void decide_on_poison(Interlude& wrapper) {
+  RuntimeAddr stub;
+  if (wrapper.what == kBack || !is_poisons(wrapper.rdi, wrapper.rsi, wrapper.rdx, &stub)) return;
+  *static_cast<volatile uint64_t*>(&wrapper.what) = kBack;
+  asm volatile("" ::: "memory");
+  *static_cast<volatile uint64_t*>(&Memory::at<KernelUcontext>({wrapper.rdx})->rip) = stub.value;
+}
+
 // The kernel was about to start a handler, or its wrapper was: it starts now, and is what was
-// struck. A trap is left alone, since it may be poison's.
+// struck. Where poison has raised it, nothing is to be started.
 bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   const uint64_t rip = context.rip;
   if (is_between(rip, sysload_handler_cleared, sysload_handler_end)) {
@@ -304,13 +302,14 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   }
   const bool is_at_thunk = is_thunk(rip);
   if (!is_at_thunk && !is_between(rip, sysload_handler, sysload_handler_marked)) return false;
-  const auto signal = static_cast<int>(context.r12_to_rax[kRdi]);
-  if (signal == kSigTrap || signal == kSigSegv) return false;
-  const uint64_t entry =
-      is_at_thunk ? entry_of_thunk(rip)
-                  : sysload_state.handlers.table[static_cast<uint32_t>(context.r12_to_rax[kRax])];
-  settle(log, *Memory::at<KernelUcontext>({context.r12_to_rax[kRdx]}));
-  position->rip = entry & ~kPlain;
+  const uint64_t signal = context.r12_to_rax[kRdi], outer = context.r12_to_rax[kRdx];
+  RuntimeAddr stub;
+  if (is_poisons(signal, context.r12_to_rax[kRsi], outer, &stub)) return false;
+  const KernelSigaction said =
+      said_by(is_at_thunk ? index_of_thunk(rip) : static_cast<uint32_t>(context.r12_to_rax[kRax]));
+  settle(log, *Memory::at<KernelUcontext>({outer}));
+  reset_if_asked(signal, said);
+  position->rip = said.handler;
   if (!is_at_thunk && rip >= address(sysload_handler_lowered))
     position->rsp += SYSLOAD_INTERLUDE_SIZE;
   context.r12_to_rax[kRax] = 0;
@@ -357,6 +356,7 @@ void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
   interlude.mark = 0;
   const uint64_t start = Memory::address_of(&interlude).value;
   if (marked.kind == SYSLOAD_IS_HANDLER) {
+    decide_on_poison(interlude);
     if (interlude.what == kBack) {
       position->rip = address(sysload_handler_back);
       position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
@@ -364,12 +364,13 @@ void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
     }
     apply(interlude.log);
     settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
-    const uint64_t handler = sysload_state.handlers.table[interlude.what] & ~kPlain;
-    if (handler == kSigDefault || handler == kSigIgnore) {
+    const KernelSigaction said = said_by(interlude.what);
+    if (said.handler == kSigDefault || said.handler == kSigIgnore) {
       interlude.mark = mark;
       return;
     }
-    position->rip = handler;
+    reset_if_asked(interlude.rdi, said);
+    position->rip = said.handler;
     position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
     context.r12_to_rax[kRdi] = interlude.rdi;
     context.r12_to_rax[kRsi] = interlude.rsi;
@@ -431,15 +432,6 @@ void settle(Log& log, KernelUcontext& context) {
 
 // --- Poison --------------------------------------------------------------------------------------
 
-bool is_poisons(const Interlude& wrapper, RuntimeAddr* stub) {
-  const auto signal = static_cast<int>(wrapper.rdi);
-  if (signal != kSigTrap && signal != kSigSegv) return false;
-  const auto& info = *Memory::at<KernelSiginfo>({wrapper.rsi});
-  if (info.code <= 0) return false;
-  *stub = stub_behind_poison({Memory::at<KernelUcontext>({wrapper.rdx})->rip});
-  return stub->value != 0;
-}
-
 // The signal does what it would without sysload: what is a fault happens again; int3, and what was
 // sent, is sent once more, and strikes when the frame gives the mask back.
 void act_by_default(const Interlude& wrapper, uint64_t handler) {
@@ -456,31 +448,21 @@ void act_by_default(const Interlude& wrapper, uint64_t handler) {
   send_to_self(signal, info);
 }
 
-// Whether sysload has to see this signal, whatever the program makes of it.
-bool is_watched(uint64_t signal) {
-  if (signal == kSigSegv) return sysload_state.handlers.has_lone_poison;
-  return signal == kSigTrap && sysload_state.site_tables.count != 0;
-}
-
 }  // namespace
 
 // The handler to run; 0: the signal is done with.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
     Interlude* wrapper) {
   apply(wrapper->log);
+  decide_on_poison(*wrapper);
   if (wrapper->what == kBack) return 0;
-  RuntimeAddr stub;
-  if (is_poisons(*wrapper, &stub)) {
-    // A signal between these finds that there is nothing left to decide.
-    *static_cast<volatile uint64_t*>(&wrapper->what) = kBack;
-    asm volatile("" ::: "memory");
-    Memory::at<KernelUcontext>({wrapper->rdx})->rip = stub.value;
-    return 0;
-  }
   settle(wrapper->log, *Memory::at<KernelUcontext>({wrapper->rdx}));
-  const uint64_t handler = sysload_state.handlers.table[wrapper->what] & ~kPlain;
-  if (handler != kSigDefault && handler != kSigIgnore) return handler;
-  act_by_default(*wrapper, handler);
+  const KernelSigaction said = said_by(wrapper->what);
+  if (said.handler != kSigDefault && said.handler != kSigIgnore) {
+    reset_if_asked(wrapper->rdi, said);
+    return said.handler;
+  }
+  act_by_default(*wrapper, said.handler);
   return 0;
 }
 
@@ -500,54 +482,40 @@ bool can_be_read(const ActionInterlude& action) {
   return sys::call(__NR_rt_sigaction, 0, action.common.rsi, 0, SYSLOAD_SIGSET_SIZE) != -EFAULT;
 }
 
-Disposition& disposition_of(uint64_t signal) {
-  return sysload_state.handlers.dispositions[signal == kSigTrap ? 0 : 1];
-}
-
-// Without a handler: nothing is changed but for what sysload watches.
-bool replace_disposition(uint64_t signal, KernelSigaction* given) {
+// The action that the kernel is to be given; false: the program's own.
+bool replace_action(uint64_t signal, KernelSigaction* given) {
+  const bool is_handled = given->handler != kSigDefault && given->handler != kSigIgnore;
+  if (!is_watched(signal)) {
+    const uint64_t index = is_handled ? thunk_for(given->handler) : kNoThunk;
+    if (index == kNoThunk) return false;
+    given->handler = address_of_thunk(index);
+    return true;
+  }
   // What is ignored stays ignored in what the program executes; only what cannot run without
   // sysload's handler has to have it.
-  const bool is_ignored = given->handler == kSigIgnore;
-  if (!is_watched(signal) || (is_ignored && !sysload_state.handlers.has_lone_poison)) return false;
-  disposition_of(signal).next = *given;
-  // Nothing else strikes meanwhile, so nobody is shown the wrapper of a trap as what was struck.
-  *given = {address_of_thunk(is_ignored ? kIgnoreThunk : kDefaultThunk), kOwnFlags,
-            address(sysload_restorer), kEverySignal};
-  return true;
-}
-
-bool replace_handler(uint64_t signal, KernelSigaction* given) {
-  const bool watched = is_watched(signal);
-  const bool hides_info = watched && (given->flags & kSigInfo) == 0;
-  const uint64_t index = thunk_for(given->handler | (hides_info ? kPlain : 0));
-  if (index == kBack) return false;
-  given->handler = address_of_thunk(index);
-  if (watched) given->flags |= kSigInfo;
+  if (given->handler == kSigIgnore && !sysload_state.handlers.has_lone_poison) return false;
+  const uint64_t thunk = address_of_thunk(thunk_for_said(signal, as_kept(*given)));
+  if (is_handled) {
+    given->handler = thunk;
+    given->flags = (given->flags | kSigInfo) & ~kSigResetHand;
+  } else {
+    // Nothing else strikes meanwhile, so nobody is shown the wrapper of a trap as what was struck.
+    *given = {thunk, kOwnFlags, address(sysload_restorer), kEverySignal};
+  }
   return true;
 }
 
 // The kernel has written the old action, with a thunk in it.
 void finish_action(const ActionInterlude& action) {
-  if (action.result != 0) return;
-  const uint64_t signal = action.common.rdi & UINT32_MAX;
-  const KernelSigaction before = disposition_of(signal).now;
-  if (action.common.rsi != 0 && is_watched(signal))
-    disposition_of(signal).now = disposition_of(signal).next;
-  if (action.common.rdx == 0) return;
+  if (action.result != 0 || action.common.rdx == 0) return;
   auto& old = *Memory::at<KernelSigaction>({action.common.rdx});
   if (!is_thunk(old.handler)) return;
-  const uint64_t entry = entry_of_thunk(old.handler);
-  const uint64_t handler = entry & ~kPlain;
-  if (handler == kSigDefault || handler == kSigIgnore) {
-    const bool is_known = before.handler == handler;
-    old.flags = is_known ? before.flags : 0;
-    old.restorer = is_known ? before.restorer : 0;
-    old.mask = is_known ? before.mask : 0;
-  } else if ((entry & kPlain) != 0) {
-    old.flags &= ~kSigInfo;
-  }
-  old.handler = handler;
+  const uint64_t index = index_of_thunk(old.handler);
+  const KernelSigaction said = said_by(index);
+  if (has_said_all(index))
+    old = said;
+  else
+    old.handler = said.handler;
 }
 
 }  // namespace
@@ -560,11 +528,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_before_acti
       signal == kSigKill || signal == kSigStop || !can_be_read(*action))
     return wanted;
   action->given = *Memory::at<KernelSigaction>({wanted});
-  const uint64_t handler = action->given.handler;
-  const bool replaced = handler == kSigDefault || handler == kSigIgnore
-                            ? replace_disposition(signal, &action->given)
-                            : replace_handler(signal, &action->given);
-  return replaced ? Memory::address_of(&action->given).value : wanted;
+  const bool is_replaced = replace_action(signal, &action->given);
+  return is_replaced ? Memory::address_of(&action->given).value : wanted;
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_after_action(
@@ -573,14 +538,13 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_after_action(
 }
 
 void watch_poison() {
-  sysload_state.handlers.table[kIgnoreThunk] = kSigIgnore;
+  start_handler_table();
   sysload_state.handlers.has_lone_poison = has_lone_poison();
   for (const int signal : {kSigTrap, kSigSegv}) {
     if (!is_watched(static_cast<uint64_t>(signal))) continue;
     KernelSigaction ours{};
     int64_t answer = set_action(signal, nullptr, &ours);
-    disposition_of(static_cast<uint64_t>(signal)).now = ours;
-    if (!sys::failed(answer) && replace_disposition(static_cast<uint64_t>(signal), &ours))
+    if (!sys::failed(answer) && replace_action(static_cast<uint64_t>(signal), &ours))
       answer = set_action(signal, &ours, nullptr);
     if (sys::failed(answer))
       fail_errno(answer, "trap", "cannot handle signal ", static_cast<uint64_t>(signal));
