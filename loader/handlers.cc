@@ -136,6 +136,7 @@ void apply(Log& log) {
   context.rip = log.position.rip;
   context.rsp = log.position.rsp;
   context.rcx = log.position.rcx;
+  context.r11 = log.position.r11;
   log.target = 0;
 }
 
@@ -173,6 +174,7 @@ void to_be_made(uint64_t tail, uint64_t rsp, Position* position) {
   position->rsp = rsp;
   if (leave_any_stub(position)) return;
   // Caught where nobody rewrote: its syscall stands before the place that it goes on at.
+  position->is_used = true;
   position->rip = tail - SYSREWRITE_TAIL_FROM_RESUME - kSyscall;
   position->rsp = rsp + SYSREWRITE_RED_ZONE;
 }
@@ -261,7 +263,7 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   context.flags_register = frame.flags;
   const uint64_t end = Memory::address_of(&frame).value + sizeof(CallFrame);
   if (is_answered) {
-    context.r11 = frame.flags;
+    position->r11 = frame.flags;
     is_made(frame.tail, end + SYSREWRITE_RED_ZONE, position);
   } else {
     to_be_made(frame.tail, end, position);
@@ -405,7 +407,7 @@ void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
   }
   finish_action(action);
   context.r12_to_rax[kRax] = action.result;
-  context.r11 = action.flags;
+  position->r11 = action.flags;
   is_made(interlude.what, start + SYSLOAD_ACTION_SIZE + SYSREWRITE_RED_ZONE, position);
 }
 
@@ -415,7 +417,7 @@ bool is_in_sysload(uint64_t rip) {
 }
 
 void settle(Log& log, KernelUcontext& context) {
-  Position position{context.rip, context.rsp, context.rcx};
+  Position position{context.rip, context.rsp, context.rcx, context.r11, false};
   const uint64_t rip = context.rip;
   if (!leave_callback(context, &position) && !leave_serving(context, &position) &&
       !leave_handler(log, context, &position) && !leave_sigreturn(context, &position) &&
@@ -427,7 +429,12 @@ void settle(Log& log, KernelUcontext& context) {
       if (!sysload_state.has_engine) leave_interlude(log, context, &position);
     }
   }
-  if (position.rip != rip) set(log, context, position);
+  if (position.rip == rip) return;
+  if (position.is_used) {
+    position.rcx = position.rip + kSyscall;
+    position.r11 = context.flags_register;
+  }
+  set(log, context, position);
 }
 
 // --- Poison --------------------------------------------------------------------------------------
