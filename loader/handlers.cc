@@ -43,10 +43,10 @@ namespace sysrewrite {
 
 namespace {
 
-// What the frame at `target` is to say; target 0: nothing.
+// What the frame at `target` is to say, and the interlude that then is left, or 0; target 0:
+// nothing.
 struct Log {
-  uint64_t target;
-  Position position;
+  uint64_t target, rip, rsp, rcx, r11, rax, flags, interlude;
 };
 
 // What lies on a stack while it is worked on.
@@ -130,18 +130,31 @@ bool is_poisons(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* s
 
 // --- Where a signal has struck -------------------------------------------------------------------
 
+// In this order: the mark is what a signal that strikes here goes by, until the frame is whole.
 void apply(Log& log) {
   if (log.target == 0) return;
   KernelUcontext& context = *Memory::at<KernelUcontext>({log.target});
-  context.rip = log.position.rip;
-  context.rsp = log.position.rsp;
-  context.rcx = log.position.rcx;
-  context.r11 = log.position.r11;
+  context.rip = log.rip;
+  context.rsp = log.rsp;
+  context.rcx = log.rcx;
+  context.r11 = log.r11;
+  context.r12_to_rax[kRax] = log.rax;
+  context.flags_register = log.flags;
+  asm volatile("" ::: "memory");
+  if (log.interlude != 0) Memory::at<Interlude>({log.interlude})->mark = 0;
+  asm volatile("" ::: "memory");
   log.target = 0;
 }
 
-void set(Log& log, KernelUcontext& context, const Position& position) {
-  log.position = position;
+void set(Log& log, KernelUcontext& context, const Position& position, uint64_t interlude) {
+  log = {0,
+         position.rip,
+         position.rsp,
+         position.rcx,
+         position.r11,
+         position.rax,
+         position.flags,
+         interlude};
   // The compiler is not to exchange these stores: a signal may come between.
   asm volatile("" ::: "memory");
   *static_cast<volatile uint64_t*>(&log.target) = Memory::address_of(&context).value;
@@ -187,10 +200,10 @@ void is_made(uint64_t tail, uint64_t rsp, Position* position) {
 }
 
 // lahf and seto, as ax has them.
-void restore_flags(uint64_t ax, KernelUcontext& context) {
+void restore_flags(uint64_t ax, Position* position) {
   constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
-  context.flags_register &= ~(kFromAh | kOverflow);
-  context.flags_register |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
+  position->flags &= ~(kFromAh | kOverflow);
+  position->flags |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
 }
 
 // The filter of a callback knows the tail by r11: that of `enter` before `has_tail`.
@@ -220,16 +233,16 @@ bool leave_callback(KernelUcontext& context, Position* position) {
   }
   if (!is_between(rip, sysload_callback_serve, sysload_filter_end)) return false;
   if (rip >= address(sysload_munmap_saved)) {
-    restore_flags(context.r12_to_rax[kRax], context);
-    context.r12_to_rax[kRax] = __NR_munmap;
+    restore_flags(context.r12_to_rax[kRax], position);
+    position->rax = __NR_munmap;
   }
   leave_filter(context, rip >= address(sysload_callback_serve_tail), position);
   return true;
 }
 
 // `frame` is what serve.S has left on the stack.
-void restore_registers(const CallFrame& frame, KernelUcontext& context) {
-  context.r12_to_rax[kRax] = frame.rax;
+void restore_registers(const CallFrame& frame, KernelUcontext& context, Position* position) {
+  position->rax = frame.rax;
   context.r12_to_rax[kRdi] = frame.rdi;
   context.r12_to_rax[kRsi] = frame.rsi;
   context.r12_to_rax[kRdx] = frame.rdx;
@@ -250,7 +263,7 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   if (rip < address(sysload_serve_blocked)) {
     const uint64_t end = rip == address(sysload_serve_entry) ? context.rsp : context.rcx;
     if (rip >= address(sysload_serve_pushed))
-      restore_registers(*Memory::at<CallFrame>({end - sizeof(CallFrame)}), context);
+      restore_registers(*Memory::at<CallFrame>({end - sizeof(CallFrame)}), context, position);
     to_be_made(context.r11, end, position);
     return true;
   }
@@ -259,8 +272,8 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   const bool has_flags = rip != address(is_answered ? sysload_serve_answer : sysload_serve_pass);
   const auto& frame = *Memory::at<CallFrame>(
       {context.rsp - (has_flags ? SYSLOAD_FRAME_MASK : SYSLOAD_FRAME_FLAGS)});
-  restore_registers(frame, context);
-  context.flags_register = frame.flags;
+  restore_registers(frame, context, position);
+  position->flags = frame.flags;
   const uint64_t end = Memory::address_of(&frame).value + sizeof(CallFrame);
   if (is_answered) {
     position->r11 = frame.flags;
@@ -299,7 +312,7 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
     if (rip >= address(sysload_handler_back) || context.rcx == 0) return false;
     position->rip = context.rcx;
     if (rip < address(sysload_handler_raised)) position->rsp += SYSLOAD_INTERLUDE_SIZE;
-    context.r12_to_rax[kRax] = 0;
+    position->rax = 0;
     return true;
   }
   const bool is_at_thunk = is_thunk(rip);
@@ -314,7 +327,7 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   position->rip = said.handler;
   if (!is_at_thunk && rip >= address(sysload_handler_lowered))
     position->rsp += SYSLOAD_INTERLUDE_SIZE;
-  context.r12_to_rax[kRax] = 0;
+  position->rax = 0;
   return true;
 }
 
@@ -325,7 +338,7 @@ bool leave_sigreturn(KernelUcontext& context, Position* position) {
                           is_between(rip, sysload_sigreturn_cleared, sysload_sigreturn_raised);
   if (!is_lowered && is_between(rip, sysload_sigreturn_marked, sysload_sigreturn_cleared))
     return false;
-  context.r12_to_rax[kRax] = __NR_rt_sigreturn;
+  position->rax = __NR_rt_sigreturn;
   to_be_made(context.r11, context.rsp + (is_lowered ? SYSLOAD_INTERLUDE_SIZE : 0), position);
   return true;
 }
@@ -349,40 +362,37 @@ bool leave_action(KernelUcontext& context, Position* position) {
 
 void finish_action(const ActionInterlude& action);
 
-// In C++, or beside it, with the mark set.
-void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
+// In C++, or beside it, with the mark set. What is left is named for whoever clears the mark, which
+// must be the last thing that is done.
+uint64_t leave_interlude(Log& log, KernelUcontext& context, Position* position) {
   const Marked marked = interlude_above(context.rsp);
-  if (marked.interlude == nullptr) return;
+  if (marked.interlude == nullptr) return 0;
   Interlude& interlude = *marked.interlude;
-  const uint64_t mark = interlude.mark;
-  interlude.mark = 0;
   const uint64_t start = Memory::address_of(&interlude).value;
   if (marked.kind == SYSLOAD_IS_HANDLER) {
     decide_on_poison(interlude);
     if (interlude.what == kBack) {
       position->rip = address(sysload_handler_back);
       position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
-      return;
+      return start;
     }
     apply(interlude.log);
     settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
     const KernelSigaction said = said_by(interlude.what);
-    if (said.handler == kSigDefault || said.handler == kSigIgnore) {
-      interlude.mark = mark;
-      return;
-    }
+    if (said.handler == kSigDefault || said.handler == kSigIgnore) return 0;
     reset_if_asked(interlude.rdi, said);
     position->rip = said.handler;
     position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
     context.r12_to_rax[kRdi] = interlude.rdi;
     context.r12_to_rax[kRsi] = interlude.rsi;
     context.r12_to_rax[kRdx] = interlude.rdx;
-    context.r12_to_rax[kRax] = 0;
-    return;
+    position->rax = 0;
+    return start;
   }
   if (marked.kind == SYSLOAD_IS_SIGRETURN) {
-    context.r12_to_rax[kRax] = __NR_rt_sigreturn;
-    return to_be_made(interlude.what, start + SYSLOAD_INTERLUDE_SIZE, position);
+    position->rax = __NR_rt_sigreturn;
+    to_be_made(interlude.what, start + SYSLOAD_INTERLUDE_SIZE, position);
+    return start;
   }
   auto& action = *Memory::at<ActionInterlude>({start});
   if (context.rip == address(sysload_action_issued)) {
@@ -400,15 +410,17 @@ void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
   context.r12_to_rax[kRbx] = action.rbx;
   context.r12_to_rax[kRbp] = action.rbp;
   for (size_t i = 0; i < 4; ++i) context.r12_to_rax[kR12 + i] = action.r12_to_r15[i];
-  context.flags_register = action.flags;
+  position->flags = action.flags;
   if (action.is_made == 0) {
-    context.r12_to_rax[kRax] = __NR_rt_sigaction;
-    return to_be_made(interlude.what, start + SYSLOAD_ACTION_SIZE, position);
+    position->rax = __NR_rt_sigaction;
+    to_be_made(interlude.what, start + SYSLOAD_ACTION_SIZE, position);
+    return start;
   }
   finish_action(action);
-  context.r12_to_rax[kRax] = action.result;
+  position->rax = action.result;
   position->r11 = action.flags;
   is_made(interlude.what, start + SYSLOAD_ACTION_SIZE + SYSREWRITE_RED_ZONE, position);
+  return start;
 }
 
 bool is_in_sysload(uint64_t rip) {
@@ -417,7 +429,14 @@ bool is_in_sysload(uint64_t rip) {
 }
 
 void settle(Log& log, KernelUcontext& context) {
-  Position position{context.rip, context.rsp, context.rcx, context.r11, false};
+  Position position{context.rip,
+                    context.rsp,
+                    context.rcx,
+                    context.r11,
+                    context.r12_to_rax[kRax],
+                    context.flags_register,
+                    false};
+  uint64_t interlude = 0;
   const uint64_t rip = context.rip;
   if (!leave_callback(context, &position) && !leave_serving(context, &position) &&
       !leave_handler(log, context, &position) && !leave_sigreturn(context, &position) &&
@@ -426,15 +445,15 @@ void settle(Log& log, KernelUcontext& context) {
       leave_any_stub(&position);
     } else if (!is_between(rip, sysload_handler_cleared, sysload_handler_end) &&
                !is_between(rip, sysload_handler, sysload_handler_marked) && !is_thunk(rip)) {
-      if (!sysload_state.has_engine) leave_interlude(log, context, &position);
+      if (!sysload_state.has_engine) interlude = leave_interlude(log, context, &position);
     }
   }
   if (position.rip == rip) return;
   if (position.is_used) {
     position.rcx = position.rip + kSyscall;
-    position.r11 = context.flags_register;
+    position.r11 = position.flags;
   }
-  set(log, context, position);
+  set(log, context, position, interlude);
 }
 
 // --- Poison --------------------------------------------------------------------------------------
