@@ -7,6 +7,8 @@ and siglongjmp.
 
 from ways import FULL, HOOKS, Comparison
 
+TIMES = "5000" if FULL else "500"
+
 
 def main():
     comparison = Comparison()
@@ -17,6 +19,10 @@ def main():
         comparison.everywhere(f"{build}, contexts", program, [], is_static, HOOKS if FULL or is_first else ("none", "pass:entry:exit"),
                               ("BD", "CD", "D") if FULL or is_first else (),
                               run_hooks=() if is_static else ("none", "pass:entry:exit"))
+        # Where the program's text is all there is of it, each address that a handler sees can be judged.
+        if is_static:
+            comparison.everywhere(f"{build}, many signals at once", program, [TIMES], True, ("none", "pass:entry:exit"),
+                                  run_hooks=())
     comparison.end()
 
 
