@@ -75,9 +75,10 @@ class Comparison:
             sys.exit(f"FAILED: {sentence}, natively: {wanted[0]}\n{wanted[1]}{wanted[2]}")
         return wanted
 
-    def everywhere(self, name, program, arguments, is_static, hooks=HOOKS, tiers=(), normalise=str, run_hooks=("none", "pass:entry:exit")):
+    def everywhere(self, name, program, arguments, is_static, hooks=HOOKS, tiers=(), normalise=str,
+                   run_hooks=("none", "pass:entry:exit"), status=0):
         """Natively, and then in every way that there is for the program; `tiers` are tried without hooks."""
-        wanted = self.natively(name, [program, *arguments])
+        wanted = self.natively(name, [program, *arguments], status)
         if is_static:
             rewritten = self.rewritten(program)
             for hook in hooks:
