@@ -502,7 +502,7 @@ namespace {
 // The kernel alone can tell whether an address may be read, and does without changing anything
 // where the signal's number is none. What lies on the stack need not be asked for.
 bool can_be_read(const ActionInterlude& action) {
-  constexpr uint64_t kNear = 64 * 1024;
+  constexpr uint64_t kNear = uint64_t{64} * 1024;
   const uint64_t from_here = action.common.rsi - Memory::address_of(&action).value;
   if (from_here < kNear) return true;
   return sys::call(__NR_rt_sigaction, 0, action.common.rsi, 0, SYSLOAD_SIGSET_SIZE) != -EFAULT;
