@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 
+#include "loader/handler_table.h"
 #include "loader/memory.h"
 #include "loader/position.h"
 #include "loader/report.h"
@@ -42,10 +43,10 @@ namespace sysrewrite {
 
 namespace {
 
-// What the frame at `target` is to say; target 0: nothing.
+// What the frame at `target` is to say, and the interlude that then is left, or 0; target 0:
+// nothing.
 struct Log {
-  uint64_t target;
-  Position position;
+  uint64_t target, rip, rsp, rcx, r11, rax, flags, interlude;
 };
 
 // What lies on a stack while it is worked on.
@@ -83,25 +84,19 @@ static_assert(sizeof(ActionInterlude) == SYSLOAD_ACTION_SIZE);
 static_assert(SYSLOAD_INTERLUDE_SIZE % 16 == 8);
 
 // `what` of a wrapper that is to go back, and not to a handler.
-constexpr uint64_t kBack = SYSLOAD_MOST_HANDLERS;
-
-// The two that the table begins with: what is done without a handler.
-constexpr uint64_t kDefaultThunk = 0, kIgnoreThunk = 1;
+constexpr uint64_t kBack = kNoThunk;
 
 constexpr uint64_t kMostSignals = 64, kSyscall = 2;
+constexpr uint64_t kEverySignal = ~uint64_t{0};
 constexpr uint64_t kOwnFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
-// In an entry of the table, beside the handler's address: the program did not ask for siginfo.
-constexpr uint64_t kPlain = uint64_t{1} << 63;
-
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_thunks[], sysload_thunks_end[],
-    sysload_handler[], sysload_handler_lowered[], sysload_handler_marked[],
-    sysload_handler_cleared[], sysload_handler_raised[], sysload_handler_back[],
-    sysload_handler_end[], sysload_sigreturn[], sysload_sigreturn_lowered[],
-    sysload_sigreturn_marked[], sysload_sigreturn_cleared[], sysload_sigreturn_raised[],
-    sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[], sysload_action_lowered[],
-    sysload_action_marked[], sysload_action_issued[], sysload_action_kept[],
-    sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_handler[],
+    sysload_handler_lowered[], sysload_handler_marked[], sysload_handler_cleared[],
+    sysload_handler_raised[], sysload_handler_back[], sysload_handler_end[], sysload_sigreturn[],
+    sysload_sigreturn_lowered[], sysload_sigreturn_marked[], sysload_sigreturn_cleared[],
+    sysload_sigreturn_raised[], sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[],
+    sysload_action_lowered[], sysload_action_marked[], sysload_action_issued[],
+    sysload_action_kept[], sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
     sysload_callback_pass_tail[], sysload_callback_pass_end[], sysload_callback_far_tail[],
     sysload_callback_far_end[], sysload_callback_serve_tail[], sysload_munmap_saved[],
     sysload_filter_load_rsi[], sysload_filter_load_rdi[], sysload_filter_pass[],
@@ -121,48 +116,53 @@ bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
 // Indices in KernelUcontext::r12_to_rax, by name.
 enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8, kRax = 9 };
 
-// --- The table ----------------------------------------------------------------------------------
-
-// The index of the thunk that stands for the handler; kBack: the table is full.
-uint64_t thunk_for(uint64_t entry) {
-  auto& handlers = sysload_state.handlers.table;
-  for (uint64_t i = 0; i < handlers.size(); ++i) {
-    uint64_t found = __atomic_load_n(&handlers[i], __ATOMIC_ACQUIRE);
-    if (found == entry) return i;
-    if (i < 2 || found != 0) continue;
-    if (__atomic_compare_exchange_n(&handlers[i], &found, entry, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE) ||
-        found == entry)
-      return i;
-  }
-  return kBack;
+// Whether sysload has to see this signal, whatever the program makes of it.
+bool is_watched(uint64_t signal) {
+  const bool reads_paths = sysload_state.exe_size != 0;
+  if (signal == kSigBus) return reads_paths;
+  if (signal == kSigSegv) return reads_paths || sysload_state.handlers.has_lone_poison;
+  return signal == kSigTrap && sysload_state.site_tables.count != 0;
 }
 
-uint64_t address_of_thunk(uint64_t index) {
-  return address(sysload_thunks) + index * SYSLOAD_HANDLER_SIZE;
-}
-
-bool is_thunk(uint64_t handler) {
-  return is_between(handler, sysload_thunks, sysload_thunks_end);
-}
-
-uint64_t entry_of_thunk(uint64_t handler) {
-  return sysload_state.handlers.table[(handler - address(sysload_thunks)) / SYSLOAD_HANDLER_SIZE];
+// Whether the frame and its siginfo are those of a trap or fault of sysload's own doing, and where
+// the program goes on then: it has met poison, or the filter of serve.S has read a path that is not
+// there, of which the kernel is to say so.
+bool is_own(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* next) {
+  if (!is_watched(signal) || Memory::at<KernelSiginfo>({info})->code <= 0) return false;
+  const uint64_t rip = Memory::at<KernelUcontext>({context})->rip;
+  const bool is_load =
+      rip == address(sysload_filter_load_rsi) || rip == address(sysload_filter_load_rdi);
+  *next = is_load ? RuntimeAddr{address(sysload_filter_pass)} : stub_behind_poison({rip});
+  return next->value != 0;
 }
 
 // --- Where a signal has struck -------------------------------------------------------------------
 
+// In this order: the mark is what a signal that strikes here goes by, until the frame is whole.
 void apply(Log& log) {
   if (log.target == 0) return;
   KernelUcontext& context = *Memory::at<KernelUcontext>({log.target});
-  context.rip = log.position.rip;
-  context.rsp = log.position.rsp;
-  context.rcx = log.position.rcx;
+  context.rip = log.rip;
+  context.rsp = log.rsp;
+  context.rcx = log.rcx;
+  context.r11 = log.r11;
+  context.r12_to_rax[kRax] = log.rax;
+  context.flags_register = log.flags;
+  asm volatile("" ::: "memory");
+  if (log.interlude != 0) Memory::at<Interlude>({log.interlude})->mark = 0;
+  asm volatile("" ::: "memory");
   log.target = 0;
 }
 
-void set(Log& log, KernelUcontext& context, const Position& position) {
-  log.position = position;
+void set(Log& log, KernelUcontext& context, const Position& position, uint64_t interlude) {
+  log = {0,
+         position.rip,
+         position.rsp,
+         position.rcx,
+         position.r11,
+         position.rax,
+         position.flags,
+         interlude};
   // The compiler is not to exchange these stores: a signal may come between.
   asm volatile("" ::: "memory");
   *static_cast<volatile uint64_t*>(&log.target) = Memory::address_of(&context).value;
@@ -195,6 +195,7 @@ void to_be_made(uint64_t tail, uint64_t rsp, Position* position) {
   position->rsp = rsp;
   if (leave_any_stub(position)) return;
   // Caught where nobody rewrote: its syscall stands before the place that it goes on at.
+  position->is_used = true;
   position->rip = tail - SYSREWRITE_TAIL_FROM_RESUME - kSyscall;
   position->rsp = rsp + SYSREWRITE_RED_ZONE;
 }
@@ -207,10 +208,10 @@ void is_made(uint64_t tail, uint64_t rsp, Position* position) {
 }
 
 // lahf and seto, as ax has them.
-void restore_flags(uint64_t ax, KernelUcontext& context) {
+void restore_flags(uint64_t ax, Position* position) {
   constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
-  context.flags_register &= ~(kFromAh | kOverflow);
-  context.flags_register |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
+  position->flags &= ~(kFromAh | kOverflow);
+  position->flags |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
 }
 
 // The filter of a callback knows the tail by r11: that of `enter` before `has_tail`.
@@ -240,16 +241,16 @@ bool leave_callback(KernelUcontext& context, Position* position) {
   }
   if (!is_between(rip, sysload_callback_serve, sysload_filter_end)) return false;
   if (rip >= address(sysload_munmap_saved)) {
-    restore_flags(context.r12_to_rax[kRax], context);
-    context.r12_to_rax[kRax] = __NR_munmap;
+    restore_flags(context.r12_to_rax[kRax], position);
+    position->rax = __NR_munmap;
   }
   leave_filter(context, rip >= address(sysload_callback_serve_tail), position);
   return true;
 }
 
 // `frame` is what serve.S has left on the stack.
-void restore_registers(const CallFrame& frame, KernelUcontext& context) {
-  context.r12_to_rax[kRax] = frame.rax;
+void restore_registers(const CallFrame& frame, KernelUcontext& context, Position* position) {
+  position->rax = frame.rax;
   context.r12_to_rax[kRdi] = frame.rdi;
   context.r12_to_rax[kRsi] = frame.rsi;
   context.r12_to_rax[kRdx] = frame.rdx;
@@ -270,7 +271,7 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   if (rip < address(sysload_serve_blocked)) {
     const uint64_t end = rip == address(sysload_serve_entry) ? context.rsp : context.rcx;
     if (rip >= address(sysload_serve_pushed))
-      restore_registers(*Memory::at<CallFrame>({end - sizeof(CallFrame)}), context);
+      restore_registers(*Memory::at<CallFrame>({end - sizeof(CallFrame)}), context, position);
     to_be_made(context.r11, end, position);
     return true;
   }
@@ -279,11 +280,11 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   const bool has_flags = rip != address(is_answered ? sysload_serve_answer : sysload_serve_pass);
   const auto& frame = *Memory::at<CallFrame>(
       {context.rsp - (has_flags ? SYSLOAD_FRAME_MASK : SYSLOAD_FRAME_FLAGS)});
-  restore_registers(frame, context);
-  context.flags_register = frame.flags;
+  restore_registers(frame, context, position);
+  position->flags = frame.flags;
   const uint64_t end = Memory::address_of(&frame).value + sizeof(CallFrame);
   if (is_answered) {
-    context.r11 = frame.flags;
+    position->r11 = frame.flags;
     is_made(frame.tail, end + SYSREWRITE_RED_ZONE, position);
   } else {
     to_be_made(frame.tail, end, position);
@@ -291,29 +292,50 @@ bool leave_serving(KernelUcontext& context, Position* position) {
   return true;
 }
 
+bool replace_action(uint64_t signal, KernelSigaction* given);
+
+// SA_RESETHAND, which the kernel is not told of a signal that poison raises, too.
+void reset_if_asked(uint64_t signal, const KernelSigaction& said) {
+  if (!is_watched(signal) || (said.flags & kSigResetHand) == 0) return;
+  KernelSigaction by_default = said;
+  by_default.handler = kSigDefault;
+  replace_action(signal, &by_default);
+  set_action(static_cast<int>(signal), &by_default, nullptr);
+}
+
+// The frame goes back to the stub. A signal between these stores finds one that is as good.
+void decide_on_own(Interlude& wrapper) {
+  RuntimeAddr stub;
+  if (wrapper.what == kBack || !is_own(wrapper.rdi, wrapper.rsi, wrapper.rdx, &stub)) return;
+  *static_cast<volatile uint64_t*>(&wrapper.what) = kBack;
+  asm volatile("" ::: "memory");
+  *static_cast<volatile uint64_t*>(&Memory::at<KernelUcontext>({wrapper.rdx})->rip) = stub.value;
+}
+
 // The kernel was about to start a handler, or its wrapper was: it starts now, and is what was
-// struck. A trap is left alone, since it may be poison's.
+// struck. Where poison has raised it, nothing is to be started.
 bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   const uint64_t rip = context.rip;
   if (is_between(rip, sysload_handler_cleared, sysload_handler_end)) {
     if (rip >= address(sysload_handler_back) || context.rcx == 0) return false;
     position->rip = context.rcx;
     if (rip < address(sysload_handler_raised)) position->rsp += SYSLOAD_INTERLUDE_SIZE;
-    context.r12_to_rax[kRax] = 0;
+    position->rax = 0;
     return true;
   }
   const bool is_at_thunk = is_thunk(rip);
   if (!is_at_thunk && !is_between(rip, sysload_handler, sysload_handler_marked)) return false;
-  const auto signal = static_cast<int>(context.r12_to_rax[kRdi]);
-  if (signal == kSigTrap || signal == kSigSegv || signal == kSigBus) return false;
-  const uint64_t entry =
-      is_at_thunk ? entry_of_thunk(rip)
-                  : sysload_state.handlers.table[static_cast<uint32_t>(context.r12_to_rax[kRax])];
-  settle(log, *Memory::at<KernelUcontext>({context.r12_to_rax[kRdx]}));
-  position->rip = entry & ~kPlain;
+  const uint64_t signal = context.r12_to_rax[kRdi], outer = context.r12_to_rax[kRdx];
+  RuntimeAddr stub;
+  if (is_own(signal, context.r12_to_rax[kRsi], outer, &stub)) return false;
+  const KernelSigaction said =
+      said_by(is_at_thunk ? index_of_thunk(rip) : static_cast<uint32_t>(context.r12_to_rax[kRax]));
+  settle(log, *Memory::at<KernelUcontext>({outer}));
+  reset_if_asked(signal, said);
+  position->rip = said.handler;
   if (!is_at_thunk && rip >= address(sysload_handler_lowered))
     position->rsp += SYSLOAD_INTERLUDE_SIZE;
-  context.r12_to_rax[kRax] = 0;
+  position->rax = 0;
   return true;
 }
 
@@ -324,7 +346,7 @@ bool leave_sigreturn(KernelUcontext& context, Position* position) {
                           is_between(rip, sysload_sigreturn_cleared, sysload_sigreturn_raised);
   if (!is_lowered && is_between(rip, sysload_sigreturn_marked, sysload_sigreturn_cleared))
     return false;
-  context.r12_to_rax[kRax] = __NR_rt_sigreturn;
+  position->rax = __NR_rt_sigreturn;
   to_be_made(context.r11, context.rsp + (is_lowered ? SYSLOAD_INTERLUDE_SIZE : 0), position);
   return true;
 }
@@ -348,38 +370,37 @@ bool leave_action(KernelUcontext& context, Position* position) {
 
 void finish_action(const ActionInterlude& action);
 
-// In C++, or beside it, with the mark set.
-void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
+// In C++, or beside it, with the mark set. What is left is named for whoever clears the mark, which
+// must be the last thing that is done.
+uint64_t leave_interlude(Log& log, KernelUcontext& context, Position* position) {
   const Marked marked = interlude_above(context.rsp);
-  if (marked.interlude == nullptr) return;
+  if (marked.interlude == nullptr) return 0;
   Interlude& interlude = *marked.interlude;
-  const uint64_t mark = interlude.mark;
-  interlude.mark = 0;
   const uint64_t start = Memory::address_of(&interlude).value;
   if (marked.kind == SYSLOAD_IS_HANDLER) {
+    decide_on_own(interlude);
     if (interlude.what == kBack) {
       position->rip = address(sysload_handler_back);
       position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
-      return;
+      return start;
     }
     apply(interlude.log);
     settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
-    const uint64_t handler = sysload_state.handlers.table[interlude.what] & ~kPlain;
-    if (handler == kSigDefault || handler == kSigIgnore) {
-      interlude.mark = mark;
-      return;
-    }
-    position->rip = handler;
+    const KernelSigaction said = said_by(interlude.what);
+    if (said.handler == kSigDefault || said.handler == kSigIgnore) return 0;
+    reset_if_asked(interlude.rdi, said);
+    position->rip = said.handler;
     position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
     context.r12_to_rax[kRdi] = interlude.rdi;
     context.r12_to_rax[kRsi] = interlude.rsi;
     context.r12_to_rax[kRdx] = interlude.rdx;
-    context.r12_to_rax[kRax] = 0;
-    return;
+    position->rax = 0;
+    return start;
   }
   if (marked.kind == SYSLOAD_IS_SIGRETURN) {
-    context.r12_to_rax[kRax] = __NR_rt_sigreturn;
-    return to_be_made(interlude.what, start + SYSLOAD_INTERLUDE_SIZE, position);
+    position->rax = __NR_rt_sigreturn;
+    to_be_made(interlude.what, start + SYSLOAD_INTERLUDE_SIZE, position);
+    return start;
   }
   auto& action = *Memory::at<ActionInterlude>({start});
   if (context.rip == address(sysload_action_issued)) {
@@ -397,15 +418,17 @@ void leave_interlude(Log& log, KernelUcontext& context, Position* position) {
   context.r12_to_rax[kRbx] = action.rbx;
   context.r12_to_rax[kRbp] = action.rbp;
   for (size_t i = 0; i < 4; ++i) context.r12_to_rax[kR12 + i] = action.r12_to_r15[i];
-  context.flags_register = action.flags;
+  position->flags = action.flags;
   if (action.is_made == 0) {
-    context.r12_to_rax[kRax] = __NR_rt_sigaction;
-    return to_be_made(interlude.what, start + SYSLOAD_ACTION_SIZE, position);
+    position->rax = __NR_rt_sigaction;
+    to_be_made(interlude.what, start + SYSLOAD_ACTION_SIZE, position);
+    return start;
   }
   finish_action(action);
-  context.r12_to_rax[kRax] = action.result;
-  context.r11 = action.flags;
+  position->rax = action.result;
+  position->r11 = action.flags;
   is_made(interlude.what, start + SYSLOAD_ACTION_SIZE + SYSREWRITE_RED_ZONE, position);
+  return start;
 }
 
 bool is_in_sysload(uint64_t rip) {
@@ -414,7 +437,14 @@ bool is_in_sysload(uint64_t rip) {
 }
 
 void settle(Log& log, KernelUcontext& context) {
-  Position position{context.rip, context.rsp, context.rcx};
+  Position position{context.rip,
+                    context.rsp,
+                    context.rcx,
+                    context.r11,
+                    context.r12_to_rax[kRax],
+                    context.flags_register,
+                    false};
+  uint64_t interlude = 0;
   const uint64_t rip = context.rip;
   if (!leave_callback(context, &position) && !leave_serving(context, &position) &&
       !leave_handler(log, context, &position) && !leave_sigreturn(context, &position) &&
@@ -423,22 +453,18 @@ void settle(Log& log, KernelUcontext& context) {
       leave_any_stub(&position);
     } else if (!is_between(rip, sysload_handler_cleared, sysload_handler_end) &&
                !is_between(rip, sysload_handler, sysload_handler_marked) && !is_thunk(rip)) {
-      if (!sysload_state.has_engine) leave_interlude(log, context, &position);
+      if (!sysload_state.has_engine) interlude = leave_interlude(log, context, &position);
     }
   }
-  if (position.rip != rip) set(log, context, position);
+  if (position.rip == rip) return;
+  if (position.is_used) {
+    position.rcx = position.rip + kSyscall;
+    position.r11 = position.flags;
+  }
+  set(log, context, position, interlude);
 }
 
 // --- Poison --------------------------------------------------------------------------------------
-
-bool is_poisons(const Interlude& wrapper, RuntimeAddr* stub) {
-  const auto signal = static_cast<int>(wrapper.rdi);
-  if (signal != kSigTrap && signal != kSigSegv) return false;
-  const auto& info = *Memory::at<KernelSiginfo>({wrapper.rsi});
-  if (info.code <= 0) return false;
-  *stub = stub_behind_poison({Memory::at<KernelUcontext>({wrapper.rdx})->rip});
-  return stub->value != 0;
-}
 
 // The signal does what it would without sysload: what is a fault happens again; int3, and what was
 // sent, is sent once more, and strikes when the frame gives the mask back.
@@ -456,43 +482,21 @@ void act_by_default(const Interlude& wrapper, uint64_t handler) {
   send_to_self(signal, info);
 }
 
-// The filter of serve.S has read a path that is not there: the kernel is to say so.
-bool is_filters(const Interlude& wrapper) {
-  const auto signal = static_cast<int>(wrapper.rdi);
-  if (signal != kSigSegv && signal != kSigBus) return false;
-  const uint64_t rip = Memory::at<KernelUcontext>({wrapper.rdx})->rip;
-  const bool is_load =
-      rip == address(sysload_filter_load_rsi) || rip == address(sysload_filter_load_rdi);
-  return is_load && Memory::at<KernelSiginfo>({wrapper.rsi})->code > 0;
-}
-
-// Whether sysload has to see this signal, whatever the program makes of it.
-bool is_watched(uint64_t signal) {
-  const bool reads_paths = sysload_state.exe_size != 0;
-  if (signal == kSigBus) return reads_paths;
-  if (signal == kSigSegv) return reads_paths || sysload_state.handlers.has_lone_poison;
-  return signal == kSigTrap && sysload_state.site_tables.count != 0;
-}
-
 }  // namespace
 
 // The handler to run; 0: the signal is done with.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
     Interlude* wrapper) {
   apply(wrapper->log);
+  decide_on_own(*wrapper);
   if (wrapper->what == kBack) return 0;
-  RuntimeAddr stub = {address(sysload_filter_pass)};
-  if (is_filters(*wrapper) || is_poisons(*wrapper, &stub)) {
-    // A signal between these finds that there is nothing left to decide.
-    *static_cast<volatile uint64_t*>(&wrapper->what) = kBack;
-    asm volatile("" ::: "memory");
-    Memory::at<KernelUcontext>({wrapper->rdx})->rip = stub.value;
-    return 0;
-  }
   settle(wrapper->log, *Memory::at<KernelUcontext>({wrapper->rdx}));
-  const uint64_t handler = sysload_state.handlers.table[wrapper->what] & ~kPlain;
-  if (handler != kSigDefault && handler != kSigIgnore) return handler;
-  act_by_default(*wrapper, handler);
+  const KernelSigaction said = said_by(wrapper->what);
+  if (said.handler != kSigDefault && said.handler != kSigIgnore) {
+    reset_if_asked(wrapper->rdi, said);
+    return said.handler;
+  }
+  act_by_default(*wrapper, said.handler);
   return 0;
 }
 
@@ -506,59 +510,46 @@ namespace {
 // The kernel alone can tell whether an address may be read, and does without changing anything
 // where the signal's number is none. What lies on the stack need not be asked for.
 bool can_be_read(const ActionInterlude& action) {
-  constexpr uint64_t kNear = 64 * 1024;
+  constexpr uint64_t kNear = uint64_t{64} * 1024;
   const uint64_t from_here = action.common.rsi - Memory::address_of(&action).value;
   if (from_here < kNear) return true;
   return sys::call(__NR_rt_sigaction, 0, action.common.rsi, 0, SYSLOAD_SIGSET_SIZE) != -EFAULT;
 }
 
-Disposition& disposition_of(uint64_t signal) {
-  return sysload_state.handlers.dispositions[signal == kSigTrap ? 0 : signal == kSigSegv ? 1 : 2];
-}
-
-// Without a handler: nothing is changed but for what sysload watches.
-bool replace_disposition(uint64_t signal, KernelSigaction* given) {
+// The action that the kernel is to be given; false: the program's own.
+bool replace_action(uint64_t signal, KernelSigaction* given) {
+  const bool is_handled = given->handler != kSigDefault && given->handler != kSigIgnore;
+  if (!is_watched(signal)) {
+    const uint64_t index = is_handled ? thunk_for(given->handler) : kNoThunk;
+    if (index == kNoThunk) return false;
+    given->handler = address_of_thunk(index);
+    return true;
+  }
   // What is ignored stays ignored in what the program executes; only what cannot run without
   // sysload's handler has to have it.
-  const bool is_ignored = given->handler == kSigIgnore;
-  if (!is_watched(signal) || (is_ignored && !sysload_state.handlers.has_lone_poison)) return false;
-  disposition_of(signal).next = *given;
-  *given = {address_of_thunk(is_ignored ? kIgnoreThunk : kDefaultThunk), kOwnFlags,
-            address(sysload_restorer), 0};
-  return true;
-}
-
-bool replace_handler(uint64_t signal, KernelSigaction* given) {
-  const bool watched = is_watched(signal);
-  const bool hides_info = watched && (given->flags & kSigInfo) == 0;
-  const uint64_t index = thunk_for(given->handler | (hides_info ? kPlain : 0));
-  if (index == kBack) return false;
-  given->handler = address_of_thunk(index);
-  if (watched) given->flags |= kSigInfo;
+  if (given->handler == kSigIgnore && !sysload_state.handlers.has_lone_poison) return false;
+  const uint64_t thunk = address_of_thunk(thunk_for_said(signal, as_kept(*given)));
+  if (is_handled) {
+    given->handler = thunk;
+    given->flags = (given->flags | kSigInfo) & ~kSigResetHand;
+  } else {
+    // Nothing else strikes meanwhile, so nobody is shown the wrapper of a trap as what was struck.
+    *given = {thunk, kOwnFlags, address(sysload_restorer), kEverySignal};
+  }
   return true;
 }
 
 // The kernel has written the old action, with a thunk in it.
 void finish_action(const ActionInterlude& action) {
-  if (action.result != 0) return;
-  const uint64_t signal = action.common.rdi & UINT32_MAX;
-  const KernelSigaction before = disposition_of(signal).now;
-  if (action.common.rsi != 0 && is_watched(signal))
-    disposition_of(signal).now = disposition_of(signal).next;
-  if (action.common.rdx == 0) return;
+  if (action.result != 0 || action.common.rdx == 0) return;
   auto& old = *Memory::at<KernelSigaction>({action.common.rdx});
   if (!is_thunk(old.handler)) return;
-  const uint64_t entry = entry_of_thunk(old.handler);
-  const uint64_t handler = entry & ~kPlain;
-  if (handler == kSigDefault || handler == kSigIgnore) {
-    const bool is_known = before.handler == handler;
-    old.flags = is_known ? before.flags : 0;
-    old.restorer = is_known ? before.restorer : 0;
-    old.mask = is_known ? before.mask : 0;
-  } else if ((entry & kPlain) != 0) {
-    old.flags &= ~kSigInfo;
-  }
-  old.handler = handler;
+  const uint64_t index = index_of_thunk(old.handler);
+  const KernelSigaction said = said_by(index);
+  if (has_said_all(index))
+    old = said;
+  else
+    old.handler = said.handler;
 }
 
 }  // namespace
@@ -571,11 +562,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_before_acti
       signal == kSigKill || signal == kSigStop || !can_be_read(*action))
     return wanted;
   action->given = *Memory::at<KernelSigaction>({wanted});
-  const uint64_t handler = action->given.handler;
-  const bool replaced = handler == kSigDefault || handler == kSigIgnore
-                            ? replace_disposition(signal, &action->given)
-                            : replace_handler(signal, &action->given);
-  return replaced ? Memory::address_of(&action->given).value : wanted;
+  const bool is_replaced = replace_action(signal, &action->given);
+  return is_replaced ? Memory::address_of(&action->given).value : wanted;
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_after_action(
@@ -584,14 +572,13 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_after_action(
 }
 
 void watch_signals() {
-  sysload_state.handlers.table[kIgnoreThunk] = kSigIgnore;
+  start_handler_table();
   sysload_state.handlers.has_lone_poison = has_lone_poison();
   for (const int signal : {kSigTrap, kSigSegv, kSigBus}) {
     if (!is_watched(static_cast<uint64_t>(signal))) continue;
     KernelSigaction ours{};
     int64_t answer = set_action(signal, nullptr, &ours);
-    disposition_of(static_cast<uint64_t>(signal)).now = ours;
-    if (!sys::failed(answer) && replace_disposition(static_cast<uint64_t>(signal), &ours))
+    if (!sys::failed(answer) && replace_action(static_cast<uint64_t>(signal), &ours))
       answer = set_action(signal, &ours, nullptr);
     if (sys::failed(answer))
       fail_errno(answer, "trap", "cannot handle signal ", static_cast<uint64_t>(signal));

@@ -11,18 +11,16 @@
 
 namespace sysrewrite {
 
-// What the program has said of a signal that it does not handle and sysload does: what holds, and
-// what will where the call that says so succeeds.
-struct Disposition {
-  KernelSigaction now, next;
-};
-
-// Written by rt_sigaction, read by handlers; an entry of the table never changes.
+// Written by rt_sigaction, read by handlers. But for the first six, which stand in for those that
+// there is no room for, an entry never changes.
 struct Handlers {
-  // Each with the thunk of its index, and whether it wants siginfo; 0: the entry is free.
+  // Each with the thunk of its index: a handler, or the index of what the program has said of a
+  // signal that sysload handles, too; 0: the entry is free.
   std::array<uint64_t, SYSLOAD_MOST_HANDLERS> table;
-  std::array<Disposition, 3> dispositions;  // of SIGTRAP, SIGSEGV and SIGBUS
-  bool has_lone_poison;                     // some site of the program's is nothing else
+  std::array<KernelSigaction, 256> said;
+  uint64_t said_count;
+  uint64_t replaced_count;  // of the first six
+  bool has_lone_poison;     // some site of the program's is nothing else
 };
 
 // Takes SIGTRAP over for poison, SIGSEGV where some site is nothing else, and SIGSEGV and SIGBUS

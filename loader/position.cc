@@ -14,7 +14,8 @@
 //   37   fix: lea after(%rip), %rcx  the call is made, rcx not yet the program's
 //   44   displaced instructions, jmp everything is the program's
 //
-// rcx and r11 of a call that is to be made are lost, and the call itself is going to change both.
+// rcx and r11 of a call that is to be made are lost, and the call itself is going to change both;
+// nobody is shown what the stub has in them.
 
 namespace sysrewrite {
 
@@ -67,6 +68,8 @@ bool leave_stub(const FoundSite& found, Position* position) {
   }
   const bool has_stepped = in_core != 0 && in_core != kIssue;
   if (has_stepped) position->rsp += SYSREWRITE_RED_ZONE;
+  // Where hooks undo a call, rcx is the address itself.
+  position->is_used = in_core != 0 || position->rcx == position->rip;
   position->rip = site_of(found);
   return true;
 }

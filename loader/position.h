@@ -10,9 +10,12 @@
 
 namespace sysrewrite {
 
-// The registers of a thread that a stub uses for its own ends.
+// The registers of a thread that stubs and callbacks use for their own ends.
 struct Position {
-  uint64_t rip, rsp, rcx;
+  uint64_t rip, rsp, rcx, r11, rax, flags;
+  // rcx and r11 are not the program's any more, but for its call. As the kernel leaves them for a
+  // call that it is going to make again, they are the address behind it and the flags.
+  bool is_used;
 };
 
 // From an address inside the stub of `found` to the one in the program: the displaced instruction

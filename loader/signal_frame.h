@@ -26,7 +26,8 @@ inline constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKi
                      kSigSegv = 11, kSigStop = 19, kSigSys = 31;
 inline constexpr uint64_t kSigDefault = 0, kSigIgnore = 1;
 inline constexpr uint64_t kSigInfo = 0x00000004, kSigRestorer = 0x04000000,
-                          kSigOnStack = 0x08000000, kSigNoDefer = 0x40000000;
+                          kSigOnStack = 0x08000000, kSigNoDefer = 0x40000000,
+                          kSigResetHand = 0x80000000;
 inline constexpr uint64_t kSigBlock = 0;
 
 // Source: linux, arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, behind uc_flags,
@@ -45,6 +46,14 @@ static_assert(offsetof(KernelUcontext, mask) == 40 + 32 * 8);
 struct KernelSiginfo {
   int32_t signo, errno_value, code;
 };
+
+// What the kernel keeps of an action, and says again: since 5.11 only the flags that it knows.
+// Source: linux, kernel/signal.c, do_sigaction().
+inline KernelSigaction as_kept(const KernelSigaction& action) {
+  constexpr uint64_t kKnown = 0xdc000807;
+  constexpr uint64_t kNeverBlocked = uint64_t{1} << (kSigKill - 1) | uint64_t{1} << (kSigStop - 1);
+  return {action.handler, action.flags & kKnown, action.restorer, action.mask & ~kNeverBlocked};
+}
 
 inline int64_t set_action(int signal, const KernelSigaction* wanted, KernelSigaction* old) {
   return sys::call(__NR_rt_sigaction, static_cast<uint64_t>(signal),

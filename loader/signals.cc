@@ -37,7 +37,6 @@ namespace sysrewrite {
 namespace {
 
 constexpr int kMostSignals = 64;
-constexpr uint64_t kSaResetHand = 0x80000000, kSaUnsupported = 0x400;
 constexpr uint64_t kRestorerSize = 9;
 
 // Of what the program said, the flags that it is shown again.
@@ -76,6 +75,11 @@ bool is_watched(int signal) {
   if (signal == kSigSys) return sysload_state.exhaustive;
   return signal == kSigIll || signal == kSigTrap || signal == kSigBus || signal == kSigFpe ||
          signal == kSigSegv;
+}
+
+// Even where the program ignores it. What is ignored otherwise stays so in what it executes.
+bool is_always_needed(int signal) {
+  return signal == kSigSys || (signal == kSigTrap && has_lone_poison());
 }
 
 bool is_fault(int signal, const KernelSiginfo& info) {
@@ -141,13 +145,20 @@ bool is_in_this_code(const ThreadBlock& block, const KernelUcontext& context) {
          !is_between_program_and_runtime(context.rip);
 }
 
-// The kernel may have reset the disposition when it delivered the signal.
-void set_again(const ThreadBlock& block, int signal) {
-  const KernelSigaction& wanted = block.signals->action[signal];
-  if ((wanted.flags & kSaResetHand) == 0) return;
+// What the kernel is given for a handler. What sysload watches, the kernel is not to reset.
+KernelSigaction handled_action(int signal, const KernelSigaction& wanted) {
   KernelSigaction ours = wanted;
   ours.handler = address(sysload_signal_entry);
   ours.flags |= kAlwaysSet;
+  if (is_watched(signal)) ours.flags &= ~kSigResetHand;
+  return ours;
+}
+
+// The kernel may have reset the disposition when it delivered the signal.
+void set_again(const ThreadBlock& block, int signal) {
+  const KernelSigaction& wanted = block.signals->action[signal];
+  if ((wanted.flags & kSigResetHand) == 0 || is_watched(signal)) return;
+  const KernelSigaction ours = handled_action(signal, wanted);
   set_action(signal, &ours, nullptr);
 }
 
@@ -353,8 +364,10 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
   mend(*block, *context);
-  const uint64_t handler = block->signals->action[signal].handler;
+  KernelSigaction& wanted = block->signals->action[signal];
+  const uint64_t handler = wanted.handler;
   leave_runtime(context);
+  if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
   if (handler != kSigDefault && handler != kSigIgnore) return handler;
   act_by_default(block, signal, *info);
   return SYSLOAD_SIGNAL_TO_PROGRAM;
@@ -378,9 +391,7 @@ void watch_faults() {
   for (const int signal : {kSigIll, kSigTrap, kSigBus, kSigFpe, kSigSegv, kSigSys}) {
     if (!is_watched(signal)) continue;
     set_action(signal, nullptr, &table.action[signal]);
-    // What was ignored when the program was started, it hands on to what it executes.
-    const bool is_needed = signal == kSigSys || (signal == kSigTrap && has_lone_poison());
-    if (table.action[signal].handler == kSigIgnore && !is_needed) continue;
+    if (table.action[signal].handler == kSigIgnore && !is_always_needed(signal)) continue;
     const KernelSigaction ours = watching_action();
     const int64_t answer = set_action(signal, &ours, nullptr);
     if (sys::failed(answer))
@@ -407,39 +418,40 @@ class SignalsLock {
 
 }  // namespace
 
-int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,
+int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, uint64_t old_action,
                         uint64_t size) {
-  if (size != SYSLOAD_SIGSET_SIZE || signal < 1 || signal > kMostSignals) return -EINVAL;
+  if (size != SYSLOAD_SIGSET_SIZE) return -EINVAL;
   KernelSigaction wanted{}, old{};
   const auto bytes = [](KernelSigaction& value) {
     return Memory::bytes(Memory::address_of(&value), sizeof(value));
   };
   if (action != 0 && read_program(action, bytes(wanted)) != sizeof(wanted)) return -EFAULT;
+  const auto signal = static_cast<int>(number);
+  if (signal < 1 || signal > kMostSignals) return -EINVAL;
   const bool changes = action != 0;
   const bool handles = wanted.handler != kSigDefault && wanted.handler != kSigIgnore;
   const SignalsLock lock;
-  const KernelSigaction before = block->signals->action[signal];
+  KernelSigaction& kept = block->signals->action[signal];
+  const KernelSigaction before = kept;
   KernelSigaction given = wanted;
   if (changes && signal != kSigKill && signal != kSigStop) {
-    block->signals->action[signal] = wanted;
-    if (handles) {
-      given.handler = address(sysload_signal_entry);
-      given.flags |= kAlwaysSet;
-    } else if (wanted.handler == kSigDefault && is_watched(static_cast<int>(signal))) {
+    kept = as_kept(wanted);
+    if (handles)
+      given = handled_action(signal, wanted);
+    else if (is_watched(signal) && (wanted.handler == kSigDefault || is_always_needed(signal)))
       given = watching_action();
-    }
   }
-  const int64_t answer = set_action(static_cast<int>(signal), changes ? &given : nullptr, &old);
+  const int64_t answer = set_action(signal, changes ? &given : nullptr, &old);
   if (sys::failed(answer)) {
-    block->signals->action[signal] = before;
+    kept = before;
     return answer;
   }
-  if (changes) block->signals->action[signal] = wanted;
+  if (changes) kept = as_kept(wanted);
   if (old_action == 0) return answer;
-  if (old.handler == address(sysload_signal_entry)) {
+  if (old.handler == address(sysload_signal_entry))
     old = before;
-    old.flags &= ~kSaUnsupported;
-  }
+  else if ((before.flags & kSigInfo) == 0)  // reset by the kernel, which keeps the flags
+    old.flags &= ~kAlwaysSet;
   return write_program(old_action, as_byte_view(&old, sizeof(old)));
 }
 

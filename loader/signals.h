@@ -14,7 +14,7 @@ bool may_fault();
 
 // rt_sigaction: the program's disposition is kept in the table, and the kernel is given
 // sysload_signal_entry. Arguments and answer are the system call's.
-int64_t serve_sigaction(ThreadBlock* block, uint64_t signal, uint64_t action, uint64_t old_action,
+int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, uint64_t old_action,
                         uint64_t size);
 
 // Handles the signals by which poison and the faults of hooks show.
