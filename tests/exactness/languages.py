@@ -32,18 +32,17 @@ def go(comparison):
     ways = [(f"rewritten, under {hook}", [rewritten], {"SYSLOAD_HOOK": hook}) for hook in HOOKS]
     ways.append(("run", [*under_run("none"), program], {}))
     output = comparison.path("cpu.profile")
-    native = None
     for sentence, command, environment in (("natively", [program], {}), *ways):
         done = run([*command, output], **environment)
         table = run(["go", "tool", "pprof", "-top", "-cum", "-nodecount=1000", program, output])[1]
         rows = re.findall(r"^ +\S+ +\S+% +\S+% +\S+ +([\d.]+)% +(.+)$", table, re.MULTILINE)
-        # A sample now and then is in the runtime; what a sixth of them is in, is the program.
-        often = sorted(name for share, name in rows if float(share) >= 15)
-        native = native or often
-        if sentence == "natively" and "main.makesCalls" not in often:
+        shares = {name: float(share) for share, name in rows}
+        # The call is where most of the time goes; how much of it is left for the rest depends on the machine.
+        named = all(shares.get(name, 0) >= least for name, least in
+                    (("main.makesCalls", 15), ("syscall.Syscall", 15), ("main.computes", 2)))
+        if sentence == "natively" and not named:
             sys.exit(f"FAILED: go, natively\n{table}{done}")
-        comparison.check(done[:2] == (0, "profiled\n") and often == native, f"go's profile, {sentence}",
-                         f"{done}\n{native}\n{table}")
+        comparison.check(done[:2] == (0, "profiled\n") and named, f"go's profile, {sentence}", f"{done}\n{table}")
     wanted = comparison.natively("go, preempted", [program, "preempt"])
     for sentence, command, environment in ways:
         comparison.same(f"go, preempted, {sentence}", wanted, [*command, "preempt"], **environment)
@@ -83,7 +82,6 @@ def java(comparison):
 
 
 def node(comparison):
-    native = None
     program = os.path.join(PROGRAMS, "spins.js")
     ways = [("natively", [], {}), *patched()]
     for sentence, before, environment in ways:
@@ -97,10 +95,10 @@ def node(comparison):
                     frame = place["callFrame"]
                     hits[frame["functionName"]] = hits.get(frame["functionName"], 0) + place.get("hitCount", 0)
         total = sum(hits.values()) or 1
-        often = {name for name in ("makesCalls", "statSync", "computes") if hits.get(name, 0) > total / 100}
-        native = native or often
-        comparison.check(done[:2] == (0, "done\n") and "computes" in often and often == native, f"node's profile, {sentence}",
-                         f"{done} {native}\n{hits}")
+        # The one is in a system call most of the time, the other never; each has four tenths of the samples.
+        often = {name for name in ("stat", "computes") if hits.get(name, 0) > total / 10}
+        comparison.check(done[:2] == (0, "done\n") and often == {"stat", "computes"}, f"node's profile, {sentence}",
+                         f"{done}\n{hits}")
 
 
 def main():
