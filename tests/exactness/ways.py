@@ -53,7 +53,8 @@ class Comparison:
     def rewritten(self, program, *options):
         output = program + ".rw" + "".join(options)
         status, _, said = run([SYSREWRITE, "-q", "--interp", SYSLOAD, *options, program, output])
-        if status != 0:
+        # 3: bytes 0f 05 that are none for sure, by an accident of addresses, were left alone.
+        if status not in (0, 3):
             sys.exit(f"FAILED: {program} is rewritten with {options}: {status}\n{said}")
         return output
 

@@ -32,7 +32,9 @@ extern char **environ;
 static volatile int handled;
 
 static void handler(int number) { handled += number != 0; }
-static void handler_info(int number, siginfo_t *info, void *context) { handled += info->si_signo == number && context != NULL; }
+static void handler_info(int number, siginfo_t *info, void *context) {
+  handled += info->si_signo == number && context != NULL;
+}
 
 static const char *name_of(uintptr_t address) {
   static char text[32];
@@ -77,7 +79,10 @@ static void old_values(void) {
       errno = 0;
       const long answer = raw_sigaction(number, &wanted[i], &old, 8);
       printf("%d/%zu: %ld %d %s", number, i, answer, errno, name_of(old.handler));
-      printf(" %#lx %d %#lx\n", (unsigned long)old.flags, old.restorer == (uintptr_t)restorer ? -1 : old.restorer == 0 ? 0 : 1,
+      printf(" %#lx %d %#lx\n", (unsigned long)old.flags,
+             old.restorer == (uintptr_t)restorer ? -1
+             : old.restorer == 0                 ? 0
+                                                 : 1,
              (unsigned long)old.mask);
       /* Asking changes nothing; in place, too. */
       struct raw_action asked = wanted[i];
@@ -123,10 +128,20 @@ static void refusals(void) {
   mprotect(page + 4096, 4096, PROT_NONE);
   char *const read_only = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   struct raw_action good = {(uintptr_t)handler, 0x04000000, (uintptr_t)restorer, 0}, old;
-  const void *const news[] = {NULL, (void *)8, (void *)-8, page + 4096, page + 4096 - 16, page + 4096 - 31, page + 8, (void *)0x8000000000000000,
-                              (void *)0x7ffffffffff8, &good, read_only};
+  const void *const news[] = {NULL,
+                              (void *)8,
+                              (void *)-8,
+                              page + 4096,
+                              page + 4096 - 16,
+                              page + 4096 - 31,
+                              page + 8,
+                              (void *)0x8000000000000000,
+                              (void *)0x7ffffffffff8,
+                              &good,
+                              read_only};
   void *const olds[] = {NULL, (void *)8, page + 4096, page + 4096 - 16, read_only, page + 100, &old, (void *)-1};
-  const long numbers[] = {0, 1, SIGTRAP, SIGSEGV, SIGKILL, SIGSTOP, 64, 65, -1, 1000, 0x100000000 + SIGUSR1, 0x7fffffff};
+  const long numbers[] = {0,         1, SIGTRAP, SIGSEGV, SIGKILL, SIGSTOP, 64, 65, -1, 1000, 0x100000000 + SIGUSR1,
+                          0x7fffffff};
   const size_t sizes[] = {8, 0, 4, 16, -1, 0x100000008};
   memcpy(page + 8, &good, sizeof good);
   for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
@@ -140,7 +155,8 @@ static void refusals(void) {
           printf("%ld %zu %zu %zu: %ld %d", numbers[n], i, o, s, answer, error);
           if (olds[o] == &old) printf(" %s %#lx", name_of(old.handler), (unsigned long)old.flags);
           struct raw_action now;
-          if (raw_sigaction((int)numbers[n], NULL, &now, 8) == 0) printf(" now %s %#lx", name_of(now.handler), (unsigned long)now.flags);
+          if (raw_sigaction((int)numbers[n], NULL, &now, 8) == 0)
+            printf(" now %s %#lx", name_of(now.handler), (unsigned long)now.flags);
           putchar('\n');
         }
         struct raw_action none = {0, 0, 0, 0};
@@ -217,7 +233,8 @@ static volatile uint64_t last;
 
 static int many(int count, int is_trap_used) {
   /* mov $n, %eax; mov %rax, last; ret */
-  unsigned char *code = mmap(NULL, (size_t)count * 32, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char *code =
+      mmap(NULL, (size_t)count * 32, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (code == MAP_FAILED) return 1;
   int wrong = 0;
   for (int i = 0; i < count; i++) {
@@ -234,7 +251,7 @@ static int many(int count, int is_trap_used) {
       const int number = (int[]){SIGUSR1, is_trap_used ? SIGTRAP : SIGUSR2, SIGSEGV, SIGRTMIN}[i % 4];
       if (sigaction(number, &action, NULL) != 0 || sigaction(number, NULL, &old) != 0) return 1;
       last = (uint64_t)-1;
-      syscall(SYS_tkill, syscall(SYS_gettid), number);  /* raise blocks all signals in musl */
+      syscall(SYS_tkill, syscall(SYS_gettid), number); /* raise blocks all signals in musl */
       wrong += last != (uint64_t)i || old.sa_handler != action.sa_handler || (old.sa_flags & ~0x04000000) != SA_RESTART;
     }
   printf("%d handlers, %d wrong\n", count, wrong);
@@ -244,9 +261,12 @@ static int many(int count, int is_trap_used) {
 /* --- Threads */
 static volatile int stop;
 static volatile int counted[4];
-#define COUNTER(n) static void count_##n(int number) { (void)number; __atomic_add_fetch(&counted[n], 1, __ATOMIC_RELAXED); }
-COUNTER(0) COUNTER(1) COUNTER(2) COUNTER(3)
-static void (*const counters[])(int) = {count_0, count_1, count_2, count_3};
+#define COUNTER(n)                                        \
+  static void count_##n(int number) {                     \
+    (void)number;                                         \
+    __atomic_add_fetch(&counted[n], 1, __ATOMIC_RELAXED); \
+  }
+COUNTER(0) COUNTER(1) COUNTER(2) COUNTER(3) static void (*const counters[])(int) = {count_0, count_1, count_2, count_3};
 static long bad_olds;
 
 static void *set_and_set(void *argument) {

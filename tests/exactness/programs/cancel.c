@@ -99,7 +99,8 @@ static void *in_program(void *unused) {
 }
 
 int main(int argc, char **argv) {
-  static void *(*const ways[])(void *) = {in_read, in_accept, in_nanosleep, in_condition, in_semaphore, in_poll, in_program};
+  static void *(*const ways[])(void *) = {in_read,      in_accept, in_nanosleep, in_condition,
+                                          in_semaphore, in_poll,   in_program};
   const int count = argc > 1 ? atoi(argv[1]) : 100;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   listening = socket(AF_INET, SOCK_STREAM, 0);

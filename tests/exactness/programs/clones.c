@@ -1,4 +1,5 @@
-/* clone and clone3 in many combinations of flags, by the plain call; and what threads, forks and execve do to each other.
+/* clone and clone3 in many combinations of flags, by the plain call; and what threads, forks and execve do to each
+ * other.
  *
  *   clones flags            each combination: what the child shares is seen by its parent
  *   clones exec             a thread executes, while others wait and run
@@ -36,7 +37,10 @@ static long call(long number, long a, long b, long c, long d, long e) {
   long result;
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
-  __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                   : "rcx", "r11", "memory");
   return result;
 }
 
@@ -113,13 +117,18 @@ static void one(const char *name, uint64_t flags, int has_stack, int is_clone3, 
   char *const top = has_stack ? stack + STACK : NULL;
   long result;
   if (is_clone3) {
-    struct clone_args args = {.flags = flags, .exit_signal = (uint64_t)signal_at_end, .parent_tid = (uintptr_t)&words.parent_tid,
-                              .child_tid = (uintptr_t)&words.child_tid, .pidfd = (uintptr_t)&words.pidfd, .tls = (uintptr_t)tls_of_child};
+    struct clone_args args = {.flags = flags,
+                              .exit_signal = (uint64_t)signal_at_end,
+                              .parent_tid = (uintptr_t)&words.parent_tid,
+                              .child_tid = (uintptr_t)&words.child_tid,
+                              .pidfd = (uintptr_t)&words.pidfd,
+                              .tls = (uintptr_t)tls_of_child};
     if (has_stack) args.stack = (uintptr_t)stack, args.stack_size = STACK;
     result = start(SYS_clone3, (long)&args, sizeof args, 0, 0, 0);
   } else {
     result = start(SYS_clone, (long)(flags | (unsigned)signal_at_end), (long)top,
-                   (long)(flags & CLONE_PIDFD ? &words.pidfd : &words.parent_tid), (long)&words.child_tid, (long)tls_of_child);
+                   (long)(flags & CLONE_PIDFD ? &words.pidfd : &words.parent_tid), (long)&words.child_tid,
+                   (long)tls_of_child);
   }
   int status = -1;
   long waited = 0;
@@ -132,12 +141,26 @@ static void one(const char *name, uint64_t flags, int has_stack, int is_clone3, 
   call(SYS_rt_sigaction, SIGUSR1, 0, (long)&after, 8, 0);
   char where[64];
   if (getcwd(where, sizeof where) == NULL) exit(2);
-  printf("%s%s%s: %s, waited %d, status %#x, memory %d %d, process %s, parent %d, %ld handled, sum %ld, opened %d, in %s, handler %d",
-         name, has_stack ? ", stack" : "", is_clone3 ? ", clone3" : "", result > 0 ? "started" : strerror((int)-result), waited == result && result > 0,
-         status, seen.written, private_word, seen.pid == getpid() ? "mine" : seen.pid == 0 ? "unseen" : seen.pid == result ? "own" : "?",
-         seen.parent == getpid(), seen.handled, seen.sum, fcntl(3, F_GETFD) >= 0, where, after.handler == (uintptr_t)handler);
-  printf(", words %s %s %s\n", words.parent_tid == result ? "tid" : words.parent_tid == -1 ? "-" : "?",
-         words.child_tid == result ? "tid" : words.child_tid == -1 ? "-" : words.child_tid == 0 ? "0" : "?", words.pidfd >= 0 ? "fd" : "-");
+  printf(
+      "%s%s%s: %s, waited %d, status %#x, memory %d %d, process %s, parent %d, %ld handled, sum %ld, opened %d, in %s, "
+      "handler %d",
+      name, has_stack ? ", stack" : "", is_clone3 ? ", clone3" : "", result > 0 ? "started" : strerror((int)-result),
+      waited == result && result > 0, status, seen.written, private_word,
+      seen.pid == getpid() ? "mine"
+      : seen.pid == 0      ? "unseen"
+      : seen.pid == result ? "own"
+                           : "?",
+      seen.parent == getpid(), seen.handled, seen.sum, fcntl(3, F_GETFD) >= 0, where,
+      after.handler == (uintptr_t)handler);
+  printf(", words %s %s %s\n",
+         words.parent_tid == result ? "tid"
+         : words.parent_tid == -1   ? "-"
+                                    : "?",
+         words.child_tid == result ? "tid"
+         : words.child_tid == -1   ? "-"
+         : words.child_tid == 0    ? "0"
+                                   : "?",
+         words.pidfd >= 0 ? "fd" : "-");
   if (words.pidfd >= 0) close(words.pidfd);
 }
 
@@ -167,10 +190,13 @@ static int flags(void) {
       {"vfork, handlers", CLONE_VM | CLONE_VFORK | CLONE_SIGHAND | CLONE_FILES, 1},
       {"vfork without memory", CLONE_VFORK, 0},
       {"vfork, words", CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID, 0},
-      {"thread", CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_SETTID |
-                     CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID, 1},
+      {"thread",
+       CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+           CLONE_CHILD_SETTID | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+       1},
       {"thread without tls", CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 1},
-      {"thread with its own files", CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 1},
+      {"thread with its own files",
+       CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 1},
       /* Refused. */
       {"handlers without memory", CLONE_SIGHAND, 0},
       {"thread without handlers", CLONE_VM | CLONE_THREAD, 1},
@@ -189,8 +215,9 @@ static int flags(void) {
   /* clone3's own refusals. */
   struct clone_args args = {.exit_signal = SIGCHLD};
   char long_args[256] = {0};
-  printf("sizes: %ld %ld %ld %ld\n", call(SYS_clone3, (long)&args, 0, 0, 0, 0), call(SYS_clone3, (long)&args, 63, 0, 0, 0),
-         call(SYS_clone3, (long)&args, 100000, 0, 0, 0), call(SYS_clone3, 8, 64, 0, 0, 0));
+  printf("sizes: %ld %ld %ld %ld\n", call(SYS_clone3, (long)&args, 0, 0, 0, 0),
+         call(SYS_clone3, (long)&args, 63, 0, 0, 0), call(SYS_clone3, (long)&args, 100000, 0, 0, 0),
+         call(SYS_clone3, 8, 64, 0, 0, 0));
   args.exit_signal = 1000;
   printf("signal: %ld\n", call(SYS_clone3, (long)&args, sizeof args, 0, 0, 0));
   args.exit_signal = SIGCHLD, args.stack_size = 4096;
@@ -318,7 +345,8 @@ int main(int argc, char **argv) {
   if (strcmp(word, "flags") == 0) return flags();
   if (strcmp(word, "exec") == 0) return from_thread();
   if (strcmp(word, "after") == 0) {
-    printf("executed: the same process %d, the main thread %d\n", atoi(getenv("PID")) == getpid(), getpid() == (pid_t)syscall(SYS_gettid));
+    printf("executed: the same process %d, the main thread %d\n", atoi(getenv("PID")) == getpid(),
+           getpid() == (pid_t)syscall(SYS_gettid));
     return 6;
   }
   if (strcmp(word, "fork") == 0) return fork_under_load(atoi(argv[2]));

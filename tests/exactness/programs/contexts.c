@@ -1,9 +1,11 @@
 /* What a handler sees of a call that it interrupts, and what becomes of what it changes there.
  *
  * The calls are made by code of this file, so that the addresses around each syscall are known; what is printed is
- * where rip, rsp, rcx, r11 and the rest are, compared with those. With a number: so many times, many signals at once. */
+ * where rip, rsp, rcx, r11 and the rest are, compared with those. With a number: so many times, many signals at once.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -33,20 +35,25 @@ __asm__(
     " MAKE_CALL both lea 8(%rsp), %r9\n mov %rax, %r9\n ret\n .byte 0xcc\n"
     " MAKE_CALL red mov %rsi, -16(%rsp)\n mov -16(%rsp), %rsi\n ret\n .byte 0xcc\n");
 
-#define SHAPE(name) long call_##name(long, long, long, long); extern char at_##name[];
-SHAPE(plain) SHAPE(behind) SHAPE(before) SHAPE(both) SHAPE(red)
-static const struct {
+#define SHAPE(name)                         \
+  long call_##name(long, long, long, long); \
+  extern char at_##name[];
+SHAPE(plain) SHAPE(behind) SHAPE(before) SHAPE(both) SHAPE(red) static const struct {
   const char *name;
   long (*call)(long, long, long, long);
   char *at;
-} shapes[] = {{"plain", call_plain, at_plain}, {"behind", call_behind, at_behind}, {"before", call_before, at_before},
-              {"both", call_both, at_both}, {"red", call_red, at_red}};
+} shapes[] = {{"plain", call_plain, at_plain},
+              {"behind", call_behind, at_behind},
+              {"before", call_before, at_before},
+              {"both", call_both, at_both},
+              {"red", call_red, at_red}};
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
 static volatile int shape, times;
 static volatile unsigned long change;
 static char seen[4096];
 static int pipe_of[2];
+static volatile int *has_run; /* shared with helpers */
 static uintptr_t stack_at_call;
 static sigjmp_buf jump;
 static char alternate[65536];
@@ -57,11 +64,13 @@ static void describe(const ucontext_t *context) {
   const greg_t *const r = context->uc_mcontext.gregs;
   char text[400];
   const long from = (long)(r[REG_RIP] - (uintptr_t)shapes[shape].at);
-  snprintf(text, sizeof text, " [rip %+ld rsp %ld rcx %s r11 %s rax %lld rdi %llx rdx %llx r10 %llx flags %llx stack %d link %d mask %lx]",
+  snprintf(text, sizeof text,
+           " [rip %+ld rsp %ld rcx %s r11 %s rax %lld rdi %llx rdx %llx r10 %llx flags %llx stack %d link %d mask %lx]",
            from, (long)(r[REG_RSP] - stack_at_call),
-           r[REG_RCX] == (greg_t)(uintptr_t)shapes[shape].at + 2 ? "after" : "other", r[REG_R11] == r[REG_EFL] ? "flags" : "other",
-           r[REG_RAX], r[REG_RDI], r[REG_RDX], r[REG_R10], r[REG_EFL] & ~0x10000ull, context->uc_stack.ss_flags,
-           context->uc_link != NULL, *(const unsigned long *)&context->uc_sigmask);
+           r[REG_RCX] == (greg_t)(uintptr_t)shapes[shape].at + 2 ? "after" : "other",
+           r[REG_R11] == r[REG_EFL] ? "flags" : "other", r[REG_RAX], r[REG_RDI], r[REG_RDX], r[REG_R10],
+           r[REG_EFL] & ~0x10000ull, context->uc_stack.ss_flags, context->uc_link != NULL,
+           *(const unsigned long *)&context->uc_sigmask);
   note(text);
 }
 
@@ -79,13 +88,22 @@ static void handler(int number, siginfo_t *info, void *argument) {
            (uintptr_t)on - (uintptr_t)alternate < sizeof alternate);
   note(on);
   describe(context);
+  *has_run = 1;
   if (times++ != 0) return;
   switch (change) {
-    case kRax: r[REG_RAX] = 4242; break;
-    case kSkip: r[REG_RIP] = (uintptr_t)landed; break;
+    case kRax:
+      r[REG_RAX] = 4242;
+      break;
+    case kSkip:
+      r[REG_RIP] = (uintptr_t)landed;
+      break;
     /* The call once more, with other arguments: at the address of a syscall, where poison stands now. */
-    case kAgain: r[REG_RIP] = (uintptr_t)shapes[shape].at, r[REG_RAX] = SYS_getpgid, r[REG_RDI] = 0; break;
-    case kOther: r[REG_RIP] = (uintptr_t)shapes[(shape + 1) % SHAPES].at, r[REG_RAX] = SYS_getpgid, r[REG_RDI] = 0; break;
+    case kAgain:
+      r[REG_RIP] = (uintptr_t)shapes[shape].at, r[REG_RAX] = SYS_getpgid, r[REG_RDI] = 0;
+      break;
+    case kOther:
+      r[REG_RIP] = (uintptr_t)shapes[(shape + 1) % SHAPES].at, r[REG_RAX] = SYS_getpgid, r[REG_RDI] = 0;
+      break;
 #ifdef __GLIBC__
     case kSet:
     case kSwap: {
@@ -99,9 +117,13 @@ static void handler(int number, siginfo_t *info, void *argument) {
       break;
     }
 #endif
-    case kJump: siglongjmp(jump, 1);
-    case kNested: raise(SIGUSR2); break;
-    default: break;
+    case kJump:
+      siglongjmp(jump, 1);
+    case kNested:
+      raise(SIGUSR2);
+      break;
+    default:
+      break;
   }
 }
 
@@ -124,31 +146,43 @@ static void handle(int number, void (*function)(int, siginfo_t *, void *), int f
   if (sigaction(number, &action, NULL) != 0) exit(2);
 }
 
-/* A byte comes for what is made again. By the plain call: libc blocks all signals in its own, which sites that are nothing
- * but poison do not survive. */
-static pid_t later(void) {
-  const struct timespec moment = {0, 6000000};
-  const pid_t child = (pid_t)syscall(SYS_fork);
+/* Whether the parent waits in a call. */
+static int is_parent_asleep(pid_t parent) {
+  char name[64], line[256] = {0};
+  snprintf(name, sizeof name, "/proc/%d/stat", parent);
+  const int file = open(name, O_RDONLY);
+  if (file < 0 || read(file, line, sizeof line - 1) <= 0) _exit(2);
+  close(file);
+  return strrchr(line, ')')[2] == 'S';
+}
+
+/* A child sends the signal once its parent waits, and where the call is made again, the byte that ends it once the
+ * handler has run. By the plain call: libc blocks all signals in its own, which sites that are nothing but poison do
+ * not survive. */
+static pid_t helper(int restarts) {
+  const struct timespec moment = {0, 200000};
+  const pid_t parent = getpid(), child = (pid_t)syscall(SYS_fork);
   if (child != 0) return child;
-  nanosleep(&moment, NULL);
-  _exit(write(pipe_of[1], "y", 1) == 1 ? 0 : 2);
+  for (int asleep = 0; asleep < 3; asleep = is_parent_asleep(parent) ? asleep + 1 : 0) nanosleep(&moment, NULL);
+  kill(parent, SIGALRM);
+  while (restarts && !*has_run) nanosleep(&moment, NULL);
+  _exit(!restarts || write(pipe_of[1], "y", 1) == 1 ? 0 : 2);
 }
 
 static long long_call(int i, int restarts) {
   char byte[2] = {'-', 0};
-  const pid_t helper = restarts ? later() : 0;
-  const struct itimerval soon = {{0, 0}, {0, 2000}};
+  *has_run = 0;
   shape = i;
   times = 0;
   seen[0] = 0;
-  setitimer(ITIMER_REAL, &soon, NULL);
+  const pid_t child = helper(restarts);
   long answer = -1000;
   if (sigsetjmp(jump, 1) == 0) {
     /* Where call pushes: the same for all shapes, since one place of this function calls. */
     __asm__ volatile("lea -8(%%rsp), %0" : "=r"(stack_at_call));
     answer = shapes[i].call(SYS_read, pipe_of[0], (long)byte, 1);
   }
-  if (restarts) waitpid(helper, NULL, 0);
+  waitpid(child, NULL, 0);
   printf("  %s: %ld '%s'%s\n", shapes[i].name, answer == getpgid(0) ? 7777 : answer, byte, seen);
   /* Nothing is left in the pipe. */
   for (;;) {
@@ -182,6 +216,37 @@ static void each(const char *title, enum Change what, int flags, int restarts) {
   }
 }
 
+/* --- The program's own traps and faults, beside those of poison */
+extern char behind_int3[], at_fault[], behind_fault[];
+static volatile int traps;
+
+static void own_trap(int number, siginfo_t *info, void *argument) {
+  greg_t *const r = ((ucontext_t *)argument)->uc_mcontext.gregs;
+  traps++;
+  printf("  own signal %d, code %d, rip %s\n", number, info->si_code,
+         r[REG_RIP] == (greg_t)(uintptr_t)behind_int3 ? "behind int3"
+         : r[REG_RIP] == (greg_t)(uintptr_t)at_fault  ? "at fault"
+                                                      : "elsewhere");
+  if (r[REG_RIP] == (greg_t)(uintptr_t)at_fault) r[REG_RIP] = (greg_t)(uintptr_t)behind_fault;
+}
+
+static void own_traps(void) {
+  /* With SA_NODEFER, since sites that are nothing but poison need SIGTRAP even for rt_sigreturn. */
+  handle(SIGTRAP, own_trap, SA_NODEFER);
+  handle(SIGSEGV, own_trap, SA_NODEFER);
+  __asm__ volatile("int3\n behind_int3:" ::: "memory");
+  __asm__ volatile("xor %%eax, %%eax\n at_fault: mov (%%rax), %%rax\n behind_fault:" ::: "rax", "memory");
+  syscall(SYS_tkill, syscall(SYS_gettid), SIGTRAP);
+  syscall(SYS_tkill, syscall(SYS_gettid), SIGSEGV);
+  const int own = traps;
+  /* Poison is met in all of these, and the handlers are not to know. */
+  each("restarted, own traps", kAgain, SA_RESTART, 0);
+#ifdef __GLIBC__
+  each("restarted, own traps", kSet, SA_RESTART, 0);
+#endif
+  printf("%d own traps, %d afterwards\n", own, traps - own);
+}
+
 /* --- Many signals at once: each strikes the first instruction of the one before, and timers strike anywhere. */
 extern char __executable_start[], etext[];
 static volatile long handled, outside;
@@ -208,7 +273,8 @@ static int rain(int count) {
     const long period = 50000 + 7000 * i;
     const struct itimerspec each = {{0, period}, {0, period}};
     handle(often[i], drop, 0);
-    if (timer_create(CLOCK_MONOTONIC, &event, &timers[i]) != 0 || timer_settime(timers[i], 0, &each, NULL) != 0) return 1;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timers[i]) != 0 || timer_settime(timers[i], 0, &each, NULL) != 0)
+      return 1;
   }
   const pid_t self = getpid();
   for (int i = 0; i < count; i++) {
@@ -224,7 +290,8 @@ static int rain(int count) {
 int main(int argc, char **argv) {
   if (argc > 1) return rain(atoi(argv[1]));
   setvbuf(stdout, NULL, _IOLBF, 8192);
-  if (pipe(pipe_of) != 0) return 2;
+  has_run = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (pipe(pipe_of) != 0 || has_run == MAP_FAILED) return 2;
   for (enum Change what = kNothing; what <= kNested; what++) {
     if (what == kSet || what == kSwap) continue;
     each("interrupted", what, 0, 0);
@@ -238,6 +305,7 @@ int main(int argc, char **argv) {
     const int comes = what == kNothing || what == kNested;
     each("restarted", what, SA_RESTART, comes);
   }
+  own_traps();
   each("SA_NODEFER", kNested, SA_NODEFER, 0);
   each("SA_RESETHAND", kNothing, SA_RESETHAND, 0);
   stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};

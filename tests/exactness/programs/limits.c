@@ -130,7 +130,8 @@ static int memory(void) {
   if (setrlimit(RLIMIT_AS, &limit) != 0) return 1;
   long mebibytes = 0;
   void *page, *last = NULL, *before = NULL;
-  while ((page = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED) mebibytes++, before = last, last = page;
+  while ((page = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED)
+    mebibytes++, before = last, last = page;
   number("errno", errno);
   /* Under hooks a thread has a block of its own. */
   munmap(last, 1 << 20);
@@ -220,8 +221,8 @@ static int allow(const int *calls, int count) {
 }
 
 static int whitelist(int is_small) {
-  static const int calls[] = {SYS_write, SYS_exit_group, SYS_rt_sigreturn, SYS_getppid, SYS_rt_sigaction, SYS_mmap, SYS_munmap, SYS_tgkill, SYS_setitimer,
-                              SYS_clone, SYS_wait4, SYS_exit};
+  static const int calls[] = {SYS_write,  SYS_exit_group, SYS_rt_sigreturn, SYS_getppid, SYS_rt_sigaction, SYS_mmap,
+                              SYS_munmap, SYS_tgkill,     SYS_setitimer,    SYS_clone,   SYS_wait4,        SYS_exit};
   const pid_t pid = getpid(), tid = (pid_t)syscall(SYS_gettid);
   const struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
   setitimer(ITIMER_REAL, &never, NULL);
@@ -259,7 +260,8 @@ static int mdwe(void) {
   number("PR_SET_MDWE", answer);
   void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   number("writable, then executable", mprotect(page, 4096, PROT_READ | PROT_EXEC));
-  number("both", mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+  number("both",
+         mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
   signal(SIGUSR1, handler);
   raise(SIGUSR1);
   pthread_t thread;
