@@ -1,34 +1,11 @@
-// The process in which the functions of a batch run: its mappings, its signal handlers, and what is
-// kept of how a function ended.
+// The process in which the functions of a batch run: its mappings and its signal handlers.
 #ifndef SYSREWRITE_TESTS_DIFFERENTIAL_PROCESS_H_
 #define SYSREWRITE_TESTS_DIFFERENTIAL_PROCESS_H_
 
-#include <array>
-
 #include "tests/differential/batch.h"
-#include "tests/differential/state.h"
+#include "tests/differential/ending.h"
 
 namespace sysrewrite::differential {
-
-// The signal that ended a function; signal 0: it came to its end.
-struct Fault {
-  int signal = 0, code = 0;
-  uint64_t address = 0;  // si_addr
-  uint64_t rip = 0;
-  uint64_t error = 0, trap = 0;  // the processor's error code and trap number
-};
-
-using Memory = std::array<uint8_t, kDataSize>;
-
-struct Ending {
-  State state{};
-  Fault fault;
-  Memory data{}, stack{};
-  uint32_t fuel = 0;
-};
-
-// One line for each thing that differs; empty where nothing does.
-std::string describe_differences(const Ending& native, const Ending& patched);
 
 // Only one at a time, since signal handlers must find it, and in a process of its own.
 class Process {
