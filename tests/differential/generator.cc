@@ -192,7 +192,7 @@ class Generator {
     Item jump;
     jump.kind = Kind::kForward;
     jump.branch = Branch::kJump;
-    if (random_.one_in(8)) jump.kind = random_.one_in(2) ? Kind::kComputed : Kind::kTable;
+    if (random_.one_in(4)) jump.kind = random_.one_in(2) ? Kind::kComputed : Kind::kTable;
     aim(jump, at + 1, count());
     insert(at, jump);
   }
