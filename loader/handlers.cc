@@ -128,11 +128,15 @@ bool is_watched(uint64_t signal) {
 // the program goes on then: it has met poison, or the filter of serve.S has read a path that is not
 // there, of which the kernel is to say so.
 bool is_own(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* next) {
-  if (!is_watched(signal) || Memory::at<KernelSiginfo>({info})->code <= 0) return false;
+  const auto& cause = *Memory::at<KernelSiginfo>({info});
+  if (!is_watched(signal) || cause.code <= 0) return false;
   const uint64_t rip = Memory::at<KernelUcontext>({context})->rip;
-  const bool is_load =
-      rip == address(sysload_filter_load_rsi) || rip == address(sysload_filter_load_rdi);
-  *next = is_load ? RuntimeAddr{address(sysload_filter_pass)} : stub_behind_poison({rip});
+  const bool is_load = signal != kSigTrap && (rip == address(sysload_filter_load_rsi) ||
+                                              rip == address(sysload_filter_load_rdi));
+  *next = {0};
+  if (is_load) *next = {address(sysload_filter_pass)};
+  if (!is_load && may_be_poisons(static_cast<int>(signal), cause))
+    *next = stub_behind_poison({rip});
   return next->value != 0;
 }
 

@@ -333,7 +333,7 @@ namespace {
 
 uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
-  if (info->code > 0 && (signal == kSigTrap || signal == kSigSegv)) {
+  if (may_be_poisons(signal, *info)) {
     if (const RuntimeAddr stub = stub_behind_poison({context->rip}); stub.value != 0) {
       context->rip = stub.value;
       return SYSLOAD_SIGNAL_TO_PROGRAM;

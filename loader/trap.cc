@@ -39,6 +39,14 @@ bool has_poison(const SiteRecord& site) {
 
 }  // namespace
 
+// Source: linux, include/uapi/asm-generic/siginfo.h; arch/x86/kernel/traps.c, exc_debug(),
+// exc_int3(), exc_general_protection().
+bool may_be_poisons(int signal, const KernelSiginfo& info) {
+  constexpr int32_t kByKernel = 0x80;
+  if (signal == kSigTrap) return info.code > 0 && info.code != kByKernel;
+  return signal == kSigSegv && info.code > 0;
+}
+
 RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
   const FoundSite found = site_of_window(rip);
   if (found.site == nullptr || !has_poison(*found.site)) return {0};

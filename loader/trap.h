@@ -2,9 +2,14 @@
 #ifndef SYSREWRITE_LOADER_TRAP_H_
 #define SYSREWRITE_LOADER_TRAP_H_
 
+#include "loader/signal_frame.h"
 #include "trampoline/address.h"
 
 namespace sysrewrite {
+
+// Whether the siginfo may be that of a trap which poison has raised. An int3 in front of poison
+// stops at the same address: its code is SI_KERNEL, which icebp's never is.
+bool may_be_poisons(int signal, const KernelSiginfo& info);
 
 // Where a program that met poison at `rip` goes on; 0 where there is none.
 RuntimeAddr stub_behind_poison(RuntimeAddr rip);
