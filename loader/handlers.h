@@ -23,11 +23,6 @@ struct Handlers {
   bool has_lone_poison;     // some site of the program's is nothing else
 };
 
-// Takes SIGTRAP over for poison, SIGSEGV where some site is nothing else, and SIGSEGV and SIGBUS
-// where the filter of serve.S reads the program's paths. What they did before, they do for signals
-// that have not come from there. Called once, before the program starts.
-void watch_signals();
-
 // Where the signal has struck in code of sysload's or in a stub, the frame is made one of the
 // program. For signals of programs with hooks, whose runtime has been left already.
 void leave_runtime(KernelUcontext* context);

@@ -51,7 +51,7 @@ sysload_callback_serve:
         jmp     .Lis_munmap
 
 // A path is of interest only where it begins as /proc/self/exe does, and sysload is what that names. The
-// program's pointer may name nothing: a fault of the load leads to sysload_filter_pass (handlers.cc).
+// program's pointer may name nothing: a fault of the load leads to sysload_filter_pass (watched_signals.cc).
 .Lpath_in_rsi:
         movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
         jrcxz   .Lpass
@@ -117,7 +117,7 @@ sysload_callback_serve:
 //   out      as above
 //   stack    CallFrame (serve.h)
 //   signals  before all are blocked, rcx = rsp as it came in; afterwards the frame has everything,
-//            until the last instruction. handlers.cc knows the places by their labels.
+//            until the last instruction. settle.cc knows the places by their labels.
 //
 // `syscall` leaves the flags in r11, which is how they are learnt without a push of their own.
 

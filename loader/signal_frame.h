@@ -43,6 +43,9 @@ struct KernelUcontext {
 static_assert(offsetof(KernelUcontext, rip) == 40 + 16 * 8);
 static_assert(offsetof(KernelUcontext, mask) == 40 + 32 * 8);
 
+// Indices in KernelUcontext::r12_to_rax, by name.
+enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8, kRax = 9 };
+
 struct KernelSiginfo {
   int32_t signo, errno_value, code;
 };

@@ -9,6 +9,7 @@
 #include "loader/exhaustive.h"
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
+#include "loader/label.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
@@ -59,17 +60,6 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
 
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
-
-uint64_t address(const std::byte* label) {
-  return Memory::address_of(label).value;
-}
-
-bool is_between(uint64_t rip, const std::byte* first, const std::byte* end) {
-  return rip - address(first) < static_cast<uint64_t>(end - first);
-}
-
-// Indices in KernelUcontext::r12_to_rax, by name.
-enum Saved : size_t { kRdi = 4, kRsi = 5, kRbx = 7, kRdx = 8, kRax = 9 };
 
 bool is_watched(int signal) {
   if (signal == kSigSys) return sysload_state.exhaustive;

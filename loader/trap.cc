@@ -1,10 +1,10 @@
 #include "loader/trap.h"
 
-#include "loader/handlers.h"
 #include "loader/position.h"
 #include "loader/signals.h"
 #include "loader/site_tables.h"
 #include "loader/state.h"
+#include "loader/watched_signals.h"
 
 // The trap.
 //
@@ -19,12 +19,12 @@
 // `enter` lies behind the displaced instructions: whoever met the poison never passed the jump,
 // and has executed them itself, or was not meant to.
 //
-// Who handles the signals: handlers.cc for a program without hooks, signals.cc for one with. What
-// poison has not raised is the program's, or ends as it would have without sysload: the disposition
-// goes back to its default, and a fault then simply happens again. A SIGTRAP of int3 does not, and
-// neither does a queued signal: those are queued once more with the same siginfo, while blocked, so
-// that they strike when the handler has returned, and a core file shows the program and not
-// sysload.
+// Who handles the signals: watched_signals.cc for a program without hooks, signals.cc for one with.
+// What poison has not raised is the program's, or ends as it would have without sysload: the
+// disposition goes back to its default, and a fault then simply happens again. A SIGTRAP of int3
+// does not, and neither does a queued signal: those are queued once more with the same siginfo,
+// while blocked, so that they strike when the handler has returned, and a core file shows the
+// program and not sysload.
 //
 // Limit: poison met while SIGTRAP is blocked ends the process. The handler runs on the program's
 // stack, or on its alternate one, where it set one up.

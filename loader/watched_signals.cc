@@ -1,0 +1,86 @@
+#include "loader/watched_signals.h"
+
+#include <asm/unistd.h>
+
+#include "loader/action_call.h"
+#include "loader/label.h"
+#include "loader/memory.h"
+#include "loader/report.h"
+#include "loader/state.h"
+#include "loader/trap.h"
+
+namespace sysrewrite {
+
+namespace {
+
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_load_rsi[],
+    sysload_filter_load_rdi[], sysload_filter_pass[];
+
+}  // namespace
+
+bool is_watched(uint64_t signal) {
+  const bool reads_paths = sysload_state.exe_size != 0;
+  if (signal == kSigBus) return reads_paths;
+  if (signal == kSigSegv) return reads_paths || sysload_state.handlers.has_lone_poison;
+  return signal == kSigTrap && sysload_state.site_tables.count != 0;
+}
+
+bool is_own(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* next) {
+  const auto& cause = *Memory::at<KernelSiginfo>({info});
+  if (!is_watched(signal) || cause.code <= 0) return false;
+  const uint64_t rip = Memory::at<KernelUcontext>({context})->rip;
+  const bool is_load = signal != kSigTrap && (rip == address(sysload_filter_load_rsi) ||
+                                              rip == address(sysload_filter_load_rdi));
+  *next = {0};
+  if (is_load) *next = {address(sysload_filter_pass)};
+  if (!is_load && may_be_poisons(static_cast<int>(signal), cause))
+    *next = stub_behind_poison({rip});
+  return next->value != 0;
+}
+
+// A signal between these stores finds a frame that is as good.
+void decide_on_own(Interlude& wrapper) {
+  RuntimeAddr stub;
+  if (wrapper.what == kBack || !is_own(wrapper.rdi, wrapper.rsi, wrapper.rdx, &stub)) return;
+  *static_cast<volatile uint64_t*>(&wrapper.what) = kBack;
+  asm volatile("" ::: "memory");
+  *static_cast<volatile uint64_t*>(&Memory::at<KernelUcontext>({wrapper.rdx})->rip) = stub.value;
+}
+
+void reset_if_asked(uint64_t signal, const KernelSigaction& said) {
+  if (!is_watched(signal) || (said.flags & kSigResetHand) == 0) return;
+  KernelSigaction by_default = said;
+  by_default.handler = kSigDefault;
+  replace_action(signal, &by_default);
+  set_action(static_cast<int>(signal), &by_default, nullptr);
+}
+
+void act_by_default(const Interlude& wrapper, uint64_t handler) {
+  const auto signal = static_cast<int>(wrapper.rdi);
+  const auto& info = *Memory::at<KernelSiginfo>({wrapper.rsi});
+  const bool is_queued = info.code <= 0;
+  if (is_queued && handler == kSigIgnore) return;
+  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
+  set_action(signal, &by_default, nullptr);
+  if (signal != kSigTrap && !is_queued) return;
+  const uint64_t mask = uint64_t{1} << (signal - 1);
+  sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
+            SYSLOAD_SIGSET_SIZE);
+  send_to_self(signal, info);
+}
+
+void watch_signals() {
+  start_handler_table();
+  sysload_state.handlers.has_lone_poison = has_lone_poison();
+  for (const int signal : {kSigTrap, kSigSegv, kSigBus}) {
+    if (!is_watched(static_cast<uint64_t>(signal))) continue;
+    KernelSigaction ours{};
+    int64_t answer = set_action(signal, nullptr, &ours);
+    if (!sys::failed(answer) && replace_action(static_cast<uint64_t>(signal), &ours))
+      answer = set_action(signal, &ours, nullptr);
+    if (sys::failed(answer))
+      fail_errno(answer, "trap", "cannot handle signal ", static_cast<uint64_t>(signal));
+  }
+}
+
+}  // namespace sysrewrite
