@@ -17,7 +17,7 @@ struct Handlers {
   // Each with the thunk of its index: a handler, or the index of what the program has said of a
   // signal that sysload handles, too; 0: the entry is free.
   std::array<uint64_t, SYSLOAD_MOST_HANDLERS> table;
-  std::array<KernelSigaction, 256> said;
+  std::array<KernelSigaction, 64> said;
   uint64_t said_count;
   uint64_t replaced_count;  // of the first six
   bool has_lone_poison;     // some site of the program's is nothing else

@@ -28,14 +28,25 @@ Mapping mapping_of(const SiteTable& table) {
   return {start, end - start};
 }
 
+// A handler of another thread finds the program's table in either place.
+void make_room(SiteTables& tables) {
+  constexpr uint64_t kSize = (kMostObjects + 2) * sizeof(SiteTable);
+  const int64_t memory = sys::map_anonymous(0, kSize, sys::kRead | sys::kWrite);
+  if (sys::failed(memory)) fail_errno(memory, kPhase, "no memory for the tables of libraries");
+  auto* const mapped = Memory::at<SiteTable>({static_cast<uint64_t>(memory)});
+  mapped[0] = tables.own;
+  __atomic_store_n(&tables.mapped, mapped, __ATOMIC_RELEASE);
+}
+
 // A dropped library's entry is used again. Handlers of other threads may read the table meanwhile,
 // so the count of sites, which makes an entry valid, is written last.
 void keep(const SiteTable& table) {
   SiteTables& tables = sysload_state.site_tables;
   uint32_t free = 0;
-  while (free < tables.count && tables.entries[free].count != 0) ++free;
-  if (free == tables.entries.size()) fail(kPhase, "too many files are mapped");
-  SiteTable& entry = tables.entries[free];
+  while (free < tables.count && tables.all()[free].count != 0) ++free;
+  if (free == 1 && tables.mapped == nullptr) make_room(tables);
+  if (free == tables.capacity()) fail(kPhase, "too many files are mapped");
+  SiteTable& entry = tables.all()[free];
   entry.base = table.base;
   entry.trampoline = table.trampoline;
   entry.trampoline_size = table.trampoline_size;
@@ -51,10 +62,10 @@ void keep(const SiteTable& table) {
 
 // The first of the tables, from `index` on, that is in use; nullptr: no other.
 const SiteTable* next_table(uint32_t& index) {
-  const SiteTables& tables = sysload_state.site_tables;
+  SiteTables& tables = sysload_state.site_tables;
   const uint32_t count = __atomic_load_n(&tables.count, __ATOMIC_ACQUIRE);
   while (index < count) {
-    const SiteTable& table = tables.entries[index++];
+    const SiteTable& table = tables.all()[index++];
     if (__atomic_load_n(&table.count, __ATOMIC_ACQUIRE) != 0) return &table;
   }
   return nullptr;
@@ -113,7 +124,7 @@ void add_site_table(const ProgramFile& file, const MappedImage& image) {
 void drop_site_table(RuntimeAddr trampoline) {
   SiteTables& tables = sysload_state.site_tables;
   for (uint32_t i = 0; i < tables.count; ++i) {
-    SiteTable& table = tables.entries[i];
+    SiteTable& table = tables.all()[i];
     if (table.count == 0 || table.trampoline != trampoline) continue;
     const Mapping mapping = mapping_of(table);
     __atomic_store_n(&table.count, 0, __ATOMIC_RELEASE);

@@ -3,7 +3,6 @@
 #ifndef SYSREWRITE_LOADER_SITE_TABLES_H_
 #define SYSREWRITE_LOADER_SITE_TABLES_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,8 +32,15 @@ struct SiteTable {
 // The program, its interpreter, and the libraries. Read by handlers while another thread adds one:
 // an entry is whole before its count says that it is there.
 struct SiteTables {
-  std::array<SiteTable, kMostObjects + 2> entries;
+  SiteTable own;      // the program's, which is all that a static one has
+  SiteTable* mapped;  // for more than that one: all of them, the program's too; nullptr: not yet
   uint32_t count;
+
+  SiteTable* all() {
+    SiteTable* const tables = __atomic_load_n(&mapped, __ATOMIC_ACQUIRE);
+    return tables == nullptr ? &own : tables;
+  }
+  uint32_t capacity() const { return mapped == nullptr ? 1 : kMostObjects + 2; }
 };
 
 // One site, and the file that it is of; nullptr twice: none.

@@ -56,10 +56,10 @@ RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
 }
 
 bool has_lone_poison() {
-  const SiteTables& tables = sysload_state.site_tables;
+  SiteTables& tables = sysload_state.site_tables;
   for (uint32_t i = 0; i < tables.count; ++i)
-    for (uint32_t j = 0; j < tables.entries[i].count; ++j)
-      if (tables.entries[i].sites[j].tier == Tier::kTrap) return true;
+    for (uint32_t j = 0; j < tables.all()[i].count; ++j)
+      if (tables.all()[i].sites[j].tier == Tier::kTrap) return true;
   return false;
 }
 
