@@ -8,9 +8,8 @@
 //   5    lea, lea, jmp *slot         likewise, but rsp is 128 lower, rcx and r11 are used
 //   25   resume: jmp fix             an answer: the call is made; rsp is the program's again
 //   27   tail: lea 0x80(%rsp), %rsp  the call is to be made, rsp 128 lower
-//   35   syscall                     likewise, rsp the program's. Here the kernel goes back to,
-//   too,
-//                                    for a call that it wants to be made again
+//   35   syscall                     likewise, rsp the program's. The kernel goes back here for
+//                                    a call that it wants to be made again
 //   37   fix: lea after(%rip), %rcx  the call is made, rcx not yet the program's
 //   44   displaced instructions, jmp everything is the program's
 //
@@ -27,10 +26,7 @@ constexpr uint64_t kResume = SYSREWRITE_RESTART_BEFORE_RESUME,
                    kFixed = kFix + 7;
 
 DisplacedRecord displaced(const FoundSite& found, uint32_t index) {
-  const SiteRecord& site = *found.site;
-  const uint32_t springboard = site.springboard == kNoSpringboard ? 0 : kSpringboardSize;
-  const std::byte* const at =
-      found.table->blob + site.blob + site.window + springboard + index * sizeof(DisplacedRecord);
+  const std::byte* const at = found.table->blob + displaced_in_blob(*found.site, index);
   return {static_cast<uint8_t>(at[0]), static_cast<uint8_t>(at[1])};
 }
 

@@ -151,6 +151,15 @@ static_assert(sizeof(DisplacedRecord) == 2);
 
 inline constexpr size_t kSpringboardSize = 5;
 
+// Where these stand in the blob, in bytes from its start.
+inline constexpr uint64_t springboard_in_blob(const SiteRecord& site) {
+  return uint64_t{site.blob} + site.window;
+}
+inline constexpr uint64_t displaced_in_blob(const SiteRecord& site, uint32_t index) {
+  const uint64_t springboard = site.springboard == kNoSpringboard ? 0 : kSpringboardSize;
+  return springboard_in_blob(site) + springboard + uint64_t{index} * sizeof(DisplacedRecord);
+}
+
 enum class EditKind : uint32_t {
   kElfHeader = 1,        // e_phoff, e_phnum
   kProgramHeader = 2,    // an entry of the table in place

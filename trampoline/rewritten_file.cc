@@ -11,8 +11,7 @@ bool same_magic(const char (&a)[8], const char (&b)[8]) {
 }
 
 uint64_t blob_size(const SiteRecord& site) {
-  const uint64_t springboard = site.springboard == kNoSpringboard ? 0 : kSpringboardSize;
-  return site.window + springboard + uint64_t{site.displaced} * sizeof(DisplacedRecord);
+  return displaced_in_blob(site, site.displaced) - site.blob;
 }
 
 }  // namespace
@@ -192,14 +191,11 @@ ByteView RewrittenFile::original_window(const SiteRecord& site) const {
 
 ByteView RewrittenFile::original_springboard(const SiteRecord& site) const {
   if (site.springboard == kNoSpringboard) return {};
-  return in_metadata(uint64_t{meta_.blob.offset} + site.blob + site.window, kSpringboardSize);
+  return in_metadata(meta_.blob.offset + springboard_in_blob(site), kSpringboardSize);
 }
 
 DisplacedRecord RewrittenFile::displaced(const SiteRecord& site, uint32_t index) const {
-  const uint64_t springboard = site.springboard == kNoSpringboard ? 0 : kSpringboardSize;
-  return load<DisplacedRecord>(metadata(), uint64_t{meta_.blob.offset} + site.blob + site.window +
-                                               springboard +
-                                               uint64_t{index} * sizeof(DisplacedRecord))
+  return load<DisplacedRecord>(metadata(), meta_.blob.offset + displaced_in_blob(site, index))
       .value_or(DisplacedRecord{});
 }
 
