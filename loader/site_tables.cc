@@ -40,23 +40,17 @@ void make_room(SiteTables& tables) {
 
 // A dropped library's entry is used again. Handlers of other threads may read the table meanwhile,
 // so the count of sites, which makes an entry valid, is written last.
-void keep(const SiteTable& table) {
+void keep(SiteTable table) {
+  const uint32_t site_count = table.count;
+  table.count = 0;
   SiteTables& tables = sysload_state.site_tables;
   uint32_t free = 0;
   while (free < tables.count && tables.all()[free].count != 0) ++free;
   if (free == 1 && tables.mapped == nullptr) make_room(tables);
   if (free == tables.capacity()) fail(kPhase, "too many files are mapped");
   SiteTable& entry = tables.all()[free];
-  entry.base = table.base;
-  entry.trampoline = table.trampoline;
-  entry.trampoline_size = table.trampoline_size;
-  entry.bias = table.bias;
-  entry.sites = table.sites;
-  entry.blob = table.blob;
-  entry.blob_size = table.blob_size;
-  entry.first = table.first;
-  entry.end = table.end;
-  __atomic_store_n(&entry.count, table.count, __ATOMIC_RELEASE);
+  entry = table;
+  __atomic_store_n(&entry.count, site_count, __ATOMIC_RELEASE);
   if (free == tables.count) __atomic_store_n(&tables.count, free + 1, __ATOMIC_RELEASE);
 }
 
