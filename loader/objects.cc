@@ -54,19 +54,12 @@ bool overlaps_image(const LibraryRequest& request, const Trailer& trailer, Vaddr
   return from < request.size || from + trailer.size - 1 < from;
 }
 
-bool has_free_entry() {
-  const ObjectTable& table = sysload_state.objects;
-  for (uint32_t i = 0; i < table.count; ++i)
-    if (table.entries[i].size == 0) return true;
-  return table.count < table.entries.size();
-}
-
+// nullptr: all are in use.
 MappedObject* free_entry() {
   ObjectTable& table = sysload_state.objects;
   for (uint32_t i = 0; i < table.count; ++i)
     if (table.entries[i].size == 0) return &table.entries[i];
-  if (table.count == table.entries.size()) fail(kPhase, "more than ", table.count, " are mapped");
-  return &table.entries[table.count++];
+  return table.count == table.entries.size() ? nullptr : &table.entries[table.count];
 }
 
 // Makes munmap of anything from `first` to `last` come here; see the filter in serve.S.
@@ -76,7 +69,11 @@ void watch(uint64_t first, uint64_t last) {
 }
 
 void remember(const MappedObject& object) {
-  *free_entry() = object;
+  ObjectTable& table = sysload_state.objects;
+  MappedObject* const entry = free_entry();
+  if (entry == nullptr) fail(kPhase, "more than ", table.count, " are mapped");
+  *entry = object;
+  if (entry == &table.entries[table.count]) ++table.count;
   watch(object.base.value, object.base.value);
 }
 
@@ -214,7 +211,7 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   }
   file.rename(sys::name_of(request.fd, name, sizeof(name)));
   file.read_trailer(kPhase);
-  if (!file.is_rewritten() && !has_free_entry()) {
+  if (!file.is_rewritten() && free_entry() == nullptr) {
     report_unfollowed(file.path(), "1024 libraries have a trampoline already");
     file.release();
     return false;
