@@ -122,17 +122,6 @@ CountOrder read_order(sysload_hook* hook) {
   hook->api->fail(hook, "sort=%s: expected time, calls, errors or name", value);
 }
 
-void refuse_unknown_options(sysload_hook* hook) {
-  HookOption option;
-  for (OptionList list(*hook); list.next(&option);) {
-    const bool is_known = option.has_key("sort") || option.has_key("each") ||
-                          option.has_key("output") || option.has_key("shown-by-parent");
-    if (!is_known)
-      hook->api->fail(hook, "option at column %d: found %.*s, expected sort=, each or output=",
-                      option.column, static_cast<int>(option.size), option.text);
-  }
-}
-
 CountHeader* share(sysload_hook* hook) {
   // Fewer where memory is short.
   for (uint32_t most = 1024; most != 0; most /= 16) {
@@ -154,7 +143,7 @@ int sysload_hook_init_count(sysload_hook* hook) {
   char value[16];
   hook->data = hook->api->allocate(sizeof(Count));
   if (hook->data == nullptr) hook->api->fail(hook, "no memory");
-  refuse_unknown_options(hook);
+  refuse_options_but(hook, "sort=, each or output=", "sort", "each", "output", "shown-by-parent");
   Count& count = count_of(hook);
   count.order = read_order(hook);
   count.each = hook->api->option(hook, "each", value, sizeof(value)) >= 0;

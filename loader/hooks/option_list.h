@@ -37,6 +37,16 @@ class OptionList {
   const char* at_;
 };
 
+// Ends the program where an option has none of the known keys, and says which were `expected`.
+template <typename... Keys>
+void refuse_options_but(sysload_hook* hook, const char* expected, Keys... known) {
+  HookOption option;
+  for (OptionList list(*hook); list.next(&option);)
+    if (!(option.has_key(known) || ...))
+      hook->api->fail(hook, "option at column %d: found %.*s, expected %s", option.column,
+                      static_cast<int>(option.size), option.text, expected);
+}
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_HOOKS_OPTION_LIST_H_

@@ -48,24 +48,11 @@ uint64_t wanted_call(sysload_hook* hook, const char* text) {
   return static_cast<uint64_t>(named);
 }
 
-void refuse_unknown_options(sysload_hook* hook) {
-  sysrewrite::HookOption option;
-  for (sysrewrite::OptionList list(*hook); list.next(&option);) {
-    const bool is_known = option.has_key("entry") || option.has_key("exit") ||
-                          option.has_key("only") || option.has_key("answer") ||
-                          option.has_key("vectors") || option.has_key("output");
-    if (!is_known)
-      hook->api->fail(hook,
-                      "option at column %d: found %.*s, expected entry, exit, only=, answer or"
-                      " vectors",
-                      option.column, static_cast<int>(option.size), option.text);
-  }
-}
-
 }  // namespace
 
 int sysload_hook_init_pass(sysload_hook* hook) {
-  refuse_unknown_options(hook);
+  sysrewrite::refuse_options_but(hook, "entry, exit, only=, answer or vectors", "entry", "exit",
+                                 "only", "answer", "vectors", "output");
   const bool exit = has_option(hook, "exit"), entry = has_option(hook, "entry") || !exit;
   const bool answers = has_option(hook, "answer");
   char only[32];
