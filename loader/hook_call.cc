@@ -98,8 +98,10 @@ void keep_signals_away(ThreadBlock* block) {
 
 // --- sysload's own services -------------------------------------------------------------------
 
-CallFrame frame_of(const ThreadBlock& block) {
-  const sysload_call& call = block.call;
+// Where a call is served that may change what is mapped, as serve.S does it: one at a time.
+bool serve_mapping(ThreadBlock* block, int64_t* result) {
+  sysload_call& call = block->call;
+  keep_signals_away(block);
   CallFrame frame{};
   frame.rax = call.number;
   frame.rdi = call.argument[0];
@@ -108,18 +110,7 @@ CallFrame frame_of(const ThreadBlock& block) {
   frame.r10 = call.argument[3];
   frame.r8 = call.argument[4];
   frame.r9 = call.argument[5];
-  frame.tail = block.tail;
-  return frame;
-}
-
-bool serve_path(ThreadBlock* block, int64_t* result) {
-  return serve_own_exe(frame_of(*block), result);
-}
-
-// Where a call is served that may change what is mapped, as serve.S does it: one at a time.
-bool serve_mapping(ThreadBlock* block, int64_t* result) {
-  keep_signals_away(block);
-  CallFrame frame = frame_of(*block);
+  frame.tail = block->tail;
   frame.mask = block->mask;
   while (__atomic_exchange_n(&sysload_serve_lock[0], 1, __ATOMIC_ACQUIRE) != 0)
     sys::call(__NR_sched_yield);
@@ -267,7 +258,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_execveat:
       return serve_mapping(block, result);
     default:
-      return takes_path_of_exe(call.number) && serve_path(block, result);
+      return serve_own_exe(call.number, call.argument, result);
   }
 }
 

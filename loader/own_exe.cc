@@ -5,11 +5,14 @@
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <iterator>
 
+#include "loader/hooks/path_calls.h"
 #include "loader/memory.h"
 #include "loader/program_memory.h"
-#include "loader/serve.h"
 #include "loader/state.h"
 
 namespace sysrewrite {
@@ -48,82 +51,59 @@ bool names_own_exe(const char* path) {
 
 namespace {
 
-// A call that takes a path and follows a link at its end.
-struct PathCall {
-  uint64_t* path;
-  uint64_t* open_flags;  // nullptr: it opens nothing
-};
+using Arguments = std::array<uint64_t, 6>;
 
-bool is_set(uint64_t flags, uint64_t flag) {
-  return (flags & flag) != 0;
-}
-
-// nullptr: the link itself is meant, or the call takes no path.
-PathCall path_call(CallFrame& call, open_how* how) {
-  switch (call.rax) {
-    case __NR_open:
-      if (is_set(call.rsi, O_NOFOLLOW)) return {};
-      return {&call.rdi, &call.rsi};
-    case __NR_openat:
-      if (is_set(call.rdx, O_NOFOLLOW)) return {};
-      return {&call.rsi, &call.rdx};
-    case __NR_openat2: {
-      // Source: linux, include/uapi/linux/openat2.h: a larger structure is a later kernel's.
-      if (call.r10 != sizeof(*how) ||
-          read_program(call.rdx, Memory::bytes(Memory::address_of(how), sizeof(*how))) !=
-              sizeof(*how))
-        return {};
-      if (is_set(how->flags, O_NOFOLLOW) || how->resolve != 0) return {};
-      call.rdx = Memory::address_of(how).value;
-      static_assert(sizeof(how->flags) == sizeof(uint64_t));
-      return {&call.rsi, Memory::at<uint64_t>(Memory::address_of(&how->flags))};
-    }
-    case __NR_stat:
-    case __NR_access:
-      return {&call.rdi, nullptr};
-    case __NR_faccessat:
-      return {&call.rsi, nullptr};
-    case __NR_newfstatat:
-    case __NR_faccessat2:
-      if (is_set(call.r10, AT_SYMLINK_NOFOLLOW)) return {};
-      return {&call.rsi, nullptr};
-    case __NR_statx:
-      if (is_set(call.rdx, AT_SYMLINK_NOFOLLOW)) return {};
-      return {&call.rsi, nullptr};
-    default:
-      return {};
-  }
-}
-
-int64_t make(const CallFrame& call) {
-  return sys::call(static_cast<int64_t>(call.rax), call.rdi, call.rsi, call.rdx, call.r10, call.r8,
-                   call.r9);
+int64_t make(uint64_t number, const Arguments& argument) {
+  return sys::call(static_cast<int64_t>(number), argument[0], argument[1], argument[2], argument[3],
+                   argument[4], argument[5]);
 }
 
 // Nobody writes a file that is being executed. What the kernel says of rights comes first.
-int64_t open_to_write(const CallFrame& call, uint64_t* flags) {
+int64_t open_to_write(uint64_t number, const Arguments& argument, uint64_t* flags) {
   *flags &= ~uint64_t{O_TRUNC | O_CREAT};
-  const int64_t answer = make(call);
+  const int64_t answer = make(number, argument);
   if (sys::failed(answer)) return answer;
   sys::close(static_cast<sys::Fd>(answer));
   return -ETXTBSY;
 }
 
+bool writes(uint64_t open_flags) {
+  return (open_flags & O_PATH) == 0 && (open_flags & (O_WRONLY | O_RDWR | O_TRUNC)) != 0;
+}
+
+// openat2 is then called with what was read. False: it asks for more than a path.
+// Source: linux, include/uapi/linux/openat2.h: a larger structure is a later kernel's.
+bool read_how(Arguments& argument, open_how* how) {
+  constexpr int64_t kSize = sizeof(*how);
+  if (argument[3] != kSize ||
+      read_program(argument[2], Memory::bytes(Memory::address_of(how), kSize)) != kSize)
+    return false;
+  argument[2] = Memory::address_of(how).value;
+  return how->resolve == 0;
+}
+
 }  // namespace
 
-bool serve_own_exe(const CallFrame& asked, int64_t* answer) {
+bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer) {
   char name[64];
-  if (sysload_state.exe_size == 0) return false;
-  CallFrame call = asked;
+  if (sysload_state.exe_size == 0 || !takes_path_of_exe(number)) return false;
+  const PathSlot& slot = path_call(number)->slot[0];
+  Arguments argument;
+  std::copy(std::begin(asked), std::end(asked), argument.begin());
   open_how how{};
-  const PathCall path = path_call(call, &how);
-  if (path.path == nullptr || read_program_string(*path.path, name, sizeof(name)) < 0 ||
-      !names_own_exe(name))
+  if (number == __NR_openat2 && !read_how(argument, &how)) return false;
+  static_assert(sizeof(how.flags) == sizeof(uint64_t));
+  uint64_t none = 0;
+  uint64_t& flags = number == __NR_openat2 ? *Memory::at<uint64_t>(Memory::address_of(&how.flags))
+                    : slot.flags == kNoArgument ? none
+                                                : argument[slot.flags];
+  const bool opens = slot.use == PathUse::kOpen;
+  if (!follows_last(slot, flags, opens ? flags : 0) ||
+      read_program_string(argument[slot.name], name, sizeof(name)) < 0 || !names_own_exe(name))
     return false;
-  *path.path = Memory::address_of(&sysload_state.exe_path[0]).value;
-  const bool writes = path.open_flags != nullptr && !is_set(*path.open_flags, O_PATH) &&
-                      is_set(*path.open_flags, O_WRONLY | O_RDWR | O_TRUNC);
-  *answer = writes ? open_to_write(call, path.open_flags) : make(call);
+  argument[slot.name] = Memory::address_of(&sysload_state.exe_path[0]).value;
+  *answer =
+      opens && writes(flags) ? open_to_write(number, argument, &flags) : make(number, argument);
   return true;
 }
 

@@ -6,20 +6,19 @@
 
 namespace sysrewrite {
 
-struct CallFrame;
-
 // Remembers the path of the program that sysload was given as an argument, open as `fd`.
 void remember_own_exe(sys::Fd fd);
 
 // True for /proc/self/exe, /proc/thread-self/exe and /proc/PID/exe of this process.
 bool names_own_exe(const char* path);
 
-// Whether the call may open or look at such a path.
+// Whether the call may open or look at such a path: one of those that the filter of serve.S looks
+// into.
 bool takes_path_of_exe(uint64_t number);
 
 // Makes such a call of the program's with the program's own path. False: it is another, or one of
 // the link itself.
-bool serve_own_exe(const CallFrame& asked, int64_t* answer);
+bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer);
 
 }  // namespace sysrewrite
 

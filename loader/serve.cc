@@ -114,7 +114,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
       return serve_readlink(*call, call->rsi, call->rdx, call->r10);
     default: {
       int64_t answer = 0;
-      if (!serve_own_exe(*call, &answer)) return kPass;
+      const uint64_t asked[] = {call->rdi, call->rsi, call->rdx, call->r10, call->r8, call->r9};
+      if (!serve_own_exe(call->rax, asked, &answer)) return kPass;
       call->rax = static_cast<uint64_t>(answer);
       return kAnswered;
     }

@@ -1,5 +1,7 @@
 #include "loader/hooks/path_calls.h"
 
+#include <linux/fcntl.h>
+
 #include <iterator>
 
 namespace sysrewrite {
@@ -159,6 +161,23 @@ const PathCall* path_call(uint64_t number) {
   const auto low = static_cast<uint32_t>(number);
   if (low >= kNumbers || kIndex.row[low] == 0) return nullptr;
   return &kCalls[kIndex.row[low] - 1];
+}
+
+bool follows_last(const PathSlot& slot, uint64_t flags, uint64_t open_flags) {
+  switch (slot.last) {
+    case LastLink::kFollowed:
+      return true;
+    case LastLink::kNamed:
+      return false;
+    case LastLink::kNamedIfFlag:
+      return (flags & AT_SYMLINK_NOFOLLOW) == 0;
+    case LastLink::kFollowedIfFlag:
+      return (flags & AT_SYMLINK_FOLLOW) != 0;
+    case LastLink::kOpen:
+      return (open_flags & O_NOFOLLOW) == 0 &&
+             (open_flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+  }
+  return true;
 }
 
 uint32_t path_call_count() {

@@ -74,6 +74,10 @@ struct PathCall {
 // does not (arch/x86/entry/common.c, do_syscall_64).
 const PathCall* path_call(uint64_t number);
 
+// Whether a link that is the name's last component is followed. `flags` is the argument that
+// slot.flags names, or 0; `open_flags` are those of a call that opens, however it is given them.
+bool follows_last(const PathSlot& slot, uint64_t flags, uint64_t open_flags);
+
 // The table's rows, in the order of their numbers.
 uint32_t path_call_count();
 const PathCall& path_call_at(uint32_t index);

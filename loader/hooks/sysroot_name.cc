@@ -45,21 +45,7 @@ Purpose purpose_of(const PathCall& row, uint32_t i, uint64_t open_flags) {
 }
 
 bool follows_last(const PathSlot& slot, const sysload_call& call, uint64_t open_flags) {
-  const uint64_t flags = slot.flags == kNoArgument ? 0 : call.argument[slot.flags];
-  switch (slot.last) {
-    case LastLink::kFollowed:
-      return true;
-    case LastLink::kNamed:
-      return false;
-    case LastLink::kNamedIfFlag:
-      return (flags & AT_SYMLINK_NOFOLLOW) == 0;
-    case LastLink::kFollowedIfFlag:
-      return (flags & AT_SYMLINK_FOLLOW) != 0;
-    case LastLink::kOpen:
-      return (open_flags & O_NOFOLLOW) == 0 &&
-             (open_flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
-  }
-  return true;
+  return follows_last(slot, slot.flags == kNoArgument ? 0 : call.argument[slot.flags], open_flags);
 }
 
 // Flags of open, however they are given. False where the call has a root of its own.
