@@ -12,9 +12,7 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint64_t kMostSignals = 64;
 constexpr uint64_t kEverySignal = ~uint64_t{0};
-constexpr uint64_t kOwnFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
 // The kernel alone can tell whether an address may be read, and does without changing anything
 // where the signal's number is none. What lies on the stack need not be asked for.
@@ -44,7 +42,7 @@ bool replace_action(uint64_t signal, KernelSigaction* given) {
     given->flags = (given->flags | kSigInfo) & ~kSigResetHand;
   } else {
     // Nothing else strikes meanwhile, so nobody is shown the wrapper of a trap as what was struck.
-    *given = {thunk, kOwnFlags, Memory::address_of(sysload_restorer).value, kEverySignal};
+    *given = {thunk, kSigWatching, Memory::address_of(sysload_restorer).value, kEverySignal};
   }
   return true;
 }
@@ -65,8 +63,9 @@ void finish_action(const ActionInterlude& action) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_before_action(
     ActionInterlude* action) {
   const uint64_t signal = action->common.rdi & UINT32_MAX, wanted = action->common.rsi;
-  if (wanted == 0 || action->r10 != SYSLOAD_SIGSET_SIZE || signal == 0 || signal > kMostSignals ||
-      signal == kSigKill || signal == kSigStop || !can_be_read(*action))
+  if (wanted == 0 || action->r10 != SYSLOAD_SIGSET_SIZE || signal == 0 ||
+      signal > uint64_t{kMostSignals} || signal == kSigKill || signal == kSigStop ||
+      !can_be_read(*action))
     return wanted;
   action->given = *Memory::at<KernelSigaction>({wanted});
   const bool is_replaced = replace_action(signal, &action->given);

@@ -6,6 +6,7 @@
 #include "loader/memory.h"
 #include "loader/position.h"
 #include "loader/settle.h"
+#include "loader/trap.h"
 #include "loader/watched_signals.h"
 
 // Handlers without a lock, a block for each thread, or a system call of sysload's own.
@@ -19,16 +20,14 @@
 //
 //     the program               nothing is to be done
 //     a stub                    rip is the displaced instruction, the syscall, or the one behind it
-//     the callback, serve.S     the call is still to be made, or made: rip is the syscall, or the
-//     one
-//                               behind it, and the registers are those of the call
+//     the callback, serve.S     the call is still to be made, or made: rip is the syscall or the
+//                               one behind it, and the registers are those of the call
 //     this wrapper itself       the handler that it was about to run is the one that was struck, at
 //                               its first instruction
 //
 // A call that is still to be made is made again when the handler returns: rt_sigreturn finds the
 // syscall's address in the frame and goes to the stub (on_sigreturn()). Whoever goes there by other
 // ways, as setcontext does, meets the poison and the trap.
-//
 //
 // How a frame is mended stands in settle.cc.
 
@@ -52,7 +51,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
     reset_if_asked(wrapper->rdi, said);
     return said.handler;
   }
-  act_by_default(*wrapper, said.handler);
+  act_by_default(static_cast<int>(wrapper->rdi), *Memory::at<KernelSiginfo>({wrapper->rsi}),
+                 said.handler);
   return 0;
 }
 

@@ -86,13 +86,6 @@ void is_made(uint64_t tail, uint64_t rsp, Position* position) {
   leave_any_stub(position);
 }
 
-// lahf and seto, as ax has them.
-void restore_flags(uint64_t ax, Position* position) {
-  constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
-  position->flags &= ~(kFromAh | kOverflow);
-  position->flags |= (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
-}
-
 // The filter of a callback knows the tail by r11: that of `enter` before `has_tail`.
 void leave_filter(KernelUcontext& context, bool has_tail, Position* position) {
   constexpr uint64_t kTailFromEnter =
@@ -120,7 +113,7 @@ bool leave_callback(KernelUcontext& context, Position* position) {
   }
   if (!is_between(rip, sysload_callback_serve, sysload_filter_end)) return false;
   if (rip >= address(sysload_munmap_saved)) {
-    restore_flags(context.r12_to_rax[kRax], position);
+    position->flags = with_flags_of(context.r12_to_rax[kRax], position->flags);
     position->rax = __NR_munmap;
   }
   leave_filter(context, rip >= address(sysload_callback_serve_tail), position);
@@ -203,8 +196,7 @@ bool leave_sigreturn(KernelUcontext& context, Position* position) {
   if (!is_between(rip, sysload_sigreturn, sysload_sigreturn_end)) return false;
   const bool is_lowered = is_between(rip, sysload_sigreturn_lowered, sysload_sigreturn_marked) ||
                           is_between(rip, sysload_sigreturn_cleared, sysload_sigreturn_raised);
-  if (!is_lowered && is_between(rip, sysload_sigreturn_marked, sysload_sigreturn_cleared))
-    return false;
+  if (is_between(rip, sysload_sigreturn_marked, sysload_sigreturn_cleared)) return false;
   position->rax = __NR_rt_sigreturn;
   to_be_made(context.r11, context.rsp + (is_lowered ? SYSLOAD_INTERLUDE_SIZE : 0), position);
   return true;
@@ -227,48 +219,41 @@ bool leave_action(KernelUcontext& context, Position* position) {
   return true;
 }
 
-// In C++, or beside it, with the mark set. What is left is named for whoever clears the mark, which
-// must be the last thing that is done.
-uint64_t leave_interlude(Log& log, KernelUcontext& context, Position* position) {
-  const Marked marked = interlude_above(context.rsp);
-  if (marked.interlude == nullptr) return 0;
-  Interlude& interlude = *marked.interlude;
-  const uint64_t start = Memory::address_of(&interlude).value;
-  if (marked.kind == SYSLOAD_IS_HANDLER) {
-    decide_on_own(interlude);
-    if (interlude.what == kBack) {
-      position->rip = address(sysload_handler_back);
-      position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
-      return start;
-    }
-    apply(interlude.log);
-    settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
-    const KernelSigaction said = said_by(interlude.what);
-    if (said.handler == kSigDefault || said.handler == kSigIgnore) return 0;
-    reset_if_asked(interlude.rdi, said);
-    position->rip = said.handler;
-    position->rsp = start + SYSLOAD_INTERLUDE_SIZE;
-    context.r12_to_rax[kRdi] = interlude.rdi;
-    context.r12_to_rax[kRsi] = interlude.rsi;
-    context.r12_to_rax[kRdx] = interlude.rdx;
-    position->rax = 0;
-    return start;
+void restore_arguments(const Interlude& interlude, KernelUcontext& context) {
+  context.r12_to_rax[kRdi] = interlude.rdi;
+  context.r12_to_rax[kRsi] = interlude.rsi;
+  context.r12_to_rax[kRdx] = interlude.rdx;
+}
+
+// False where there is nothing to start: the signal does what it does by default.
+bool leave_wrapper(Log& log, Interlude& interlude, KernelUcontext& context, Position* position) {
+  const uint64_t frame = Memory::address_of(&interlude).value + SYSLOAD_INTERLUDE_SIZE;
+  decide_on_own(interlude);
+  if (interlude.what == kBack) {
+    position->rip = address(sysload_handler_back);
+    position->rsp = frame;
+    return true;
   }
-  if (marked.kind == SYSLOAD_IS_SIGRETURN) {
-    position->rax = __NR_rt_sigreturn;
-    to_be_made(interlude.what, start + SYSLOAD_INTERLUDE_SIZE, position);
-    return start;
-  }
-  auto& action = *Memory::at<ActionInterlude>({start});
+  apply(interlude.log);
+  settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
+  const KernelSigaction said = said_by(interlude.what);
+  if (said.handler == kSigDefault || said.handler == kSigIgnore) return false;
+  reset_if_asked(interlude.rdi, said);
+  position->rip = said.handler;
+  position->rsp = frame;
+  position->rax = 0;
+  restore_arguments(interlude, context);
+  return true;
+}
+
+void leave_action_call(ActionInterlude& action, KernelUcontext& context, Position* position) {
   if (context.rip == address(sysload_action_issued)) {
     action.result = context.r12_to_rax[kRax];
     action.is_made = 1;
   } else if (context.rip == address(sysload_action_kept)) {
     action.is_made = 1;
   }
-  context.r12_to_rax[kRdi] = interlude.rdi;
-  context.r12_to_rax[kRsi] = interlude.rsi;
-  context.r12_to_rax[kRdx] = interlude.rdx;
+  restore_arguments(action.common, context);
   context.r10 = action.r10;
   context.r8 = action.r8;
   context.r9 = action.r9;
@@ -276,16 +261,35 @@ uint64_t leave_interlude(Log& log, KernelUcontext& context, Position* position) 
   context.r12_to_rax[kRbp] = action.rbp;
   for (size_t i = 0; i < 4; ++i) context.r12_to_rax[kR12 + i] = action.r12_to_r15[i];
   position->flags = action.flags;
+  const uint64_t tail = action.common.what;
+  const uint64_t end = Memory::address_of(&action).value + SYSLOAD_ACTION_SIZE;
   if (action.is_made == 0) {
     position->rax = __NR_rt_sigaction;
-    to_be_made(interlude.what, start + SYSLOAD_ACTION_SIZE, position);
-    return start;
+    return to_be_made(tail, end, position);
   }
   finish_action(action);
   position->rax = action.result;
   position->r11 = action.flags;
-  is_made(interlude.what, start + SYSLOAD_ACTION_SIZE + SYSREWRITE_RED_ZONE, position);
-  return start;
+  is_made(tail, end + SYSREWRITE_RED_ZONE, position);
+}
+
+// In C++, or beside it, with the mark set. What is left is named for whoever clears the mark, which
+// must be the last thing that is done.
+uint64_t leave_interlude(Log& log, KernelUcontext& context, Position* position) {
+  const Marked marked = interlude_above(context.rsp);
+  if (marked.interlude == nullptr) return 0;
+  const uint64_t start = Memory::address_of(marked.interlude).value;
+  switch (marked.kind) {
+    case SYSLOAD_IS_HANDLER:
+      return leave_wrapper(log, *marked.interlude, context, position) ? start : 0;
+    case SYSLOAD_IS_SIGRETURN:
+      position->rax = __NR_rt_sigreturn;
+      to_be_made(marked.interlude->what, start + SYSLOAD_INTERLUDE_SIZE, position);
+      return start;
+    default:
+      leave_action_call(*Memory::at<ActionInterlude>({start}), context, position);
+      return start;
+  }
 }
 
 bool is_in_sysload(uint64_t rip) {

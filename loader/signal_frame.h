@@ -29,6 +29,9 @@ inline constexpr uint64_t kSigInfo = 0x00000004, kSigRestorer = 0x04000000,
                           kSigOnStack = 0x08000000, kSigNoDefer = 0x40000000,
                           kSigResetHand = 0x80000000;
 inline constexpr uint64_t kSigBlock = 0;
+inline constexpr int kMostSignals = 64;
+// Of the action by which sysload handles a signal that the program does not.
+inline constexpr uint64_t kSigWatching = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
 
 // Source: linux, arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, behind uc_flags,
 // uc_link and uc_stack of struct ucontext.
@@ -49,6 +52,12 @@ enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8
 struct KernelSiginfo {
   int32_t signo, errno_value, code;
 };
+
+// The flags, with those that lahf and seto have put into ax.
+inline uint64_t with_flags_of(uint64_t ax, uint64_t flags) {
+  constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
+  return (flags & ~(kFromAh | kOverflow)) | (ax >> 8 & kFromAh) | ((ax & 1) != 0 ? kOverflow : 0);
+}
 
 // What the kernel keeps of an action, and says again: since 5.11 only the flags that it knows.
 // Source: linux, kernel/signal.c, do_sigaction().

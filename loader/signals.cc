@@ -37,7 +37,6 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr int kMostSignals = 64;
 constexpr uint64_t kRestorerSize = 9;
 
 // Of what the program said, the flags that it is shown again.
@@ -77,8 +76,8 @@ bool is_fault(int signal, const KernelSiginfo& info) {
 }
 
 KernelSigaction watching_action() {
-  constexpr uint64_t kFlags = kSigInfo | kSigRestorer | kSigOnStack | kSigNoDefer;
-  return {address(sysload_signal_entry), kFlags, Memory::address_of(sysload_restorer).value, 0};
+  return {address(sysload_signal_entry), kSigWatching, Memory::address_of(sysload_restorer).value,
+          0};
 }
 
 [[noreturn]] void die_in_hook(const ThreadBlock& block, int signal, const KernelUcontext& context) {
@@ -172,12 +171,6 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
     context.rip = address(sysload_hook_end_slowly);
 }
 
-void restore_arithmetic_flags(uint64_t lahf, KernelUcontext& context) {
-  constexpr uint64_t kFromAh = 0xd5, kOverflow = 0x800;
-  context.flags_register &= ~(kFromAh | kOverflow);
-  context.flags_register |= (lahf >> 8 & kFromAh) | ((lahf & 1) != 0 ? kOverflow : 0);
-}
-
 // The call has not begun: it begins again, from the callback, since what is of interest in it, and
 // its rsp, lie in the block already, and a handler's calls are going to overwrite both.
 void begin_again(const ThreadBlock& block, KernelUcontext& context) {
@@ -193,7 +186,8 @@ void begin_again(const ThreadBlock& block, KernelUcontext& context) {
   context.r12_to_rax[kRsi] = block.registers.rsi;
   context.r12_to_rax[kRdx] = block.registers.rdx;
   context.r10 = block.registers.r10;
-  if (rip >= address(sysload_hook_alternate_flags)) restore_arithmetic_flags(block.lahf, context);
+  if (rip >= address(sysload_hook_alternate_flags))
+    context.flags_register = with_flags_of(block.lahf, context.flags_register);
 }
 
 // What leaving would have put into the registers.
@@ -254,22 +248,6 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
   set_signals(mask);
-}
-
-// A disposition of the kernel's, where there is no handler: the program has removed it meanwhile,
-// or it is a fault that sysload watches for.
-void act_by_default(const ThreadBlock* block, int signal, const KernelSiginfo& info) {
-  const KernelSigaction& wanted = block->signals->action[signal];
-  const bool is_sent = info.code <= 0;
-  if (wanted.handler == kSigIgnore && is_sent) return;
-  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
-  set_action(signal, &by_default, nullptr);
-  // A fault happens again. What was sent, and int3, is sent once more, and strikes when the handler
-  // has returned.
-  if (signal != kSigTrap && !is_sent) return;
-  uint64_t mask = 0;
-  block_signals(&mask);
-  send_to_self(signal, info);
 }
 
 }  // namespace
@@ -359,7 +337,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   leave_runtime(context);
   if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
   if (handler != kSigDefault && handler != kSigIgnore) return handler;
-  act_by_default(block, signal, *info);
+  act_by_default(signal, *info, handler);
   return SYSLOAD_SIGNAL_TO_PROGRAM;
 }
 

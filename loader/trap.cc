@@ -1,5 +1,8 @@
 #include "loader/trap.h"
 
+#include <asm/unistd.h>
+
+#include "loader/memory.h"
 #include "loader/position.h"
 #include "loader/signals.h"
 #include "loader/site_tables.h"
@@ -53,6 +56,18 @@ RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
   const uint64_t from_site = rip.value - found.table->base.value - found.site->site;
   if (from_site >= sizeof(kPoison)) return {0};
   return restart_in_stub(found);
+}
+
+void act_by_default(int signal, const KernelSiginfo& info, uint64_t handler) {
+  const bool is_sent = info.code <= 0;
+  if (is_sent && handler == kSigIgnore) return;
+  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
+  set_action(signal, &by_default, nullptr);
+  if (signal != kSigTrap && !is_sent) return;
+  const uint64_t mask = uint64_t{1} << (signal - 1);
+  sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
+            SYSLOAD_SIGSET_SIZE);
+  send_to_self(signal, info);
 }
 
 bool has_lone_poison() {

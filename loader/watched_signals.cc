@@ -1,7 +1,5 @@
 #include "loader/watched_signals.h"
 
-#include <asm/unistd.h>
-
 #include "loader/action_call.h"
 #include "loader/label.h"
 #include "loader/memory.h"
@@ -53,20 +51,6 @@ void reset_if_asked(uint64_t signal, const KernelSigaction& said) {
   by_default.handler = kSigDefault;
   replace_action(signal, &by_default);
   set_action(static_cast<int>(signal), &by_default, nullptr);
-}
-
-void act_by_default(const Interlude& wrapper, uint64_t handler) {
-  const auto signal = static_cast<int>(wrapper.rdi);
-  const auto& info = *Memory::at<KernelSiginfo>({wrapper.rsi});
-  const bool is_queued = info.code <= 0;
-  if (is_queued && handler == kSigIgnore) return;
-  const KernelSigaction by_default{kSigDefault, 0, 0, 0};
-  set_action(signal, &by_default, nullptr);
-  if (signal != kSigTrap && !is_queued) return;
-  const uint64_t mask = uint64_t{1} << (signal - 1);
-  sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
-            SYSLOAD_SIGSET_SIZE);
-  send_to_self(signal, info);
 }
 
 void watch_signals() {

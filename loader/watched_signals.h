@@ -30,10 +30,6 @@ void decide_on_own(Interlude& wrapper);
 // SA_RESETHAND, which the kernel is not told of a signal that is watched.
 void reset_if_asked(uint64_t signal, const KernelSigaction& said);
 
-// The signal does what it would without sysload: what is a fault happens again; int3, and what was
-// sent, is sent once more, and strikes when the frame gives the mask back.
-void act_by_default(const Interlude& wrapper, uint64_t handler);
-
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_WATCHED_SIGNALS_H_
