@@ -105,6 +105,11 @@ void add_options(CLI::App& app, RewriteCommand& command) {
                      {{"sysrewrite", Format::kSysrewrite}, {"litebox", Format::kLitebox}},
                      "trailer and layout: sysrewrite (default) or litebox")
       ->type_name("FORMAT");
+  add_choice<bool>(app, "--embed", options.embed, {{"end", false}, {"segment", true}},
+                   "where the trampoline goes: to the end (default) of the file, which\n"
+                   "strip and objcopy drop, or into a segment with sections, which they\n"
+                   "keep; for files that go through packaging pipelines")
+      ->type_name("WHERE");
   add_choice<StubKind>(app, "--stub", options.stub,
                        {{"redzone", StubKind::kRedzone}, {"plain", StubKind::kPlain}},
                        "redzone (default): step over the red zone, restart address in r11;\n"

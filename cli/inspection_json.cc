@@ -75,6 +75,8 @@ Json file_json(const InspectedFile& file) {
               {"format", in.format == Format::kLitebox ? "litebox" : "sysrewrite"},
               {"stub", in.stub == StubKind::kPlain ? "plain" : "redzone"},
               {"native_tail", in.native_tail},
+              {"embedded", in.embedded},
+              {"changed_since", in.changed_since},
               {"trampoline", {{"address", in.trampoline.value}, {"size", in.trampoline_size}}},
               {"tiers", tiers_json(row.tiers)},
               {"candidates",

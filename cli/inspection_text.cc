@@ -41,6 +41,9 @@ std::string head_text(const std::string& path, const Inspection& in) {
                        in.output_size, in.format == Format::kLitebox ? "litebox" : "sysrewrite",
                        in.stub == StubKind::kPlain ? "plain" : "redzone",
                        in.native_tail ? " with native tails" : "");
+  if (in.embedded) out += "  the trampoline is a segment, which strip and objcopy keep\n";
+  if (in.changed_since)
+    out += "  headers or sections were written anew since (strip, objcopy): no restore\n";
   size_t sites = 0;
   std::string tiers;
   for (const Tier tier : kTiers) {

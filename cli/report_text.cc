@@ -58,6 +58,8 @@ std::string start_text(const Report& report) {
       return fmt::format("by {} (a path this long is lost by strip)", report.interpreter);
     case StartChange::kHeadersAtEnd:
       return fmt::format("by {}, through new program headers", report.interpreter);
+    case StartChange::kPathInSegment:
+      return fmt::format("by {}, named in a segment of its own", report.interpreter);
     case StartChange::kNoteAtEnd:
       return fmt::format("by {} where it is executed itself", report.interpreter);
   }

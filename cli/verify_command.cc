@@ -24,6 +24,10 @@ std::string proof_text(const VerifyCommand& command, const Verdict& verdict) {
       "  of {} `0f 05` pairs {} lie inside other instructions, {} are data, {} are "
       "uncertain and were left alone\n",
       verdict.candidates, verdict.inside, verdict.data, verdict.uncertain);
+  if (verdict.changed_since)
+    out +=
+        "  headers or sections were written anew since it was rewritten (strip, objcopy), and are "
+        "not compared\n";
   return out;
 }
 
@@ -45,6 +49,7 @@ std::string refusal_text(const VerifyCommand& command, const Verdict& verdict) {
 std::string as_json(const VerifyCommand& command, const Verdict& verdict) {
   nlohmann::json out = {{"rewritten", command.rewritten},
                         {"proven", verdict.proven()},
+                        {"changed_since", verdict.changed_since},
                         {"input_size", verdict.input_size},
                         {"stub_bytes", verdict.stub_bytes},
                         {"tiers",

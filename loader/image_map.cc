@@ -128,7 +128,23 @@ MappedImage map_image(const char* phase, const ProgramFile& file, const ElfImage
   return MappedImage(bias);
 }
 
+namespace {
+
+void fill_own_segment(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback) {
+  const RewrittenFile& rewritten = file.rewritten();
+  const elf::Phdr& own = rewritten.own_segment();
+  if (rewritten.has_sites())
+    *Memory::at<SlotPage>(image.at({rewritten.trailer().vaddr})) = slot_page(callback.value);
+  const int64_t answer = sys::protect(image.at({own.vaddr}), own.filesz, sys::kRead);
+  if (sys::failed(answer))
+    fail_errno(answer, "trampoline", "cannot protect the slot of ", file.path());
+}
+
+}  // namespace
+
 void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback) {
+  if (file.rewritten().is_segment()) return fill_own_segment(file, image, callback);
+  if (!file.rewritten().has_sites()) return;
   const char* const phase = "trampoline";
   const Trailer& trailer = file.rewritten().trailer();
   const RuntimeAddr slot = image.at({trailer.vaddr});

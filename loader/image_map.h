@@ -24,7 +24,9 @@ class MappedImage {
 MappedImage map_image(const char* phase, const ProgramFile& file, const ElfImage& image,
                       uint64_t hint);
 
-// Maps slot page and stubs of a rewritten file whose image is mapped, and fills the slot.
+// Maps slot page and stubs of a rewritten file whose image is mapped, and fills the slot. Where
+// they are segments of the image, they are mapped already, and the slot's one loses its write
+// access.
 void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback);
 
 }  // namespace sysrewrite

@@ -87,9 +87,30 @@ bool names_sysload(const ProgramFile& program) {
          memcmp(interpreter.path + size - strlen(name), name, strlen(name)) == 0;
 }
 
+namespace {
+
+// In the segment that sysrewrite added there is room for either path.
+void restore_in_own_segment(const ProgramFile& program, const ElfImage& image,
+                            const MappedImage& mapped, const InterpreterPath& original) {
+  const elf::Phdr& own = program.rewritten().own_segment();
+  for (uint32_t i = 0; i < image.header_count(); ++i) {
+    const elf::Phdr segment = image.header(i);
+    if (segment.type != elf::kPtInterp) continue;
+    const size_t size = strlen(original.path) + 1;
+    if (segment.vaddr < own.vaddr || !range_fits(segment.vaddr - own.vaddr, size, own.filesz) ||
+        size > segment.filesz)
+      fail(kPhase, program.path(), ": there is no room for the path of its interpreter");
+    memcpy(Memory::at<char>(mapped.at({segment.vaddr})), original.path, size);
+  }
+}
+
+}  // namespace
+
 void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
-                              const MappedImage& mapped) {
+                              const MappedImage& mapped, const InterpreterPath& original) {
   const RewrittenFile& file = program.rewritten();
+  if ((file.meta().flags & kMetaInterpSegment) != 0)
+    return restore_in_own_segment(program, image, mapped, original);
   for (uint32_t i = 0; i < file.edit_count(); ++i) {
     const EditRecord edit = file.edit(i);
     if (edit.kind != EditKind::kInterpreterPath) continue;

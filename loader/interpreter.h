@@ -21,10 +21,10 @@ void find_interpreter(const ProgramFile& program, InterpreterPath* result);
 // Whether a file without a trailer still names a sysload as its interpreter: it lost the trailer.
 bool names_sysload(const ProgramFile& program);
 
-// Puts the path's old bytes back in memory where they were overwritten in place: ld.so reads its
-// own name there.
+// Puts the path's old bytes in memory where PT_INTERP says, if that is in a segment: ld.so reads
+// its own name there.
 void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
-                              const MappedImage& mapped);
+                              const MappedImage& mapped, const InterpreterPath& original);
 
 }  // namespace sysrewrite
 

@@ -82,9 +82,8 @@ void start_hooks(const HookSpecs& specs, const char* program, bool serves) {
 void serve(const ProgramFile& file, const MappedImage& image) {
   if (!file.is_rewritten()) return;
   if (sysload_state.has_hooks) report_unseen(file);
-  if (!file.rewritten().has_sites()) return;
   map_trampoline(file, image, {sysload_state.callback});
-  add_site_table(file, image);
+  if (file.rewritten().has_sites()) add_site_table(file, image);
 }
 
 // ld.so's own calls are known by where its stubs lie.
@@ -137,16 +136,15 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   const bool loads = is_interpreter(program);
   const bool serves = interpreter.found || loads || sysload_state.exe_size != 0;
   choose_callback(serves, program, image, mapped);
+  if (interpreter.damaged)
+    fail("interpreter", program.path(), ": the path of its interpreter is damaged");
+  // Before the segment that may hold it loses its write access.
+  if (interpreter.found) restore_interpreter_path(program, image, mapped, interpreter);
   serve(program, mapped);
   if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
-  if (interpreter.damaged)
-    fail("interpreter", program.path(), ": the path of its interpreter is damaged");
-  if (interpreter.found) {
-    restore_interpreter_path(program, image, mapped);
-    base = load_interpreter(interpreter.path, &sysload_state.entry).bias();
-  }
+  if (interpreter.found) base = load_interpreter(interpreter.path, &sysload_state.entry).bias();
   if (sysload_state.has_engine) start_hooks(settings.specs, program.path(), serves);
   install_trap();
   const MetaHeader& meta = program.rewritten().meta();

@@ -117,14 +117,23 @@ int64_t map_as_asked(const LibraryRequest& request) {
                    static_cast<uint64_t>(request.fd), 0);
 }
 
+// A program that ld.so was asked to start: ld.so reads its own name there. One with a segment for
+// that gets it when ld.so has mapped the segment.
+void restore_path_for_interpreter(const ProgramFile& file, const ElfImage& image,
+                                  const MappedImage& mapped) {
+  if (file.rewritten().is_segment()) return;
+  restore_interpreter_path(file, image, mapped, {});
+}
+
 // A program with fixed addresses that ld.so was asked to start: it maps that in its place, piece by
 // piece, and the place of the trampoline is free if the program's is.
 void adopt_executable(const ProgramFile& file) {
   const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
   image.check_segments(kPhase, file.path());
+  if (file.rewritten().is_segment()) return;
   if (file.rewritten().has_sites())
     serve_object(file, 0, {image.low().value}, image.high().value - image.low().value);
-  restore_interpreter_path(file, image, MappedImage(0));
+  restore_path_for_interpreter(file, image, MappedImage(0));
 }
 
 // ld.so asks for exactly the span of the segments; whoever reads an ELF file as data, for its size.
@@ -156,6 +165,10 @@ bool may_be_fixed(ByteView bytes) {
   return header && header->type == elf::kTypeExec;
 }
 
+bool has_own_segment(ByteView bytes) {
+  return RewrittenFile::parse(bytes).file.is_segment();
+}
+
 // Inside a library whose trampoline is mapped: only there code may be exchanged for a copy's.
 bool is_known(RuntimeAddr address) {
   const ObjectTable& table = sysload_state.objects;
@@ -175,7 +188,9 @@ void adopt_library(const PendingLibrary& library) {
   file.read_trailer(kPhase);
   const bool own = file.is_rewritten();
   file.use_copy(kPhase);
-  if (file.is_rewritten() && file.rewritten().has_sites()) {
+  const bool needs_room =
+      file.is_rewritten() && file.rewritten().has_sites() && !file.rewritten().is_segment();
+  if (needs_room) {
     const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
     const uint64_t bias = address.value - image.low().value;
     const Trailer& trailer = file.rewritten().trailer();
@@ -193,6 +208,32 @@ void adopt_library(const PendingLibrary& library) {
     }
   }
   file.release();
+}
+
+// ld.so maps the stubs as the last segment, and the slot's page right before them. What was mapped
+// there is mapped once more, so that nothing is written that is not known to be the slot.
+bool map_own_segments(const ProgramFile& file, RuntimeAddr address, uint64_t size,
+                      uint32_t protection, uint64_t flags, uint64_t offset, int64_t* answer) {
+  const RewrittenFile& rewritten = file.rewritten();
+  const Trailer& trailer = rewritten.trailer();
+  if (!rewritten.is_segment() || !rewritten.has_sites() || offset != trailer.offset + kPageSize ||
+      size != trailer.size - kPageSize)
+    return false;
+  const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
+  image.check_segments(kPhase, file.path());
+  const MappedImage mapped(address.value - (trailer.vaddr + kPageSize));
+  *answer = sys::replace_like(address, size, protection, flags, file.fd(), offset);
+  if (sys::failed(*answer)) return true;
+  const elf::Phdr& own = rewritten.own_segment();
+  const int64_t data = sys::replace_file(mapped.at({own.vaddr}), own.filesz,
+                                         sys::kRead | sys::kWrite, file.fd(), {own.offset});
+  if (sys::failed(data)) fail_errno(data, kPhase, "cannot map the slot of ", file.path());
+  InterpreterPath interpreter;
+  find_interpreter(file, &interpreter);
+  if (interpreter.found && !interpreter.damaged)
+    restore_interpreter_path(file, image, mapped, interpreter);
+  serve_object(file, mapped.bias(), mapped.at(image.low()), image.high().value - image.low().value);
+  return true;
 }
 
 }  // namespace
@@ -221,11 +262,10 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   if (served) {
     const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
     image.check_segments(kPhase, file.path());
-    *answer = file.rewritten().has_sites() ? map_with_trampoline(request, file, image)
-                                           : map_as_asked(request);
-    // A program that ld.so was asked to start: ld.so reads its own name there.
+    const bool brings_room = file.rewritten().is_segment() || !file.rewritten().has_sites();
+    *answer = brings_room ? map_as_asked(request) : map_with_trampoline(request, file, image);
     const auto bias = static_cast<uint64_t>(*answer) - image.low().value;
-    if (!sys::failed(*answer)) restore_interpreter_path(file, image, MappedImage(bias));
+    if (!sys::failed(*answer)) restore_path_for_interpreter(file, image, MappedImage(bias));
   }
   file.release();
   return served;
@@ -269,13 +309,18 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
   const bool known = is_known(address);
   const bool may_be_copied = sysload_state.server_name[0] != 0;
   if ((known && !may_be_copied) || !ProgramFile::look_at(fd, &file)) return false;
-  if (!known && !may_be_fixed(file.bytes())) {
+  if (!known && !may_be_fixed(file.bytes()) && !has_own_segment(file.bytes())) {
     file.release();
     return false;
   }
   file.rename(sys::name_of(fd, name, sizeof(name)));
   file.read_trailer(kPhase);
   file.use_copy(kPhase);
+  if (file.is_rewritten() &&
+      map_own_segments(file, address, size, protection, flags, offset, answer)) {
+    file.release();
+    return true;
+  }
   if (!known && file.is_rewritten()) adopt_executable(file);
   const bool served = file.code_fd() != fd && file.rewritten().has_sites();
   if (served) *answer = sys::replace_like(address, size, protection, flags, file.code_fd(), offset);

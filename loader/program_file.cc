@@ -44,14 +44,52 @@ ProgramFile ProgramFile::open(const char* phase, const char* path) {
 
 namespace {
 
+// What a file with a trampoline in a segment begins with; most have no more headers than this.
+struct Start {
+  elf::Ehdr header;
+  elf::Phdr table[32];
+};
+
 // An ELF file that could hold code for this machine; objects and foreign ones are only data here.
-bool begins_as_elf(sys::Fd fd) {
-  elf::Ehdr header{};
-  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
-                                Memory::address_of(&header).value, sizeof(header), 0);
-  return got == sizeof(header) && memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
+bool begins_as_elf(const elf::Ehdr& header) {
+  return memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
          header.ident[4] == elf::kClass64 && header.machine == elf::kMachineX8664 &&
          (header.type == elf::kTypeDyn || header.type == elf::kTypeExec);
+}
+
+template <size_t kSize>
+bool has_magic(sys::Fd fd, uint64_t at, const char (&magic)[kSize]) {
+  char found[kSize];
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                Memory::address_of(found).value, kSize, at);
+  return got == static_cast<int64_t>(kSize) && memcmp(found, magic, kSize) == 0;
+}
+
+// Whether a segment ends in a trailer (--embed=segment).
+bool has_trailer_in_segment(sys::Fd fd, const Start& start, uint64_t size) {
+  if (start.header.phoff != sizeof(elf::Ehdr)) return false;
+  const auto known = (size - sizeof(elf::Ehdr)) / sizeof(elf::Phdr);
+  for (uint64_t i = 0; i < std::min<uint64_t>(known, start.header.phnum); ++i) {
+    const elf::Phdr& segment = start.table[i];
+    if (!may_hold_trailer(segment)) continue;
+    const auto end = checked_add(segment.offset, segment.filesz);
+    if (end && has_magic(fd, *end - sizeof(Trailer), kSegmentMagic)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+namespace {
+
+// Of a file that does not end in a trailer: it has one elsewhere, or may get a rewritten copy.
+bool may_be_wanted(sys::Fd fd) {
+  Start start;
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                Memory::address_of(&start).value, sizeof(start), 0);
+  if (got < static_cast<int64_t>(sizeof(elf::Ehdr)) || !begins_as_elf(start.header)) return false;
+  return sysload_state.server_name[0] != 0 ||
+         has_trailer_in_segment(fd, start, static_cast<uint64_t>(got));
 }
 
 }  // namespace
@@ -66,7 +104,7 @@ bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
   if (got != sizeof(magic)) return false;
   const bool has_trailer = memcmp(magic, kTrailerMagic, sizeof(magic)) == 0 ||
                            memcmp(magic, kLiteboxMagic, sizeof(magic)) == 0;
-  if (!has_trailer && (sysload_state.server_name[0] == 0 || !begins_as_elf(fd))) return false;
+  if (!has_trailer && !may_be_wanted(fd)) return false;
   file->path_ = "a library";
   file->fd_ = fd;
   file->map("library");

@@ -43,14 +43,16 @@ class Inspector {
     return finish(parsed.status == TrailerStatus::kValid ? &parsed.file : nullptr);
   }
 
-  Result<Inspection> of_output(const RewrittenFile& file, uint64_t size, bool disassemble) {
+  Result<Inspection> of_output(const RewrittenFile& file, bool changed_since, bool disassemble) {
     const MetaHeader& meta = file.meta();
     out_.rewritten = true;
     out_.input_size = meta.input_size;
-    out_.output_size = size;
+    out_.output_size = file.bytes().size();
     out_.format = file.is_litebox() ? Format::kLitebox : Format::kSysrewrite;
     out_.stub = (meta.flags & kMetaPlainStub) != 0 ? StubKind::kPlain : StubKind::kRedzone;
     out_.native_tail = (meta.flags & kMetaNativeTail) != 0;
+    out_.embedded = file.is_segment();
+    out_.changed_since = changed_since;
     out_.interpreter = strings(file.interpreter()).empty() ? "" : strings(file.interpreter())[0];
     out_.loader_options = strings(file.options());
     out_.trampoline = {file.trailer().vaddr};
@@ -175,12 +177,14 @@ Result<Inspection> inspect(ByteView file, bool disassemble, Options options) {
   }
   const auto output = open_rewritten(file);
   if (!output) return output.error();
-  const auto undone = restore(file);
+  auto undone = restore(file);
+  const bool changed_since = !undone && output->is_segment();
+  if (changed_since) undone = restore_code(file);
   if (!undone) return undone.error();
   const std::vector<std::byte> original = materialize(file, *undone);
   const auto rewritten = rewrite(original, options);
   if (!rewritten) return rewritten.error();
-  return Inspector(original, rewritten->report).of_output(*output, file.size(), disassemble);
+  return Inspector(original, rewritten->report).of_output(*output, changed_since, disassemble);
 }
 
 }  // namespace sysrewrite

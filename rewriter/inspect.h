@@ -36,6 +36,8 @@ struct Inspection {
   Format format = Format::kSysrewrite;
   StubKind stub = StubKind::kRedzone;
   bool native_tail = true;
+  bool embedded = false;       // --embed=segment
+  bool changed_since = false;  // headers were written anew by another tool; input_size is of old
   uint64_t input_size = 0, output_size = 0;  // bytes
   std::string interpreter;                   // set by the rewrite; empty: none
   std::vector<std::string> loader_options;

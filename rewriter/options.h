@@ -41,6 +41,7 @@ struct Options {
   OnUnpatchable on_unpatchable = OnUnpatchable::kTrap;
   UncertainPolicy uncertain = UncertainPolicy::kLeave;
   TierSet tiers;
+  bool embed = false;  // the trampoline as segments with sections; see rewriter/embedding.h
   std::vector<SiteSelector> only;     // patch these and leave the rest native; empty: all
   std::vector<SiteSelector> exclude;  // leave these native
   bool force = false;                 // rewrite files that find a payload from their own end

@@ -51,15 +51,15 @@ class OutputReader {
 // Grows the tables of the metadata while the patches are made.
 class Assembler {
  public:
-  Assembler(const ElfImage& image, const Sites& sites, const Layout& layout, const Plan& plan,
-            const StartPlan& start, const Options& options)
-      : image_(image),
-        sites_(sites),
+  Assembler(const Decisions& decided, const Layout& layout)
+      : image_(decided.image),
+        sites_(decided.sites),
         layout_(layout),
-        plan_(plan),
-        start_(start),
-        options_(options),
-        base_(first_code(image)) {}
+        plan_(decided.plan),
+        start_(decided.start),
+        options_(decided.options),
+        embedding_(decided.embedding),
+        base_(first_code(decided.image)) {}
 
   OutputBytes assemble() {
     write_sites();
@@ -70,6 +70,12 @@ class Assembler {
               [](const BytePatch& a, const BytePatch& b) { return a.offset < b.offset; });
     seal();
     return std::move(out_);
+  }
+
+  uint64_t metadata_size() {
+    write_sites();
+    place_parts();
+    return meta_.meta_size;
   }
 
  private:
@@ -154,7 +160,7 @@ class Assembler {
   // The order of layout.h; everything in front of the edits' blob is known by now, and the edits
   // themselves have a known size.
   void place_parts() {
-    edits_ = header_edits(image_, start_, {0}, {0});
+    edits_ = edits({0}, {0});
     uint64_t edit_blob = 0;
     for (const HeaderEdit& edit : edits_) edit_blob += edit.bytes.size();
     std::string options;
@@ -176,7 +182,11 @@ class Assembler {
     meta_.meta_size = static_cast<uint32_t>(align_up(at, kMetaAlignment));
 
     const uint64_t input_end = image_.bytes().size();
-    if (litebox()) {
+    if (embedding_ != nullptr) {
+      out_.tail_offset = {align_up(input_end, kPageSize)};
+      meta_offset_ = out_.tail_offset.value;
+      trampoline_offset_ = out_.tail_offset.value + embedding_->slot_at(meta_.meta_size);
+    } else if (litebox()) {
       meta_offset_ = align_up(input_end, kMetaAlignment);
       out_.tail_offset = {meta_offset_};
       const uint64_t locator_end = meta_offset_ + meta_.meta_size + sizeof(MetaLocator);
@@ -188,10 +198,19 @@ class Assembler {
     }
   }
 
+  EmbeddedPlaces embedded_places() const {
+    return {out_.tail_offset, meta_.meta_size, layout_.size == 0 ? 0 : layout_.size - kPageSize};
+  }
+
+  std::vector<HeaderEdit> edits(FileOffset path, FileOffset table) const {
+    return embedding_ != nullptr ? embedding_->edits(embedded_places())
+                                 : header_edits(image_, start_, path, table);
+  }
+
   void write_edits() {
     const FileOffset path{meta_offset_ + meta_.interp.offset};
     const FileOffset table{meta_offset_ + meta_.phdrs.offset};
-    for (HeaderEdit& edit : header_edits(image_, start_, path, table)) {
+    for (HeaderEdit& edit : edits(path, table)) {
       EditRecord record{};
       record.offset = edit.offset.value;
       record.size = static_cast<uint32_t>(edit.bytes.size());
@@ -208,10 +227,12 @@ class Assembler {
     if (options_.stub == StubKind::kPlain) flags |= kMetaPlainStub;
     if (options_.native_tail) flags |= kMetaNativeTail;
     if (litebox()) flags |= kMetaLitebox;
+    if (embedding_ != nullptr) flags |= kMetaSegment;
     if (start_.change == StartChange::kHeadersAtEnd) flags |= kMetaHeadersMoved;
     if (start_.change == StartChange::kPathInPlace) flags |= kMetaInterpInPlace;
     if (start_.change == StartChange::kPathAtEnd) flags |= kMetaInterpMoved;
     if (start_.change == StartChange::kNoteAtEnd) flags |= kMetaInterpMoved;
+    if (start_.change == StartChange::kPathInSegment) flags |= kMetaInterpSegment;
     if (image_.kind() == ImageKind::kInterpreter) flags |= kMetaInterpreter;
     return flags;
   }
@@ -257,7 +278,36 @@ class Assembler {
     return bytes;
   }
 
+  // The trailer is in the slot page, and behind the stubs stand the sections.
+  void write_segments() {
+    const std::vector<std::byte> meta = metadata();
+    auto& tail = out_.tail;
+    const auto append = [&tail](ByteView bytes) {
+      tail.insert(tail.end(), bytes.begin(), bytes.end());
+    };
+    append(meta);
+    append(embedding_->piece(embedded_places()));
+    if (stubs_.empty()) stubs_.resize(kPageSize);
+    SegmentLocator locator{};
+    std::memcpy(locator.magic, kMetaMagic, sizeof(kMetaMagic));
+    locator.meta_vaddr = embedding_->data().value;
+    Checksum whole;
+    whole.add(image_.bytes());
+    locator.input_digest = whole.digest();
+    Trailer trailer{};
+    std::memcpy(trailer.magic, kSegmentMagic, sizeof(kSegmentMagic));
+    trailer.size = layout_.size;
+    trailer.vaddr = layout_.size == 0 ? 0 : layout_.trampoline.value;
+    const MutableByteView page(stubs_);
+    if (!store(page, kPageSize - kSegmentEndSize, locator) ||
+        !store(page, kPageSize - sizeof(trailer), trailer))
+      std::abort();
+    append(stubs_);
+    append(embedding_->tables(embedded_places()));
+  }
+
   void write_tail() {
+    if (embedding_ != nullptr) return write_segments();
     const std::vector<std::byte> meta = metadata();
     auto& tail = out_.tail;
     const auto append = [&tail](ByteView bytes) {
@@ -288,18 +338,21 @@ class Assembler {
     const OutputReader read(image_.bytes(), out_);
     const auto header = *load<elf::Ehdr>(read(0, sizeof(elf::Ehdr)), 0);
     Checksum sum;
-    sum.add(read(0, sizeof(elf::Ehdr)));
-    sum.add(read(header.phoff, header.phnum * sizeof(elf::Phdr)));
+    if (embedding_ == nullptr) {
+      sum.add(read(0, sizeof(elf::Ehdr)));
+      sum.add(read(header.phoff, header.phnum * sizeof(elf::Phdr)));
+    }
     for (const SiteRecord& record : records_) {
       const Vaddr window = base_ + record.site - record.before;
       sum.add(read(image_.offset_of(window)->value, record.window));
       if (record.springboard == kNoSpringboard) continue;
       sum.add(read(image_.offset_of(base_ + record.springboard)->value, kSpringboardSize));
     }
-    for (const EditRecord& edit : edit_records_) sum.add(read(edit.offset, edit.size));
+    if (embedding_ == nullptr)
+      for (const EditRecord& edit : edit_records_) sum.add(read(edit.offset, edit.size));
     sum.add(stubs_);
     sum.add(read(meta_offset_, meta_.meta_size));
-    sum.add(ByteView(out_.tail).last(sizeof(Trailer)));
+    if (embedding_ == nullptr) sum.add(ByteView(out_.tail).last(sizeof(Trailer)));
     const uint64_t meta_in_tail = meta_offset_ - out_.tail_offset.value;
     const uint64_t digest = sum.digest();
     if (!store(MutableByteView(out_.tail), meta_in_tail + offsetof(MetaHeader, checksum), digest))
@@ -312,6 +365,7 @@ class Assembler {
   const Plan& plan_;
   const StartPlan& start_;
   const Options& options_;
+  const Embedding* const embedding_;
   const Vaddr base_;
 
   OutputBytes out_;
@@ -328,9 +382,12 @@ class Assembler {
 
 }  // namespace
 
-OutputBytes assemble(const ElfImage& image, const Sites& sites, const Layout& layout,
-                     const Plan& plan, const StartPlan& start, const Options& options) {
-  return Assembler(image, sites, layout, plan, start, options).assemble();
+OutputBytes assemble(const Decisions& decided, const Layout& layout) {
+  return Assembler(decided, layout).assemble();
+}
+
+uint64_t metadata_size(const Decisions& decided, const Layout& layout) {
+  return Assembler(decided, layout).metadata_size();
 }
 
 std::vector<std::byte> materialize(ByteView input, const OutputBytes& output) {

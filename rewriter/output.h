@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "rewriter/embedding.h"
 #include "rewriter/layout.h"
 #include "rewriter/start.h"
 
@@ -22,9 +23,21 @@ struct OutputBytes {
   std::vector<std::byte> tail;  // the end of the file
 };
 
+// Everything that was decided; `embedding` is null unless the trampoline gets segments.
+struct Decisions {
+  const ElfImage& image;
+  const Sites& sites;
+  const Plan& plan;
+  const StartPlan& start;
+  const Options& options;
+  const Embedding* embedding = nullptr;
+};
+
 // Cannot fail: everything that could was decided in the plan. Aborts on a broken invariant.
-OutputBytes assemble(const ElfImage& image, const Sites& sites, const Layout& layout,
-                     const Plan& plan, const StartPlan& start, const Options& options);
+OutputBytes assemble(const Decisions& decided, const Layout& layout);
+
+// Bytes of the metadata, which do not depend on where the layout puts anything.
+uint64_t metadata_size(const Decisions& decided, const Layout& layout);
 
 // The whole output in one buffer, for tests and for those who want it in memory.
 std::vector<std::byte> materialize(ByteView input, const OutputBytes& output);

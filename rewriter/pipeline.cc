@@ -47,7 +47,30 @@ std::optional<Error> check_options(const Options& options) {
     return Error{ErrorCode::kOptions, std::nullopt,
                  "a litebox file holds no syscall instruction, so it cannot have native tails; add "
                  "--no-native-tail"};
+  if (options.embed && options.format == Format::kLitebox)
+    return Error{ErrorCode::kOptions, std::nullopt,
+                 "LiteBox's loader finds the trampoline at the file's end, not in a segment; leave "
+                 "--embed away"};
   return std::nullopt;
+}
+
+// Only where there is something to embed.
+Result<std::optional<Embedding>> plan_embedding(const ElfImage& image, const Sites& sites,
+                                                const StartPlan& start, const Options& options) {
+  const bool needed = !sites.syscalls.empty() || start.change != StartChange::kNone;
+  if (!options.embed || !needed) return std::optional<Embedding>();
+  auto embedding = Embedding::plan(image, start);
+  if (!embedding) return embedding.error();
+  return std::optional<Embedding>(std::move(*embedding));
+}
+
+Placement choose_placement(const ElfImage& image, const std::optional<Embedding>& embedding,
+                           size_t sites, const Options& options) {
+  const uint64_t bound = trampoline_bound(sites);
+  if (!embedding) return Placement::choose(image, options.format, bound);
+  size_t option_bytes = 0;
+  for (const std::string& option : options.loader_options) option_bytes += option.size() + 1;
+  return Placement::behind(image, embedding->bound(sites, option_bytes), bound);
 }
 
 std::optional<Error> refuse_unpatchable(const Plan& plan, const Options& options) {
@@ -129,10 +152,13 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   const FunctionIndex functions = index_functions(*image, candidates);
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
 
+  // Where the trampoline goes. Afterwards: this, too, can no longer fail.
+  const auto embedding = plan_embedding(*image, sites, *start, options);
+  if (!embedding) return embedding.error();
+
   // What speaks against a patch, over the whole file but only about the bytes in question: first
   // the little that tier A asks for, which settles most sites, then everything about the rest.
-  const Placement placement =
-      Placement::choose(*image, options.format, trampoline_bound(sites.syscalls.size()));
+  const Placement placement = choose_placement(*image, *embedding, sites.syscalls.size(), options);
   Evidence evidence = gather_evidence(*image, patch_ranges(sites));
   const auto contested = contested_sites(sites, functions, evidence, placement, options);
   deepen_evidence(*image, contested_ranges(contested), evidence);
@@ -142,9 +168,16 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   if (auto error = refuse_unpatchable(plan, options)) return *error;
 
   // Addresses, then bytes.
-  const Layout layout = lay_out(plan, placement, options);
+  Layout layout = lay_out(plan, placement, options);
+  Decisions decided{*image, sites, plan, *start, options};
+  const bool is_embedded = layout.size != 0 || start->change != StartChange::kNone;
+  if (*embedding && is_embedded) {
+    decided.embedding = &**embedding;
+    const Vaddr slot = (*embedding)->slot(metadata_size(decided, layout));
+    if (layout.size != 0) layout.trampoline = slot;
+  }
   Rewritten rewritten;
-  rewritten.output = assemble(*image, sites, layout, plan, *start, options);
+  rewritten.output = assemble(decided, layout);
   rewritten.report = describe(*image, sites, plan, layout, *start, rewritten.output);
   return rewritten;
 }

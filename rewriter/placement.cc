@@ -52,6 +52,13 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
   return placement;
 }
 
+Placement Placement::behind(const ElfImage& image, uint64_t before, uint64_t bound) {
+  Placement placement;
+  placement.low_ = {page_up(image.highest_end().value)};
+  placement.high_ = placement.low_ + before + bound;
+  return placement;
+}
+
 bool Placement::reaches(Vaddr from_or_to) const {
   constexpr int64_t kReach = (int64_t{1} << 31) - static_cast<int64_t>(kReachMargin);
   const int64_t to_low = from_or_to - low_;

@@ -7,6 +7,7 @@
 //                         bias makes whole. The kernel maps nothing there.
 //   ET_DYN, a library     directly behind the last segment: whoever maps the library makes its
 //                         reservation longer by that much.
+//   --embed=segment       behind the last segment, and the heap behind that.
 //   --format=litebox      its loader reserves up to the trampoline's end: behind the last segment.
 #ifndef SYSREWRITE_REWRITER_PLACEMENT_H_
 #define SYSREWRITE_REWRITER_PLACEMENT_H_
@@ -21,6 +22,9 @@ class Placement {
  public:
   // `bound`: bytes that the trampoline will not exceed, page-aligned.
   static Placement choose(const ElfImage& image, Format format, uint64_t bound);
+
+  // Behind the last segment, with `before` bytes that lie in front of the trampoline.
+  static Placement behind(const ElfImage& image, uint64_t before, uint64_t bound);
 
   // Where a trampoline of `size` bytes (page-aligned, at most the bound) starts.
   Vaddr start(uint64_t size) const { return anchored_high_ ? high_ - size : low_; }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "trampoline/checksum.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -13,12 +15,49 @@ Error damaged(std::optional<uint64_t> where, std::string message) {
   return Error{ErrorCode::kDamagedTrailer, where, std::move(message)};
 }
 
+// strip and objcopy keep a trampoline that is a segment, but not the headers and sections.
+Error changed_since() {
+  return damaged(std::nullopt,
+                 "headers or sections were written anew since it was rewritten (strip, objcopy): "
+                 "the input is not in it any more; take it from its source. inspect and verify "
+                 "still read the patches");
+}
+
+// What `output` hashes to when it is restored.
+uint64_t digest_of(ByteView output, const OutputBytes& restored) {
+  Checksum sum;
+  uint64_t at = 0;
+  for (const BytePatch& patch : restored.patches) {
+    sum.add(output.subspan(at, patch.offset.value - at));
+    sum.add(patch.bytes);
+    at = patch.offset.value + patch.bytes.size();
+  }
+  sum.add(output.subspan(at, restored.tail_offset.value - at));
+  return sum.digest();
+}
+
 // Collects the original bytes; every place must lie inside the input.
 class Restorer {
  public:
   explicit Restorer(const RewrittenFile& file) : file_(file) {}
 
+  // The code alone, and no segments of ours; everything else stays as it is.
+  std::optional<Error> collect_code() {
+    for (uint32_t i = 0; i < file_.site_count(); ++i)
+      if (auto error = collect_site(file_.site(i))) return error;
+    const auto header = *load<elf::Ehdr>(file_.bytes(), 0);
+    for (uint64_t i = 0; i < header.phnum; ++i) {
+      const uint64_t at = header.phoff + i * sizeof(elf::Phdr);
+      const auto segment = *load<elf::Phdr>(file_.bytes(), at);
+      const bool own = segment.type == elf::kPtLoad && segment.vaddr >= file_.own_segment().vaddr;
+      if (own) patches_.push_back({{at}, std::vector<std::byte>(sizeof(elf::Phdr))});
+    }
+    return sort();
+  }
+
   std::optional<Error> collect() {
+    if (file_.meta().input_size > file_.bytes().size())
+      return damaged(std::nullopt, "the file is shorter than the input");
     for (uint32_t i = 0; i < file_.site_count(); ++i)
       if (auto error = collect_site(file_.site(i))) return error;
     for (uint32_t i = 0; i < file_.edit_count(); ++i) {
@@ -36,6 +75,12 @@ class Restorer {
     return out;
   }
 
+  OutputBytes take_whole() {
+    OutputBytes out = take();
+    out.tail_offset = {file_.bytes().size()};
+    return out;
+  }
+
  private:
   std::optional<Error> collect_site(const SiteRecord& site) {
     if (site.tier == Tier::kNative) return std::nullopt;
@@ -50,7 +95,9 @@ class Restorer {
   }
 
   std::optional<Error> put(std::optional<FileOffset> offset, uint64_t where, ByteView bytes) {
-    if (!offset || !range_fits(offset->value, bytes.size(), file_.meta().input_size))
+    // Another tool may have moved what is behind a segment's trampoline.
+    const uint64_t end = file_.is_segment() ? file_.bytes().size() : file_.meta().input_size;
+    if (!offset || !range_fits(offset->value, bytes.size(), end))
       return damaged(where, fmt::format("the site table names bytes at {:#x} that are not in the "
                                         "input; nothing can be restored from it",
                                         where));
@@ -102,8 +149,23 @@ Result<OutputBytes> restore(ByteView output) {
   const auto file = open_rewritten(output);
   if (!file) return file.error();
   Restorer restorer(*file);
-  if (auto error = restorer.collect()) return *error;
-  return restorer.take();
+  if (auto error = restorer.collect()) return file->is_segment() ? changed_since() : *error;
+  OutputBytes restored = restorer.take();
+  const bool inside = restored.patches.empty() ||
+                      restored.patches.back().offset.value + restored.patches.back().bytes.size() <=
+                          restored.tail_offset.value;
+  if (!inside) return changed_since();
+  if (file->is_segment() && digest_of(output, restored) != file->input_digest())
+    return changed_since();
+  return restored;
+}
+
+Result<OutputBytes> restore_code(ByteView output) {
+  const auto file = open_rewritten(output);
+  if (!file) return file.error();
+  Restorer restorer(*file);
+  if (auto error = restorer.collect_code()) return *error;
+  return restorer.take_whole();
 }
 
 }  // namespace sysrewrite

@@ -19,6 +19,10 @@ Result<RewrittenFile> open_rewritten(ByteView output);
 // taken. Bytes that a rewrite leaves alone are taken as they stand: who edits them edits the input.
 Result<OutputBytes> restore(ByteView output);
 
+// Only windows and springboards, and the trampoline's segments taken out of the program headers:
+// the code as it was, in a file whose headers another tool has written anew (--embed=segment).
+Result<OutputBytes> restore_code(ByteView output);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_REWRITER_RESTORE_H_

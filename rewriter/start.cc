@@ -71,6 +71,13 @@ Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
   if (!options.interpreter || options.format == Format::kLitebox) return plan;
   if (auto error = check_path(*options.interpreter)) return *error;
   // A library can be executed too if it names an interpreter (libc.so.6).
+  const bool is_started =
+      image.interpreter() || (!image.is_library() && image.kind() != ImageKind::kInterpreter);
+  if (options.embed && is_started) {
+    plan.interpreter = *options.interpreter;
+    plan.change = StartChange::kPathInSegment;
+    return plan;
+  }
   if (const auto path = image.interpreter()) {
     plan.interpreter = *options.interpreter;
     const bool fits = plan.interpreter.size() < path->size();
@@ -121,6 +128,7 @@ std::vector<HeaderEdit> header_edits(const ElfImage& image, const StartPlan& pla
                                      FileOffset table) {
   switch (plan.change) {
     case StartChange::kNone:
+    case StartChange::kPathInSegment:  // Embedding::edits()
       return {};
     case StartChange::kPathInPlace: {
       std::vector<std::byte> bytes(image.interpreter()->size());  // NUL to its end

@@ -14,11 +14,12 @@
 namespace sysrewrite {
 
 enum class StartChange : uint8_t {
-  kNone,          // a library, or --no-interp
-  kPathInPlace,   // the new path fits over the old one; survives strip
-  kPathAtEnd,     // PT_INTERP's offset points at the end of the file
-  kHeadersAtEnd,  // a static program: a new program-header table at the end of the file
-  kNoteAtEnd,     // ld.so, whose table must not move: its PT_NOTE becomes PT_INTERP
+  kNone,           // a library, or --no-interp
+  kPathInPlace,    // the new path fits over the old one; survives strip
+  kPathAtEnd,      // PT_INTERP's offset points at the end of the file
+  kHeadersAtEnd,   // a static program: a new program-header table at the end of the file
+  kNoteAtEnd,      // ld.so, whose table must not move: its PT_NOTE becomes PT_INTERP
+  kPathInSegment,  // --embed=segment: PT_INTERP, an old or a new one, points into the new segment
 };
 
 // Bytes of the input to be replaced.

@@ -6,8 +6,10 @@
 #include <cstddef>
 
 #include "rewriter/verify_entries.h"
+#include "rewriter/verify_segment.h"
 #include "rewriter/verify_site.h"
 #include "rewriter/verify_tables.h"
+#include "trampoline/checksum.h"
 
 namespace sysrewrite {
 
@@ -21,10 +23,15 @@ class Verifier {
     if (!read_trailer()) return std::move(verdict_);
     verify_tables(output_, file_, findings());
     count();
-    const auto image = OriginalImage::restore(output_, file_, findings());
+    auto image = find_original();
     if (!image) return std::move(verdict_);
-    if (original) compare(*image, *original);
-    verify_headers(output_, file_, *image, findings());
+    if (verdict_.changed_since) {
+      if (original) refuse_comparison();
+    } else {
+      if (original) compare(*image, *original);
+      verify_headers(output_, file_, *image, findings());
+      if (file_.is_segment()) verify_segment(output_, file_, *image, findings());
+    }
     check_candidates(*image);
     check_trampoline_place(*image);
     check_aliases(*image);
@@ -51,6 +58,26 @@ class Verifier {
     findings().same_number(at, "the checksum", file_.meta().checksum,
                            file_.checksum().value_or(~file_.meta().checksum));
     return true;
+  }
+
+  // strip and objcopy keep a trampoline that is a segment, and write the headers anew.
+  std::optional<OriginalImage> find_original() {
+    if (!file_.is_segment()) return OriginalImage::restore(output_, file_, findings());
+    Findings ignored;
+    auto image = OriginalImage::restore(output_, file_, ignored);
+    if (image) {
+      Checksum whole;
+      whole.add(image->bytes());
+      if (whole.digest() == file_.input_digest()) return image;
+    }
+    verdict_.changed_since = true;
+    return OriginalImage::restore_code(output_, file_, findings());
+  }
+
+  void refuse_comparison() {
+    findings().at_offset(0, "the restored input",
+                         "headers or sections that were written anew since (strip, objcopy)",
+                         "what was rewritten; leave --against away to prove the patches alone");
   }
 
   void count() {
@@ -174,7 +201,8 @@ class Verifier {
     const ByteView trampoline = file_.trampoline();
     if (trampoline.empty()) return;
     const uint64_t at = file_.trailer().offset;
-    findings().zeros(output_, at, at + file_.first_stub().value, "the slot");
+    const uint64_t behind = file_.is_segment() ? kSegmentEndSize : 0;
+    findings().zeros(output_, at, at + file_.first_stub().value - behind, "the slot");
     const uint64_t expected =
         file_.is_litebox() ? end.value : align_down(end.value + kPageSize - 1, kPageSize);
     findings().same_number(output_.size() - sizeof(Trailer) + offsetof(Trailer, size),

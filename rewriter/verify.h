@@ -12,6 +12,8 @@
 //   stubs       back to back, without a byte between them; the displaced instructions do what they
 //               did, the core is the one of trampoline/stub.h, the jump leads behind the window
 //   springboards  stand in padding that nothing runs into
+//   segment     with --embed=segment: headers, sections and dynamic entries as they were, or led to
+//               where their bytes now are
 //   entries     no branch at any byte position of the code, no relocation, symbol or pointer leads
 //               into a window or a springboard, other than where the patch allows for it
 //
@@ -28,6 +30,9 @@
 namespace sysrewrite {
 
 struct Verdict {
+  // Another tool has written headers and sections anew around a trampoline that is a segment
+  // (strip, objcopy): they could not be compared with the input's, everything else was.
+  bool changed_since = false;
   Findings findings;  // empty: everything holds
   // What was found to hold, or not; all 0 where the trailer could not even be read.
   uint64_t input_size = 0;  // bytes

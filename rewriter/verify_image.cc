@@ -3,23 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace sysrewrite {
 
 namespace {
 
-// The bytes of records, where they stand in the file.
-struct Place {
-  uint64_t offset;
-  ByteView original;
-  std::optional<Vaddr> address;  // of windows and springboards
-};
+using Place = OriginalImage::Place;
 
-std::vector<Place> places_of(const RewrittenFile& file, Findings& findings) {
+std::vector<Place> sorted(std::vector<Place> places) {
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return a.offset < b.offset; });
+  return places;
+}
+
+// Windows and springboards.
+std::vector<Place> places_of_code(const RewrittenFile& file, Findings& findings) {
   std::vector<Place> places;
   const auto code = [&](Vaddr address, ByteView original, const char* what) {
     const auto offset = file.offset_of(address, original.size());
-    if (offset) return places.push_back({offset->value, original, address});
+    if (offset) return places.push_back({offset->value, original});
     findings.at_address(address, what, "an address that no segment maps from the file",
                         "code of the input");
   };
@@ -31,30 +34,65 @@ std::vector<Place> places_of(const RewrittenFile& file, Findings& findings) {
       code({file.meta().base_vaddr + site.springboard}, file.original_springboard(site),
            "a springboard");
   }
+  return places;
+}
+
+std::vector<Place> places_of(const RewrittenFile& file, Findings& findings) {
+  std::vector<Place> places = places_of_code(file, findings);
   for (uint32_t i = 0; i < file.edit_count(); ++i) {
     const EditRecord edit = file.edit(i);
-    places.push_back({edit.offset, file.original_edit(edit), std::nullopt});
+    places.push_back({edit.offset, file.original_edit(edit)});
   }
-  std::sort(places.begin(), places.end(),
-            [](const Place& a, const Place& b) { return a.offset < b.offset; });
   return places;
+}
+
+// The trampoline's segments lie behind all others.
+void take_out_own_segments(std::vector<std::byte>& bytes, const RewrittenFile& file) {
+  const auto header = *load<elf::Ehdr>(bytes, 0);
+  for (uint64_t i = 0; i < header.phnum; ++i) {
+    const uint64_t at = header.phoff + i * sizeof(elf::Phdr);
+    const auto segment = *load<elf::Phdr>(bytes, at);
+    if (segment.type == elf::kPtLoad && segment.vaddr >= file.own_segment().vaddr)
+      store(MutableByteView(bytes), at, elf::Phdr{});
+  }
 }
 
 }  // namespace
 
 std::optional<OriginalImage> OriginalImage::restore(ByteView output, const RewrittenFile& file,
                                                     Findings& findings) {
+  const auto kept = slice(output, 0, file.meta().input_size);
+  if (!kept) {
+    findings.at_offset(file.meta_offset().value + offsetof(MetaHeader, input_size),
+                       "the input's size", fmt::format("{:#x}", file.meta().input_size),
+                       fmt::format("at most the file's, {:#x}", output.size()));
+    return std::nullopt;
+  }
+  const size_t before = findings.count();
+  const std::vector<Place> places = sorted(places_of(file, findings));
   OriginalImage image;
-  if (!image.put_back(output, file, findings) || !image.read_headers(findings)) return std::nullopt;
+  if (!image.put_back(*kept, places, findings) || findings.count() != before ||
+      !image.read_headers(findings))
+    return std::nullopt;
   return image;
 }
 
-bool OriginalImage::put_back(ByteView output, const RewrittenFile& file, Findings& findings) {
+std::optional<OriginalImage> OriginalImage::restore_code(ByteView output, const RewrittenFile& file,
+                                                         Findings& findings) {
   const size_t before = findings.count();
-  const ByteView kept = output.first(file.meta().input_size);
+  const std::vector<Place> places = sorted(places_of_code(file, findings));
+  OriginalImage image;
+  if (!image.put_back(output, places, findings) || findings.count() != before) return std::nullopt;
+  take_out_own_segments(image.bytes_, file);
+  if (!image.read_headers(findings)) return std::nullopt;
+  return image;
+}
+
+bool OriginalImage::put_back(ByteView kept, const std::vector<Place>& places, Findings& findings) {
+  const size_t before = findings.count();
   bytes_.assign(kept.begin(), kept.end());
   uint64_t free_from = 0;
-  for (const Place& place : places_of(file, findings)) {
+  for (const Place& place : places) {
     if (!range_fits(place.offset, place.original.size(), bytes_.size())) {
       findings.at_offset(place.offset, "a record of the site table", "bytes behind the input's end",
                          "bytes of the input");

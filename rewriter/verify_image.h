@@ -15,10 +15,21 @@ namespace sysrewrite {
 
 class OriginalImage {
  public:
+  // The bytes of a record, and where they stand in the file.
+  struct Place {
+    uint64_t offset;
+    ByteView original;
+  };
+
   // Puts every recorded original back. Nothing, and a finding, where a record names bytes outside
   // the input or where the headers of the result cannot be read.
   static std::optional<OriginalImage> restore(ByteView output, const RewrittenFile& file,
                                               Findings& findings);
+
+  // The code as it was, under the headers of today but for the trampoline's own segments: where
+  // another tool has written them anew (--embed=segment).
+  static std::optional<OriginalImage> restore_code(ByteView output, const RewrittenFile& file,
+                                                   Findings& findings);
 
   ByteView bytes() const { return bytes_; }
   const elf::Ehdr& header() const { return header_; }
@@ -45,7 +56,7 @@ class OriginalImage {
   std::vector<uint64_t> starts() const;
 
  private:
-  bool put_back(ByteView output, const RewrittenFile& file, Findings& findings);
+  bool put_back(ByteView kept, const std::vector<Place>& places, Findings& findings);
   bool read_headers(Findings& findings);
   bool add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings);
   void read_dynamic();

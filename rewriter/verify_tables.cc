@@ -52,6 +52,7 @@ class TableProof {
   // Between the input, the trampoline, the metadata and the trailer there are zeros to the next
   // border, and nothing else.
   void check_ends() {
+    if (file_.is_segment()) return;  // verify_segment()
     const Trailer& trailer = file_.trailer();
     const uint64_t input_end = meta_.input_size;
     const uint64_t trailer_at = output_.size() - sizeof(Trailer);
@@ -113,10 +114,13 @@ class TableProof {
                           "the number of `0f 05` pairs", meta_.candidate_count, sum);
     constexpr uint32_t kKnown = kMetaPlainStub | kMetaNativeTail | kMetaLitebox |
                                 kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved |
-                                kMetaInterpreter;
-    const uint32_t impossible = file_.is_litebox() ? ~kKnown | kMetaNativeTail | kMetaHeadersMoved |
-                                                         kMetaInterpInPlace | kMetaInterpMoved
-                                                   : ~kKnown;
+                                kMetaInterpreter | kMetaSegment | kMetaInterpSegment;
+    constexpr uint32_t kElsewhere = kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved;
+    const uint32_t impossible =
+        file_.is_segment() ? ~kKnown | kElsewhere
+        : file_.is_litebox()
+            ? ~kKnown | kMetaNativeTail | kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved
+            : ~kKnown | kMetaInterpSegment;
     findings_.same_number(meta_at(offsetof(MetaHeader, flags)), "flags that cannot be",
                           meta_.flags & impossible, 0);
     check_options();

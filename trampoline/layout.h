@@ -21,6 +21,30 @@
 // is that of the metadata, which is still there; in the litebox format offset and vaddr are 0, and
 // the MetaLocator stands right before the trailer.
 //
+//   --embed=segment: two PT_LOADs and a section for every byte, so that strip and objcopy keep them
+//
+//   0            +---------------------------+
+//                | input, windows patched,   |
+//                | program headers longer    |
+//   page border  +---------------------------+  <- PT_LOAD, read-write
+//                | metadata                  |
+//                | notes, hash tables: what  |
+//                | stood behind the headers  |
+//                | interpreter path, zeros   |
+//   T            +---------------------------+
+//                | slot page (4096 bytes)    |
+//                |   +0     slot             |
+//                |   +4040  SegmentLocator   |
+//                |   +4064  Trailer,         |
+//                |          "SYSRWS01"       |
+//   T + 4096     +---------------------------+  <- PT_LOAD, read-execute
+//                | stubs, int3 to the page   |
+//   T + size     +---------------------------+
+//                | names, section headers    |
+//                +---------------------------+
+//
+// Such tools may move segments in the file, so everything here is found by its address.
+//
 // Metadata, from its first byte:
 //
 //   +0                +-----------------------------+
@@ -56,12 +80,13 @@ namespace sysrewrite {
 
 inline constexpr char kTrailerMagic[8] = {'S', 'Y', 'S', 'R', 'W', 'T', '0', '1'};
 inline constexpr char kLiteboxMagic[8] = {'L', 'I', 'T', 'E', 'B', 'O', 'X', '0'};
+inline constexpr char kSegmentMagic[8] = {'S', 'Y', 'S', 'R', 'W', 'S', '0', '1'};
 inline constexpr char kMetaMagic[8] = {'S', 'R', 'W', 'M', 'E', 'T', 'A', '1'};
 
-// The last 32 bytes of a rewritten file.
+// The last 32 bytes of a rewritten file, or of the slot page in a segment.
 struct Trailer {
   char magic[8];
-  uint64_t offset;  // file offset of the trampoline, page-aligned
+  uint64_t offset;  // file offset of the trampoline, page-aligned; in a segment 0
   uint64_t vaddr;   // its address before the load bias, page-aligned; may be "negative" for ET_DYN
   uint64_t size;    // bytes of slot and stubs in the file; 0: no site
 };
@@ -74,6 +99,15 @@ struct MetaLocator {
 };
 static_assert(sizeof(MetaLocator) == 16);
 
+// Only in a segment, directly before the trailer.
+struct SegmentLocator {
+  char magic[8];          // kMetaMagic
+  uint64_t meta_vaddr;    // of the metadata
+  uint64_t input_digest;  // XXH64, seed 0, of the whole input: whether it can still be given back
+};
+static_assert(sizeof(SegmentLocator) == 24);
+inline constexpr size_t kSegmentEndSize = sizeof(SegmentLocator) + sizeof(Trailer);
+
 enum MetaFlags : uint32_t {
   kMetaPlainStub = 1U << 0,      // stubs do not step over the red zone and set no r11
   kMetaNativeTail = 1U << 1,     // each stub has a tail that issues the call itself
@@ -82,6 +116,8 @@ enum MetaFlags : uint32_t {
   kMetaInterpInPlace = 1U << 4,  // PT_INTERP's bytes were overwritten where they stand
   kMetaInterpMoved = 1U << 5,    // PT_INTERP's offset was pointed at the metadata
   kMetaInterpreter = 1U << 6,    // the file is itself an interpreter, as ld.so is
+  kMetaSegment = 1U << 8,        // written with --embed=segment
+  kMetaInterpSegment = 1U << 9,  // PT_INTERP points into that segment
 };
 
 // Part of the metadata, as an offset from its first byte and a count of elements (or bytes).
@@ -161,9 +197,10 @@ inline constexpr uint64_t displaced_in_blob(const SiteRecord& site, uint32_t ind
 }
 
 enum class EditKind : uint32_t {
-  kElfHeader = 1,        // e_phoff, e_phnum
-  kProgramHeader = 2,    // an entry of the table in place
+  kElfHeader = 1,        // e_phoff, e_phnum, e_shoff, e_shnum, e_shstrndx
+  kProgramHeader = 2,    // an entry of the table in place, or all of a longer table
   kInterpreterPath = 3,  // the bytes of PT_INTERP
+  kDynamic = 4,          // an entry of the dynamic section whose target moved
 };
 
 // Bytes of the input changed beside windows and springboards.

@@ -22,13 +22,7 @@ class TrailerReader {
   explicit TrailerReader(ByteView bytes) { file_.bytes_ = bytes; }
 
   RewrittenFile::Parsed read() {
-    const auto trailer = bytes().size() < sizeof(Trailer)
-                             ? std::nullopt
-                             : load<Trailer>(bytes(), bytes().size() - sizeof(Trailer));
-    if (!trailer) return {};
-    file_.trailer_ = *trailer;
-    litebox_ = same_magic(trailer->magic, kLiteboxMagic);
-    if (!litebox_ && !same_magic(trailer->magic, kTrailerMagic)) return {};
+    if (!find_at_end() && !find_in_segment()) return {};
     const char* problem = check_all();
     if (problem != nullptr) return {TrailerStatus::kDamaged, problem, {}};
     return {TrailerStatus::kValid, "", file_};
@@ -36,12 +30,39 @@ class TrailerReader {
 
  private:
   ByteView bytes() const { return file_.bytes_; }
+  // At the file's end.
   uint64_t trailer_offset() const { return bytes().size() - sizeof(Trailer); }
+
+  bool find_at_end() {
+    if (bytes().size() < sizeof(Trailer)) return false;
+    file_.trailer_ = *load<Trailer>(bytes(), trailer_offset());
+    litebox_ = same_magic(file_.trailer_.magic, kLiteboxMagic);
+    return litebox_ || same_magic(file_.trailer_.magic, kTrailerMagic);
+  }
+
+  bool find_in_segment() {
+    if (check_elf_header() != nullptr) return false;
+    const ByteView table = file_.program_headers();
+    for (uint64_t at = 0; at < table.size(); at += sizeof(elf::Phdr)) {
+      const elf::Phdr phdr = *load<elf::Phdr>(table, at);
+      if (!may_hold_trailer(phdr) || !range_fits(phdr.offset, phdr.filesz, bytes().size()))
+        continue;
+      const auto trailer = *load<Trailer>(bytes(), phdr.offset + phdr.filesz - sizeof(Trailer));
+      if (!same_magic(trailer.magic, kSegmentMagic)) continue;
+      file_.trailer_ = trailer;
+      file_.own_segment_ = phdr;
+      return true;
+    }
+    return false;
+  }
+
+  bool in_segment() const { return file_.own_segment_.filesz != 0; }
 
   const char* check_all() {
     if (const char* problem = check_elf_header()) return problem;
-    if (const char* problem = check_trampoline()) return problem;
-    if (const char* problem = check_metadata()) return problem;
+    if (const char* problem = in_segment() ? check_segment() : check_trampoline()) return problem;
+    if (const char* problem = in_segment() ? check_segment_metadata() : check_metadata())
+      return problem;
     if (const char* problem = check_ranges()) return problem;
     if (const char* problem = check_sites()) return problem;
     return check_edits();
@@ -79,6 +100,54 @@ class TrailerReader {
     return nullptr;
   }
 
+  // Everything by address: the offsets are those of today's program headers.
+  const char* check_segment() {
+    Trailer& trailer = file_.trailer_;
+    const elf::Phdr& own = file_.own_segment_;
+    const uint64_t slot = own.vaddr + own.filesz - kPageSize;
+    if (trailer.offset != 0) return "a trailer in a segment must have offset 0";
+    trailer.offset = own.offset + own.filesz - kPageSize;
+    if (trailer.size == 0)
+      return trailer.vaddr == 0 ? nullptr : "a trailer of size 0 must have address 0";
+    if (trailer.vaddr != slot) return "the slot's page is not at the end of its segment";
+    if (trailer.size < 2 * kPageSize || !is_aligned(trailer.size, kPageSize))
+      return "the trampoline's size is not a multiple of the page size, with one stub or more";
+    if (trailer.size > (uint64_t{1} << 31)) return "the trampoline is larger than 2 GiB";
+    const ByteView table = file_.program_headers();
+    for (uint64_t at = 0; at < table.size(); at += sizeof(elf::Phdr)) {
+      const elf::Phdr code = *load<elf::Phdr>(table, at);
+      if (code.type != elf::kPtLoad || code.vaddr != slot + kPageSize) continue;
+      const bool holds = code.flags == (elf::kFlagRead | elf::kFlagExec) &&
+                         code.filesz == trailer.size - kPageSize && code.memsz == code.filesz &&
+                         code.offset == trailer.offset + kPageSize;
+      if (!holds) return "the segment of the stubs is not what the trailer says";
+      if (!range_fits(code.offset, code.filesz, bytes().size())) return "the stubs leave the file";
+      return nullptr;
+    }
+    return "the stubs have no segment";
+  }
+
+  const char* check_segment_metadata() {
+    const elf::Phdr& own = file_.own_segment_;
+    const uint64_t slot = file_.trailer_.offset;
+    const auto locator =
+        *load<SegmentLocator>(bytes(), slot + kPageSize - sizeof(Trailer) - sizeof(SegmentLocator));
+    if (!same_magic(locator.magic, kMetaMagic)) return "the metadata locator is missing";
+    if (locator.meta_vaddr < own.vaddr || locator.meta_vaddr - own.vaddr >= slot - own.offset)
+      return "the metadata lies outside its segment";
+    file_.input_digest_ = locator.input_digest;
+    file_.meta_offset_ = own.offset + (locator.meta_vaddr - own.vaddr);
+    const auto meta = load<MetaHeader>(bytes(), file_.meta_offset_);
+    if (!meta || !same_magic(meta->magic, kMetaMagic)) return "the metadata is missing";
+    if (meta->meta_size < sizeof(MetaHeader) ||
+        !range_fits(file_.meta_offset_, meta->meta_size, slot))
+      return "the metadata leaves its segment";
+    if ((meta->flags & kMetaSegment) == 0 || (meta->flags & kMetaLitebox) != 0)
+      return "trailer and metadata name different formats";
+    file_.meta_ = *meta;
+    return nullptr;
+  }
+
   const char* check_metadata() {
     const Trailer& trailer = file_.trailer_;
     uint64_t end = trailer_offset();
@@ -105,7 +174,7 @@ class TrailerReader {
     const uint64_t most_padding = trailer.size == 0 ? 0 : kPageSize - 1;
     if (litebox_ && end - (file_.meta_offset_ + meta->meta_size) > most_padding)
       return "the metadata does not end at its locator";
-    if (((meta->flags & kMetaLitebox) != 0) != litebox_)
+    if (((meta->flags & kMetaLitebox) != 0) != litebox_ || (meta->flags & kMetaSegment) != 0)
       return "trailer and metadata name different formats";
     if (meta->input_size > file_.meta_offset_) return "the input's size leaves the file";
     if (trailer.size != 0 && meta->input_size > trailer.offset)
@@ -171,6 +240,13 @@ class TrailerReader {
   RewrittenFile file_;
   bool litebox_ = false;
 };
+
+bool may_hold_trailer(const elf::Phdr& phdr) {
+  return phdr.type == elf::kPtLoad && (phdr.flags & elf::kFlagWrite) != 0 &&
+         phdr.filesz == phdr.memsz && phdr.filesz >= 2 * kPageSize &&
+         is_aligned(phdr.offset, kPageSize) && is_aligned(phdr.vaddr, kPageSize) &&
+         is_aligned(phdr.filesz, kPageSize);
+}
 
 RewrittenFile::Parsed RewrittenFile::parse(ByteView bytes) {
   return TrailerReader(bytes).read();
@@ -243,8 +319,10 @@ std::optional<FileOffset> RewrittenFile::offset_of(Vaddr vaddr, uint64_t size) c
 
 std::optional<uint64_t> RewrittenFile::checksum() const {
   Checksum sum;
-  sum.add(bytes_.first(sizeof(elf::Ehdr)));
-  sum.add(program_headers());
+  if (!is_segment()) {
+    sum.add(bytes_.first(sizeof(elf::Ehdr)));
+    sum.add(program_headers());
+  }
   for (uint32_t i = 0; i < site_count(); ++i) {
     const SiteRecord record = site(i);
     const auto window = offset_of(window_vaddr(record), record.window);
@@ -255,16 +333,17 @@ std::optional<uint64_t> RewrittenFile::checksum() const {
     if (!springboard) return std::nullopt;
     sum.add(bytes_.subspan(springboard->value, kSpringboardSize));
   }
-  for (uint32_t i = 0; i < edit_count(); ++i) {
+  for (uint32_t i = 0; i < edit_count() && !is_segment(); ++i) {
     const EditRecord record = edit(i);
     sum.add(bytes_.subspan(record.offset, record.size));
   }
-  sum.add(trampoline());
+  // Without a site a segment still has its slot page, which holds the trailer.
+  sum.add(is_segment() && !has_sites() ? bytes_.subspan(trailer_.offset, kPageSize) : trampoline());
   MetaHeader header = meta_;
   header.checksum = 0;
   sum.add(as_byte_view(&header, sizeof(header)));
   sum.add(metadata().subspan(sizeof(MetaHeader)));
-  sum.add(as_byte_view(&trailer_, sizeof(trailer_)));
+  if (!is_segment()) sum.add(as_byte_view(&trailer_, sizeof(trailer_)));
   return sum.digest();
 }
 

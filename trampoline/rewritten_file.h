@@ -21,12 +21,16 @@ enum class TrailerStatus {
   kValid,
 };
 
+// A segment whose last bytes can be a slot page: writable, of whole pages, and without bss.
+bool may_hold_trailer(const elf::Phdr& phdr);
+
 // A validated view of a rewritten file; `bytes` must outlive it.
 class RewrittenFile {
  public:
   struct Parsed;  // below: status, the reason in words where damaged, the file where valid
 
-  // Reads the trailer and the metadata and checks every range in them. The checksum is not
+  // Reads the trailer, at the file's end or in a segment of its own, and the metadata, and checks
+  // every range in them. The checksum is not
   // computed here (see checksum()), since not everybody has the whole file in memory.
   static Parsed parse(ByteView bytes);
 
@@ -35,6 +39,12 @@ class RewrittenFile {
   const MetaHeader& meta() const { return meta_; }
   FileOffset meta_offset() const { return {meta_offset_}; }
   bool is_litebox() const { return (meta_.flags & kMetaLitebox) != 0; }
+  // Of --embed=segment. trailer().offset is then where the program headers put the slot page.
+  bool is_segment() const { return (meta_.flags & kMetaSegment) != 0; }
+  // Where is_segment(): what the whole input hashes to.
+  uint64_t input_digest() const { return input_digest_; }
+  // Where is_segment(): the writable segment, up to the stubs.
+  const elf::Phdr& own_segment() const { return own_segment_; }
   bool has_sites() const { return trailer_.size != 0; }
 
   // From the start of the trampoline to the first stub.
@@ -74,6 +84,8 @@ class RewrittenFile {
   Trailer trailer_{};
   MetaHeader meta_{};
   uint64_t meta_offset_ = 0;
+  uint64_t input_digest_ = 0;
+  elf::Phdr own_segment_{};
   elf::Ehdr ehdr_{};
   friend class TrailerReader;
 

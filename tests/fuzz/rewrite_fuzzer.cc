@@ -25,7 +25,7 @@ Options options_of(uint8_t choice) {
   if ((choice & 16) != 0) options.interpreter = "/a/path/that/is/longer/than/the/old/one";
   if ((choice & 32) != 0) options.tiers.a = false;
   if ((choice & 64) != 0) options.tiers.b = false;
-  if ((choice & 128) != 0) options.force = true;
+  if ((choice & 128) != 0) options.force = options.embed = true;
   return options;
 }
 

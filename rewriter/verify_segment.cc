@@ -1,0 +1,465 @@
+#include "rewriter/verify_segment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr uint64_t kTable = sizeof(elf::Ehdr);  // where the program headers stand, old and new
+
+template <typename T>
+ByteView view_of(const T& value) {
+  return as_byte_view(&value, sizeof(value));
+}
+
+uint64_t page_up(uint64_t value) {
+  return align_down(value + kPageSize - 1, kPageSize);
+}
+
+template <typename T>
+std::vector<T> table_of(ByteView file, uint64_t offset, uint64_t count) {
+  std::vector<T> table;
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto at = checked_add(offset, i * sizeof(T));
+    const auto entry = at ? load<T>(file, *at) : std::nullopt;
+    if (!entry) return {};
+    table.push_back(*entry);
+  }
+  return table;
+}
+
+std::string name_in(ByteView names, uint32_t at) {
+  std::string name;
+  for (uint64_t i = at; i < names.size() && names[i] != std::byte{0}; ++i)
+    name += static_cast<char>(names[i]);
+  return name;
+}
+
+class SegmentProof {
+ public:
+  SegmentProof(ByteView output, const RewrittenFile& file, const OriginalImage& original,
+               Findings& findings)
+      : output_(output),
+        file_(file),
+        original_(original),
+        findings_(findings),
+        own_(file.own_segment()),
+        slot_(own_.offset + own_.filesz - kPageSize),
+        header_(*load<elf::Ehdr>(output, 0)) {}
+
+  void check() {
+    headers_ = table_of<elf::Phdr>(output_, header_.phoff, header_.phnum);
+    old_sections_ =
+        table_of<elf::Shdr>(original_.bytes(), original_.header().shoff, original_.header().shnum);
+    sections_ = table_of<elf::Shdr>(output_, header_.shoff, header_.shnum);
+    // What stands in the segment, beside the metadata: nothing yet.
+    held_.assign(slot_ - own_.offset - file_.meta().meta_size, std::byte{0});
+    check_place();
+    check_path();
+    check_elf_header();
+    check_sections();
+    check_program_headers();
+    check_edits();
+    check_held();
+    check_locator();
+  }
+
+ private:
+  bool names_path() const { return (file_.meta().flags & kMetaInterpSegment) != 0; }
+
+  // An address in the segment, and the file offset that belongs to it.
+  bool is_own(uint64_t address, uint64_t offset, uint64_t size) const {
+    return address >= own_.vaddr && range_fits(address - own_.vaddr, size, own_.filesz) &&
+           offset - own_.offset == address - own_.vaddr;
+  }
+
+  void check_place() {
+    uint64_t end = 0;
+    for (const elf::Phdr& load : original_.loads()) end = std::max(end, load.vaddr + load.memsz);
+    findings_.same_number(kTable, "the address of the trampoline's segment", own_.vaddr,
+                          page_up(end));
+    findings_.same_number(kTable, "the offset of the trampoline's segment", own_.offset,
+                          page_up(original_.bytes().size()));
+    findings_.same_number(kTable, "where the metadata starts", file_.meta_offset().value,
+                          own_.offset);
+    findings_.zeros(output_, original_.bytes().size(), own_.offset, "the gap behind the input");
+    findings_.same_number(kTable, "the number of moved program headers", file_.meta().phdrs.count,
+                          0);
+  }
+
+  void check_path() {
+    const ByteView path = file_.interpreter();
+    const uint64_t at = file_.meta_offset().value + file_.meta().interp.offset;
+    if (!names_path()) {
+      findings_.same_number(at, "the size of an interpreter path that nothing uses", path.size(),
+                            0);
+      return;
+    }
+    const auto end = std::find(path.begin(), path.end(), std::byte{0});
+    if (path.size() < 2 || path.size() > 4096 || path[0] != std::byte{'/'} || end + 1 != path.end())
+      findings_.at_offset(at, "the interpreter path", hex_text(path),
+                          "an absolute path of at most 4095 bytes");
+  }
+
+  void check_elf_header() {
+    elf::Ehdr expected = original_.header();
+    findings_.same_number(offsetof(elf::Ehdr, phoff), "e_phoff", expected.phoff, kTable);
+    expected.phnum = header_.phnum;
+    expected.shnum = header_.shnum;
+    expected.shoff = header_.shoff;
+    if (std::memcmp(&expected, &header_, sizeof(expected)) != 0)
+      findings_.at_offset(0, "the ELF header", hex_text(view_of(header_)),
+                          hex_text(view_of(expected)));
+    findings_.same_number(offsetof(elf::Ehdr, shoff), "the end of the section headers",
+                          header_.shoff + uint64_t{header_.shnum} * sizeof(elf::Shdr),
+                          output_.size());
+  }
+
+  // Copies what the original has at an offset to where it is now, and says whether it is there.
+  bool hold(uint64_t old_offset, uint64_t size, uint64_t offset) {
+    const auto bytes = slice(original_.bytes(), old_offset, size);
+    const uint64_t from = own_.offset + file_.meta().meta_size;
+    if (!bytes || offset < from || !range_fits(offset - from, size, held_.size())) return false;
+    std::copy(bytes->begin(), bytes->end(),
+              held_.begin() + static_cast<std::ptrdiff_t>(offset - from));
+    return true;
+  }
+
+  void section_finding(size_t index, const std::string& name) {
+    findings_.at_offset(header_.shoff + index * sizeof(elf::Shdr),
+                        fmt::format("the header of section {}", name),
+                        "what is neither the original's nor moved",
+                        "the original's, or its bytes in the trampoline's segment");
+  }
+
+  void check_sections() {
+    const uint16_t names = header_.shstrndx;
+    if (sections_.size() < old_sections_.size() || old_sections_.empty() ||
+        names >= old_sections_.size()) {
+      findings_.at_offset(offsetof(elf::Ehdr, shnum), "the section headers",
+                          "fewer than there were", "the original's, and those of the trampoline");
+      return;
+    }
+    const auto strings = slice(output_, sections_[names].offset, sections_[names].size);
+    const auto old =
+        slice(original_.bytes(), old_sections_[names].offset, old_sections_[names].size);
+    if (!strings || !old || strings->size() < old->size() ||
+        !std::equal(old->begin(), old->end(), strings->begin())) {
+      section_finding(names, "names");
+      return;
+    }
+    for (size_t i = 0; i < old_sections_.size(); ++i)
+      if (i != names) check_section(i, name_in(*strings, sections_[i].name));
+    check_added(*strings);
+    const uint64_t stubs_end = slot_ + std::max<uint64_t>(kPageSize, file_.trailer().size);
+    findings_.same_number(header_.shoff, "where the sections' names stand", sections_[names].offset,
+                          stubs_end);
+    const uint64_t names_end = sections_[names].offset + sections_[names].size;
+    findings_.same_number(offsetof(elf::Ehdr, shoff), "where the section headers stand",
+                          header_.shoff, align_down(names_end + 7, 8));
+    findings_.zeros(output_, names_end, std::min<uint64_t>(header_.shoff, output_.size()),
+                    "the gap behind the sections' names");
+  }
+
+  void check_section(size_t i, const std::string& name) {
+    const elf::Shdr& now = sections_[i];
+    elf::Shdr expected = old_sections_[i];
+    if (std::memcmp(&now, &expected, sizeof(now)) == 0) return;
+    const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
+    const bool path = names_path() && interp != nullptr && expected.offset == interp->offset &&
+                      expected.size == interp->filesz;
+    expected.addr = now.addr;
+    expected.offset = now.offset;
+    if (path) expected.size = now.size;
+    const bool held = path || hold(old_sections_[i].offset, expected.size, now.offset);
+    const bool congruent = expected.addralign == 0 || now.addr % expected.addralign == 0;
+    if (std::memcmp(&now, &expected, sizeof(now)) != 0 || !held || !congruent ||
+        !is_own(now.addr, now.offset, now.size))
+      section_finding(i, name);
+    if (!path) moved_.push_back({old_sections_[i].addr, old_sections_[i].size, now.addr});
+  }
+
+  // Ours cover the rest of both segments.
+  void check_added(ByteView strings) {
+    for (size_t i = old_sections_.size(); i < sections_.size(); ++i) {
+      const elf::Shdr& now = sections_[i];
+      const std::string name = name_in(strings, now.name);
+      const bool code = name == ".sysrewrite.text";
+      const uint64_t flags = elf::kShfAlloc | (code                ? elf::kShfExec
+                                               : name == ".interp" ? 0
+                                                                   : elf::kShfWrite);
+      const bool ours =
+          code || name == ".interp" || name == ".sysrewrite.meta" || name == ".sysrewrite.slot";
+      const bool placed = code ? now.addr == file_.trailer().vaddr + kPageSize &&
+                                     now.offset == slot_ + kPageSize &&
+                                     now.size == file_.trailer().size - kPageSize
+                               : is_own(now.addr, now.offset, now.size);
+      if (!ours || !placed || now.flags != flags || now.type != elf::kShtProgbits ||
+          now.addralign != 1 || now.link != 0 || now.info != 0 || now.entsize != 0)
+        section_finding(i, name);
+    }
+  }
+
+  void check_program_headers() {
+    std::vector<elf::Phdr> rest;
+    bool has_code = false;
+    size_t own = 0, paths = 0;
+    for (const elf::Phdr& header : headers_) {
+      const bool is_new_path = header.type == elf::kPtInterp && names_path() &&
+                               original_.find_header(elf::kPtInterp) == nullptr;
+      if (is_new_path) {
+        ++paths;
+        check_path_header(header, {});
+      } else if (std::memcmp(&header, &own_, sizeof(own_)) == 0) {
+        ++own;
+        check_own(header, elf::kFlagRead | elf::kFlagWrite);
+      } else if (file_.has_sites() && header.type == elf::kPtLoad &&
+                 header.vaddr == own_.vaddr + own_.filesz && !has_code) {
+        has_code = true;  // its ranges were checked when the trailer was read
+        check_own(header, elf::kFlagRead | elf::kFlagExec);
+      } else {
+        rest.push_back(header);
+      }
+    }
+    const bool needs_path = names_path() && original_.find_header(elf::kPtInterp) == nullptr;
+    findings_.same_number(kTable, "the number of new program headers", own + has_code + paths,
+                          1 + size_t{file_.has_sites()} + needs_path);
+    check_order();
+    compare_with_old(rest);
+  }
+
+  void check_own(const elf::Phdr& header, uint32_t flags) {
+    elf::Phdr expected = header;
+    expected.flags = flags;
+    expected.align = kPageSize;
+    expected.paddr = header.vaddr;
+    expected.memsz = header.filesz;
+    same_header(header, expected);
+  }
+
+  void same_header(const elf::Phdr& found, const elf::Phdr& expected) {
+    if (std::memcmp(&found, &expected, sizeof(found)) != 0)
+      findings_.at_offset(kTable, fmt::format("a program header of type {:#x}", found.type),
+                          hex_text(view_of(found)), hex_text(view_of(expected)));
+  }
+
+  // gABI: by ascending address. The kernel and every ld.so rely on it.
+  void check_order() {
+    uint64_t free_from = 0;
+    for (const elf::Phdr& header : headers_) {
+      if (header.type != elf::kPtLoad || header.memsz == 0) continue;
+      if (header.vaddr < free_from)
+        findings_.at_offset(kTable, "the order of segments", fmt::format("{:#x}", header.vaddr),
+                            "ascending addresses");
+      free_from = header.vaddr + header.memsz;
+    }
+  }
+
+  // In order, each as it was or as it must be; only what says the same twice may be missing.
+  void compare_with_old(const std::vector<elf::Phdr>& rest) {
+    const auto& old = original_.program_headers();
+    size_t next = 0;
+    for (const elf::Phdr& was : old) {
+      if (next < rest.size() && check_header(rest[next], was)) {
+        ++next;
+      } else if (!may_be_dropped(was)) {
+        findings_.at_offset(kTable, fmt::format("a program header of type {:#x}", was.type),
+                            next < rest.size() ? hex_text(view_of(rest[next])) : "none",
+                            hex_text(view_of(was)) + " or the like");
+        return;
+      }
+    }
+    findings_.same_number(kTable, "the number of old program headers", next, rest.size());
+  }
+
+  bool may_be_dropped(const elf::Phdr& was) const {
+    if (was.type != elf::kPtNote && was.type != elf::kPtGnuProperty) return false;
+    const auto& old = original_.program_headers();
+    return std::any_of(old.begin(), old.end(), [&was](const elf::Phdr& other) {
+      return other.type != was.type && other.offset == was.offset && other.filesz == was.filesz &&
+             (other.type == elf::kPtNote || other.type == elf::kPtGnuProperty);
+    });
+  }
+
+  bool check_header(const elf::Phdr& now, const elf::Phdr& was) {
+    if (now.type != was.type) return false;
+    const uint64_t table = headers_.size() * sizeof(elf::Phdr);
+    elf::Phdr expected = was;
+    if (was.type == elf::kPtPhdr) expected.filesz = expected.memsz = table;
+    if (was.type == elf::kPtLoad && was.offset == 0 && was.filesz < kTable + table)
+      expected.filesz = expected.memsz = kTable + table;
+    if (was.type == elf::kPtInterp && names_path()) {
+      check_path_header(now, was);
+      return true;
+    }
+    const bool note = was.type == elf::kPtNote || was.type == elf::kPtGnuProperty;
+    if (note && is_own(now.vaddr, now.offset, now.filesz)) return is_moved_note(now, was);
+    return std::memcmp(&now, &expected, sizeof(now)) == 0;
+  }
+
+  // The same bytes, as aligned as before.
+  bool is_moved_note(const elf::Phdr& now, const elf::Phdr& was) const {
+    elf::Phdr expected = was;
+    expected.offset = now.offset;
+    expected.vaddr = expected.paddr = now.vaddr;
+    const auto then = slice(original_.bytes(), was.offset, was.filesz);
+    const auto here = slice(output_, now.offset, now.filesz);
+    const bool aligned = now.align <= 1 || now.vaddr % now.align == was.vaddr % now.align;
+    return std::memcmp(&now, &expected, sizeof(now)) == 0 && aligned && then && here &&
+           std::equal(then->begin(), then->end(), here->begin(), here->end());
+  }
+
+  void check_path_header(const elf::Phdr& now, const elf::Phdr& was) {
+    const ByteView path = file_.interpreter();
+    elf::Phdr expected = was;
+    expected.type = elf::kPtInterp;
+    expected.flags = elf::kFlagRead;
+    expected.align = 1;
+    expected.offset = now.offset;
+    expected.vaddr = expected.paddr = now.vaddr;
+    expected.filesz = expected.memsz = std::max<uint64_t>(path.size(), was.filesz);
+    same_header(now, expected);
+    const uint64_t from = own_.offset + file_.meta().meta_size;
+    if (!is_own(now.vaddr, now.offset, now.filesz) || now.offset < from ||
+        !range_fits(now.offset - from, path.size(), held_.size())) {
+      findings_.at_offset(kTable, "PT_INTERP", fmt::format("{:#x}", now.vaddr),
+                          "an address in the trampoline's segment");
+      return;
+    }
+    std::copy(path.begin(), path.end(),
+              held_.begin() + static_cast<std::ptrdiff_t>(now.offset - from));
+  }
+
+  // Header, table, and the dynamic entries of what moved.
+  void check_edits() {
+    const auto record_at = [this](uint32_t i) {
+      return file_.meta_offset().value + file_.meta().edits.offset + i * sizeof(EditRecord);
+    };
+    uint64_t end = kTable;
+    for (uint32_t i = 0; i < file_.edit_count(); ++i) {
+      const EditRecord edit = file_.edit(i);
+      const bool holds =
+          i == 0   ? edit.kind == EditKind::kElfHeader && edit.offset == 0 && edit.size == kTable
+          : i == 1 ? edit.kind == EditKind::kProgramHeader && edit.offset == kTable
+                   : edit.kind == EditKind::kDynamic && edit.size == sizeof(uint64_t);
+      if (!holds)
+        findings_.at_offset(record_at(i), "an edit",
+                            fmt::format("one of {} bytes at {:#x}", edit.size, edit.offset),
+                            "the ELF header, the program headers, or a dynamic entry");
+      if (i == 1) end = edit.offset + edit.size;
+      if (holds && edit.kind == EditKind::kDynamic) check_dynamic(edit);
+    }
+    const uint64_t table_end = kTable + headers_.size() * sizeof(elf::Phdr);
+    if (file_.edit_count() < 2 || end < table_end) {
+      findings_.same_number(record_at(1), "the end of the program headers' edit", end, table_end);
+      return;
+    }
+    findings_.zeros(output_, table_end, end, "the rest of the program headers' edit");
+    check_overwritten(end);
+    check_dynamic_entries(end);
+  }
+
+  // Where something is now that the original had at an address.
+  std::optional<uint64_t> now_at(uint64_t address) const {
+    for (const Moved& moved : moved_)
+      if (moved.was == address) return moved.now;
+    return std::nullopt;
+  }
+
+  const elf::Phdr* dynamic() const { return original_.find_header(elf::kPtDynamic); }
+
+  void check_dynamic(const EditRecord& edit) {
+    const elf::Phdr* table = dynamic();
+    const bool inside = table != nullptr && edit.offset >= table->offset + 8 &&
+                        range_fits(edit.offset - table->offset, 8, table->filesz) &&
+                        (edit.offset - table->offset) % sizeof(elf::Dyn) == 8;
+    const auto entry = inside ? load<elf::Dyn>(original_.bytes(), edit.offset - 8) : std::nullopt;
+    const bool known = entry && (entry->tag == elf::kDtHash || entry->tag == elf::kDtGnuHash ||
+                                 entry->tag == elf::kDtSymtab);
+    const auto expected = known ? now_at(entry->value) : std::nullopt;
+    const uint64_t found = *load<uint64_t>(output_, edit.offset);
+    if (found != expected)
+      findings_.at_offset(edit.offset, "a changed dynamic entry", fmt::format("{:#x}", found),
+                          expected ? fmt::format("{:#x}", *expected) : "no change");
+  }
+
+  // Behind the old table every byte that is not zero is one that a section took along, or the path.
+  void check_overwritten(uint64_t end) {
+    const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
+    const uint64_t base = original_.loads().empty() ? 0 : original_.loads().front().vaddr;
+    const uint64_t from = kTable + original_.program_headers().size() * sizeof(elf::Phdr);
+    for (uint64_t at = from; at < std::min<uint64_t>(end, original_.bytes().size()); ++at) {
+      if (original_.bytes()[at] == std::byte{0}) continue;
+      const bool path = names_path() && interp != nullptr && at >= interp->offset &&
+                        at - interp->offset < interp->filesz;
+      const bool took = std::any_of(moved_.begin(), moved_.end(), [&](const Moved& moved) {
+        return base + at >= moved.was && base + at - moved.was < moved.size;
+      });
+      if (path || took) continue;
+      findings_.at_offset(at, "a byte behind the program headers", "that it is lost",
+                          "a place in the trampoline's segment");
+      return;
+    }
+  }
+
+  // Nothing is led to bytes that are overwritten.
+  void check_dynamic_entries(uint64_t end) {
+    const elf::Phdr* table = dynamic();
+    if (table == nullptr) return;
+    const uint64_t base = original_.loads().empty() ? 0 : original_.loads().front().vaddr;
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Dyn), table->filesz); at += sizeof(elf::Dyn)) {
+      const auto entry = load<elf::Dyn>(output_, table->offset + at);
+      if (!entry || entry->tag == elf::kDtNull) return;
+      const bool address = entry->tag == elf::kDtHash || entry->tag == elf::kDtGnuHash ||
+                           entry->tag == elf::kDtSymtab || entry->tag == elf::kDtStrtab;
+      if (address && entry->value >= base && entry->value - base < end)
+        findings_.at_offset(table->offset + at, "a dynamic entry",
+                            fmt::format("{:#x}, which the program headers overwrite", entry->value),
+                            "the new place");
+    }
+  }
+
+  void check_held() {
+    const uint64_t from = own_.offset + file_.meta().meta_size;
+    const ByteView found = output_.subspan(from, held_.size());
+    const auto [here, there] = std::mismatch(found.begin(), found.end(), held_.begin());
+    if (here == found.end()) return;
+    const auto at = static_cast<uint64_t>(here - found.begin());
+    findings_.at_offset(from + at, "the trampoline's segment", hex_text(found.subspan(at, 1)),
+                        hex_text(ByteView(held_).subspan(at, 1)));
+  }
+
+  void check_locator() {
+    findings_.zeros(output_, slot_, slot_ + kPageSize - kSegmentEndSize, "the slot");
+  }
+
+  struct Moved {
+    uint64_t was, size, now;  // addresses
+  };
+
+  ByteView output_;
+  const RewrittenFile& file_;
+  const OriginalImage& original_;
+  Findings& findings_;
+  const elf::Phdr own_;
+  const uint64_t slot_;
+  const elf::Ehdr header_;
+  std::vector<elf::Phdr> headers_;
+  std::vector<elf::Shdr> old_sections_, sections_;
+  std::vector<Moved> moved_;
+  std::vector<std::byte> held_;  // between metadata and slot page, as it must be
+};
+
+}  // namespace
+
+void verify_segment(ByteView output, const RewrittenFile& file, const OriginalImage& original,
+                    Findings& findings) {
+  SegmentProof(output, file, original, findings).check();
+}
+
+}  // namespace sysrewrite

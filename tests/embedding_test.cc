@@ -1,0 +1,158 @@
+// --embed=segment, byte by byte: what moves, what stays, what is refused; embed_test.py runs it.
+#include "rewriter/embedding.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "rewriter/restore.h"
+#include "rewriter/verify.h"
+#include "tests/rewrites.h"
+#include "tests/rewritten_samples.h"
+#include "tests/sample_files.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+Options embedded() {
+  Options options;
+  options.embed = true;
+  return options;
+}
+
+std::vector<SampleFile> embeddable() {
+  std::vector<SampleFile> samples = kSampleFiles;
+  std::erase_if(samples, [](const SampleFile& s) {
+    return s.path == kLdSo.path || s.path == kMusl.path;  // interpreters, which are refused
+  });
+  return samples;
+}
+
+class Embedded : public testing::TestWithParam<SampleFile> {
+ protected:
+  const Bytes input_ = read_sample(GetParam());
+  const Whole whole_ = rewrite_whole(input_, embedded());
+};
+
+TEST_P(Embedded, IsProvenAndComesBack) {
+  const Verdict verdict = verify(whole_.output, whole_.input);
+  EXPECT_TRUE(verdict.proven()) << describe(verdict.findings.first().at(0));
+  EXPECT_FALSE(verdict.changed_since);
+  const auto undone = restore(whole_.output);
+  ASSERT_TRUE(undone) << undone.error().message;
+  EXPECT_TRUE(materialize(whole_.output, *undone) == whole_.input);
+}
+
+TEST_P(Embedded, HasTheSameSitesAsAtTheEnd) {
+  const Whole other = rewrite_whole(input_);
+  ASSERT_EQ(whole_.report.sites.size(), other.report.sites.size());
+  for (size_t i = 0; i < other.report.sites.size(); ++i)
+    EXPECT_EQ(describe(whole_.report.sites[i]), describe(other.report.sites[i]));
+}
+
+// The same checks as the kernel and ld.so make.
+TEST_P(Embedded, HasSegmentsThatAscendAndAreCongruent) {
+  const auto image = ElfImage::parse(whole_.output);
+  ASSERT_TRUE(image) << image.error().message;
+  uint64_t end = 0;
+  for (const elf::Phdr& header : image->program_headers()) {
+    if (header.type != elf::kPtLoad) continue;
+    EXPECT_GE(header.vaddr, end);
+    EXPECT_EQ((header.vaddr - header.offset) % std::max<uint64_t>(header.align, 1), 0U);
+    EXPECT_NE(header.flags & 3U, 3U) << "writable code";
+    end = header.vaddr + header.memsz;
+  }
+  const Segment& stubs = image->segments().back();
+  EXPECT_TRUE(stubs.executable());
+  EXPECT_EQ(stubs.vaddr.value, whole_.file.trailer().vaddr + kPageSize);
+}
+
+// What strip and objcopy keep is what sections hold.
+TEST_P(Embedded, HasASectionOverEveryByteThatIsNotZero) {
+  const auto image = ElfImage::parse(whole_.output);
+  ASSERT_TRUE(image);
+  const elf::Phdr& own = whole_.file.own_segment();
+  for (uint64_t at = own.offset;
+       at < own.offset + own.filesz + whole_.file.trailer().size - kPageSize; ++at) {
+    if (whole_.output[at] == std::byte{0}) continue;
+    const auto& sections = image->sections();
+    ASSERT_TRUE(std::any_of(sections.begin(), sections.end(), [at](const elf::Shdr& section) {
+      return section.type != elf::kShtNobits && at >= section.offset &&
+             at - section.offset < section.size;
+    })) << at;
+  }
+}
+
+// Each byte of the headers, old and new: nothing there may be wrong and go unnoticed.
+TEST_P(Embedded, DamagedHeadersAreSeen) {
+  const auto header = *load<elf::Ehdr>(whole_.output, 0);
+  const uint64_t table_end = header.phoff + uint64_t{header.phnum} * sizeof(elf::Phdr);
+  std::vector<uint64_t> places;
+  // One in so many, another one for each file: a verdict on a large file takes its time.
+  const uint64_t step = 1 + whole_.output.size() / (1 << 18);
+  for (uint64_t at = 4; at < table_end; at += step) places.push_back(at);
+  for (uint64_t at = header.shoff; at < whole_.output.size(); at += 37 * step) places.push_back(at);
+  for (const uint64_t at : places) {
+    Bytes damaged = whole_.output;
+    damaged[at] ^= std::byte{0x20};
+    EXPECT_FALSE(verify(sealed(damaged)).proven()) << at;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, Embedded, testing::ValuesIn(embeddable()),
+                         [](const auto& it) { return it.param.name; });
+
+// As a tool leaves it that writes headers anew: the patches are proven, the input is not given
+// back.
+TEST(Embedding, AChangedFileIsToldFromAWholeOne) {
+  const Whole whole = rewrite_whole(read_sample(kBusybox), embedded());
+  Bytes changed = whole.output;
+  const auto image = ElfImage::parse(whole.output);
+  ASSERT_TRUE(image);
+  const Segment& data = image->segments().at(image->segments().size() - 3);
+  changed[data.offset.value + data.file_size - 1] ^= std::byte{1};
+  const Verdict verdict = verify(changed);
+  EXPECT_TRUE(verdict.proven());
+  EXPECT_TRUE(verdict.changed_since);
+  EXPECT_FALSE(verify(changed, whole.input).proven());
+  const auto undone = restore(changed);
+  ASSERT_FALSE(undone);
+  EXPECT_NE(undone.error().message.find("written anew since it was rewritten"), std::string::npos);
+  const auto code = restore_code(changed);
+  ASSERT_TRUE(code) << code.error().message;
+  const Bytes bytes = materialize(changed, *code);
+  for (const SiteReport& site : whole.report.sites) {
+    const auto at = image->offset_of(site.window, site.window_size);
+    ASSERT_TRUE(at);
+    EXPECT_TRUE(
+        std::equal(bytes.begin() + static_cast<std::ptrdiff_t>(at->value),
+                   bytes.begin() + static_cast<std::ptrdiff_t>(at->value) + site.window_size,
+                   whole.input.begin() + static_cast<std::ptrdiff_t>(at->value)));
+  }
+}
+
+TEST(Embedding, ALibraryWithoutSitesGetsATrailerAtItsEnd) {
+  const Bytes input = ElfBuilder(elf::kTypeDyn).code(0x1000, hex("c3")).build();
+  const Whole whole = rewrite_whole(input, embedded());
+  EXPECT_FALSE(whole.file.is_segment());
+  EXPECT_EQ(whole.file.trailer().size, 0U);
+}
+
+TEST(Embedding, WhatItDoesNotFitIsRefused) {
+  const auto message = [](const Bytes& input) { return rewrite_error(input, embedded()).message; };
+  EXPECT_NE(message(read_sample(kLdSo)).find("it is an interpreter"), std::string::npos);
+  EXPECT_NE(message(every_tier().build()).find("--embed=segment does not fit this file"),
+            std::string::npos);
+  Options litebox = embedded();
+  litebox.format = Format::kLitebox;
+  litebox.native_tail = false;
+  EXPECT_NE(rewrite_error(read_sample(kBusybox), litebox).message.find("LiteBox"),
+            std::string::npos);
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
