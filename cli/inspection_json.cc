@@ -75,6 +75,7 @@ Json file_json(const InspectedFile& file) {
               {"format", in.format == Format::kLitebox ? "litebox" : "sysrewrite"},
               {"stub", in.stub == StubKind::kPlain ? "plain" : "redzone"},
               {"native_tail", in.native_tail},
+              {"symbols", in.symbols},
               {"trampoline", {{"address", in.trampoline.value}, {"size", in.trampoline_size}}},
               {"tiers", tiers_json(row.tiers)},
               {"candidates",

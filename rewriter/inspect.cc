@@ -51,6 +51,7 @@ class Inspector {
     out_.format = file.is_litebox() ? Format::kLitebox : Format::kSysrewrite;
     out_.stub = (meta.flags & kMetaPlainStub) != 0 ? StubKind::kPlain : StubKind::kRedzone;
     out_.native_tail = (meta.flags & kMetaNativeTail) != 0;
+    out_.symbols = (meta.flags & kMetaSymbols) != 0;
     out_.interpreter = strings(file.interpreter()).empty() ? "" : strings(file.interpreter())[0];
     out_.loader_options = strings(file.options());
     out_.trampoline = {file.trailer().vaddr};

@@ -43,6 +43,8 @@ struct Options {
   TierSet tiers;
   std::vector<SiteSelector> only;     // patch these and leave the rest native; empty: all
   std::vector<SiteSelector> exclude;  // leave these native
+  // Sections, symbols and unwind information for the stubs, for debuggers.
+  bool symbols = false;
   bool force = false;                 // rewrite files that find a payload from their own end
   // key=value, for sysload; written into the file.
   std::vector<std::string> loader_options;

@@ -6,6 +6,7 @@
 
 #include "rewriter/layout.h"
 #include "rewriter/start.h"
+#include "rewriter/stub_symbols.h"
 
 namespace sysrewrite {
 
@@ -24,7 +25,8 @@ struct OutputBytes {
 
 // Cannot fail: everything that could was decided in the plan. Aborts on a broken invariant.
 OutputBytes assemble(const ElfImage& image, const Sites& sites, const Layout& layout,
-                     const Plan& plan, const StartPlan& start, const Options& options);
+                     const Plan& plan, const StartPlan& start,
+                     const std::optional<StubSymbols>& symbols, const Options& options);
 
 // The whole output in one buffer, for tests and for those who want it in memory.
 std::vector<std::byte> materialize(ByteView input, const OutputBytes& output);

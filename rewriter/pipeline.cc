@@ -137,15 +137,19 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   const auto contested = contested_sites(sites, functions, evidence, placement, options);
   deepen_evidence(*image, contested_ranges(contested), evidence);
 
-  // Each site's fate. Afterwards: nothing can fail any more.
+  // Each site's fate. Afterwards: only section headers that cannot be added to can fail.
   const Plan plan = make_plan(sites, functions, evidence, placement, options);
   if (auto error = refuse_unpatchable(plan, options)) return *error;
 
-  // Addresses, then bytes.
+  // Addresses, what debuggers are told of them, then bytes.
   const Layout layout = lay_out(plan, placement, options);
+  const auto symbols = plan_stub_symbols(*image, layout, options);
+  if (!symbols) return symbols.error();
   Rewritten rewritten;
-  rewritten.output = assemble(*image, sites, layout, plan, *start, options);
+  rewritten.output = assemble(*image, sites, layout, plan, *start, *symbols, options);
   rewritten.report = describe(*image, sites, plan, layout, *start, rewritten.output);
+  rewritten.report.symbols = symbols->has_value();
+  if (*symbols) rewritten.report.framed_stubs = (*symbols)->framed;
   return rewritten;
 }
 

@@ -7,6 +7,7 @@
 
 #include "rewriter/verify_entries.h"
 #include "rewriter/verify_site.h"
+#include "rewriter/verify_symbols.h"
 #include "rewriter/verify_tables.h"
 
 namespace sysrewrite {
@@ -167,6 +168,7 @@ class Verifier {
     check_rest_of_trampoline(next);
     check_overlaps(sites);
     verify_entries(image, sites, findings());
+    verify_symbols(in, sites, findings());
   }
 
   // Slot and slot page are zero, and behind the last stub there is int3 to the end.

@@ -33,6 +33,9 @@
 //                     | options, each NUL-ended     |  key=value, for sysload
 //                     +-----------------------------+  + meta_size, a multiple of 16
 //
+// With symbols (kMetaSymbols) there stands, from the next multiple of 8 behind the input, what
+// rewriter/section_table.h draws: section headers and their tables, which nothing that runs reads.
+//
 // All integers are little endian.
 #ifndef SYSREWRITE_TRAMPOLINE_LAYOUT_H_
 #define SYSREWRITE_TRAMPOLINE_LAYOUT_H_
@@ -82,6 +85,7 @@ enum MetaFlags : uint32_t {
   kMetaInterpInPlace = 1U << 4,  // PT_INTERP's bytes were overwritten where they stand
   kMetaInterpMoved = 1U << 5,    // PT_INTERP's offset was pointed at the metadata
   kMetaInterpreter = 1U << 6,    // the file is itself an interpreter, as ld.so is
+  kMetaSymbols = 1U << 7,        // section headers behind the input name the stubs
 };
 
 // Part of the metadata, as an offset from its first byte and a count of elements (or bytes).
@@ -161,7 +165,7 @@ inline constexpr uint64_t displaced_in_blob(const SiteRecord& site, uint32_t ind
 }
 
 enum class EditKind : uint32_t {
-  kElfHeader = 1,        // e_phoff, e_phnum
+  kElfHeader = 1,        // e_phoff, e_phnum; e_shoff, e_shentsize to e_shstrndx
   kProgramHeader = 2,    // an entry of the table in place
   kInterpreterPath = 3,  // the bytes of PT_INTERP
 };
