@@ -27,10 +27,9 @@ std::string printable(std::string_view name) {
 std::vector<std::string> stub_names(const ElfImage& image, const std::vector<Vaddr>& sites) {
   const SymbolNames symbols(image);
   std::vector<std::string> names;
-  std::map<std::string, size_t> count, seen;
+  std::map<std::string, size_t> seen;
   for (const Vaddr site : sites) {
     names.push_back(printable(symbols.function_of(site)));
-    ++count[names.back()];
   }
   for (size_t i = 0; i < sites.size(); ++i) {
     std::string& name = names[i];
@@ -38,9 +37,8 @@ std::vector<std::string> stub_names(const ElfImage& image, const std::vector<Vad
       name = fmt::format("syscall_{:x}", sites[i].value);
       continue;
     }
-    const std::string function = name;
-    name += ".syscall";
-    if (count[function] > 1) name += fmt::format(".{}", ++seen[function]);
+    const size_t number = ++seen[name];
+    name += fmt::format(".syscall_{}", number);
   }
   return names;
 }

@@ -1,12 +1,12 @@
 // Names for stubs, after the functions that their sites stand in.
 //
-//   write.syscall           the one site of write
-//   clone.syscall.1, .2     sites of one function, by address
-//   syscall_401234          nothing names the code around the site at 0x401234
+//   write.syscall_1      the first site of write, by address
+//   syscall_401234       nothing names the code around the site at 0x401234
 //
-// A dot, as compilers have it in `f.cold` and `f.part.0`: debuggers, demanglers and profilers take
-// such names for parts of f ("f() [clone .syscall.1]"). An @ would be a symbol version to them
-// (gdb would then know the stub by the function's own name), or an operator.
+// A dot, as compilers have it in `f.cold`: demanglers take such names for parts of f, as in
+// "f() [clone .syscall_1]". Tried with gdb 13: it takes an @ for a symbol version, and knows the
+// stub by the function's own name then; of `f.syscall` it makes `f[syscall]`, and drops the number
+// of `f.syscall.1`, since it takes both for Ada.
 #ifndef SYSREWRITE_REWRITER_STUB_NAMES_H_
 #define SYSREWRITE_REWRITER_STUB_NAMES_H_
 

@@ -71,22 +71,20 @@ class Labels {
 
 void verify_stub_names(const Evidenced& in, const std::vector<SiteReading>& sites,
                        const std::vector<std::string>& names, uint64_t where, Findings& findings) {
-  static const std::string kMark = ".syscall";
+  static const std::string kMark = ".syscall_";
   const Labels labels(in.original);
   // The function, where the name says one: up to the last mark.
   const auto function_of = [](const std::string& name) {
     const size_t mark = name.rfind(kMark);
     return mark == std::string::npos ? std::string() : name.substr(0, mark);
   };
-  std::map<std::string, size_t> count, seen;
-  for (const std::string& name : names) ++count[function_of(name)];
+  std::map<std::string, size_t> seen;
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string function = function_of(names[i]);
     std::string expected = fmt::format("syscall_{:x}", sites[i].site.value);
     bool good = function.empty();
     if (!good) {
-      expected = function + kMark;
-      if (count[function] > 1) expected += fmt::format(".{}", ++seen[function]);
+      expected = fmt::format("{}{}{}", function, kMark, ++seen[function]);
       good = labels.names_site(sites[i].site.value, function);
     }
     if (!good || names[i] != expected)

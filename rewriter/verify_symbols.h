@@ -21,8 +21,8 @@ void verify_symbols(const Evidenced& in, const std::vector<SiteReading>& sites, 
 std::vector<std::byte> expected_frames(const Evidenced& in, const std::vector<SiteReading>& sites,
                                        uint64_t offset);
 
-// Each name is FUNCTION.syscall, with a number where FUNCTION has several sites, or
-// syscall_ADDRESS; `where`: of the first name in the file.
+// Each name is FUNCTION.syscall_N, with FUNCTION's sites counted from 1, or syscall_ADDRESS;
+// `where`: of the first name in the file.
 void verify_stub_names(const Evidenced& in, const std::vector<SiteReading>& sites,
                        const std::vector<std::string>& names, uint64_t where, Findings& findings);
 
