@@ -170,7 +170,7 @@ std::string report_json(const Report& report, const std::string& input, const st
   if (!report.already_rewritten) {
     out["kind"] = kind_text(report.kind);
     out["interpreter"] = report.interpreter;
-    out["symbols"] = {{"stubs", report.symbols}, {"frames", report.framed_stubs}};
+    out["symbols"] = {{"named", report.symbols}, {"with_unwind_tables", report.framed_stubs}};
     out["trampoline"] = {{"address", report.trampoline.value}, {"size", report.trampoline_size}};
     out["tiers"] = {{"A", report.count(Tier::kInstruction)},
                     {"B", report.count(Tier::kSpringboard)},

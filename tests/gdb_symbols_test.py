@@ -139,6 +139,12 @@ class Blocked(unittest.TestCase):
         first = names(blocked_frames(rewrite(path)))[0]
         self.assertRegex(first, r"\.syscall_[0-9]+$")
 
+    def test_a_dynamic_program_with_a_call_of_its_own(self):
+        source = BLOCKING.replace("return pause() + 1", "__asm__ volatile(\"syscall\" : : \"a\"(34) : "
+                                  "\"rcx\", \"r11\", \"memory\")")
+        path = build("dynamic", source, "gcc", "-O1", "-g", "-no-pie")
+        self.assertEqual(names(self.same_callers(path, "1"))[:3], ["wait_here.syscall_1", "caller", "main"])
+
     def test_a_go_program(self):
         path = build("golang", GO, "go", "build")
         self.assertIn("main.inner", names(self.same_callers(path)))
@@ -168,6 +174,7 @@ class Stepped(unittest.TestCase):
             for step in steps[function]:
                 self.assertEqual(step["callers"], callers, f"{function} at {step['at']}")
                 self.assertEqual(step["name"], f"{function}.syscall_1")
+                self.assertEqual(step["kept"], steps[function][0]["kept"])
         return steps
 
     def test_callers_are_the_same_at_every_instruction(self):

@@ -15,6 +15,12 @@ def callers():
     return out
 
 
+# What the caller has in registers that a call keeps, as the unwind tables say.
+def kept():
+    caller = gdb.newest_frame().older()
+    return [int(caller.read_register(name)) for name in ("rsp", "rbp", "rbx", "r12", "r15")]
+
+
 def walk(function):
     name = function + ".syscall_1"
     start = int(gdb.parse_and_eval("(unsigned long)&'%s'" % name))
@@ -25,7 +31,8 @@ def walk(function):
         pc = int(gdb.parse_and_eval("(unsigned long)$pc"))
         here = gdb.execute("info symbol %#x" % pc, to_string=True).split()[0]
         if here == name:
-            steps.append({"at": hex(pc - start), "name": gdb.newest_frame().name(), "callers": callers()})
+            steps.append({"at": hex(pc - start), "name": gdb.newest_frame().name(), "callers": callers(),
+                          "kept": kept()})
         elif here == function and steps:
             break  # the jump back has been taken
         gdb.execute("stepi", to_string=True)
