@@ -36,7 +36,7 @@ struct Inspection {
   Format format = Format::kSysrewrite;
   StubKind stub = StubKind::kRedzone;
   bool native_tail = true;
-  bool symbols = false;  // its section headers name the stubs
+  bool symbols = false;                      // its section headers name the stubs
   uint64_t input_size = 0, output_size = 0;  // bytes
   std::string interpreter;                   // set by the rewrite; empty: none
   std::vector<std::string> loader_options;

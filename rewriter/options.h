@@ -45,7 +45,7 @@ struct Options {
   std::vector<SiteSelector> exclude;  // leave these native
   // Sections, symbols and unwind information for the stubs, for debuggers.
   bool symbols = false;
-  bool force = false;                 // rewrite files that find a payload from their own end
+  bool force = false;  // rewrite files that find a payload from their own end
   // key=value, for sysload; written into the file.
   std::vector<std::string> loader_options;
 };
