@@ -37,7 +37,8 @@ class Labels {
   bool names_site(uint64_t site, const std::string& name) const {
     auto at = std::upper_bound(labels_.begin(), labels_.end(), site,
                                [](uint64_t a, const Label& label) { return a < label.address; });
-    while (at != labels_.begin()) {
+    // Nobody names a site after a symbol much further away, and a hostile table has millions.
+    for (int steps = 0; at != labels_.begin() && steps < 4096; ++steps) {
       const Label& label = *--at;
       if (label.size != 0 && site - label.address >= label.size) continue;
       if (is(label, name)) return true;
