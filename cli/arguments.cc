@@ -119,6 +119,9 @@ void add_options(CLI::App& app, RewriteCommand& command) {
       "--no-native-tail", [&options] { options.native_tail = false; },
       "no syscall instruction in the stubs; the callback must issue all calls\n"
       "itself (sysload needs the tail; implied by --format=litebox)");
+  app.add_flag("--symbols", options.symbols,
+               "name the stubs for objdump, gdb and perf, and let gdb unwind from them:\n"
+               "section headers, symbols and unwind tables in the output");
   add_choice<OnUnpatchable>(app, "--on-unpatchable", options.on_unpatchable,
                             {{"trap", OnUnpatchable::kTrap},
                              {"fail", OnUnpatchable::kFail},

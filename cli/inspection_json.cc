@@ -77,6 +77,7 @@ Json file_json(const InspectedFile& file) {
               {"native_tail", in.native_tail},
               {"embedded", in.embedded},
               {"changed_since", in.changed_since},
+              {"symbols", in.symbols},
               {"trampoline", {{"address", in.trampoline.value}, {"size", in.trampoline_size}}},
               {"tiers", tiers_json(row.tiers)},
               {"candidates",

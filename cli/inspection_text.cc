@@ -59,6 +59,7 @@ std::string head_text(const std::string& path, const Inspection& in) {
       in.count(CandidateClass::kData), in.count(CandidateClass::kUncertain));
   if (in.trampoline_size != 0)
     out += fmt::format("  trampoline: {} bytes at {}\n", in.trampoline_size, hex(in.trampoline));
+  if (in.symbols) out += "  its section headers name the stubs (--symbols)\n";
   if (!in.interpreter.empty()) out += fmt::format("  started by {}\n", in.interpreter);
   for (const std::string& option : in.loader_options) out += fmt::format("  option {}\n", option);
   return out;

@@ -155,6 +155,9 @@ std::string report_text(const Report& report, const std::string& input, const st
                      report.sites.size(), report.candidates.size());
   out += tier_lines(report);
   out += fmt::format("  started {}\n", start_text(report));
+  if (report.symbols)
+    out += fmt::format("  stubs named for debuggers, {} of them with unwind tables\n",
+                       report.framed_stubs);
   return out + exception_lines(report);
 }
 
@@ -169,6 +172,7 @@ std::string report_json(const Report& report, const std::string& input, const st
   if (!report.already_rewritten) {
     out["kind"] = kind_text(report.kind);
     out["interpreter"] = report.interpreter;
+    out["symbols"] = {{"named", report.symbols}, {"with_unwind_tables", report.framed_stubs}};
     out["trampoline"] = {{"address", report.trampoline.value}, {"size", report.trampoline_size}};
     out["tiers"] = {{"A", report.count(Tier::kInstruction)},
                     {"B", report.count(Tier::kSpringboard)},

@@ -2,100 +2,17 @@
 
 #include <algorithm>
 
+#include "rewriter/dwarf_cursor.h"
+
 namespace sysrewrite {
 
 namespace {
 
-// Pointer encodings, LSB Core 5.0, 10.5.1.
-constexpr uint8_t kOmit = 0xff, kPcRel = 0x10, kIndirect = 0x80;
-
 struct Cie {
   uint8_t pointer_encoding = 0;
-  uint8_t lsda_encoding = kOmit;
+  uint8_t lsda_encoding = kPointerOmitted;
   bool has_augmentation_data = false;
   bool signal_frame = false;
-};
-
-// Walks bytes that lie at a known address, so that pc-relative values can be read.
-class Cursor {
- public:
-  Cursor(ByteView bytes, Vaddr address) : bytes_(bytes), address_(address) {}
-
-  bool good() const { return good_; }
-  uint64_t position() const { return position_; }
-  Vaddr address() const { return address_ + position_; }
-  void skip(uint64_t count) { take(count); }
-
-  template <typename T>
-  T read() {
-    const auto value = load<T>(bytes_, position_);
-    take(sizeof(T));
-    return good_ && value ? *value : T{};
-  }
-
-  uint64_t read_uleb() {
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const auto byte = read<uint8_t>();
-      value |= uint64_t{byte & 0x7fU} << shift;
-      if ((byte & 0x80) == 0) return value;
-    }
-    good_ = false;
-    return 0;
-  }
-
-  // An encoded pointer. `relative` false reads a length: the same format, no base added.
-  uint64_t read_encoded(uint8_t encoding, bool relative) {
-    const Vaddr base = address();
-    uint64_t value = 0;
-    switch (encoding & 0x0f) {
-      case 0x00:
-      case 0x04:
-      case 0x0c:
-        value = read<uint64_t>();
-        break;
-      case 0x01:
-        value = read_uleb();
-        break;
-      case 0x02:
-        value = read<uint16_t>();
-        break;
-      case 0x03:
-        value = read<uint32_t>();
-        break;
-      case 0x0a:
-        value = static_cast<uint64_t>(int64_t{read<int16_t>()});
-        break;
-      case 0x0b:
-        value = static_cast<uint64_t>(int64_t{read<int32_t>()});
-        break;
-      default:
-        good_ = false;
-    }
-    if (!relative) return value;
-    if ((encoding & 0x70) == kPcRel) return value + base.value;
-    if ((encoding & 0x70) != 0 || (encoding & kIndirect) != 0) good_ = false;
-    return value;
-  }
-
- private:
-  void take(uint64_t count) {
-    if (!range_fits(position_, count, bytes_.size())) {
-      good_ = false;
-      return;
-    }
-    position_ += count;
-  }
-
-  ByteView bytes_;
-  Vaddr address_;
-  uint64_t position_ = 0;
-  bool good_ = true;
-};
-
-struct FrameTable {
-  ByteView bytes;
-  Vaddr address;
 };
 
 std::optional<Cie> read_cie(const FrameTable& table, uint64_t offset) {
@@ -103,7 +20,7 @@ std::optional<Cie> read_cie(const FrameTable& table, uint64_t offset) {
   if (!length || *length == 0xffffffffU) return std::nullopt;
   const auto body = slice(table.bytes, offset + 4, *length);
   if (!body) return std::nullopt;
-  Cursor in(*body, table.address + (offset + 4));
+  DwarfCursor in(*body, table.address + (offset + 4));
   if (in.read<uint32_t>() != 0) return std::nullopt;
   const auto version = in.read<uint8_t>();
   char augmentation[8] = {};
@@ -171,13 +88,14 @@ class FrameWalker {
     if (!delta || *delta == 0 || *delta > offset + 4) return std::nullopt;
     const Cie* cie = cie_at(offset + 4 - *delta);
     if (cie == nullptr) return std::nullopt;
-    Cursor in(body, table_.address + (offset + 4));
+    DwarfCursor in(body, table_.address + (offset + 4));
     in.skip(4);
     FrameEntry entry;
     entry.start = {in.read_encoded(cie->pointer_encoding, true)};
     entry.size = in.read_encoded(cie->pointer_encoding, false);
     entry.signal_frame = cie->signal_frame;
-    if (cie->has_augmentation_data && cie->lsda_encoding != kOmit && in.read_uleb() >= 4) {
+    if (cie->has_augmentation_data && cie->lsda_encoding != kPointerOmitted &&
+        in.read_uleb() >= 4) {
       const Vaddr place = in.address();
       const Vaddr lsda{in.read_encoded(cie->lsda_encoding, true)};
       if (lsda != place && lsda.value != 0) entry.lsda = lsda;  // 0 on file means: none
@@ -199,12 +117,13 @@ class FrameWalker {
   uint64_t last_offset_ = 0;
 };
 
-// .eh_frame's place: from the header segment, which stripped files keep, or else from the section.
-std::optional<FrameTable> find_table(const ElfImage& image) {
+}  // namespace
+
+std::optional<FrameTable> find_frame_table(const ElfImage& image) {
   if (const elf::Phdr* header = image.find_header(elf::kPtGnuEhFrame)) {
     const auto bytes = image.bytes_from({header->vaddr});
     if (bytes && bytes->size() >= 8 && (*bytes)[0] == std::byte{1}) {
-      Cursor in(*bytes, {header->vaddr});
+      DwarfCursor in(*bytes, {header->vaddr});
       in.skip(4);
       const Vaddr start{in.read_encoded(std::to_integer<uint8_t>((*bytes)[1]), true)};
       const auto table = image.bytes_from(start);
@@ -219,22 +138,20 @@ std::optional<FrameTable> find_table(const ElfImage& image) {
   return std::nullopt;
 }
 
-}  // namespace
-
 void for_each_frame_entry(const ElfImage& image,
                           const std::function<void(const FrameEntry&)>& visit) {
-  if (const auto table = find_table(image)) FrameWalker(*table).walk(visit);
+  if (const auto table = find_frame_table(image)) FrameWalker(*table).walk(visit);
 }
 
 std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,
                                                     Vaddr lsda) {
   const auto bytes = image.bytes_from(lsda);
   if (!bytes) return std::nullopt;
-  Cursor in(*bytes, lsda);
+  DwarfCursor in(*bytes, lsda);
   Vaddr pads_start = function;
-  if (const auto encoding = in.read<uint8_t>(); encoding != kOmit)
+  if (const auto encoding = in.read<uint8_t>(); encoding != kPointerOmitted)
     pads_start = {in.read_encoded(encoding, true)};
-  if (const auto encoding = in.read<uint8_t>(); encoding != kOmit) in.read_uleb();
+  if (const auto encoding = in.read<uint8_t>(); encoding != kPointerOmitted) in.read_uleb();
   const auto encoding = in.read<uint8_t>();
   const uint64_t length = in.read_uleb();
   const uint64_t end = in.position() + std::min<uint64_t>(length, bytes->size());

@@ -18,6 +18,15 @@ struct FrameEntry {
   bool signal_frame = false;  // unwinders look this one up at its address minus nothing
 };
 
+// The bytes of .eh_frame, to its end or further: it ends at a length of 0.
+struct FrameTable {
+  ByteView bytes;
+  Vaddr address;
+};
+
+// Its place: from the header segment, which stripped files keep, or else from the section.
+std::optional<FrameTable> find_frame_table(const ElfImage& image);
+
 // Visits all FDEs of the image, in the table's order. What does not parse is left out: an unwind
 // table is evidence, and missing evidence is never a reason to patch.
 void for_each_frame_entry(const ElfImage& image,

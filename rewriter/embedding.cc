@@ -406,7 +406,7 @@ std::vector<elf::Shdr> Embedding::sections(const EmbeddedPlaces& places, std::st
   add(".sysrewrite.meta", elf::kShfWrite, 0, piece_at(meta));
   if (!has_path) add(".interp", 0, path_at(meta), path_size_);
   add(".sysrewrite.slot", elf::kShfWrite, free_from, stubs - free_from);
-  if (places.stubs_size != 0) add(".sysrewrite.text", elf::kShfExec, stubs, places.stubs_size);
+  if (places.stubs_size != 0) add(".sysrewrite.text", elf::kShfExecInstr, stubs, places.stubs_size);
   table[image_->header().shstrndx].offset = end_of_stubs(places);
   table[image_->header().shstrndx].size = names.size();
   return table;

@@ -53,6 +53,7 @@ class Inspector {
     out_.native_tail = (meta.flags & kMetaNativeTail) != 0;
     out_.embedded = file.is_segment();
     out_.changed_since = changed_since;
+    out_.symbols = (meta.flags & kMetaSymbols) != 0;
     out_.interpreter = strings(file.interpreter()).empty() ? "" : strings(file.interpreter())[0];
     out_.loader_options = strings(file.options());
     out_.trampoline = {file.trailer().vaddr};

@@ -38,6 +38,7 @@ struct Inspection {
   bool native_tail = true;
   bool embedded = false;       // --embed=segment
   bool changed_since = false;  // headers were written anew by another tool; input_size is of old
+  bool symbols = false;        // its section headers name the stubs
   uint64_t input_size = 0, output_size = 0;  // bytes
   std::string interpreter;                   // set by the rewrite; empty: none
   std::vector<std::string> loader_options;

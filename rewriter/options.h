@@ -44,7 +44,9 @@ struct Options {
   bool embed = false;  // the trampoline as segments with sections; see rewriter/embedding.h
   std::vector<SiteSelector> only;     // patch these and leave the rest native; empty: all
   std::vector<SiteSelector> exclude;  // leave these native
-  bool force = false;                 // rewrite files that find a payload from their own end
+  // Sections, symbols and unwind information for the stubs, for debuggers.
+  bool symbols = false;
+  bool force = false;  // rewrite files that find a payload from their own end
   // key=value, for sysload; written into the file.
   std::vector<std::string> loader_options;
 };

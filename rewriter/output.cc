@@ -10,7 +10,7 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint64_t kMetaAlignment = 16;
+constexpr uint64_t kMetaAlignment = 16, kSymbolsAlignment = 8;
 
 uint64_t align_up(uint64_t value, uint64_t alignment) {
   return align_down(value + alignment - 1, alignment);
@@ -57,6 +57,7 @@ class Assembler {
         layout_(layout),
         plan_(decided.plan),
         start_(decided.start),
+        symbols_(decided.symbols),
         options_(decided.options),
         embedding_(decided.embedding),
         base_(first_code(decided.image)) {}
@@ -161,6 +162,10 @@ class Assembler {
   // themselves have a known size.
   void place_parts() {
     edits_ = edits({0}, {0});
+    if (symbols_) {
+      const auto more = symbol_edits({});
+      edits_.insert(edits_.end(), more.begin(), more.end());
+    }
     uint64_t edit_blob = 0;
     for (const HeaderEdit& edit : edits_) edit_blob += edit.bytes.size();
     std::string options;
@@ -181,19 +186,25 @@ class Assembler {
     place(meta_.options, options_bytes_.size(), 1, 1);
     meta_.meta_size = static_cast<uint32_t>(align_up(at, kMetaAlignment));
 
-    const uint64_t input_end = image_.bytes().size();
+    uint64_t input_end = image_.bytes().size();
+    if (symbols_) {
+      out_.tail_offset = {align_up(input_end, kSymbolsAlignment)};
+      input_end = out_.tail_offset.value + symbols_->table.size();
+    }
+    place_behind(input_end);
+    if (!symbols_) out_.tail_offset = {litebox() || embedding_ ? meta_offset_ : trampoline_offset_};
+  }
+
+  void place_behind(uint64_t input_end) {
     if (embedding_ != nullptr) {
-      out_.tail_offset = {align_up(input_end, kPageSize)};
-      meta_offset_ = out_.tail_offset.value;
-      trampoline_offset_ = out_.tail_offset.value + embedding_->slot_at(meta_.meta_size);
+      meta_offset_ = align_up(input_end, kPageSize);
+      trampoline_offset_ = meta_offset_ + embedding_->slot_at(meta_.meta_size);
     } else if (litebox()) {
       meta_offset_ = align_up(input_end, kMetaAlignment);
-      out_.tail_offset = {meta_offset_};
       const uint64_t locator_end = meta_offset_ + meta_.meta_size + sizeof(MetaLocator);
       trampoline_offset_ = layout_.size == 0 ? locator_end : align_up(locator_end, kPageSize);
     } else {
       trampoline_offset_ = align_up(input_end, layout_.size == 0 ? kMetaAlignment : kPageSize);
-      out_.tail_offset = {trampoline_offset_};
       meta_offset_ = trampoline_offset_ + layout_.size;
     }
   }
@@ -210,7 +221,12 @@ class Assembler {
   void write_edits() {
     const FileOffset path{meta_offset_ + meta_.interp.offset};
     const FileOffset table{meta_offset_ + meta_.phdrs.offset};
-    for (HeaderEdit& edit : edits(path, table)) {
+    edits_ = edits(path, table);
+    if (symbols_) {
+      build_symbols();
+      for (HeaderEdit& edit : symbol_edits(built_)) edits_.push_back(std::move(edit));
+    }
+    for (HeaderEdit& edit : edits_) {
       EditRecord record{};
       record.offset = edit.offset.value;
       record.size = static_cast<uint32_t>(edit.bytes.size());
@@ -222,8 +238,16 @@ class Assembler {
     if (blob_.size() != meta_.blob.count) std::abort();
   }
 
+  void build_symbols() {
+    SectionTable table = symbols_->table;
+    const uint64_t first = litebox() ? 8 : kPageSize;
+    table.place(symbols_->stubs, {trampoline_offset_ + first}, layout_.trampoline + first);
+    built_ = table.build(out_.tail_offset);
+  }
+
   uint32_t flags() const {
     uint32_t flags = 0;
+    if (symbols_) flags |= kMetaSymbols;
     if (options_.stub == StubKind::kPlain) flags |= kMetaPlainStub;
     if (options_.native_tail) flags |= kMetaNativeTail;
     if (litebox()) flags |= kMetaLitebox;
@@ -318,12 +342,16 @@ class Assembler {
     trailer.size = layout_.size;
     trailer.vaddr = layout_.size == 0 ? 0 : layout_.trampoline.value;
     trailer.offset = layout_.size == 0 && litebox() ? 0 : trampoline_offset_;
+    if (symbols_) {
+      append(built_.bytes);
+      tail.resize((litebox() ? meta_offset_ : trampoline_offset_) - out_.tail_offset.value);
+    }
     if (litebox()) {
       append(meta);
       MetaLocator locator{};
       std::memcpy(locator.magic, kMetaMagic, 8);
       locator.meta_offset = meta_offset_;
-      tail.resize(trampoline_offset_ - meta_offset_ - sizeof(locator));
+      tail.resize(trampoline_offset_ - out_.tail_offset.value - sizeof(locator));
       append(as_byte_view(&locator, sizeof(locator)));
       append(stubs_);
     } else {
@@ -364,11 +392,13 @@ class Assembler {
   const Layout& layout_;
   const Plan& plan_;
   const StartPlan& start_;
+  const std::optional<StubSymbols>& symbols_;
   const Options& options_;
   const Embedding* const embedding_;
   const Vaddr base_;
 
   OutputBytes out_;
+  SectionTableBytes built_;
   std::vector<std::byte> stubs_;
   std::vector<SiteRecord> records_;
   std::vector<HeaderEdit> edits_;

@@ -7,6 +7,7 @@
 #include "rewriter/embedding.h"
 #include "rewriter/layout.h"
 #include "rewriter/start.h"
+#include "rewriter/stub_symbols.h"
 
 namespace sysrewrite {
 
@@ -30,6 +31,7 @@ struct Decisions {
   const Plan& plan;
   const StartPlan& start;
   const Options& options;
+  const std::optional<StubSymbols>& symbols;
   const Embedding* embedding = nullptr;
 };
 

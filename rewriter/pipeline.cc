@@ -51,6 +51,9 @@ std::optional<Error> check_options(const Options& options) {
     return Error{ErrorCode::kOptions, std::nullopt,
                  "LiteBox's loader finds the trampoline at the file's end, not in a segment; leave "
                  "--embed away"};
+  if (options.embed && options.symbols)
+    return Error{ErrorCode::kOptions, std::nullopt,
+                 "--symbols and --embed=segment both write the section headers; take one of them"};
   return std::nullopt;
 }
 
@@ -163,13 +166,15 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   const auto contested = contested_sites(sites, functions, evidence, placement, options);
   deepen_evidence(*image, contested_ranges(contested), evidence);
 
-  // Each site's fate. Afterwards: nothing can fail any more.
+  // Each site's fate. Afterwards: only section headers that cannot be added to can fail.
   const Plan plan = make_plan(sites, functions, evidence, placement, options);
   if (auto error = refuse_unpatchable(plan, options)) return *error;
 
-  // Addresses, then bytes.
+  // Addresses, what debuggers are told of them, then bytes.
   Layout layout = lay_out(plan, placement, options);
-  Decisions decided{*image, sites, plan, *start, options};
+  const auto symbols = plan_stub_symbols(*image, layout, options);
+  if (!symbols) return symbols.error();
+  Decisions decided{*image, sites, plan, *start, options, *symbols};
   const bool is_embedded = layout.size != 0 || start->change != StartChange::kNone;
   if (*embedding && is_embedded) {
     decided.embedding = &**embedding;
@@ -179,6 +184,8 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   Rewritten rewritten;
   rewritten.output = assemble(decided, layout);
   rewritten.report = describe(*image, sites, plan, layout, *start, rewritten.output);
+  rewritten.report.symbols = symbols->has_value();
+  if (*symbols) rewritten.report.framed_stubs = (*symbols)->framed;
   return rewritten;
 }
 

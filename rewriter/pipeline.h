@@ -32,6 +32,8 @@ struct Report {
   uint64_t output_size = 0;  // bytes
   Vaddr trampoline;
   uint64_t trampoline_size = 0;  // bytes
+  bool symbols = false;          // section headers name the stubs
+  size_t framed_stubs = 0;       // of them: those that a debugger can unwind from
   std::vector<SiteReport> sites;
   std::vector<ClassifiedCandidate> candidates;
   std::vector<ClassifiedCandidate> other_calls;  // int 0x80 and sysenter: reported, left alone

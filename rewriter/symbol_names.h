@@ -17,8 +17,12 @@ class SymbolNames {
   // The nearest function that holds the address, or the nearest label before it in its segment's
   // code; empty where there is neither.
   std::string name_of(Vaddr address) const;
+  // The same without the distance: "write".
+  std::string_view function_of(Vaddr address) const;
 
  private:
+  const Symbol* find(Vaddr address) const;
+
   std::vector<Symbol> symbols_;  // ascending; of several at one address the best stands last
 };
 

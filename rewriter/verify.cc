@@ -8,6 +8,7 @@
 #include "rewriter/verify_entries.h"
 #include "rewriter/verify_segment.h"
 #include "rewriter/verify_site.h"
+#include "rewriter/verify_symbols.h"
 #include "rewriter/verify_tables.h"
 #include "trampoline/checksum.h"
 
@@ -194,6 +195,7 @@ class Verifier {
     check_rest_of_trampoline(next);
     check_overlaps(sites);
     verify_entries(image, sites, findings());
+    verify_symbols(in, sites, findings());
   }
 
   // Slot and slot page are zero, and behind the last stub there is int3 to the end.

@@ -1,6 +1,7 @@
 // The proof of a patch, by a reader that trusts nothing the rewriter computed.
 //
-// It shares with the rewriter the decoder and the format (trampoline/), and nothing else: no ELF
+// It shares with the rewriter the decoders (of instructions, of unwind tables) and the format
+// (trampoline/), and nothing else: no ELF
 // reader, no plan, no layout, no writer, no scan. What it says of a file follows from the file's
 // bytes, and, if the original is given, from the original's.
 //
@@ -14,6 +15,8 @@
 //   springboards  stand in padding that nothing runs into
 //   segment     with --embed=segment: headers, sections and dynamic entries as they were, or led to
 //               where their bytes now are
+//   symbols     section headers, symbols and unwind tables of the stubs, if there are any, follow
+//               from the original and the sites, byte for byte
 //   entries     no branch at any byte position of the code, no relocation, symbol or pointer leads
 //               into a window or a springboard, other than where the patch allows for it
 //

@@ -87,7 +87,19 @@ class HeaderProof {
                           "an absolute path of at most 4095 bytes");
   }
 
+  // That the header names the right table is proven with the symbols.
   std::vector<ExpectedEdit> expected_edits() {
+    std::vector<ExpectedEdit> edits = start_edits();
+    if ((meta_.flags & kMetaSymbols) == 0) return edits;
+    constexpr size_t kFirst = offsetof(elf::Ehdr, shentsize);
+    const auto header = *load<elf::Ehdr>(output_, 0);
+    const ByteView counts = as_byte_view(&header, sizeof(header)).subspan(kFirst);
+    edits.push_back({offsetof(elf::Ehdr, shoff), EditKind::kElfHeader, copy_of(header.shoff)});
+    edits.push_back({kFirst, EditKind::kElfHeader, {counts.begin(), counts.end()}});
+    return edits;
+  }
+
+  std::vector<ExpectedEdit> start_edits() {
     const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
     switch (start()) {
       case 0:

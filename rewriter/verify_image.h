@@ -41,6 +41,7 @@ class OriginalImage {
   }
   bool position_independent() const { return header_.type == elf::kTypeDyn; }
   const elf::Phdr* find_header(uint32_t type) const;
+  std::optional<uint64_t> dynamic(int64_t tag) const;
   // ld.so and the like: an entry into code, and neither an interpreter nor a library that it needs.
   bool is_interpreter() const;
 
@@ -61,7 +62,6 @@ class OriginalImage {
   bool add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings);
   void read_dynamic();
   const elf::Phdr* load_of(Vaddr address) const;
-  std::optional<uint64_t> dynamic(int64_t tag) const;
   ByteView dynamic_table(int64_t address_tag, int64_t size_tag) const;
   void add_symbols(std::vector<uint64_t>& starts) const;
 

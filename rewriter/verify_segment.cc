@@ -190,7 +190,7 @@ class SegmentProof {
       const elf::Shdr& now = sections_[i];
       const std::string name = name_in(strings, now.name);
       const bool code = name == ".sysrewrite.text";
-      const uint64_t flags = elf::kShfAlloc | (code                ? elf::kShfExec
+      const uint64_t flags = elf::kShfAlloc | (code                ? elf::kShfExecInstr
                                                : name == ".interp" ? 0
                                                                    : elf::kShfWrite);
       const bool ours =

@@ -23,6 +23,8 @@ class TableProof {
   }
 
  private:
+  // What stands between the input and these parts then is proven with the symbols.
+  bool symbols() const { return file_.has_sites() && (meta_.flags & kMetaSymbols) != 0; }
   uint64_t meta_at(size_t field) const { return file_.meta_offset().value + field; }
 
   void check_parts() {
@@ -58,7 +60,7 @@ class TableProof {
     const uint64_t trailer_at = output_.size() - sizeof(Trailer);
     uint64_t tail;
     if (file_.is_litebox()) {
-      tail = round_up(input_end, 16);
+      tail = symbols() ? file_.meta_offset().value : round_up(input_end, 16);
       findings_.same_number(trailer_at, "where the metadata starts", file_.meta_offset().value,
                             tail);
       const uint64_t locator_end =
@@ -69,14 +71,14 @@ class TableProof {
       findings_.zeros(output_, file_.meta_offset().value + meta_.meta_size,
                       trampoline - sizeof(MetaLocator), "the gap behind the metadata");
     } else {
-      tail = round_up(input_end, trailer.size == 0 ? 16 : kPageSize);
+      tail = symbols() ? trailer.offset : round_up(input_end, trailer.size == 0 ? 16 : kPageSize);
       findings_.same_number(trailer_at + offsetof(Trailer, offset), "where the trampoline starts",
                             trailer.offset, tail);
     }
     if (trailer.size == 0)
       findings_.same_number(trailer_at + offsetof(Trailer, vaddr), "the address of no trampoline",
                             trailer.vaddr, 0);
-    findings_.zeros(output_, input_end, tail, "the gap behind the input");
+    if (!symbols()) findings_.zeros(output_, input_end, tail, "the gap behind the input");
   }
 
   // Each record's originals follow those of the one before.
@@ -114,7 +116,7 @@ class TableProof {
                           "the number of `0f 05` pairs", meta_.candidate_count, sum);
     constexpr uint32_t kKnown = kMetaPlainStub | kMetaNativeTail | kMetaLitebox |
                                 kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved |
-                                kMetaInterpreter | kMetaSegment | kMetaInterpSegment;
+                                kMetaInterpreter | kMetaSymbols | kMetaSegment | kMetaInterpSegment;
     constexpr uint32_t kElsewhere = kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved;
     const uint32_t impossible =
         file_.is_segment() ? ~kKnown | kElsewhere
@@ -123,6 +125,9 @@ class TableProof {
             : ~kKnown | kMetaInterpSegment;
     findings_.same_number(meta_at(offsetof(MetaHeader, flags)), "flags that cannot be",
                           meta_.flags & impossible, 0);
+    if (!file_.has_sites())
+      findings_.same_number(meta_at(offsetof(MetaHeader, flags)), "the flag of symbols for no stub",
+                            meta_.flags & uint32_t{kMetaSymbols}, 0);
     check_options();
   }
 

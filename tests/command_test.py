@@ -72,7 +72,7 @@ class Talking(CommandTest):
         text = self.run_command("--help").stdout
         for part in ("Usage:", "IN", "OUT", "--interp PATH", "--no-interp", "--format FORMAT",
                      "--stub KIND", "--no-native-tail", "--on-unpatchable WHAT",
-                     "--uncertain WHAT", "--tiers ABCD", "--hook HOOK", "--force", "--json",
+                     "--uncertain WHAT", "--symbols", "--tiers ABCD", "--hook HOOK", "--force", "--json",
                      "--dry-run", "--quiet", "--version", "/usr/lib/sysload", "Examples:",
                      "Exit status:", "3  written, but sites were left native"):
             self.assertIn(part, text)
@@ -405,6 +405,26 @@ class Deciding(CommandTest):
             done = self.run_command("--json", f"--tiers={letters}", self.input, self.output,
                                     expect=status)
             self.assertEqual(json.loads(done.stdout)["sites"][0]["tier"], tier, letters)
+
+    def test_symbols_are_said_and_seen(self):
+        self.assertIs(json.loads(self.run_command("--json", self.input, self.output).stdout)
+                      ["symbols"]["named"], False)
+        report = json.loads(self.run_command("--json", "--symbols", self.input, self.output).stdout)
+        self.assertEqual(report["symbols"], {"named": True, "with_unwind_tables": 0})
+        self.assertIn("name the stubs", self.run_command("inspect", self.output).stdout)
+        names = subprocess.run(["/usr/bin/nm", self.output], capture_output=True, text=True,
+                               check=True).stdout
+        self.assertRegex(names, rf"{report['sites'][0]['stub']:016x} T \S+\.syscall_1\n")
+        again = self.run_command("--symbols", self.output, self.dir / "again")
+        self.assertIn("already rewritten", again.stderr)
+
+    def test_symbols_need_section_headers_that_make_sense(self):
+        broken = bytearray(self.input.read_bytes())
+        broken[62:64] = b"\0\0"
+        self.input.write_bytes(broken)
+        message = self.fail_command("--symbols", self.input, self.output)
+        self.assertIn("--symbols cannot add to the section headers: e_shstrndx names section 0",
+                      message)
 
     def test_an_uncertain_pair_is_status_3_and_listed(self):
         assemble("table_behind_a_jump", self.input)

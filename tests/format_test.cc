@@ -93,17 +93,18 @@ TEST(FormatPage, NamesTheMagicNumbers) {
 }
 
 TEST(FormatPage, NamesTheFlags) {
-  EXPECT_NE(
-      page().find(fmt::format(
-          "{} plain stubs, {} native tails, {} litebox, {} program "
-          "headers moved, {} PT_INTERP overwritten in place, {} "
-          "PT_INTERP (or, of an interpreter, PT_NOTE made PT_INTERP) "
-          "pointed at the metadata, {} the file is an interpreter itself, "
-          "{} --embed=segment, {} PT_INTERP points into that segment",
-          uint32_t{kMetaPlainStub}, uint32_t{kMetaNativeTail}, uint32_t{kMetaLitebox},
-          uint32_t{kMetaHeadersMoved}, uint32_t{kMetaInterpInPlace}, uint32_t{kMetaInterpMoved},
-          uint32_t{kMetaInterpreter}, uint32_t{kMetaSegment}, uint32_t{kMetaInterpSegment})),
-      std::string::npos);
+  EXPECT_NE(page().find(fmt::format(
+                "{} plain stubs, {} native tails, {} litebox, {} program "
+                "headers moved, {} PT_INTERP overwritten in place, {} "
+                "PT_INTERP (or, of an interpreter, PT_NOTE made PT_INTERP) "
+                "pointed at the metadata, {} the file is an interpreter itself, "
+                "{} section headers name the stubs, {} --embed=segment, {} PT_INTERP points into "
+                "that segment",
+                uint32_t{kMetaPlainStub}, uint32_t{kMetaNativeTail}, uint32_t{kMetaLitebox},
+                uint32_t{kMetaHeadersMoved}, uint32_t{kMetaInterpInPlace},
+                uint32_t{kMetaInterpMoved}, uint32_t{kMetaInterpreter}, uint32_t{kMetaSymbols},
+                uint32_t{kMetaSegment}, uint32_t{kMetaInterpSegment})),
+            std::string::npos);
 }
 
 }  // namespace

@@ -95,7 +95,11 @@ class ByteMap {
 
   void mark_edit(const EditRecord& edit) {
     set(edit.offset, edit.size, Byte::kRecorded);
-    if (edit.kind != EditKind::kElfHeader)
+    // Of an input without section headers only the original says what e_shoff and its like were.
+    const bool of_sections =
+        edit.offset == offsetof(elf::Ehdr, shoff) || edit.offset == offsetof(elf::Ehdr, shentsize);
+    const auto input = *load<elf::Ehdr>(whole_.input, 0);
+    if (edit.kind != EditKind::kElfHeader || (of_sections && input.shoff == 0))
       mark(file_.meta().blob.offset + edit.blob, edit.size, Byte::kOriginal);
   }
 

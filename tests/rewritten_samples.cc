@@ -24,15 +24,29 @@ ElfBuilder every_tier() {
       .symbol("h", kCode + 171, 129);
 }
 
+ElfBuilder with_unwind_tables() {
+  constexpr uint64_t kFrames = 0x403000, kHeader = 0x404000;
+  const Bytes frames = eh_frame(kFrames, {{kCode, 22}, {kCode + 160, 11, 0, true}});
+  return every_tier()
+      .data(kFrames, frames)
+      .data(kHeader, eh_frame_header(kHeader, kFrames))
+      .header(elf::kPtGnuEhFrame, kHeader, 8)
+      .section(".eh_frame", elf::kShtProgbits, elf::kShfAlloc, kFrames, frames.size());
+}
+
 std::vector<Options> every_form() {
-  Options litebox, plain, no_tail, long_path, left_alone, with_options;
+  Options litebox, plain, no_tail, long_path, left_alone, with_options, symbols, litebox_symbols;
   litebox.format = Format::kLitebox;
   litebox.native_tail = no_tail.native_tail = false;
   plain.stub = StubKind::kPlain;
   long_path.interpreter = "/a/path/that/is/longer/than/the/old/one";
   left_alone.interpreter.reset();
   with_options.loader_options = {"hook=count"};
-  return {Options{}, litebox, plain, no_tail, long_path, left_alone, with_options};
+  symbols.symbols = true;
+  litebox_symbols = litebox;
+  litebox_symbols.symbols = true;
+  return {Options{},  litebox,      plain,   no_tail,        long_path,
+          left_alone, with_options, symbols, litebox_symbols};
 }
 
 std::vector<RewrittenSample> rewritten_samples() {
@@ -49,6 +63,13 @@ std::vector<RewrittenSample> rewritten_samples() {
     for (const Options& options : every_form())
       samples.push_back({name + " " + std::to_string(form++), rewrite_whole(input, options)});
   }
+  // Unwind tables, a second FDE's worth of them, and section headers without symbols.
+  Options symbols;
+  symbols.symbols = true;
+  samples.push_back({"unwind tables", rewrite_whole(with_unwind_tables().build(), symbols)});
+  symbols.stub = StubKind::kPlain;
+  symbols.native_tail = false;
+  samples.push_back({"unwind tables, plain", rewrite_whole(with_unwind_tables().build(), symbols)});
   Options keep;
   keep.on_unpatchable = OnUnpatchable::kKeep;
   samples.push_back({"native site", rewrite_whole(every_tier().build(), keep)});

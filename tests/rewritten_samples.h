@@ -13,6 +13,8 @@ namespace sysrewrite::test {
 inline constexpr uint64_t kEveryTierWindow = kCode + 160;     // of the site of tier C
 inline constexpr uint64_t kEveryTierUntouched = kCode + 171;  // nops that no patch touches
 ElfBuilder every_tier();
+// The same with an .eh_frame, of which one FDE is a signal frame's.
+ElfBuilder with_unwind_tables();
 
 // The formats, stubs and starts that a user can choose.
 std::vector<Options> every_form();

@@ -83,10 +83,13 @@ inline constexpr uint32_t kPtNull = 0, kPtLoad = 1, kPtDynamic = 2, kPtInterp = 
                           kPtPhdr = 6, kPtTls = 7, kPtGnuEhFrame = 0x6474e550,
                           kPtGnuProperty = 0x6474e553;
 inline constexpr uint32_t kFlagExec = 1, kFlagWrite = 2, kFlagRead = 4;
-inline constexpr uint32_t kShtProgbits = 1, kShtSymtab = 2, kShtStrtab = 3, kShtRela = 4,
-                          kShtHash = 5, kShtNote = 7, kShtNobits = 8, kShtRel = 9, kShtDynsym = 11,
-                          kShtRelr = 19, kShtGnuHash = 0x6ffffff6;
-inline constexpr uint64_t kShfWrite = 1, kShfAlloc = 2, kShfExec = 4;
+inline constexpr uint32_t kShtNull = 0, kShtProgbits = 1, kShtSymtab = 2, kShtStrtab = 3,
+                          kShtRela = 4, kShtHash = 5, kShtNote = 7, kShtNobits = 8, kShtRel = 9,
+                          kShtDynsym = 11, kShtSymtabShndx = 18, kShtRelr = 19,
+                          kShtGnuHash = 0x6ffffff6;
+inline constexpr uint64_t kShfWrite = 1, kShfAlloc = 2, kShfExecInstr = 4, kShfCompressed = 0x800;
+inline constexpr uint16_t kShnUndef = 0, kShnLoReserve = 0xff00;
+inline constexpr uint8_t kStbLocal = 0, kStbGlobal = 1, kStvHidden = 2;
 inline constexpr uint8_t kSttNotype = 0, kSttObject = 1, kSttFunc = 2, kSttGnuIfunc = 10;
 inline constexpr int64_t kDtNull = 0, kDtStrtab = 5, kDtSymtab = 6, kDtRela = 7, kDtRelasz = 8,
                          kDtRelaent = 9, kDtStrsz = 10, kDtSyment = 11, kDtInit = 12, kDtFini = 13,

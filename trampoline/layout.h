@@ -57,6 +57,9 @@
 //                     | options, each NUL-ended     |  key=value, for sysload
 //                     +-----------------------------+  + meta_size, a multiple of 16
 //
+// With symbols (kMetaSymbols) there stands, from the next multiple of 8 behind the input, what
+// rewriter/section_table.h draws: section headers and their tables, which nothing that runs reads.
+//
 // All integers are little endian.
 #ifndef SYSREWRITE_TRAMPOLINE_LAYOUT_H_
 #define SYSREWRITE_TRAMPOLINE_LAYOUT_H_
@@ -116,6 +119,7 @@ enum MetaFlags : uint32_t {
   kMetaInterpInPlace = 1U << 4,  // PT_INTERP's bytes were overwritten where they stand
   kMetaInterpMoved = 1U << 5,    // PT_INTERP's offset was pointed at the metadata
   kMetaInterpreter = 1U << 6,    // the file is itself an interpreter, as ld.so is
+  kMetaSymbols = 1U << 7,        // section headers behind the input name the stubs
   kMetaSegment = 1U << 8,        // written with --embed=segment
   kMetaInterpSegment = 1U << 9,  // PT_INTERP points into that segment
 };

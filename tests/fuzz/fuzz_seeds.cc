@@ -94,7 +94,8 @@ Bytes rewritten(const Bytes& input, const Options& options) {
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const std::filesystem::path root = argv[1];
-  Options litebox;
+  Options litebox, symbols;
+  symbols.symbols = true;
   litebox.format = Format::kLitebox;
   litebox.native_tail = false;
   bool good = true;
@@ -102,10 +103,13 @@ int main(int argc, char** argv) {
   for (const Bytes& file : {program(), library(), dynamic_program()}) {
     const std::string name = std::to_string(number++);
     for (const char* choice : {"00", "01", "04", "60"})
-      good &= write(root / "rewrite_fuzzer" / (name + "-" + choice), hex(choice) + file);
+      for (const char* end : {"", "00"})  // of odd and even size: with and without symbols
+        good &= write(root / "rewrite_fuzzer" / (name + "-" + choice + end),
+                      hex(choice) + file + hex(end));
     for (const char* fuzzer : {"rewritten_file_fuzzer", "verify_fuzzer"}) {
       good &= write(root / fuzzer / name, rewritten(file, {}));
       good &= write(root / fuzzer / (name + "-litebox"), rewritten(file, litebox));
+      good &= write(root / fuzzer / (name + "-symbols"), rewritten(file, symbols));
     }
   }
   const auto hooks = root / "hook_image_fuzzer";

@@ -1,8 +1,10 @@
 // Any bytes as the input of a rewrite: it fails with a sentence, or its output holds and is not
-// rewritten again. The first byte chooses among options.
+// rewritten again. The first byte chooses among options; inputs of an odd size get symbols, and
+// what is written of them is proven.
 #include <cstdlib>
 
 #include "rewriter/pipeline.h"
+#include "rewriter/verify.h"
 #include "trampoline/rewritten_file.h"
 
 using namespace sysrewrite;
@@ -34,7 +36,8 @@ Options options_of(uint8_t choice) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const ByteView input = as_byte_view(data + 1, size - 1);
-  const Options options = options_of(data[0]);
+  Options options = options_of(data[0]);
+  options.symbols = input.size() % 2 != 0;
   const auto rewritten = rewrite(input, options);
   if (!rewritten) {
     require(!rewritten.error().message.empty());
@@ -46,6 +49,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(parsed.status == TrailerStatus::kValid);
   require(parsed.file.checksum() == parsed.file.meta().checksum);
   require(rewritten->report.output_size == output.size());
+  if (options.symbols) {
+    const Verdict verdict = verify(output, input);
+    for (const Finding& finding : verdict.findings.first())
+      require(finding.what.find("section headers") == std::string::npos &&
+              finding.what.find("name of the stub") == std::string::npos);
+  }
   const auto again = rewrite(output, options);
   require(again.ok() && again->report.already_rewritten);
   return 0;

@@ -1,0 +1,91 @@
+// A section header table with more in it than the input's: further sections and symbols, for
+// debuggers and other tools; nothing that runs reads it.
+//
+// The input's tables stay where they are, and what the new one takes over from them stands in
+// copies behind the input:
+//
+//   at       +------------------------------+
+//            | symbols: the old, the added  |  .symtab; old indices do not change
+//            | extended section indices     |  SHT_SYMTAB_SHNDX, where the input has one
+//            | strings: the old, the added  |  .strtab
+//            | section names                |  .shstrtab, where it is not .strtab itself
+//            | added sections' bytes        |  in the order in which they were added
+//            | section headers              |
+//   + size   +------------------------------+  each part at a multiple of 8
+//
+// The old entries keep their indices and all they say but the place of these tables; new ones
+// follow: those that were added, and .symtab, .strtab and .shstrtab where the input has none. An
+// input with .dynsym alone gets a .symtab that holds its defined symbols too: tools read one table.
+#ifndef SYSREWRITE_REWRITER_SECTION_TABLE_H_
+#define SYSREWRITE_REWRITER_SECTION_TABLE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rewriter/elf_image.h"
+
+namespace sysrewrite {
+
+struct AddedSection {
+  std::string name;
+  uint32_t type = elf::kShtProgbits;
+  uint64_t flags = 0;
+  Vaddr address;
+  uint64_t alignment = 1;
+  // Where its bytes stand in the output and how many they are; nothing: `bytes`, in this part.
+  std::optional<FileOffset> offset;
+  uint64_t size = 0;
+  std::vector<std::byte> bytes;
+  // The index of the section of the input whose entry is pointed at `bytes` instead of a new one.
+  std::optional<size_t> instead_of;
+};
+
+struct AddedSymbol {
+  std::string name;
+  Vaddr address;
+  uint64_t size = 0;
+  size_t section = 0;  // as add() returned it
+};
+
+struct SectionTableBytes {
+  std::vector<std::byte> bytes;  // from the offset that was asked for
+  FileOffset table;
+  uint16_t count = 0, names = 0;  // e_shnum, e_shstrndx
+};
+
+class SectionTable {
+ public:
+  // Fails where the input's section headers, names or symbols make no sense: what they say is kept,
+  // so it must hold. `image` must outlive this.
+  static Result<SectionTable> read(const ElfImage& image);
+
+  // The index of the section of that name in the input.
+  std::optional<size_t> find(const std::string& name) const;
+  // Both return an index for AddedSymbol::section and the like, and cannot fail.
+  size_t add(AddedSection section);
+  void add(AddedSymbol symbol) { symbols_.push_back(std::move(symbol)); }
+  // Says where the bytes of an added section stand, once that is known.
+  void place(size_t section, FileOffset offset, Vaddr address);
+
+  // Fails where the tables outgrow their 16 or 32 bits.
+  std::optional<Error> check() const;
+  // Bytes of the part, which do not depend on where it lies.
+  uint64_t size() const;
+  // `at`: a multiple of 8. Aborts on what check() refuses.
+  SectionTableBytes build(FileOffset at) const;
+
+ private:
+  const ElfImage* image_ = nullptr;
+  std::vector<elf::Shdr> headers_;                          // of the input, or one null entry
+  std::optional<size_t> symtab_, shndx_, strings_, names_;  // indices of the input
+  std::vector<AddedSection> added_;
+  std::vector<AddedSymbol> symbols_;
+
+  friend class SectionTableReader;
+  friend class SectionTableBuilder;
+};
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_REWRITER_SECTION_TABLE_H_

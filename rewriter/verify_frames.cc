@@ -1,0 +1,133 @@
+#include <algorithm>
+
+#include "rewriter/call_frames.h"
+#include "rewriter/dwarf_cursor.h"
+#include "rewriter/frame_writer.h"
+#include "rewriter/verify_symbols.h"
+#include "trampoline/stub.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// The original's tables, found anew.
+struct Tables {
+  CallFrames eh, debug;
+
+  explicit Tables(const OriginalImage& original) {
+    const std::vector<elf::Shdr> sections = original_sections(original);
+    if (const auto start = start_of_eh(original)) {
+      eh = CallFrames::read(original.bytes_from(*start), *start, FrameStyle::kEhFrame);
+    } else {
+      for (const elf::Shdr& section : sections) {
+        if (section.type == elf::kShtNobits ||
+            original_name(original, sections, section) != ".eh_frame")
+          continue;
+        if (!slice(original.bytes(), section.offset, section.size)) continue;
+        eh = CallFrames::read(original_bytes(original, section), {section.addr},
+                              FrameStyle::kEhFrame);
+        break;
+      }
+    }
+    for (const elf::Shdr& section : sections) {
+      if (section.type != elf::kShtProgbits || (section.flags & elf::kShfCompressed) != 0 ||
+          original_name(original, sections, section) != ".debug_frame")
+        continue;
+      debug = CallFrames::read(original_bytes(original, section), {0}, FrameStyle::kDebugFrame);
+      break;
+    }
+  }
+
+  const CallFrame* covering(Vaddr address) const {
+    const CallFrame* frame = eh.covering(address);
+    return frame != nullptr ? frame : debug.covering(address);
+  }
+
+ private:
+  // By .eh_frame_hdr: version 1, an encoding, two more bytes, the encoded address.
+  static std::optional<Vaddr> start_of_eh(const OriginalImage& original) {
+    const elf::Phdr* header = original.find_header(elf::kPtGnuEhFrame);
+    if (header == nullptr) return std::nullopt;
+    const ByteView bytes = original.bytes_from({header->vaddr});
+    if (bytes.size() < 8 || bytes[0] != std::byte{1}) return std::nullopt;
+    DwarfCursor in(bytes, {header->vaddr});
+    in.skip(4);
+    const Vaddr start{in.read_encoded(std::to_integer<uint8_t>(bytes[1]), true)};
+    if (!in.good() || original.bytes_from(start).empty()) return std::nullopt;
+    return start;
+  }
+};
+
+// What an instruction of the stub is to the program.
+struct Step {
+  uint64_t length;
+  Vaddr program;       // the rules of this address hold in front of it
+  bool below_redzone;  // with rsp that much lower
+};
+
+// Every instruction of a stub, in order.
+std::vector<Step> steps_of(const Evidenced& in, const SiteReading& site) {
+  const uint32_t flags = in.file.meta().flags;
+  const bool redzone = (flags & kMetaPlainStub) == 0, tail = (flags & kMetaNativeTail) != 0;
+  const Vaddr call = site.syscall.address, done = site.syscall.end();
+  std::vector<Step> steps;
+  for (const Instruction& copy : site.before) steps.push_back({copy.length, copy.address, false});
+  if (redzone) steps.push_back({5, call, false});  // lea -0x80(%rsp), %rsp
+  steps.push_back({7, call, redzone});             // lea resume(%rip), %rcx
+  if (redzone) steps.push_back({7, call, true});   // lea enter(%rip), %r11
+  steps.push_back({6, call, redzone});             // jmp *slot(%rip)
+  if (tail) {
+    steps.push_back({2, done, false});              // resume: jmp fix
+    if (redzone) steps.push_back({8, call, true});  // tail: lea 0x80(%rsp), %rsp
+    steps.push_back({2, call, false});              // syscall
+  }
+  steps.push_back({7, done, false});  // fix: lea after_syscall(%rip), %rcx
+  for (const Instruction& copy : site.behind) steps.push_back({copy.length, copy.address, false});
+  steps.push_back({5, site.end, false});  // jmp
+  return steps;
+}
+
+std::optional<WrittenFrame> frame_of(const Evidenced& in, const SiteReading& site,
+                                     const CallFrame& frame, FrameEvaluator& evaluator) {
+  std::vector<Vaddr> addresses;
+  const std::vector<Step> steps = steps_of(in, site);
+  for (const Step& step : steps) {
+    if (!frame.holds(step.program)) return std::nullopt;
+    addresses.push_back(step.program);
+  }
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  const auto rows = evaluator.rows_at(frame, addresses);
+  if (!rows) return std::nullopt;
+  WrittenFrame out{site.stub, site.record.stub_size, frame.signal_frame, {}};
+  uint32_t at = 0;
+  for (const Step& step : steps) {
+    const auto place = std::lower_bound(addresses.begin(), addresses.end(), step.program);
+    const FrameRow& row = (*rows)[static_cast<size_t>(place - addresses.begin())];
+    const auto moved = step.below_redzone ? row.with_lower_stack(SYSREWRITE_RED_ZONE) : row;
+    if (!moved) return std::nullopt;
+    out.points.push_back({at, *moved});
+    at += static_cast<uint32_t>(step.length);
+  }
+  return can_write(out) ? std::optional(std::move(out)) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::byte> expected_frames(const Evidenced& in, const std::vector<SiteReading>& sites,
+                                       uint64_t offset) {
+  const Tables tables(in.original);
+  FrameEvaluator evaluator;
+  std::vector<WrittenFrame> frames;
+  for (const SiteReading& site : sites) {
+    if (site.record.tier == Tier::kNative) continue;
+    const CallFrame* frame = tables.covering(site.syscall.address);
+    if (frame == nullptr) continue;
+    if (auto described = frame_of(in, site, *frame, evaluator))
+      frames.push_back(std::move(*described));
+  }
+  if (frames.empty()) return {};
+  return write_frames(frames, FrameStyle::kDebugFrame, offset, {0})->bytes;
+}
+
+}  // namespace sysrewrite
