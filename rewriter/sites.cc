@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rewriter/agreement.h"
 #include "rewriter/padding.h"
 
 namespace sysrewrite {
@@ -19,10 +20,14 @@ enum class NumberEvidence { kNone, kWritten, kConstant };
 NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
   auto found = NumberEvidence::kNone;
+  bool constant_al = false;
   for (size_t i = first; i < index; ++i) {
     const Instruction& in = around.code[i];
     if (!in.writes_rax) continue;
-    const bool constant = in.rax_value >= 0 && in.rax_value <= kMostNumber;
+    constant_al |= in.constant_al;
+    // dietlibc's functions set al and share what makes eax of it.
+    const bool constant =
+        (in.rax_value >= 0 && in.rax_value <= kMostNumber) || (in.widens_rax && constant_al);
     found = constant ? NumberEvidence::kConstant : NumberEvidence::kWritten;
   }
   return found;
@@ -47,7 +52,11 @@ bool runs_on(const Neighborhood& around, size_t index) {
     if (around.code[i].address != around.code[i - 1].end()) return false;
     if (!around.code[i].falls_through()) return true;
   }
-  return around.code.size() > index + 8;
+  // A function may end in a call that does not come back, as landing pads do (_Unwind_Resume).
+  const Instruction& last = around.code.back();
+  const bool ends = around.function && around.function->sized && last.flow == Flow::kCall &&
+                    last.end() == around.function->end;
+  return ends || around.code.size() > index + 8;
 }
 
 // `exceptional`: in code that the file's own tables leave out, where data is as likely.
@@ -85,7 +94,8 @@ class Classifier {
       : image_(image), functions_(functions), uncertain_(uncertain), reader_(image, functions) {}
 
   void add(const Candidate& candidate) {
-    ClassifiedCandidate out{candidate};
+    ClassifiedCandidate out;
+    out.candidate = candidate;
     std::optional<Site> site;
     if (functions_.is_object(candidate.address)) {
       out.kind = CandidateClass::kData;
@@ -127,15 +137,49 @@ class Classifier {
       out.evidence = CandidateEvidence::kDataSection;
       return std::nullopt;
     }
-    if (!holder) return std::nullopt;
+    if (!holder) return judge_nearby(out);
+    out.holder = holder->start;
     const bool call = may_be_call(*holder, out.candidate);
     if (!reached && holder->trust == Trust::kKnownStart && !confirmed(*holder, out.candidate))
-      return std::nullopt;
+      return judge_nearby(out);
     out.evidence =
         reached ? CandidateEvidence::kFunctionDecode : CandidateEvidence::kAgreementDecode;
     if (call) return judge_call(out);
     out.kind = CandidateClass::kInside;
     return std::nullopt;
+  }
+
+  // Data in front, as GHC's tables and Free Pascal's strings, ends all decodes from further away.
+  // What starts behind it is enough to see that a pair is no call, and too little to see one.
+  std::optional<Site> judge_nearby(ClassifiedCandidate& out) const {
+    const Vaddr pair = out.candidate.address;
+    out.holder = nearby_start(image_, reader_.decoder(), pair);
+    if (!out.holder) return std::nullopt;
+    const auto in = reader_.decoder().decode(*image_.bytes_from(*out.holder), *out.holder);
+    if (in->special != Special::kNone || in->unlikely || may_be_asked_for(pair))
+      return std::nullopt;
+    out.kind = CandidateClass::kInside;
+    out.evidence = CandidateEvidence::kNearbyDecode;
+    return std::nullopt;
+  }
+
+  // True where some decode that begins with a system call's number arrives at the pair.
+  bool may_be_asked_for(Vaddr pair) const {
+    constexpr uint64_t kDistance = 48;
+    for (uint64_t back = 1; back <= std::min(kDistance, pair.value); ++back) {
+      const auto bytes = image_.bytes_from(pair - back);
+      if (!bytes) return false;
+      const auto number = reader_.decoder().decode(*bytes, pair - back);
+      if (!number || number->rax_value < 0 || number->rax_value > kMostNumber) continue;
+      uint64_t at = number->length;
+      while (at < back) {
+        const auto step = reader_.decoder().step(bytes->subspan(at));
+        if (!step) break;
+        at += step->length;
+      }
+      if (at == back) return true;
+    }
+    return false;
   }
 
   // Flow from a known start does not arrive: a second opinion, from decodes that know nothing of
@@ -210,6 +254,8 @@ const char* evidence_text(CandidateEvidence evidence) {
       return "decoded from the start of its function";
     case CandidateEvidence::kAgreementDecode:
       return "no known start; decodes from many places agree, and the code around makes sense";
+    case CandidateEvidence::kNearbyDecode:
+      return "no known start; decodes from nearby agree, and none that sets a number arrives";
     case CandidateEvidence::kObjectSymbol:
       return "a data symbol covers it";
     case CandidateEvidence::kDataSection:
