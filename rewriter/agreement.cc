@@ -98,18 +98,27 @@ class Agreement {
 
 }  // namespace
 
+namespace {
+
+std::optional<std::vector<Instruction>> instructions(const ElfImage& image, const Decoder& decoder,
+                                                     Vaddr address, uint64_t reach,
+                                                     const Attempt& attempt) {
+  Agreement agreement(image, decoder, address, reach, attempt);
+  const auto starts = agreement.starts();
+  if (!starts) return std::nullopt;
+  std::vector<Instruction> code;
+  for (const uint64_t at : *starts)
+    code.push_back(*decoder.decode(agreement.bytes_at(at), agreement.address_of(at)));
+  return code;
+}
+
+}  // namespace
+
 std::optional<std::vector<Instruction>> agreed_instructions(const ElfImage& image,
                                                             const Decoder& decoder, Vaddr address,
                                                             uint64_t reach) {
-  for (const Attempt& attempt : kAttempts) {
-    Agreement agreement(image, decoder, address, reach, attempt);
-    const auto starts = agreement.starts();
-    if (!starts) continue;
-    std::vector<Instruction> code;
-    for (const uint64_t at : *starts)
-      code.push_back(*decoder.decode(agreement.bytes_at(at), agreement.address_of(at)));
-    return code;
-  }
+  for (const Attempt& attempt : kAttempts)
+    if (auto code = instructions(image, decoder, address, reach, attempt)) return code;
   return std::nullopt;
 }
 
@@ -120,8 +129,10 @@ std::optional<Vaddr> agreed_start(const ElfImage& image, const Decoder& decoder,
   return std::nullopt;
 }
 
-std::optional<Vaddr> nearby_start(const ElfImage& image, const Decoder& decoder, Vaddr address) {
-  return Agreement(image, decoder, address, kLongestInstruction, kNearby).start();
+std::optional<std::vector<Instruction>> nearby_instructions(const ElfImage& image,
+                                                            const Decoder& decoder, Vaddr address,
+                                                            uint64_t reach) {
+  return instructions(image, decoder, address, reach, kNearby);
 }
 
 }  // namespace sysrewrite

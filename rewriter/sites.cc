@@ -1,6 +1,7 @@
 #include "rewriter/sites.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "rewriter/agreement.h"
 #include "rewriter/padding.h"
@@ -150,17 +151,40 @@ class Classifier {
   }
 
   // Data in front, as GHC's tables and Free Pascal's strings, ends all decodes from further away.
-  // What starts behind it is enough to see that a pair is no call, and too little to see one.
-  std::optional<Site> judge_nearby(ClassifiedCandidate& out) const {
+  // What starts behind it is enough to see that a pair is no call, and too little to see one, but
+  // for a call whose result is compared with what only system calls return.
+  std::optional<Site> judge_nearby(ClassifiedCandidate& out) {
+    constexpr uint64_t kReach = 64;
     const Vaddr pair = out.candidate.address;
-    out.holder = nearby_start(image_, reader_.decoder(), pair);
-    if (!out.holder) return std::nullopt;
-    const auto in = reader_.decoder().decode(*image_.bytes_from(*out.holder), *out.holder);
-    if (in->special != Special::kNone || in->unlikely || may_be_asked_for(pair))
-      return std::nullopt;
+    auto code = nearby_instructions(image_, reader_.decoder(), pair, kReach);
+    if (!code) return std::nullopt;
+    Neighborhood around;
+    around.trust = Trust::kAgreement;
+    around.code = std::move(*code);
+    for (const Instruction& in : around.code) around.clean = around.clean && !in.unlikely;
+    const Instruction in = *around.holding(pair);
+    if (is_call(in, out.candidate)) {
+      const size_t index = *around.index_of(in.address);
+      if (!checks_error(in.end()) || !plausible(around, index, false)) return std::nullopt;
+      out.holder = in.address;
+      out.evidence = CandidateEvidence::kErrorCheck;
+      return accept(out, in, std::move(around));
+    }
+    if (in.special != Special::kNone || in.unlikely || may_be_asked_for(pair)) return std::nullopt;
+    out.holder = in.address;
     out.kind = CandidateClass::kInside;
     out.evidence = CandidateEvidence::kNearbyDecode;
     return std::nullopt;
+  }
+
+  // cmp $-4095, %rax, or $-4096: what a libc does with a call's result, and random data does not.
+  bool checks_error(Vaddr behind) const {
+    constexpr uint8_t kCompare[] = {0x48, 0x3d}, kHigh[] = {0xf0, 0xff, 0xff};
+    const auto bytes = image_.bytes_from(behind);
+    if (!bytes || bytes->size() < 6) return false;
+    const uint8_t low = std::to_integer<uint8_t>((*bytes)[2]);
+    return std::memcmp(bytes->data(), kCompare, sizeof(kCompare)) == 0 && low <= 1 &&
+           std::memcmp(bytes->data() + 3, kHigh, sizeof(kHigh)) == 0;
   }
 
   // True where some decode that begins with a system call's number arrives at the pair.
@@ -256,6 +280,8 @@ const char* evidence_text(CandidateEvidence evidence) {
       return "no known start; decodes from many places agree, and the code around makes sense";
     case CandidateEvidence::kNearbyDecode:
       return "no known start; decodes from nearby agree, and none that sets a number arrives";
+    case CandidateEvidence::kErrorCheck:
+      return "no known start; decodes from nearby agree, and its result is checked for an error";
     case CandidateEvidence::kObjectSymbol:
       return "a data symbol covers it";
     case CandidateEvidence::kDataSection:

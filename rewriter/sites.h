@@ -24,6 +24,7 @@ enum class CandidateEvidence : uint8_t {
   kFunctionDecode,   // a decode from the function's start arrives at it, or steps over it
   kAgreementDecode,  // decodes from many places agree, and the code around makes sense
   kNearbyDecode,     // decodes from nearby agree that it is inside an instruction
+  kErrorCheck,       // so they do, that it is one, and what follows compares with the errors
   kObjectSymbol,     // an STT_OBJECT symbol covers it
   kDataSection,      // the section headers say that no code is there
   kNoAgreement,      // decodes disagree, or meet bytes that are no instructions

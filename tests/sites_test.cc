@@ -196,6 +196,19 @@ TEST(Sites, AreNotInsideAnInstructionBehindData) {
   EXPECT_EQ(with("c7 05 b8 27 00 00 00 0f 05 c3"), std::string("401257 uncertain: ") + kDisagreed);
 }
 
+// Nearby decodes alone make no site, but for what else would compare a result with -4095?
+TEST(Sites, AreBelievedBehindDataWhereTheResultIsCheckedForAnError) {
+  const Bytes strings = repeat(0x06, 0x200), code = repeat(0x50, 80);
+  const auto with = [&](const char* last) {
+    return classes_of(ElfBuilder().code(kCode, strings + code + hex(last)).entry(0));
+  };
+  EXPECT_EQ(with("48 89 f8 0f 05 48 3d 01 f0 ff ff c3"),
+            "401253 site: no known start; decodes from nearby agree, and its result is checked for "
+            "an error\n");
+  EXPECT_EQ(with("48 89 f8 0f 05 48 3d 01 f0 0f 00 c3"),
+            std::string("401253 uncertain: ") + kDisagreed);
+}
+
 // What only flow from a bare entry point is known to reach: an indirect jump far behind, in a
 // function that nothing names, says nothing of a call in another.
 TEST(Sites, BehindAnEntryPointAreNotHeldToJumpsOfTheNextFunctions) {

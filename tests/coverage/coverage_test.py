@@ -57,10 +57,7 @@ int main(void) { printf("%d\\n", (int)getpid()); return 0; }
 """
 
 # (name above, what is wrong, in words of `reason` or `evidence`): (how many at most, why it stays)
-EXCEPTIONS = {
-    ("Free Pascal", "no known start, and decodes from different places disagree"):
-        (1, "FPC_SYSCALL of rmcvsdir, behind zeros that no decode gets over"),
-}
+EXCEPTIONS = {}
 
 
 def is_elf(path):
