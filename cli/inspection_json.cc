@@ -44,10 +44,12 @@ Json site_json(const InspectedSite& inspected) {
 }
 
 Json pair_json(const InspectedPair& pair) {
-  return {{"address", pair.pair.candidate.address.value},
-          {"pair", pair_text(pair.pair.candidate.kind)},
-          {"class", class_text(pair.pair.kind)},
-          {"evidence", evidence_text(pair.pair.evidence)},
+  const ClassifiedCandidate& found = pair.pair;
+  return {{"address", found.candidate.address.value},
+          {"pair", pair_text(found.candidate.kind)},
+          {"class", class_text(found.kind)},
+          {"evidence", evidence_text(found.evidence)},
+          {"instruction", found.holder ? Json(found.holder->value) : Json()},
           {"symbol", pair.symbol}};
 }
 

@@ -24,6 +24,13 @@ std::optional<std::vector<Instruction>> agreed_instructions(const ElfImage& imag
 std::optional<Vaddr> agreed_start(const ElfImage& image, const Decoder& decoder, Vaddr address,
                                   uint64_t reach);
 
+// As agreed_instructions(), from a few instructions in front alone: behind data, which ends every
+// decode from further away. Such decodes have had less code to fall into step with, or none but the
+// data.
+std::optional<std::vector<Instruction>> nearby_instructions(const ElfImage& image,
+                                                            const Decoder& decoder, Vaddr address,
+                                                            uint64_t reach);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_REWRITER_AGREEMENT_H_

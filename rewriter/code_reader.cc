@@ -94,9 +94,14 @@ std::optional<Holder> CodeReader::holder_of(Vaddr address) {
     if (known != nullptr && known->end_of_code() > address) {
       const auto span = known->holding(address);
       if (!span) return std::nullopt;
+      if (!span->reached && !function->sized) return agreed(address);
       return Holder{span->address, span->end(), Trust::kKnownStart, span->reached};
     }
   }
+  return agreed(address);
+}
+
+std::optional<Holder> CodeReader::agreed(Vaddr address) const {
   const auto start = agreed_holder(address);
   if (!start) return std::nullopt;
   const auto step = decoder_.step(*image_.bytes_from(*start));
@@ -128,6 +133,11 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   if (!function) return std::nullopt;
   const Outline* known = outline(*function);
   if (known == nullptr || known->end_of_code() <= address) return std::nullopt;
+  if (!function->sized) {
+    // What flow from a bare entry point does not reach belongs to functions that nothing names.
+    const auto span = known->holding(address);
+    if (!span || !span->reached) return std::nullopt;
+  }
   Neighborhood out;
   out.function = *function;
   out.indirect_jump = known->indirect_jump();

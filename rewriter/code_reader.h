@@ -77,6 +77,7 @@ class CodeReader {
 
  private:
   std::optional<Function> believed_function(Vaddr address) const;
+  std::optional<Holder> agreed(Vaddr address) const;
   std::optional<ByteView> pay_for(const Function& function);
   const Outline* outline(const Function& function);
   Instruction describe(const Outline::Span& span);

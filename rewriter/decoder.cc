@@ -179,6 +179,13 @@ int32_t rax_value_of(const ZydisDecodedInstruction& in) {
   return clears ? 0 : -1;
 }
 
+bool widens_rax_of(const ZydisDecodedInstruction& in) {
+  const bool zero_extends =
+      in.opcode_map == ZYDIS_OPCODE_MAP_0F && (in.opcode == 0xb6 || in.opcode == 0xb7);
+  return zero_extends && writes_rax_of(in) && in.raw.modrm.mod == 3 && in.raw.modrm.rm == 0 &&
+         in.raw.rex.B == 0;
+}
+
 bool has_rip_operand(const ZydisDecodedInstruction& in) {
   return (in.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && in.raw.modrm.mod == 0 &&
          in.raw.modrm.rm == 5 && in.raw.disp.size == 32;
@@ -195,6 +202,9 @@ Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   out.moves_stack = moves_stack_of(in);
   out.writes_rax = writes_rax_of(in);
   out.rax_value = rax_value_of(in);
+  out.widens_rax = widens_rax_of(in);
+  out.constant_al =
+      out.writes_rax && in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0xb0;
   const Vaddr end = address + in.length;
   if (in.raw.imm[0].is_relative) {
     out.direct = true;

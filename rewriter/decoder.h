@@ -39,6 +39,8 @@ struct Instruction {
   bool takes_address = false;  // lea of a RIP-relative address: `target` may be a table, or a label
   bool unlikely = false;       // privileged or obsolete: compilers do not emit it
   bool writes_rax = false;     // al, ax, eax or rax is its first, written operand
+  bool widens_rax = false;     // movzx of al or ax into eax: of what stands there already
+  bool constant_al = false;    // mov of a constant into al, the rest of rax stays
   int32_t rax_value = -1;      // what it puts there, where that is a small constant
   bool reached = false;        // control flow from a known start leads here (set by CodeReader)
 

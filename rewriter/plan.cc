@@ -287,7 +287,8 @@ class Planner {
   // Why a window of tier C is refused, or kNone.
   Reason objection(const Site& site, const Shape& shape) const {
     const auto& function = site.around.function;
-    if (!function && site.evidence != CandidateEvidence::kAgreementDecode)
+    if (!function && site.evidence != CandidateEvidence::kAgreementDecode &&
+        site.evidence != CandidateEvidence::kErrorCheck)
       return Reason::kFunctionUnknown;
     if (site.around.opaque != Reason::kNone) return site.around.opaque;
     const Vaddr from = shape.from(site), to = shape.to(site);

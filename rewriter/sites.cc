@@ -1,7 +1,9 @@
 #include "rewriter/sites.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "rewriter/agreement.h"
 #include "rewriter/padding.h"
 
 namespace sysrewrite {
@@ -19,10 +21,14 @@ enum class NumberEvidence { kNone, kWritten, kConstant };
 NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
   auto found = NumberEvidence::kNone;
+  bool constant_al = false;
   for (size_t i = first; i < index; ++i) {
     const Instruction& in = around.code[i];
     if (!in.writes_rax) continue;
-    const bool constant = in.rax_value >= 0 && in.rax_value <= kMostNumber;
+    constant_al |= in.constant_al;
+    // dietlibc's functions set al and share what makes eax of it.
+    const bool constant =
+        (in.rax_value >= 0 && in.rax_value <= kMostNumber) || (in.widens_rax && constant_al);
     found = constant ? NumberEvidence::kConstant : NumberEvidence::kWritten;
   }
   return found;
@@ -47,7 +53,11 @@ bool runs_on(const Neighborhood& around, size_t index) {
     if (around.code[i].address != around.code[i - 1].end()) return false;
     if (!around.code[i].falls_through()) return true;
   }
-  return around.code.size() > index + 8;
+  // A function may end in a call that does not come back, as landing pads do (_Unwind_Resume).
+  const Instruction& last = around.code.back();
+  const bool ends = around.function && around.function->sized && last.flow == Flow::kCall &&
+                    last.end() == around.function->end;
+  return ends || around.code.size() > index + 8;
 }
 
 // `exceptional`: in code that the file's own tables leave out, where data is as likely.
@@ -85,7 +95,8 @@ class Classifier {
       : image_(image), functions_(functions), uncertain_(uncertain), reader_(image, functions) {}
 
   void add(const Candidate& candidate) {
-    ClassifiedCandidate out{candidate};
+    ClassifiedCandidate out;
+    out.candidate = candidate;
     std::optional<Site> site;
     if (functions_.is_object(candidate.address)) {
       out.kind = CandidateClass::kData;
@@ -127,15 +138,72 @@ class Classifier {
       out.evidence = CandidateEvidence::kDataSection;
       return std::nullopt;
     }
-    if (!holder) return std::nullopt;
+    if (!holder) return judge_nearby(out);
+    out.holder = holder->start;
     const bool call = may_be_call(*holder, out.candidate);
     if (!reached && holder->trust == Trust::kKnownStart && !confirmed(*holder, out.candidate))
-      return std::nullopt;
+      return judge_nearby(out);
     out.evidence =
         reached ? CandidateEvidence::kFunctionDecode : CandidateEvidence::kAgreementDecode;
     if (call) return judge_call(out);
     out.kind = CandidateClass::kInside;
     return std::nullopt;
+  }
+
+  // Data in front, as GHC's tables and Free Pascal's strings, ends all decodes from further away.
+  // What starts behind it is enough to see that a pair is no call, and too little to see one, but
+  // for a call whose result is compared with what only system calls return.
+  std::optional<Site> judge_nearby(ClassifiedCandidate& out) {
+    constexpr uint64_t kReach = 64;
+    const Vaddr pair = out.candidate.address;
+    auto code = nearby_instructions(image_, reader_.decoder(), pair, kReach);
+    if (!code) return std::nullopt;
+    Neighborhood around;
+    around.trust = Trust::kAgreement;
+    around.code = std::move(*code);
+    for (const Instruction& in : around.code) around.clean = around.clean && !in.unlikely;
+    const Instruction in = *around.holding(pair);
+    if (is_call(in, out.candidate)) {
+      const size_t index = *around.index_of(in.address);
+      if (!checks_error(in.end()) || !plausible(around, index, false)) return std::nullopt;
+      out.holder = in.address;
+      out.evidence = CandidateEvidence::kErrorCheck;
+      return accept(out, in, std::move(around));
+    }
+    if (in.special != Special::kNone || in.unlikely || may_be_asked_for(pair)) return std::nullopt;
+    out.holder = in.address;
+    out.kind = CandidateClass::kInside;
+    out.evidence = CandidateEvidence::kNearbyDecode;
+    return std::nullopt;
+  }
+
+  // cmp $-4095, %rax, or $-4096: what a libc does with a call's result, and random data does not.
+  bool checks_error(Vaddr behind) const {
+    constexpr uint8_t kCompare[] = {0x48, 0x3d}, kHigh[] = {0xf0, 0xff, 0xff};
+    const auto bytes = image_.bytes_from(behind);
+    if (!bytes || bytes->size() < 6) return false;
+    const uint8_t low = std::to_integer<uint8_t>((*bytes)[2]);
+    return std::memcmp(bytes->data(), kCompare, sizeof(kCompare)) == 0 && low <= 1 &&
+           std::memcmp(bytes->data() + 3, kHigh, sizeof(kHigh)) == 0;
+  }
+
+  // True where some decode that begins with a system call's number arrives at the pair.
+  bool may_be_asked_for(Vaddr pair) const {
+    constexpr uint64_t kDistance = 48;
+    for (uint64_t back = 1; back <= std::min(kDistance, pair.value); ++back) {
+      const auto bytes = image_.bytes_from(pair - back);
+      if (!bytes) return false;
+      const auto number = reader_.decoder().decode(*bytes, pair - back);
+      if (!number || number->rax_value < 0 || number->rax_value > kMostNumber) continue;
+      uint64_t at = number->length;
+      while (at < back) {
+        const auto step = reader_.decoder().step(bytes->subspan(at));
+        if (!step) break;
+        at += step->length;
+      }
+      if (at == back) return true;
+    }
+    return false;
   }
 
   // Flow from a known start does not arrive: a second opinion, from decodes that know nothing of
@@ -210,6 +278,10 @@ const char* evidence_text(CandidateEvidence evidence) {
       return "decoded from the start of its function";
     case CandidateEvidence::kAgreementDecode:
       return "no known start; decodes from many places agree, and the code around makes sense";
+    case CandidateEvidence::kNearbyDecode:
+      return "no known start; decodes from nearby agree, and none that sets a number arrives";
+    case CandidateEvidence::kErrorCheck:
+      return "no known start; decodes from nearby agree, and its result is checked for an error";
     case CandidateEvidence::kObjectSymbol:
       return "a data symbol covers it";
     case CandidateEvidence::kDataSection:

@@ -2,6 +2,7 @@
 #ifndef SYSREWRITE_REWRITER_SITES_H_
 #define SYSREWRITE_REWRITER_SITES_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ enum class CandidateClass : uint8_t {
 enum class CandidateEvidence : uint8_t {
   kFunctionDecode,   // a decode from the function's start arrives at it, or steps over it
   kAgreementDecode,  // decodes from many places agree, and the code around makes sense
+  kNearbyDecode,     // decodes from nearby agree that it is inside an instruction
+  kErrorCheck,       // so they do, that it is one, and what follows compares with the errors
   kObjectSymbol,     // an STT_OBJECT symbol covers it
   kDataSection,      // the section headers say that no code is there
   kNoAgreement,      // decodes disagree, or meet bytes that are no instructions
@@ -34,6 +37,7 @@ struct ClassifiedCandidate {
   Candidate candidate;
   CandidateClass kind = CandidateClass::kUncertain;
   CandidateEvidence evidence = CandidateEvidence::kNoAgreement;
+  std::optional<Vaddr> holder;  // the start of the instruction that is believed to hold it
 };
 
 // A syscall instruction and what is known of the code around it: no more than a plan may ask for,

@@ -91,6 +91,9 @@ class StubProof {
 
 // The run of padding in front of a springboard, as the most of all decodes see it that start up to
 // 256 bytes before: code falls into step after a few instructions, so nearly all of them agree.
+// Over bytes that are no instruction (a table in front of the function) they go on one byte later,
+// as disassemblers do: a decode that stopped there would leave the word to the few that start
+// behind, most of them in the middle of an instruction.
 class PaddingReader {
  public:
   PaddingReader(const Evidenced& in, Vaddr springboard) {
@@ -123,12 +126,16 @@ class PaddingReader {
     bool dead;      // that instruction does not fall through, and the springboard is padding
   };
 
-  // Nothing where the decode meets bytes that are no instruction, or padding alone.
+  // Nothing where the decode meets padding alone.
   std::optional<Run> run_from(uint64_t at) const {
     std::optional<Run> run;
     while (at < board_ + kSpringboardSize) {
       const auto& in = steps_[at];
-      if (!in) return std::nullopt;
+      if (!in) {
+        run.reset();
+        ++at;
+        continue;
+      }
       at += in->length;
       if (in->special != Special::kNop && in->special != Special::kInt3)
         run = Run{std::min(at, board_), at <= board_ && !in->falls_through()};

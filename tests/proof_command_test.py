@@ -213,7 +213,7 @@ class Inspecting(CommandTest):
         self.assertEqual(len(out["pairs"]), out["candidates"]["total"])
         self.assertEqual(len(out["pairs"]), 500)
         for pair in out["pairs"]:
-            self.assertEqual(set(pair), {"address", "pair", "class", "evidence", "symbol"})
+            self.assertEqual(set(pair), {"address", "pair", "class", "evidence", "instruction", "symbol"})
             self.assertTrue(pair["evidence"])
         sites = {site["address"] for site in out["sites"]}
         self.assertEqual(sites, {pair["address"] for pair in out["pairs"]

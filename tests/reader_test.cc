@@ -241,16 +241,16 @@ TEST(Outline, OfBytesThatAreNoInstructionsHoldsNothing) {
   EXPECT_FALSE(empty.holding({kCode}));
 }
 
-// From each start anew, all that it meets counted.
+// From each of so many starts, so far in front, anew; all that it meets counted.
 std::optional<Vaddr> plain_agreement(const ElfImage& image, const Decoder& decoder, Vaddr address,
-                                     uint64_t reach) {
+                                     uint64_t reach, uint64_t distance, uint64_t starts) {
   const Segment& segment = image.segments()[0];
-  const Vaddr first = address - std::min<uint64_t>(address.value - segment.vaddr.value, 160);
+  const Vaddr first = address - std::min<uint64_t>(address.value - segment.vaddr.value, distance);
   const ByteView bytes = *image.bytes_from(first);
   const uint64_t length = std::min<uint64_t>(bytes.size(), address.value - first.value + reach);
   std::map<uint64_t, std::pair<size_t, uint8_t>> seen;
   size_t survivors = 0;
-  for (uint64_t skip = 0; skip < 16 && first + skip <= address; ++skip) {
+  for (uint64_t skip = 0; skip < starts && first + skip <= address; ++skip) {
     const auto code = decoder.decode_all(bytes.first(length).subspan(skip), first + skip);
     if (code.empty() || code.back().end() <= address) continue;
     ++survivors;
@@ -268,6 +268,14 @@ std::optional<Vaddr> plain_agreement(const ElfImage& image, const Decoder& decod
     if (address.value >= where && address.value < end) holder = Vaddr{where};
   }
   return holder;
+}
+
+std::optional<Vaddr> plain_agreement(const ElfImage& image, const Decoder& decoder, Vaddr address,
+                                     uint64_t reach) {
+  for (const uint64_t times : {1, 2, 4})
+    if (const auto found = plain_agreement(image, decoder, address, reach, 160 * times, 16 * times))
+      return found;
+  return std::nullopt;
 }
 
 TEST(Agreement, IsThatOfDecodingAnewFromEachStart) {

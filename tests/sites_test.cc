@@ -168,6 +168,61 @@ TEST(Sites, AreFoundInCasesThatOnlyAJumpTableReaches) {
   EXPECT_EQ(classes_of(file), std::string("401027 site: ") + kAgreed);
 }
 
+// Of sixteen places in a row of jumps three are starts, and decodes from the others end soon.
+TEST(Sites, AreNotInsideAJumpInARowOfThemThatOnlyAJumpTableReaches) {
+  Bytes jumps = hex("ff e0");
+  for (int i = 0; i < 200; ++i) jumps = jumps + hex("e9 87 e4 fc ff");
+  const auto file = code_file(jumps + hex("e9 0f 05 fd ff"));
+  EXPECT_EQ(classes_of(file), std::string("4013eb inside: ") + kAgreed);
+}
+
+// A landing pad: only the LSDA leads to it, and it ends in a call of _Unwind_Resume.
+TEST(Sites, AreFoundInFrontOfACallThatEndsTheFunction) {
+  const auto file = code_file(repeat(0x90, 32) + hex("c3 b8 ca 00 00 00 0f 05 e8 00 01 00 00"));
+  EXPECT_EQ(classes_of(file), std::string("401026 site: ") + kAgreed);
+}
+
+// Data in front of the function ends all decodes from far away, as Free Pascal's strings do.
+TEST(Sites, AreNotInsideAnInstructionBehindData) {
+  const Bytes strings = repeat(0x06, 0x200), code = repeat(0x50, 80);
+  const std::string nearby =
+      "no known start; decodes from nearby agree, and none that sets a number arrives\n";
+  const auto with = [&](const char* last) {
+    return classes_of(ElfBuilder().code(kCode, strings + code + hex(last)).entry(0));
+  };
+  EXPECT_EQ(with("48 8d 05 0f 05 11 00 c3"), "401253 inside: " + nearby);
+  EXPECT_EQ(with("0f 05 c3"), std::string("401250 uncertain: ") + kDisagreed);
+  // Read from further away, this is a constant; who starts at b8 sees a number and a call.
+  EXPECT_EQ(with("c7 05 b8 27 00 00 00 0f 05 c3"), std::string("401257 uncertain: ") + kDisagreed);
+}
+
+// Nearby decodes alone make no site, but for what else would compare a result with -4095?
+TEST(Sites, AreBelievedBehindDataWhereTheResultIsCheckedForAnError) {
+  const Bytes strings = repeat(0x06, 0x200), code = repeat(0x50, 80);
+  const auto with = [&](const char* last) {
+    return classes_of(ElfBuilder().code(kCode, strings + code + hex(last)).entry(0));
+  };
+  EXPECT_EQ(with("48 89 f8 0f 05 48 3d 01 f0 ff ff c3"),
+            "401253 site: no known start; decodes from nearby agree, and its result is checked for "
+            "an error\n");
+  EXPECT_EQ(with("48 89 f8 0f 05 48 3d 01 f0 0f 00 c3"),
+            std::string("401253 uncertain: ") + kDisagreed);
+}
+
+// What only flow from a bare entry point is known to reach: an indirect jump far behind, in a
+// function that nothing names, says nothing of a call in another.
+TEST(Sites, BehindAnEntryPointAreNotHeldToJumpsOfTheNextFunctions) {
+  const Bytes entry = hex("48 8d 05 39 00 00 00 c3");                // lea, of the call's function
+  const Bytes call = hex("b8 e7 00 00 00 8b 7d fc 0f 05 eb f4 c3");  // as fpc's _haltproc
+  const auto file =
+      ElfBuilder()
+          .code(kCode, entry + repeat(0x50, 0x38) + call + repeat(0x50, 0x400) + hex("ff e0"))
+          .entry(kCode);
+  const Whole whole = rewrite_whole(file.build());
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  EXPECT_EQ(whole.report.sites[0].tier, Tier::kWindow);
+}
+
 TEST(Sites, OtherCallsAreReportedOnlyWhereTheyAreInstructions) {
   const Whole whole = rewrite_whole(code_file(hex("b8 cd 80 00 00 cd 80 0f 34 c3")).build());
   ASSERT_EQ(whole.report.other_calls.size(), 2U);

@@ -146,6 +146,21 @@ TEST(Verify, SeesABranchIntoThePaddingBeforeASpringboard) {
   EXPECT_FALSE(jump(board - 1));
 }
 
+// Bytes that no decode gets over, and then a jump of which most bytes decode to something that
+// falls through: only who goes on behind the table sees the jump.
+TEST(Verify, SeesDeadPaddingBehindAFunctionBehindATable) {
+  const Bytes table = repeat(0x06, 64), jump = hex("e9 10 00 00 00"), pad = repeat(0x90, 11);
+  const auto file = ElfBuilder()
+                        .code(kCode, table + jump + pad + hex("89 d0 0f 05 c3 c3"))
+                        .symbol("jump", kCode + 64, 5)
+                        .symbol("call", kCode + 80, 5)
+                        .entry(kCode + 64);
+  const Whole whole = rewrite_whole(file.build());
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  ASSERT_EQ(whole.report.sites[0].tier, Tier::kSpringboard);
+  EXPECT_EQ(verdict(whole.output), "proven");
+}
+
 // Found by the fuzzer: the output's own table may name a segment that the input has not.
 TEST(Verify, SeesASpringboardWhereTheInputHasNoSegment) {
   const Whole whole = rewrite_whole(every_tier().data(0x480000, Bytes(16)).build());
