@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cli/app_parser.h"
+#include "cli/batch_arguments.h"
 #include "cli/choice.h"
 #include "cli/proof_arguments.h"
 
@@ -22,6 +23,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  sysrewrite /bin/busybox ./busybox          rewrite; ./busybox then runs under sysload\n"
     "  SYSLOAD_HOOK=count ./busybox ls            run it, and count its system calls\n"
+    "  sysrewrite batch ./rootfs -o ./rootfs.rw   rewrite a tree; see sysrewrite batch --help\n"
     "  sysrewrite run -- git status               run any program; see sysrewrite run --help\n"
     "  sysrewrite cache list                      what run keeps; see sysrewrite cache --help\n"
     "  sysrewrite bisect -- ./program             find the patch that changes what it does\n"
@@ -142,6 +144,7 @@ std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
 
 Command parse_arguments(int argc, const char* const* argv) {
   if (auto command = parse_proof_arguments(argc, argv)) return std::move(*command);
+  if (argc > 1 && std::string(argv[1]) == "batch") return parse_batch_arguments(argc - 1, argv + 1);
   if (argc > 1 && std::string(argv[1]) == "run") {
     RunCommand command;
     CLI::App app(kRunDescription, "sysrewrite run");
