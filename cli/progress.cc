@@ -6,8 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
-
-#include "cli/messages.h"
+#include <cstdio>
 
 namespace sysrewrite {
 
@@ -20,6 +19,10 @@ unsigned terminal_columns() {
   struct winsize size {};
   const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
   return known ? size.ws_col : kUsualColumns;
+}
+
+void write_line(const std::string& line) {
+  std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 }  // namespace
@@ -57,12 +60,12 @@ ProgressBar::~ProgressBar() {
   }
   end_.notify_all();
   thread_.join();
-  print(stderr, kEraseLine);
+  write_line(kEraseLine);
 }
 
 void ProgressBar::draw() const {
-  print(stderr, kEraseLine + progress_line(bytes_.load(), goal_.bytes, files_.load(), goal_.files,
-                                           terminal_columns()));
+  write_line(kEraseLine + progress_line(bytes_.load(), goal_.bytes, files_.load(), goal_.files,
+                                        terminal_columns()));
 }
 
 }  // namespace sysrewrite
