@@ -72,18 +72,20 @@ void add_run_options(CLI::App& app, RunCommand& command) {
   app.add_flag("--exhaustive", command.exhaustive,
                "catch the calls of code that could not be rewritten too (a JIT's, a native\n"
                "library's), and list them at exit by address; slower. Linux 5.11");
-  add_choice<bool>(app, "--vdso", command.hide_vdso, {{"keep", false}, {"hide", true}},
-                   "keep (default): clock_gettime and its like are answered without a\n"
-                   "system call; hide: they are made as system calls, and seen")
-      ->type_name("WHAT");
+  add_choice<bool>(app,
+                   {"--vdso", "WHAT",
+                    "keep (default): clock_gettime and its like are answered without a\n"
+                    "system call; hide: they are made as system calls, and seen"},
+                   command.hide_vdso, {{"keep", false}, {"hide", true}});
   add_choice<UnpatchedPolicy>(
-      app, "--unpatched", command.unpatched,
+      app,
+      {"--unpatched", "WHAT",
+       "an object that cannot be rewritten: rewrite (default) and native run\n"
+       "it as it is and say so at the end, fail ends the program"},
+      command.unpatched,
       {{"rewrite", UnpatchedPolicy::kRewrite},
        {"native", UnpatchedPolicy::kNative},
-       {"fail", UnpatchedPolicy::kFail}},
-      "an object that cannot be rewritten: rewrite (default) and native run\n"
-      "it as it is and say so at the end, fail ends the program")
-      ->type_name("WHAT");
+       {"fail", UnpatchedPolicy::kFail}});
   app.add_option("--loader", command.loader, "path of sysload (default: the one beside sysrewrite)")
       ->type_name("PATH");
   app.add_flag_callback(

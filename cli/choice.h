@@ -2,17 +2,32 @@
 #ifndef SYSREWRITE_CLI_CHOICE_H_
 #define SYSREWRITE_CLI_CHOICE_H_
 
-#include <CLI/CLI.hpp>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace sysrewrite {
 
+struct ChoiceText {
+  std::string name, type, help;  // as "--format", "FORMAT"
+};
+
+// `take` gets one of the words, as it stands here however the user writes it.
+void add_word_option(CLI::App& app, const ChoiceText& text, const std::vector<std::string>& words,
+                     std::function<void(const std::string&)> take);
+
 template <typename T>
-CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value,
-                        const std::map<std::string, T>& choices, const std::string& help) {
-  return app.add_option(name, value, help)
-      ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case).description(""));
+void add_choice(CLI::App& app, const ChoiceText& text, T& value,
+                const std::map<std::string, T>& choices) {
+  std::vector<std::string> words;
+  for (const auto& [word, meaning] : choices) words.push_back(word);
+  add_word_option(app, text, words,
+                  [&value, choices](const std::string& word) { value = choices.at(word); });
 }
 
 }  // namespace sysrewrite

@@ -1,4 +1,6 @@
 // The options that say how a file is rewritten, for every command that rewrites.
+#include <CLI/CLI.hpp>
+
 #include "cli/app_parser.h"
 #include "cli/choice.h"
 #include "rewriter/selection.h"
@@ -55,13 +57,14 @@ void add_selectors(CLI::App& app, const std::string& name, std::vector<SiteSelec
 
 // What becomes of sites.
 void add_site_options(CLI::App& app, Options& options) {
-  add_choice<OnUnpatchable>(app, "--on-unpatchable", options.on_unpatchable,
+  add_choice<OnUnpatchable>(app,
+                            {"--on-unpatchable", "WHAT",
+                             "where no jump fits: trap (default) poisons the site, fail writes\n"
+                             "nothing, keep leaves it native"},
+                            options.on_unpatchable,
                             {{"trap", OnUnpatchable::kTrap},
                              {"fail", OnUnpatchable::kFail},
-                             {"keep", OnUnpatchable::kKeep}},
-                            "where no jump fits: trap (default) poisons the site, fail writes\n"
-                            "nothing, keep leaves it native")
-      ->type_name("WHAT");
+                             {"keep", OnUnpatchable::kKeep}});
   add_uncertain(app, options);
   add_tiers(app, options);
   add_selectors(app, "--only", options.only,
@@ -87,13 +90,20 @@ void add_loader_options(CLI::App& app, Options& options) {
 
 }  // namespace
 
+void add_word_option(CLI::App& app, const ChoiceText& text, const std::vector<std::string>& words,
+                     std::function<void(const std::string&)> take) {
+  app.add_option_function<std::string>(text.name, std::move(take), text.help)
+      ->transform(CLI::IsMember(words, CLI::ignore_case).description(""))
+      ->type_name(text.type);
+}
+
 void add_uncertain(CLI::App& app, Options& options) {
-  add_choice<UncertainPolicy>(app, "--uncertain", options.uncertain,
-                              {{"leave", UncertainPolicy::kLeave},
-                               {"trap", UncertainPolicy::kTrap},
-                               {"patch", UncertainPolicy::kPatch}},
-                              "bytes 0f 05 that may be data: leave (default), trap or patch")
-      ->type_name("WHAT");
+  add_choice<UncertainPolicy>(
+      app, {"--uncertain", "WHAT", "bytes 0f 05 that may be data: leave (default), trap or patch"},
+      options.uncertain,
+      {{"leave", UncertainPolicy::kLeave},
+       {"trap", UncertainPolicy::kTrap},
+       {"patch", UncertainPolicy::kPatch}});
 }
 
 void add_tiers(CLI::App& app, Options& options) {
@@ -115,15 +125,15 @@ void add_rewrite_options(CLI::App& app, Options& options) {
       ->type_name("PATH");
   app.add_flag_callback(
       "--no-interp", [&options] { options.interpreter.reset(); }, "leave the interpreter alone");
-  add_choice<Format>(app, "--format", options.format,
-                     {{"sysrewrite", Format::kSysrewrite}, {"litebox", Format::kLitebox}},
-                     "trailer and layout: sysrewrite (default) or litebox")
-      ->type_name("FORMAT");
-  add_choice<StubKind>(app, "--stub", options.stub,
-                       {{"redzone", StubKind::kRedzone}, {"plain", StubKind::kPlain}},
-                       "redzone (default): step over the red zone, restart address in r11;\n"
-                       "plain: neither, for callbacks that restart at rcx - 6")
-      ->type_name("KIND");
+  add_choice<Format>(
+      app, {"--format", "FORMAT", "trailer and layout: sysrewrite (default) or litebox"},
+      options.format, {{"sysrewrite", Format::kSysrewrite}, {"litebox", Format::kLitebox}});
+  add_choice<StubKind>(app,
+                       {"--stub", "KIND",
+                        "redzone (default): step over the red zone, restart address in r11;\n"
+                        "plain: neither, for callbacks that restart at rcx - 6"},
+                       options.stub,
+                       {{"redzone", StubKind::kRedzone}, {"plain", StubKind::kPlain}});
   app.add_flag_callback(
       "--no-native-tail", [&options] { options.native_tail = false; },
       "no syscall instruction in the stubs; the callback must issue all calls\n"
