@@ -41,8 +41,7 @@ class Installer {
       if (auto error = remove_old(folder.get(), name, path)) return error;
     }
     if (!write(folder.get(), name)) return problem("cannot write", path);
-    for (auto last = made.rbegin(); last != made.rend(); ++last)
-      copy_times(loader_.status(), last->get());
+    for (size_t at = made.size(); at-- > 0;) copy_times(loader_.status(), made[at].get());
     installed_.push_back(path);
     return std::nullopt;
   }

@@ -39,9 +39,9 @@ std::string Manifest::path(uint32_t index) const {
   std::vector<uint32_t> chain;
   for (uint32_t at = index; at != 0; at = entries[at].parent) chain.push_back(at);
   std::string out;
-  for (auto at = chain.rbegin(); at != chain.rend(); ++at) {
+  for (size_t at = chain.size(); at-- > 0;) {
     if (!out.empty()) out += '/';
-    out += entries[*at].name;
+    out += entries[chain[at]].name;
   }
   return out;
 }

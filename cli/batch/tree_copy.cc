@@ -107,8 +107,8 @@ std::optional<Error> make_links(const CopyJob& job) {
 
 std::optional<Error> finish_folders(const CopyJob& job, CopyResult& result) {
   EntryCopier copier(job);
-  for (auto folder = job.plan.folders.rbegin(); folder != job.plan.folders.rend(); ++folder)
-    if (auto error = copier.finish_folder(*folder, result)) return error;
+  for (size_t at = job.plan.folders.size(); at-- > 0;)
+    if (auto error = copier.finish_folder(job.plan.folders[at], result)) return error;
   return std::nullopt;
 }
 
