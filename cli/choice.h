@@ -19,12 +19,13 @@ struct ChoiceText {
 
 // `take` gets one of the words, as it stands here however the user writes it.
 void add_word_option(CLI::App& app, const ChoiceText& text, const std::vector<std::string>& words,
-                     std::function<void(const std::string&)> take);
+                     const std::function<void(const std::string&)>& take);
 
 template <typename T>
 void add_choice(CLI::App& app, const ChoiceText& text, T& value,
                 const std::map<std::string, T>& choices) {
   std::vector<std::string> words;
+  words.reserve(choices.size());
   for (const auto& [word, meaning] : choices) words.push_back(word);
   add_word_option(app, text, words,
                   [&value, choices](const std::string& word) { value = choices.at(word); });

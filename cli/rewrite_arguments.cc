@@ -91,8 +91,8 @@ void add_loader_options(CLI::App& app, Options& options) {
 }  // namespace
 
 void add_word_option(CLI::App& app, const ChoiceText& text, const std::vector<std::string>& words,
-                     std::function<void(const std::string&)> take) {
-  app.add_option_function<std::string>(text.name, std::move(take), text.help)
+                     const std::function<void(const std::string&)>& take) {
+  app.add_option_function<std::string>(text.name, take, text.help)
       ->transform(CLI::IsMember(words, CLI::ignore_case).description(""))
       ->type_name(text.type);
 }

@@ -571,7 +571,7 @@ class Hostile(BatchTest):
         originals = [self.program("good", rule).read_bytes() for rule in RULES]
         with open("/bin/true", "rb") as file:
             originals.append(file.read())
-        for number in range(300):
+        for number in range(150):
             contents = bytearray(source.choice(originals))
             for _ in range(source.randint(1, 6)):
                 at = source.randrange(4, min(len(contents), source.choice((64, 1000, 10**9))))
@@ -582,7 +582,7 @@ class Hostile(BatchTest):
         done = self.run_command("batch", "--json", self.tree, "-o", self.out,
                                 expect=self.expected_of_damaged())
         files = json.loads(done.stdout)["files"]
-        self.assertEqual(len(files), 301)
+        self.assertEqual(len(files), 151)
         rewritten = 0
         for file in files:
             if file["status"] == "rewritten":
@@ -595,7 +595,7 @@ class Hostile(BatchTest):
                 self.assertEqual((self.out / file["path"]).read_bytes(),
                                  (self.tree / file["path"]).read_bytes())
         self.assertGreater(rewritten, 10)
-        self.assertLess(rewritten, 290)
+        self.assertLess(rewritten, 145)
 
     def expected_of_damaged(self):
         """Whether sites are left native is decided file by file; one by one says the same."""
@@ -630,7 +630,7 @@ class Hostile(BatchTest):
         thread.start()
         outcomes = set()
         try:
-            for _ in range(60):
+            for _ in range(30):
                 done = subprocess.run([command_test.SYSREWRITE, "batch", "-q", self.tree, "-o",
                                        self.out], capture_output=True, text=True, timeout=60,
                                       check=False)
@@ -689,9 +689,9 @@ class Ending(BatchTest):
 
     def test_a_crash_leaves_nothing(self):
         process, _ = self.start_and_wait_for_the_middle()
-        os.kill(self.child_of(process), signal.SIGBUS)
+        os.kill(self.child_of(process), signal.SIGKILL)
         self.assertEqual(process.wait(60), 1)
-        self.assertRegex(process.stderr.read(), r"ended by a signal \(Bus error\)")
+        self.assertRegex(process.stderr.read(), r"ended by a signal \(Killed\)")
         process.stderr.close()
         self.assert_nothing_left()
 

@@ -2,11 +2,11 @@
 // names, and the bar.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 
@@ -24,7 +24,7 @@ long open_descriptors() {
 }
 
 class BatchTree : public testing::Test {
- protected:
+ public:
   BatchTree() {
     char pattern[] = "/tmp/sysrewrite-batch-XXXXXX";
     path_ = mkdtemp(pattern);
@@ -32,6 +32,7 @@ class BatchTree : public testing::Test {
   }
   ~BatchTree() override { remove_tree(AT_FDCWD, path_); }
 
+ protected:
   void folder(const char* name) { ASSERT_EQ(mkdirat(root_.get(), name, 0755), 0); }
   uint32_t find(const Manifest& manifest, const std::string& path) {
     for (uint32_t i = 0; i < manifest.entries.size(); ++i)

@@ -51,7 +51,7 @@ class Installer {
     struct stat status {};
     const Descriptor target = open_inside(path, O_PATH);
     if (!target.valid() || fstat(target.get(), &status) != 0 ||
-        files.count({status.st_dev, status.st_ino}) == 0)
+        !files.contains({status.st_dev, status.st_ino}))
       return std::nullopt;
     const size_t slash = path.rfind('/');
     const std::string name = path.substr(slash + 1);

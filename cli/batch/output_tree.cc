@@ -44,7 +44,7 @@ bool is_empty(int folder, const std::string& name) {
   if (fd < 0) return false;
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), closedir);
   if (!stream) return false;
-  while (const dirent* item = readdir(stream.get()))
+  for (const dirent* item = nullptr; (item = readdir(stream.get())) != nullptr;)
     if (std::strcmp(item->d_name, ".") != 0 && std::strcmp(item->d_name, "..") != 0) return false;
   return true;
 }

@@ -58,7 +58,7 @@ class Walker {
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(readable), closedir);
     if (!stream) return problem("cannot read", folder);
     std::vector<std::string> names;
-    for (errno = 0; const dirent* item = readdir(stream.get()); errno = 0)
+    for (const dirent* item = nullptr; errno = 0, (item = readdir(stream.get())) != nullptr;)
       if (std::strcmp(item->d_name, ".") != 0 && std::strcmp(item->d_name, "..") != 0)
         names.emplace_back(item->d_name);
     if (errno != 0) return problem("cannot read", folder);
