@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from comparison import SYSLOAD, SYSREWRITE, build, check, counts, normalised, tool
+from comparison import PYTHON, SYSLOAD, SYSREWRITE, build, check, counts, normalised, tool
 
 LD_SO = "/lib64/ld-linux-x86-64.so.2"
 MUSL = "/lib/ld-musl-x86_64.so.1"
@@ -163,7 +163,7 @@ def make_debian_tree(root):
     os.symlink(library, root + LD_SO)
     copy(os.path.realpath(library), root, library)
     make_tree(root)
-    python = os.path.realpath(tool("python3"))
+    python = os.path.realpath(PYTHON)
     copy(python, root, "/bin/python3")
     for path in libraries(python):
         copy(os.path.realpath(path), root, path)
