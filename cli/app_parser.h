@@ -19,6 +19,8 @@ std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv);
 // Options that several commands have.
 void add_uncertain(CLI::App& app, Options& options);
 void add_tiers(CLI::App& app, Options& options);
+// All that say how a file is rewritten, those two included.
+void add_rewrite_options(CLI::App& app, Options& options);
 
 }  // namespace sysrewrite
 

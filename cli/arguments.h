@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "cli/batch_command.h"
 #include "cli/bisect_command.h"
 #include "cli/cache/cache_command.h"
 #include "cli/inspect_command.h"
@@ -29,7 +30,7 @@ struct Message {
 };
 
 using Command = std::variant<RewriteCommand, RunCommand, CacheCommand, RestoreCommand,
-                             VerifyCommand, InspectCommand, BisectCommand, Message>;
+                             VerifyCommand, InspectCommand, BisectCommand, BatchCommand, Message>;
 
 Command parse_arguments(int argc, const char* const* argv);
 

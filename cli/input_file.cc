@@ -37,6 +37,13 @@ Result<InputFile> InputFile::adopt(int descriptor, const std::string& path) {
   return file;
 }
 
+Result<InputFile> InputFile::adopt_unmapped(int descriptor, const struct stat& status) {
+  InputFile file;
+  file.descriptor_ = descriptor;
+  file.status_ = status;
+  return file;
+}
+
 InputFile::InputFile(InputFile&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       bytes_(std::exchange(other.bytes_, {})),

@@ -19,6 +19,9 @@ class InputFile {
   // Takes over a descriptor; `path` is for messages.
   static Result<InputFile> adopt(int descriptor, const std::string& path);
 
+  // The same for a regular file of which nobody will ask for the bytes.
+  static Result<InputFile> adopt_unmapped(int descriptor, const struct stat& status);
+
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&&) = delete;
   InputFile(const InputFile&) = delete;

@@ -2,17 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/sendfile.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <string_view>
-#include <vector>
 
-#include "cli/descriptor.h"
+#include "cli/file_data.h"
+#include "cli/metadata.h"
 
 namespace sysrewrite {
 
@@ -81,65 +77,13 @@ class TemporaryFile {
   int descriptor_ = -1;
 };
 
-// In the kernel where it can, so that a large file never passes through this process.
-bool copy_contents(const InputFile& input, uint64_t size, int to) {
-  uint64_t done = 0;
-  while (done < size) {
-    auto from_offset = static_cast<off_t>(done);
-    auto to_offset = static_cast<off_t>(done);
-    const ssize_t copied =
-        copy_file_range(input.descriptor(), &from_offset, to, &to_offset, size - done, 0);
-    if (copied < 0 && errno == EINTR) continue;
-    if (copied <= 0) return write_at(to, input.bytes().subspan(done, size - done), done);
-    done += static_cast<uint64_t>(copied);
-  }
-  return true;
-}
-
-bool copies_attribute(std::string_view name) {
-  return name != "security.ima" && name != "security.evm";
-}
-
-// What the target cannot hold (another file system, no privilege) is left out, as cp -p does, but
-// for file capabilities, without which the program would be another one.
-std::optional<Error> copy_attributes(const InputFile& input, int to, const std::string& path) {
-  const ssize_t size = flistxattr(input.descriptor(), nullptr, 0);
-  if (size <= 0) return std::nullopt;
-  std::vector<char> names(static_cast<size_t>(size));
-  const ssize_t got = flistxattr(input.descriptor(), names.data(), names.size());
-  for (ssize_t at = 0; at < got;) {
-    const std::string_view name(names.data() + at);
-    at += static_cast<ssize_t>(name.size()) + 1;
-    if (!copies_attribute(name)) continue;
-    std::vector<char> value(65536);  // XATTR_SIZE_MAX
-    const ssize_t length = fgetxattr(input.descriptor(), name.data(), value.data(), value.size());
-    if (length < 0) continue;
-    const bool kept = fsetxattr(to, name.data(), value.data(), static_cast<size_t>(length), 0) == 0;
-    if (!kept && name == "security.capability")
-      return system_error("cannot keep the file capabilities of", path, errno);
-  }
-  return std::nullopt;
-}
-
+// Without its capabilities a program is another one, so they are not left out here.
 std::optional<Error> copy_metadata(const InputFile& input, int to, const std::string& path) {
-  const struct stat& from = input.status();
-  const bool owner_kept = fchown(to, from.st_uid, from.st_gid) == 0;
-  mode_t mode = from.st_mode & 07777;
-  // A setuid bit for another owner would be another program's privilege.
-  if (!owner_kept && (from.st_uid != geteuid() || from.st_gid != getegid()))
-    mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
-  if (auto error = copy_attributes(input, to, path)) return error;
-  if (fchmod(to, mode) != 0) return system_error("cannot set the mode of", path, errno);
+  Lost lost;
+  if (!copy_ownership(input.descriptor(), input.status(), to, Bytes::kChanged, lost))
+    return system_error("cannot set the mode of", path, errno);
+  if (lost.capabilities) return system_error("cannot keep the file capabilities of", path, EPERM);
   return std::nullopt;
-}
-
-bool write_contents(const InputFile& input, const OutputBytes* output, int descriptor) {
-  const auto size = static_cast<uint64_t>(input.status().st_size);
-  if (output == nullptr) return copy_contents(input, size, descriptor);
-  if (!copy_contents(input, std::min(size, output->tail_offset.value), descriptor)) return false;
-  for (const BytePatch& patch : output->patches)
-    if (!write_at(descriptor, patch.bytes, patch.offset.value)) return false;
-  return write_at(descriptor, output->tail, output->tail_offset.value);
 }
 
 }  // namespace
@@ -155,7 +99,7 @@ std::optional<Error> write_output(const InputFile& input, const OutputBytes* out
                              path)};
   TemporaryFile file(path);
   if (auto error = file.open()) return error;
-  if (!write_contents(input, output, file.descriptor()))
+  if (!write_data(input, output, file.descriptor()))
     return system_error("cannot write", path, errno);
   if (auto error = copy_metadata(input, file.descriptor(), path)) return error;
   return file.publish();

@@ -17,6 +17,7 @@
 #include "cli/descriptor.h"
 #include "cli/hook_memory.h"
 #include "cli/input_file.h"
+#include "cli/loader_path.h"
 #include "cli/program_path.h"
 
 // The parent stays: it is the hosted rewriter. It must be as if it were not there: what is sent to
@@ -35,17 +36,10 @@ void complain(const std::string& message) {
 }
 
 Result<Descriptor> open_loader(const RunCommand& command) {
-  std::string path = command.loader;
-  if (path.empty()) {
-    char self[PATH_MAX];
-    const ssize_t size = readlink("/proc/self/exe", self, sizeof(self));
-    if (size < 0) return system_error("cannot read", "/proc/self/exe", errno);
-    const std::string program(self, static_cast<size_t>(size));
-    path = program.substr(0, program.rfind('/') + 1) + "sysload";
-    if (access(path.c_str(), X_OK) != 0) path = "/usr/lib/sysload";
-  }
-  Descriptor loader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!loader.valid()) return system_error("cannot open the loader", path, errno);
+  const auto path = loader_path(command.loader);
+  if (!path) return path.error();
+  Descriptor loader(open(path->c_str(), O_RDONLY | O_CLOEXEC));
+  if (!loader.valid()) return system_error("cannot open the loader", *path, errno);
   return loader;
 }
 

@@ -11,6 +11,7 @@ import argparse
 import collections
 import concurrent.futures
 import filecmp
+import functools
 import json
 import os
 import pathlib
@@ -88,15 +89,31 @@ class Trial:
             if len(lines) != 1 or not lines[0].startswith(prefix) or self.output.exists():
                 raise Failure(f"a refusal in another form: {lines[:3]}")
             return lines[0][len(prefix):], None
-        verdict = json.loads(
-            self.run("verify", "--json", self.output, "--against", self.path).stdout)
+        verdict = self.prove()
         if (done.returncode == 3) != (verdict["tiers"]["native"] + verdict["candidates"]["uncertain"] > 0):
             raise Failure(f"exit status {done.returncode} of the rewrite does not fit {verdict}")
+        return None, verdict
+
+    def prove(self):
+        verdict = json.loads(
+            self.run("verify", "--json", self.output, "--against", self.path).stdout)
         self.run("restore", "-q", self.output, self.back)
         if not filecmp.cmp(self.path, self.back, shallow=False):
             raise Failure("restore gives another file")
         verdict["grown"] = self.output.stat().st_size - self.back.stat().st_size
-        return None, verdict
+        return verdict
+
+
+def check_in_tree(command, path, root, tree, timeout):
+    """The same of a file that `sysrewrite batch ROOT -o TREE` has copied."""
+    with tempfile.TemporaryDirectory(prefix="sysrewrite-corpus-") as work:
+        trial = Trial(command, path, None, pathlib.Path(work), timeout)
+        trial.output = pathlib.Path(tree, os.path.relpath(path, root))
+        if not trial.output.is_file():
+            raise Failure("is missing in the tree")
+        if filecmp.cmp(path, trial.output, shallow=False):
+            return "kept as it is", None
+        return None, trial.prove()
 
 
 def check_file(command, path, formats, timeout):
@@ -161,15 +178,22 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one command")
     parser.add_argument("--format", choices=FORMATS, action="append", help="default: both")
+    parser.add_argument("--tree", help="do not rewrite: look at what `sysrewrite batch` has made of "
+                                       "the only directory given")
     parser.add_argument("--least", type=int, default=1, help="fewer files than these are a failure")
     arguments = parser.parse_args()
+    if arguments.tree and len(arguments.roots) != 1:
+        parser.error("--tree goes with one directory")
     files = list(elf_files(arguments.roots))
     if arguments.limit and len(files) > arguments.limit:
         files = [files[i * len(files) // arguments.limit] for i in range(arguments.limit)]
     totals, begun = Totals(), time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        trials = {pool.submit(check_file, arguments.command, path, arguments.format or FORMATS,
-                              arguments.timeout): path for path in files}
+        check = functools.partial(check_file, formats=arguments.format or FORMATS)
+        if arguments.tree:
+            check = functools.partial(check_in_tree, root=arguments.roots[0], tree=arguments.tree)
+        trials = {pool.submit(check, arguments.command, path, timeout=arguments.timeout): path
+                  for path in files}
         for done, trial in enumerate(concurrent.futures.as_completed(trials), 1):
             try:
                 totals.add(trials[trial], *trial.result())

@@ -1,0 +1,31 @@
+// What is said of a tree in the end, to people and as JSON.
+#ifndef SYSREWRITE_CLI_BATCH_BATCH_REPORT_H_
+#define SYSREWRITE_CLI_BATCH_BATCH_REPORT_H_
+
+#include <string>
+#include <vector>
+
+#include "cli/batch/tree_copy.h"
+#include "cli/batch_command.h"
+
+namespace sysrewrite {
+
+struct BatchOutcome {
+  const Manifest& manifest;
+  const CopyPlan& plan;
+  const CopyResult& result;
+  std::vector<std::string> installed;  // where in the tree sysload was put
+  double seconds = 0;
+
+  bool incomplete() const;
+  size_t count(FileStatus status) const;
+};
+
+std::string batch_text(const BatchCommand& command, const BatchOutcome& outcome);
+
+// The files in the order of their paths; nothing in it depends on time or threads.
+std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_BATCH_BATCH_REPORT_H_

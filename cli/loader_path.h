@@ -1,0 +1,16 @@
+// Where sysload is.
+#ifndef SYSREWRITE_CLI_LOADER_PATH_H_
+#define SYSREWRITE_CLI_LOADER_PATH_H_
+
+#include <string>
+
+#include "rewriter/result.h"
+
+namespace sysrewrite {
+
+// What was asked for, or, where that is empty, the one beside this program, or the installed one.
+Result<std::string> loader_path(const std::string& asked);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_LOADER_PATH_H_

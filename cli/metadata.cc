@@ -1,0 +1,85 @@
+#include "cli/metadata.h"
+
+#include <fmt/format.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+#include <vector>
+
+namespace sysrewrite {
+
+namespace {
+
+constexpr size_t kMostBytes = 65536;  // XATTR_SIZE_MAX and XATTR_LIST_MAX
+constexpr const char* kCapabilities = "security.capability";
+
+bool copies_attribute(std::string_view name, Bytes bytes) {
+  return bytes == Bytes::kSame || (name != "security.ima" && name != "security.evm");
+}
+
+// The four calls have three forms each; `list`, `get` and `set` are those of one.
+template <typename List, typename Get, typename Set>
+void copy_each(Bytes bytes, Lost& lost, List list, Get get, Set set) {
+  const ssize_t size = list(nullptr, 0);
+  if (size <= 0) return;
+  std::vector<char> names(kMostBytes), value(kMostBytes);
+  const ssize_t got = list(names.data(), names.size() - 1);
+  for (ssize_t at = 0; at < got;) {
+    const std::string_view name(names.data() + at);
+    at += static_cast<ssize_t>(name.size()) + 1;
+    if (!copies_attribute(name, bytes)) continue;
+    const ssize_t length = get(name.data(), value.data(), value.size());
+    if (length < 0) continue;
+    if (set(name.data(), value.data(), static_cast<size_t>(length)) == 0) continue;
+    (name == kCapabilities ? lost.capabilities : lost.attributes) = true;
+  }
+}
+
+}  // namespace
+
+void copy_attributes(int from, int to, Bytes bytes, Lost& lost) {
+  copy_each(
+      bytes, lost, [from](char* names, size_t size) { return flistxattr(from, names, size); },
+      [from](const char* name, char* value, size_t size) {
+        return fgetxattr(from, name, value, size);
+      },
+      [to](const char* name, const char* value, size_t size) {
+        return fsetxattr(to, name, value, size, 0);
+      });
+}
+
+void copy_attributes_at(int from_folder, const std::string& from, int to_folder,
+                        const std::string& to, Lost& lost) {
+  const std::string source = fmt::format("/proc/self/fd/{}/{}", from_folder, from);
+  const std::string target = fmt::format("/proc/self/fd/{}/{}", to_folder, to);
+  copy_each(
+      Bytes::kSame, lost,
+      [&source](char* names, size_t size) { return llistxattr(source.c_str(), names, size); },
+      [&source](const char* name, char* value, size_t size) {
+        return lgetxattr(source.c_str(), name, value, size);
+      },
+      [&target](const char* name, const char* value, size_t size) {
+        return lsetxattr(target.c_str(), name, value, size, 0);
+      });
+}
+
+bool copy_ownership(int from, const struct stat& status, int to, Bytes bytes, Lost& lost) {
+  mode_t mode = status.st_mode & 07777;
+  const bool owner_kept = fchown(to, status.st_uid, status.st_gid) == 0;
+  // A setuid bit for another owner would be another program's privilege.
+  if (!owner_kept && (status.st_uid != geteuid() || status.st_gid != getegid())) {
+    lost.owner = true;
+    mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
+  }
+  copy_attributes(from, to, bytes, lost);
+  return fchmod(to, mode) == 0;
+}
+
+bool copy_times(const struct stat& status, int to) {
+  const struct timespec times[] = {status.st_atim, status.st_mtim};
+  return futimens(to, times) == 0;
+}
+
+}  // namespace sysrewrite

@@ -1,0 +1,40 @@
+// Owner, mode, times and extended attributes, from one file to another.
+#ifndef SYSREWRITE_CLI_METADATA_H_
+#define SYSREWRITE_CLI_METADATA_H_
+
+#include <sys/stat.h>
+
+#include <string>
+
+namespace sysrewrite {
+
+// What a copy could not be given, for want of privilege.
+struct Lost {
+  bool owner = false;
+  bool attributes = false;
+  bool capabilities = false;
+};
+
+// Whether the copy holds other bytes than its source: security.ima and security.evm vouch for those
+// and are then left out.
+enum class Bytes { kSame, kChanged };
+
+// The extended attributes of `from` that `to` can hold. What it cannot (another file system, no
+// privilege) is left out, as cp -p does, and `lost` tells.
+void copy_attributes(int from, int to, Bytes bytes, Lost& lost);
+
+// The same for what cannot be opened: names in directories, without following a link.
+void copy_attributes_at(int from_folder, const std::string& from, int to_folder,
+                        const std::string& to, Lost& lost);
+
+// These return false, with errno, where the system refuses what may not be left out.
+
+// Owner where allowed, extended attributes, and mode last, since changing the owner clears setuid.
+// A setuid or setgid bit that another owner would get is dropped.
+bool copy_ownership(int from, const struct stat& status, int to, Bytes bytes, Lost& lost);
+
+bool copy_times(const struct stat& status, int to);
+
+}  // namespace sysrewrite
+
+#endif  // SYSREWRITE_CLI_METADATA_H_
