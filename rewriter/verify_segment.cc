@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <string>
+
+#include "rewriter/verify_segment_sections.h"
 
 namespace sysrewrite {
 
@@ -21,25 +22,6 @@ uint64_t page_up(uint64_t value) {
   return align_down(value + kPageSize - 1, kPageSize);
 }
 
-template <typename T>
-std::vector<T> table_of(ByteView file, uint64_t offset, uint64_t count) {
-  std::vector<T> table;
-  for (uint64_t i = 0; i < count; ++i) {
-    const auto at = checked_add(offset, i * sizeof(T));
-    const auto entry = at ? load<T>(file, *at) : std::nullopt;
-    if (!entry) return {};
-    table.push_back(*entry);
-  }
-  return table;
-}
-
-std::string name_in(ByteView names, uint32_t at) {
-  std::string name;
-  for (uint64_t i = at; i < names.size() && names[i] != std::byte{0}; ++i)
-    name += static_cast<char>(names[i]);
-  return name;
-}
-
 class SegmentProof {
  public:
   SegmentProof(ByteView output, const RewrittenFile& file, const OriginalImage& original,
@@ -54,29 +36,18 @@ class SegmentProof {
 
   void check() {
     headers_ = table_of<elf::Phdr>(output_, header_.phoff, header_.phnum);
-    old_sections_ =
-        table_of<elf::Shdr>(original_.bytes(), original_.header().shoff, original_.header().shnum);
-    sections_ = table_of<elf::Shdr>(output_, header_.shoff, header_.shnum);
-    // What stands in the segment, beside the metadata: nothing yet.
-    held_.assign(slot_ - own_.offset - file_.meta().meta_size, std::byte{0});
     check_place();
     check_path();
     check_elf_header();
-    check_sections();
+    moved_ = verify_segment_sections(output_, file_, original_, segment_, findings_);
     check_program_headers();
     check_edits();
-    check_held();
+    segment_.check(output_, findings_);
     check_locator();
   }
 
  private:
   bool names_path() const { return (file_.meta().flags & kMetaInterpSegment) != 0; }
-
-  // An address in the segment, and the file offset that belongs to it.
-  bool is_own(uint64_t address, uint64_t offset, uint64_t size) const {
-    return address >= own_.vaddr && range_fits(address - own_.vaddr, size, own_.filesz) &&
-           offset - own_.offset == address - own_.vaddr;
-  }
 
   void check_place() {
     uint64_t end = 0;
@@ -118,91 +89,6 @@ class SegmentProof {
     findings_.same_number(offsetof(elf::Ehdr, shoff), "the end of the section headers",
                           header_.shoff + uint64_t{header_.shnum} * sizeof(elf::Shdr),
                           output_.size());
-  }
-
-  // Copies what the original has at an offset to where it is now, and says whether it is there.
-  bool hold(uint64_t old_offset, uint64_t size, uint64_t offset) {
-    const auto bytes = slice(original_.bytes(), old_offset, size);
-    const uint64_t from = own_.offset + file_.meta().meta_size;
-    if (!bytes || offset < from || !range_fits(offset - from, size, held_.size())) return false;
-    std::copy(bytes->begin(), bytes->end(),
-              held_.begin() + static_cast<std::ptrdiff_t>(offset - from));
-    return true;
-  }
-
-  void section_finding(size_t index, const std::string& name) {
-    findings_.at_offset(header_.shoff + index * sizeof(elf::Shdr),
-                        fmt::format("the header of section {}", name),
-                        "what is neither the original's nor moved",
-                        "the original's, or its bytes in the trampoline's segment");
-  }
-
-  void check_sections() {
-    const uint16_t names = header_.shstrndx;
-    if (sections_.size() < old_sections_.size() || old_sections_.empty() ||
-        names >= old_sections_.size()) {
-      findings_.at_offset(offsetof(elf::Ehdr, shnum), "the section headers",
-                          "fewer than there were", "the original's, and those of the trampoline");
-      return;
-    }
-    const auto strings = slice(output_, sections_[names].offset, sections_[names].size);
-    const auto old =
-        slice(original_.bytes(), old_sections_[names].offset, old_sections_[names].size);
-    if (!strings || !old || strings->size() < old->size() ||
-        !std::equal(old->begin(), old->end(), strings->begin())) {
-      section_finding(names, "names");
-      return;
-    }
-    for (size_t i = 0; i < old_sections_.size(); ++i)
-      if (i != names) check_section(i, name_in(*strings, sections_[i].name));
-    check_added(*strings);
-    const uint64_t stubs_end = slot_ + std::max<uint64_t>(kPageSize, file_.trailer().size);
-    findings_.same_number(header_.shoff, "where the sections' names stand", sections_[names].offset,
-                          stubs_end);
-    const uint64_t names_end = sections_[names].offset + sections_[names].size;
-    findings_.same_number(offsetof(elf::Ehdr, shoff), "where the section headers stand",
-                          header_.shoff, align_down(names_end + 7, 8));
-    findings_.zeros(output_, names_end, std::min<uint64_t>(header_.shoff, output_.size()),
-                    "the gap behind the sections' names");
-  }
-
-  void check_section(size_t i, const std::string& name) {
-    const elf::Shdr& now = sections_[i];
-    elf::Shdr expected = old_sections_[i];
-    if (std::memcmp(&now, &expected, sizeof(now)) == 0) return;
-    const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
-    const bool path = names_path() && interp != nullptr && expected.offset == interp->offset &&
-                      expected.size == interp->filesz;
-    expected.addr = now.addr;
-    expected.offset = now.offset;
-    if (path) expected.size = now.size;
-    const bool held = path || hold(old_sections_[i].offset, expected.size, now.offset);
-    const bool congruent = expected.addralign == 0 || now.addr % expected.addralign == 0;
-    if (std::memcmp(&now, &expected, sizeof(now)) != 0 || !held || !congruent ||
-        !is_own(now.addr, now.offset, now.size))
-      section_finding(i, name);
-    if (!path) moved_.push_back({old_sections_[i].addr, old_sections_[i].size, now.addr});
-  }
-
-  // Ours cover the rest of both segments.
-  void check_added(ByteView strings) {
-    for (size_t i = old_sections_.size(); i < sections_.size(); ++i) {
-      const elf::Shdr& now = sections_[i];
-      const std::string name = name_in(strings, now.name);
-      const bool code = name == ".sysrewrite.text";
-      const uint64_t flags = elf::kShfAlloc | (code                ? elf::kShfExecInstr
-                                               : name == ".interp" ? 0
-                                                                   : elf::kShfWrite);
-      const bool ours =
-          code || name == ".interp" || name == ".sysrewrite.meta" || name == ".sysrewrite.slot";
-      const bool placed = code ? now.addr == file_.trailer().vaddr + kPageSize &&
-                                     now.offset == slot_ + kPageSize &&
-                                     now.size == file_.trailer().size - kPageSize
-                               : is_own(now.addr, now.offset, now.size);
-      if (!ours || !placed || now.flags != flags || now.type != elf::kShtProgbits ||
-          now.addralign != 1 || now.link != 0 || now.info != 0 || now.entsize != 0)
-        section_finding(i, name);
-    }
   }
 
   void check_program_headers() {
@@ -298,7 +184,7 @@ class SegmentProof {
       return true;
     }
     const bool note = was.type == elf::kPtNote || was.type == elf::kPtGnuProperty;
-    if (note && is_own(now.vaddr, now.offset, now.filesz)) return is_moved_note(now, was);
+    if (note && segment_.holds(now.vaddr, now.offset, now.filesz)) return is_moved_note(now, was);
     return std::memcmp(&now, &expected, sizeof(now)) == 0;
   }
 
@@ -324,15 +210,11 @@ class SegmentProof {
     expected.vaddr = expected.paddr = now.vaddr;
     expected.filesz = expected.memsz = std::max<uint64_t>(path.size(), was.filesz);
     same_header(now, expected);
-    const uint64_t from = own_.offset + file_.meta().meta_size;
-    if (!is_own(now.vaddr, now.offset, now.filesz) || now.offset < from ||
-        !range_fits(now.offset - from, path.size(), held_.size())) {
+    const bool placed =
+        segment_.holds(now.vaddr, now.offset, now.filesz) && segment_.put(path, now.offset);
+    if (!placed)
       findings_.at_offset(kTable, "PT_INTERP", fmt::format("{:#x}", now.vaddr),
                           "an address in the trampoline's segment");
-      return;
-    }
-    std::copy(path.begin(), path.end(),
-              held_.begin() + static_cast<std::ptrdiff_t>(now.offset - from));
   }
 
   // Header, table, and the dynamic entries of what moved.
@@ -366,7 +248,7 @@ class SegmentProof {
 
   // Where something is now that the original had at an address.
   std::optional<uint64_t> now_at(uint64_t address) const {
-    for (const Moved& moved : moved_)
+    for (const MovedSection& moved : moved_)
       if (moved.was == address) return moved.now;
     return std::nullopt;
   }
@@ -397,7 +279,7 @@ class SegmentProof {
       if (original_.bytes()[at] == std::byte{0}) continue;
       const bool path = names_path() && interp != nullptr && at >= interp->offset &&
                         at - interp->offset < interp->filesz;
-      const bool took = std::any_of(moved_.begin(), moved_.end(), [&](const Moved& moved) {
+      const bool took = std::any_of(moved_.begin(), moved_.end(), [&](const MovedSection& moved) {
         return base + at >= moved.was && base + at - moved.was < moved.size;
       });
       if (path || took) continue;
@@ -424,23 +306,9 @@ class SegmentProof {
     }
   }
 
-  void check_held() {
-    const uint64_t from = own_.offset + file_.meta().meta_size;
-    const ByteView found = output_.subspan(from, held_.size());
-    const auto [here, there] = std::mismatch(found.begin(), found.end(), held_.begin());
-    if (here == found.end()) return;
-    const auto at = static_cast<uint64_t>(here - found.begin());
-    findings_.at_offset(from + at, "the trampoline's segment", hex_text(found.subspan(at, 1)),
-                        hex_text(ByteView(held_).subspan(at, 1)));
-  }
-
   void check_locator() {
     findings_.zeros(output_, slot_, slot_ + kPageSize - kSegmentEndSize, "the slot");
   }
-
-  struct Moved {
-    uint64_t was, size, now;  // addresses
-  };
 
   ByteView output_;
   const RewrittenFile& file_;
@@ -450,9 +318,8 @@ class SegmentProof {
   const uint64_t slot_;
   const elf::Ehdr header_;
   std::vector<elf::Phdr> headers_;
-  std::vector<elf::Shdr> old_sections_, sections_;
-  std::vector<Moved> moved_;
-  std::vector<std::byte> held_;  // between metadata and slot page, as it must be
+  OwnSegment segment_{file_};
+  std::vector<MovedSection> moved_;
 };
 
 }  // namespace

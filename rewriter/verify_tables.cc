@@ -118,11 +118,11 @@ class TableProof {
                                 kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved |
                                 kMetaInterpreter | kMetaSymbols | kMetaSegment | kMetaInterpSegment;
     constexpr uint32_t kElsewhere = kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved;
+    const uint32_t of_litebox =
+        file_.is_litebox() ? uint32_t{kMetaNativeTail} | kElsewhere : uint32_t{0};
     const uint32_t impossible =
-        file_.is_segment() ? ~kKnown | kElsewhere
-        : file_.is_litebox()
-            ? ~kKnown | kMetaNativeTail | kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved
-            : ~kKnown | kMetaInterpSegment;
+        ~kKnown |
+        (file_.is_segment() ? uint32_t{kElsewhere} : uint32_t{kMetaInterpSegment} | of_litebox);
     findings_.same_number(meta_at(offsetof(MetaHeader, flags)), "flags that cannot be",
                           meta_.flags & impossible, 0);
     if (!file_.has_sites())

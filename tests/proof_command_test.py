@@ -141,7 +141,7 @@ class Verifying(CommandTest):
 
     def test_json(self):
         out = json.loads(self.run_command("verify", "--json", self.output).stdout)
-        self.assertEqual(set(out), {"rewritten", "proven", "input_size", "stub_bytes", "tiers",
+        self.assertEqual(set(out), {"rewritten", "proven", "changed_since", "input_size", "stub_bytes", "tiers",
                                     "candidates", "finding_count", "findings"})
         self.assertIs(out["proven"], True)
         self.assertEqual(out["tiers"], {"A": 1, "B": 0, "C": 0, "D": 0, "native": 0})
