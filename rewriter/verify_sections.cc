@@ -52,6 +52,11 @@ class SymbolProof {
     if (sections_.empty()) sections_.push_back({});
     old_count_ = sections_.size();
     find_old();
+    if (symtab_ && !strings_) {
+      findings_.at_offset(begin_, "the symbols of the restored input",
+                          "that their strings are in no section", "a string table");
+      return;
+    }
     make_symbols();
     if (!read_names()) return;
     make_headers();

@@ -8,6 +8,7 @@
 #include "rewriter/restore.h"
 #include "rewriter/verify.h"
 #include "tests/rewrites.h"
+#include "tests/rewritten_samples.h"
 #include "tests/sample_files.h"
 
 namespace sysrewrite {
@@ -128,6 +129,26 @@ TEST(SymbolsOption, ChangesNothingWhereThereIsNoStub) {
   const Bytes without = rewrite_whole(input, options).output;
   options.symbols = true;
   EXPECT_TRUE(rewrite_whole(input, options).output == without);
+}
+
+// Found by fuzzing: the input's own headers, which verify restores, are no more to be believed.
+TEST(SymbolsOption, SymbolsWithoutStringsAreNotProven) {
+  Options options;
+  options.symbols = true;
+  const Whole whole = rewrite_whole(every_tier().build(), options);
+  ASSERT_TRUE(whole.report.symbols);
+  const auto header = *load<elf::Ehdr>(whole.input, 0);
+  size_t tried = 0;
+  for (uint64_t i = 0; i < header.shnum; ++i) {
+    const uint64_t at = header.shoff + i * sizeof(elf::Shdr);
+    if (load<elf::Shdr>(whole.input, at)->type != elf::kShtSymtab) continue;
+    for (const uint32_t link : {uint32_t{header.shnum}, uint32_t{0xffff}, ~uint32_t{0}}) {
+      const Bytes lies = with(whole.output, at + offsetof(elf::Shdr, link), link);
+      EXPECT_FALSE(verify(sealed(lies)).proven()) << link;
+      ++tried;
+    }
+  }
+  EXPECT_EQ(tried, 3U);
 }
 
 TEST(SymbolsOption, GivesAFileWithoutSectionHeadersSome) {
