@@ -125,6 +125,13 @@ bool is_padding(const Whole& whole, size_t at) {
          (bytes[0] == std::byte{0} || bytes[0] == std::byte{0xcc});
 }
 
+// Sanitized, a part of the bytes, another one in each sample: all of them are tried without.
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kEach = 8;
+#else
+constexpr size_t kEach = 1;
+#endif
+
 TEST(Mutation, EveryFlippedBitIsSeen) {
   size_t index = 0, tried = 0;
   for (const RewrittenSample& sample : rewritten_samples()) {
@@ -133,6 +140,7 @@ TEST(Mutation, EveryFlippedBitIsSeen) {
     ASSERT_TRUE(verify(sample.whole.output, sample.whole.input).proven()) << sample.name;
     for (size_t at = 0; at < map.size(); ++at) {
       // Of the pages of zeros and int3 a part in each sample, another part in the next.
+      if ((at + index) % kEach != 0) continue;
       if (map[at] == Byte::kInput || (is_padding(sample.whole, at) && (at + index) % 31 != 0))
         continue;
       // All bits in each form of one program, of the others one bit of each byte.
@@ -146,7 +154,7 @@ TEST(Mutation, EveryFlippedBitIsSeen) {
       }
     }
   }
-  EXPECT_GT(tried, 50000U);
+  EXPECT_GT(tried, 50000U / kEach);
 }
 
 // With the original at hand not even the bytes that no checksum covers can change.
