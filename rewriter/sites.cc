@@ -212,6 +212,14 @@ class Classifier {
     return reader_.agreed_holder(candidate.address) == holder.start;
   }
 
+  // Hand-written code is often left out by unwind tables, and its labels are no functions; where a
+  // function without a size begins a little in front of it, it stands among code.
+  bool follows_bare_entry(const Instruction& in) const {
+    constexpr int64_t kNear = 4096;
+    const auto function = functions_.covering(in.address);
+    return function && !function->sized && in.address - function->start <= kNear;
+  }
+
   // Where flow does not arrive, the code around a call must make sense too.
   std::optional<Site> judge_call(ClassifiedCandidate& out) {
     auto around = reader_.around(out.candidate.address);
@@ -221,8 +229,8 @@ class Classifier {
       return std::nullopt;
     }
     if (!in->reached) {
-      const bool exceptional =
-          around->trust == Trust::kAgreement && functions_.unwind_covers_most();
+      const bool exceptional = around->trust == Trust::kAgreement &&
+                               functions_.unwind_covers_most() && !follows_bare_entry(*in);
       if (!plausible(*around, *around->index_of(in->address), exceptional)) {
         out.evidence = CandidateEvidence::kImplausible;
         return std::nullopt;
