@@ -52,7 +52,7 @@ void ElfImage::measure() {
     if (!is_load(segment)) continue;
     if (first) low_ = {align_down(segment.vaddr, kPageSize)};
     first = false;
-    high_ = {align_down(segment.vaddr + segment.memsz + kPageSize - 1, kPageSize)};
+    high_ = {align_up(segment.vaddr + segment.memsz, kPageSize)};
     // As the kernel does, other values than powers of two are not heeded.
     const bool is_power = segment.align != 0 && (segment.align & (segment.align - 1)) == 0;
     if (is_power && segment.align > alignment_) alignment_ = segment.align;

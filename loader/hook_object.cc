@@ -86,10 +86,8 @@ void Loading::reserve() {
 void Loading::map_segment(const elf::Phdr& segment) const {
   const uint64_t start = align_down(at({segment.vaddr}).value, kPageSize);
   const uint64_t file_end = at({segment.vaddr}).value + segment.filesz;
-  const uint64_t end =
-      align_down(at({segment.vaddr}).value + segment.memsz + kPageSize - 1, kPageSize);
-  const uint64_t file_pages_end =
-      segment.filesz == 0 ? start : align_down(file_end + kPageSize - 1, kPageSize);
+  const uint64_t end = align_up(at({segment.vaddr}).value + segment.memsz, kPageSize);
+  const uint64_t file_pages_end = segment.filesz == 0 ? start : align_up(file_end, kPageSize);
   const bool is_writable = (segment.flags & elf::kFlagWrite) != 0;
   const uint32_t protection = ((segment.flags & elf::kFlagRead) != 0 ? sys::kRead : 0U) |
                               (is_writable ? sys::kWrite : 0U) |

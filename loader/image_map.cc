@@ -53,10 +53,6 @@ uint32_t protection_of(const elf::Phdr& segment) {
          ((segment.flags & elf::kFlagExec) != 0 ? sys::kExec : 0U);
 }
 
-uint64_t page_up(uint64_t value) {
-  return align_down(value + kPageSize - 1, kPageSize);
-}
-
 // The bias at which the span is reserved.
 uint64_t reserve(const char* phase, const ProgramFile& file, const ElfImage& image,
                  const Span& span, uint64_t hint) {
@@ -89,8 +85,8 @@ void map_segment(const char* phase, const ProgramFile& file, const elf::Phdr& se
   const uint64_t start = align_down(segment.vaddr + bias, kPageSize);
   const uint64_t in_page = segment.vaddr % kPageSize;
   const uint64_t file_end = segment.vaddr + bias + segment.filesz;
-  const uint64_t end = page_up(segment.vaddr + bias + segment.memsz);
-  const uint64_t file_pages_end = segment.filesz == 0 ? start : page_up(file_end);
+  const uint64_t end = align_up(segment.vaddr + bias + segment.memsz, kPageSize);
+  const uint64_t file_pages_end = segment.filesz == 0 ? start : align_up(file_end, kPageSize);
   const uint32_t protection = protection_of(segment);
   if (segment.filesz != 0) {
     const bool is_code = (segment.flags & elf::kFlagExec) != 0;
@@ -122,7 +118,7 @@ MappedImage map_image(const char* phase, const ProgramFile& file, const ElfImage
     map_segment(phase, file, segment, bias);
     const uint64_t start = align_down(segment.vaddr + bias, kPageSize);
     if (start > free_from) sys::unmap({free_from}, start - free_from);
-    free_from = std::max(free_from, page_up(segment.vaddr + bias + segment.memsz));
+    free_from = std::max(free_from, align_up(segment.vaddr + bias + segment.memsz, kPageSize));
   }
   sys::unmap({free_from}, span.high.value + bias - free_from);
   return MappedImage(bias);

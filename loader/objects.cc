@@ -41,7 +41,7 @@ struct Span {
 
 // The library's own span and its trampoline.
 Span span_of(const LibraryRequest& request, const Trailer& trailer, Vaddr image_low) {
-  const uint64_t image_end = image_low.value + align_down(request.size + kPageSize - 1, kPageSize);
+  const uint64_t image_end = image_low.value + align_up(request.size, kPageSize);
   Span span{image_low.value, image_end};
   const uint64_t end = trailer.vaddr + trailer.size;
   if (static_cast<int64_t>(trailer.vaddr - span.low) < 0) span.low = trailer.vaddr;
@@ -104,7 +104,7 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   // What is neither is given back, and the trampoline's own place with it: it is mapped like every
   // other, never over something. The lock keeps this process's other loaders away, and a stranger's
   // mmap that slips in between ends the process with a line.
-  const uint64_t image_end = base.value + align_down(request.size + kPageSize - 1, kPageSize);
+  const uint64_t image_end = base.value + align_up(request.size, kPageSize);
   sys::unmap({span.low + bias}, base.value - (span.low + bias));
   sys::unmap({image_end}, span.high + bias - image_end);
   serve_object(file, bias, base, request.size);
@@ -148,8 +148,7 @@ bool spans_segments(ByteView bytes, uint64_t size) {
     low = std::min(low, align_down(segment->vaddr, kPageSize));
     high = std::max(high, segment->vaddr + segment->memsz);
   }
-  const auto page_up = [](uint64_t value) { return align_down(value + kPageSize - 1, kPageSize); };
-  return low < high && page_up(high - low) == page_up(size);
+  return low < high && align_up(high - low, kPageSize) == align_up(size, kPageSize);
 }
 
 bool is_library(sys::Fd fd) {
@@ -273,7 +272,7 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
 
 int64_t reserve_more(uint64_t size) {
   constexpr uint64_t kExtra = 1 << 20;  // a trampoline of some 18,000 sites
-  const uint64_t own = align_down(size + kPageSize - 1, kPageSize);
+  const uint64_t own = align_up(size, kPageSize);
   const int64_t start = sys::map_anonymous(0, own + kExtra, sys::kNoAccess);
   if (!sys::failed(start)) sysload_state.widened = {{static_cast<uint64_t>(start) + own}, kExtra};
   return start;
@@ -283,7 +282,7 @@ void await_room(RuntimeAddr address, uint64_t size, sys::Fd fd) {
   ProgramFile file;
   if (is_known(address) || !ProgramFile::look_at(fd, &file)) return;
   file.release();
-  const uint64_t end = align_down(address.value + size + kPageSize - 1, kPageSize);
+  const uint64_t end = align_up(address.value + size, kPageSize);
   sysload_state.pending = {address, size, {end}, fd};
   watch(address.value, end);
 }
@@ -294,7 +293,7 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer) {
   sysload_state.pending = {};
   // What ld.so gives back reaches to its reservation's end, and ours goes on behind that.
   const WidenedReservation& widened = sysload_state.widened;
-  const uint64_t pages = align_down(size + kPageSize - 1, kPageSize);
+  const uint64_t pages = align_up(size, kPageSize);
   const uint64_t extra = start + pages == widened.end ? widened.extra : 0;
   sysload_state.widened = {};
   *answer = sys::unmap(start, pages + extra);

@@ -13,10 +13,6 @@ namespace {
 constexpr uint64_t kPieceAlignment = 64;  // no section that moves asks for more
 constexpr uint64_t kPathAlignment = 16;   // as glibc's libc.so.6 has it
 
-uint64_t align_up(uint64_t value, uint64_t alignment) {
-  return align_down(value + alignment - 1, alignment);
-}
-
 template <typename T>
 std::vector<std::byte> bytes_of(const T& value) {
   const ByteView view = as_byte_view(&value, sizeof(value));

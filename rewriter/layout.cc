@@ -14,14 +14,10 @@ uint8_t length_of(const std::vector<Instruction>& run) {
   return static_cast<uint8_t>(sum);
 }
 
-uint64_t page_up(uint64_t value) {
-  return align_down(value + kPageSize - 1, kPageSize);
-}
-
 }  // namespace
 
 uint64_t trampoline_bound(size_t sites) {
-  return kPageSize + page_up(sites * kLargestStub);
+  return kPageSize + align_up(sites * kLargestStub, kPageSize);
 }
 
 Layout lay_out(const Plan& plan, const Placement& placement, const Options& options) {
@@ -40,8 +36,8 @@ Layout lay_out(const Plan& plan, const Placement& placement, const Options& opti
     next += place.size;
   }
   if (layout.stubs.empty()) return layout;
-  layout.size = litebox ? next : page_up(next);
-  layout.trampoline = placement.start(page_up(layout.size));
+  layout.size = litebox ? next : align_up(next, kPageSize);
+  layout.trampoline = placement.start(align_up(layout.size, kPageSize));
   return layout;
 }
 

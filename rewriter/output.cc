@@ -12,10 +12,6 @@ namespace {
 
 constexpr uint64_t kMetaAlignment = 16, kSymbolsAlignment = 8;
 
-uint64_t align_up(uint64_t value, uint64_t alignment) {
-  return align_down(value + alignment - 1, alignment);
-}
-
 // Reads the output before it exists: the input, seen through the patches and the tail.
 class OutputReader {
  public:

@@ -15,10 +15,6 @@ constexpr uint64_t kReachMargin = 64;
 uint64_t page_down(uint64_t value) {
   return align_down(value, kPageSize);
 }
-uint64_t page_up(uint64_t value) {
-  return align_down(value + kPageSize - 1, kPageSize);
-}
-
 }  // namespace
 
 Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound) {
@@ -33,7 +29,7 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
     placement.high_ = {start + bound};
   };
   const uint64_t first = page_down(image.lowest().value);
-  const uint64_t last = page_up(image.highest_end().value);
+  const uint64_t last = align_up(image.highest_end().value, kPageSize);
   if (format == Format::kLitebox || image.is_library()) {
     anchor_above(last);
   } else if (image.position_independent() || first >= kLowestMappable + bound) {
@@ -42,7 +38,7 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
     anchor_above(last + kBehindHeapStart);
     const auto& segments = image.segments();
     for (size_t i = 0; i + 1 < segments.size(); ++i) {
-      const uint64_t end = page_up(segments[i].vaddr.value + segments[i].memory_size);
+      const uint64_t end = align_up(segments[i].vaddr.value + segments[i].memory_size, kPageSize);
       const uint64_t next = page_down(segments[i + 1].vaddr.value);
       if (next < end || next - end < bound) continue;
       anchor_below(next);
@@ -54,7 +50,7 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
 
 Placement Placement::behind(const ElfImage& image, uint64_t before, uint64_t bound) {
   Placement placement;
-  placement.low_ = {page_up(image.highest_end().value)};
+  placement.low_ = {align_up(image.highest_end().value, kPageSize)};
   placement.high_ = placement.low_ + before + bound;
   return placement;
 }

@@ -15,10 +15,6 @@ Error damaged(uint64_t where, std::string what) {
           "--symbols cannot add to the section headers: " + std::move(what)};
 }
 
-uint64_t align(uint64_t value) {
-  return align_down(value + kAlignment - 1, kAlignment);
-}
-
 void append(std::vector<std::byte>& out, ByteView bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
@@ -202,7 +198,7 @@ class SectionTableBuilder {
     headers_[index].offset = at_ + out_.bytes.size();
     headers_[index].size = bytes.size();
     append(out_.bytes, bytes);
-    out_.bytes.resize(align(out_.bytes.size()));
+    out_.bytes.resize(align_up(out_.bytes.size(), kAlignment));
   }
 
   void write_symbols() {

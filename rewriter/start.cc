@@ -54,7 +54,7 @@ void add_own_load(const ElfImage& image, StartPlan& plan) {
   elf::Phdr load{};
   load.type = elf::kPtLoad;
   load.flags = elf::kFlagRead;
-  load.vaddr = align_down(image.highest_end().value + kPageSize - 1, kPageSize);
+  load.vaddr = align_up(image.highest_end().value, kPageSize);
   load.align = kPageSize;
   // gABI: PT_LOADs ascend by address.
   size_t at = plan.headers.size();

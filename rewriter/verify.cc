@@ -205,8 +205,7 @@ class Verifier {
     const uint64_t at = file_.trailer().offset;
     const uint64_t behind = file_.is_segment() ? kSegmentEndSize : 0;
     findings().zeros(output_, at, at + file_.first_stub().value - behind, "the slot");
-    const uint64_t expected =
-        file_.is_litebox() ? end.value : align_down(end.value + kPageSize - 1, kPageSize);
+    const uint64_t expected = file_.is_litebox() ? end.value : align_up(end.value, kPageSize);
     findings().same_number(output_.size() - sizeof(Trailer) + offsetof(Trailer, size),
                            "the trampoline's size", trampoline.size(), expected);
     for (uint64_t i = end.value; i < trampoline.size(); ++i) {

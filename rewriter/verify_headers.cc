@@ -183,7 +183,7 @@ class HeaderProof {
     own.type = elf::kPtLoad;
     own.flags = elf::kFlagRead;
     own.offset = meta_at_ + meta_.phdrs.offset;
-    own.vaddr = own.paddr = align_down(end + kPageSize - 1, kPageSize) + own.offset % kPageSize;
+    own.vaddr = own.paddr = align_up(end, kPageSize) + own.offset % kPageSize;
     own.filesz = own.memsz = count * sizeof(elf::Phdr);
     own.align = kPageSize;
     return own;

@@ -7,10 +7,6 @@ namespace sysrewrite {
 
 namespace {
 
-uint64_t round_up(uint64_t value, uint64_t alignment) {
-  return align_down(value + alignment - 1, alignment);
-}
-
 template <typename T>
 void append_value(std::vector<std::byte>& out, const T& value) {
   const ByteView bytes = as_byte_view(&value, sizeof(value));
@@ -40,7 +36,7 @@ class SymbolProof {
       : in_(in), findings_(findings), sections_(original_sections(in.original)) {
     for (const SiteReading& site : sites)
       if (site.record.tier != Tier::kNative) sites_.push_back(site);
-    begin_ = round_up(in.file.meta().input_size, 8);
+    begin_ = align_up(in.file.meta().input_size, 8);
     limit_ = in.file.is_litebox() ? in.file.meta_offset().value : in.file.trailer().offset;
   }
 
@@ -109,8 +105,8 @@ class SymbolProof {
   // The stubs' names stand behind the other symbols' in their string table.
   bool read_names() {
     const uint64_t symbols = symbols_.size() + sites_.size() * sizeof(elf::Sym);
-    uint64_t at = begin_ + round_up(symbols, 8);
-    if (extended_) at += round_up(symbols / sizeof(elf::Sym) * sizeof(uint32_t), 8);
+    uint64_t at = begin_ + align_up(symbols, 8);
+    if (extended_) at += align_up(symbols / sizeof(elf::Sym) * sizeof(uint32_t), 8);
     at += texts_.size();
     const uint64_t first = at;
     const ByteView part = in_.output.first(limit_);
@@ -209,7 +205,7 @@ class SymbolProof {
     sections_[index].offset = begin_ + part_.size();
     sections_[index].size = bytes.size();
     part_.insert(part_.end(), bytes.begin(), bytes.end());
-    part_.resize(round_up(part_.size(), 8));
+    part_.resize(align_up(part_.size(), 8));
   }
 
   void write_parts() {
@@ -230,7 +226,7 @@ class SymbolProof {
     const uint64_t end = begin_ + part_.size();
     const uint64_t alignment = in_.file.is_litebox() ? 16 : kPageSize;
     findings_.same_number(in_.output.size() - sizeof(Trailer), "what follows the section headers",
-                          limit_, round_up(end, alignment));
+                          limit_, align_up(end, alignment));
     findings_.zeros(in_.output, in_.file.meta().input_size, begin_, "the gap behind the input");
     findings_.zeros(in_.output, end, limit_, "the gap behind the section headers");
     const ByteView found = in_.output.first(limit_).subspan(begin_);

@@ -18,10 +18,6 @@ ByteView view_of(const T& value) {
   return as_byte_view(&value, sizeof(value));
 }
 
-uint64_t page_up(uint64_t value) {
-  return align_down(value + kPageSize - 1, kPageSize);
-}
-
 class SegmentProof {
  public:
   SegmentProof(ByteView output, const RewrittenFile& file, const OriginalImage& original,
@@ -53,9 +49,9 @@ class SegmentProof {
     uint64_t end = 0;
     for (const elf::Phdr& load : original_.loads()) end = std::max(end, load.vaddr + load.memsz);
     findings_.same_number(kTable, "the address of the trampoline's segment", own_.vaddr,
-                          page_up(end));
+                          align_up(end, kPageSize));
     findings_.same_number(kTable, "the offset of the trampoline's segment", own_.offset,
-                          page_up(original_.bytes().size()));
+                          align_up(original_.bytes().size(), kPageSize));
     findings_.same_number(kTable, "where the metadata starts", file_.meta_offset().value,
                           own_.offset);
     findings_.zeros(output_, original_.bytes().size(), own_.offset, "the gap behind the input");

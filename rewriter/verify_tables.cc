@@ -6,10 +6,6 @@ namespace sysrewrite {
 
 namespace {
 
-uint64_t round_up(uint64_t value, uint64_t alignment) {
-  return align_down(value + alignment - 1, alignment);
-}
-
 class TableProof {
  public:
   TableProof(ByteView output, const RewrittenFile& file, Findings& findings)
@@ -31,9 +27,9 @@ class TableProof {
     uint64_t at = sizeof(MetaHeader);
     const auto part = [&](const MetaRange& range, size_t field, const char* what, uint64_t element,
                           uint64_t alignment) {
-      findings_.zeros(output_, meta_at(at), meta_at(round_up(at, alignment)),
+      findings_.zeros(output_, meta_at(at), meta_at(align_up(at, alignment)),
                       "a gap of the metadata");
-      at = round_up(at, alignment);
+      at = align_up(at, alignment);
       findings_.same_number(meta_at(field), what, range.offset, at);
       at += range.count * element;
     };
@@ -48,7 +44,7 @@ class TableProof {
     part(meta_.options, offsetof(MetaHeader, options), "the options' offset", 1, 1);
     findings_.zeros(output_, meta_at(at), meta_at(meta_.meta_size), "the end of the metadata");
     findings_.same_number(meta_at(offsetof(MetaHeader, meta_size)), "the metadata's size",
-                          meta_.meta_size, round_up(at, 16));
+                          meta_.meta_size, align_up(at, 16));
   }
 
   // Between the input, the trampoline, the metadata and the trailer there are zeros to the next
@@ -60,18 +56,18 @@ class TableProof {
     const uint64_t trailer_at = output_.size() - sizeof(Trailer);
     uint64_t tail;
     if (file_.is_litebox()) {
-      tail = symbols() ? file_.meta_offset().value : round_up(input_end, 16);
+      tail = symbols() ? file_.meta_offset().value : align_up(input_end, 16);
       findings_.same_number(trailer_at, "where the metadata starts", file_.meta_offset().value,
                             tail);
       const uint64_t locator_end =
-          round_up(file_.meta_offset().value + meta_.meta_size + sizeof(MetaLocator),
+          align_up(file_.meta_offset().value + meta_.meta_size + sizeof(MetaLocator),
                    trailer.size == 0 ? 1 : kPageSize);
       const uint64_t trampoline = trailer.size == 0 ? trailer_at : trailer.offset;
       findings_.same_number(trailer_at, "where the trampoline starts", trampoline, locator_end);
       findings_.zeros(output_, file_.meta_offset().value + meta_.meta_size,
                       trampoline - sizeof(MetaLocator), "the gap behind the metadata");
     } else {
-      tail = symbols() ? trailer.offset : round_up(input_end, trailer.size == 0 ? 16 : kPageSize);
+      tail = symbols() ? trailer.offset : align_up(input_end, trailer.size == 0 ? 16 : kPageSize);
       findings_.same_number(trailer_at + offsetof(Trailer, offset), "where the trampoline starts",
                             trailer.offset, tail);
     }

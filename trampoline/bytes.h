@@ -43,6 +43,11 @@ constexpr uint64_t align_down(uint64_t value, uint64_t alignment) {
   return value & ~(alignment - 1);
 }
 
+// Wraps where that overflows: for values that were checked, or that are addresses.
+constexpr uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return align_down(value + alignment - 1, alignment);
+}
+
 constexpr bool is_aligned(uint64_t value, uint64_t alignment) {
   return (value & (alignment - 1)) == 0;
 }
