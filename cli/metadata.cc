@@ -65,14 +65,16 @@ void copy_attributes_at(int from_folder, const std::string& from, int to_folder,
       });
 }
 
+mode_t mode_for_copy(const struct stat& status, bool owner_kept, Lost& lost) {
+  const mode_t mode = status.st_mode & 07777;
+  if (owner_kept || (status.st_uid == geteuid() && status.st_gid == getegid())) return mode;
+  lost.owner = true;
+  return mode & ~static_cast<mode_t>(S_ISUID | S_ISGID);
+}
+
 bool copy_ownership(int from, const struct stat& status, int to, Bytes bytes, Lost& lost) {
-  mode_t mode = status.st_mode & 07777;
   const bool owner_kept = fchown(to, status.st_uid, status.st_gid) == 0;
-  // A setuid bit for another owner would be another program's privilege.
-  if (!owner_kept && (status.st_uid != geteuid() || status.st_gid != getegid())) {
-    lost.owner = true;
-    mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
-  }
+  const mode_t mode = mode_for_copy(status, owner_kept, lost);
   copy_attributes(from, to, bytes, lost);
   return fchmod(to, mode) == 0;
 }

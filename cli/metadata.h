@@ -27,10 +27,13 @@ void copy_attributes(int from, int to, Bytes bytes, Lost& lost);
 void copy_attributes_at(int from_folder, const std::string& from, int to_folder,
                         const std::string& to, Lost& lost);
 
+// The mode for a copy that the system has or has not given to the same owner. A setuid or setgid
+// bit for another owner would be another program's privilege: it is dropped.
+mode_t mode_for_copy(const struct stat& status, bool owner_kept, Lost& lost);
+
 // These return false, with errno, where the system refuses what may not be left out.
 
 // Owner where allowed, extended attributes, and mode last, since changing the owner clears setuid.
-// A setuid or setgid bit that another owner would get is dropped.
 bool copy_ownership(int from, const struct stat& status, int to, Bytes bytes, Lost& lost);
 
 bool copy_times(const struct stat& status, int to);

@@ -139,12 +139,8 @@ std::optional<Error> EntryCopier::copy_name_metadata(uint32_t entry, Lost& lost)
   const int to = to_.open(at(entry).parent);
   if (from < 0 || to < 0) return problem("cannot read", entry);
   const int flags = AT_SYMLINK_NOFOLLOW;
-  mode_t mode = status.st_mode & 07777;
-  if (fchownat(to, name(entry), status.st_uid, status.st_gid, flags) != 0 &&
-      (status.st_uid != geteuid() || status.st_gid != getegid())) {
-    lost.owner = true;
-    mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
-  }
+  const bool owner_kept = fchownat(to, name(entry), status.st_uid, status.st_gid, flags) == 0;
+  const mode_t mode = mode_for_copy(status, owner_kept, lost);
   copy_attributes_at(from, at(entry).name, to, at(entry).name, lost);
   if (!S_ISLNK(status.st_mode) && fchmodat(to, name(entry), mode, 0) != 0)
     return problem("cannot set the mode of the copy of", entry);

@@ -1,6 +1,5 @@
 #include "cli/batch/output_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
@@ -9,9 +8,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
-#include <cstring>
-#include <memory>
 
+#include "cli/batch/directory_names.h"
 #include "cli/batch/manifest.h"
 #include "cli/batch/remove_tree.h"
 #include "cli/input_file.h"
@@ -40,13 +38,9 @@ bool lies_inside(int inner, const struct stat& outer) {
 }
 
 bool is_empty(int folder, const std::string& name) {
-  const int fd = openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return false;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), closedir);
-  if (!stream) return false;
-  for (const dirent* item = nullptr; (item = readdir(stream.get())) != nullptr;)
-    if (std::strcmp(item->d_name, ".") != 0 && std::strcmp(item->d_name, "..") != 0) return false;
-  return true;
+  const auto names = directory_names(
+      Descriptor(openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
+  return names && names->empty();
 }
 
 std::string random_suffix() {

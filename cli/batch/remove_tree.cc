@@ -1,15 +1,13 @@
 #include "cli/batch/remove_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
-#include <memory>
 #include <utility>
 #include <vector>
 
+#include "cli/batch/directory_names.h"
 #include "cli/descriptor.h"
 
 namespace sysrewrite {
@@ -23,16 +21,9 @@ struct Level {
 
 // Removes all but the directories, and lists those.
 bool empty_out(int folder, std::vector<std::string>& folders) {
-  const int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (readable < 0) return false;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(readable), closedir);
-  if (!stream) return false;
-  std::vector<std::string> names;
-  for (const dirent* item = nullptr; errno = 0, (item = readdir(stream.get())) != nullptr;)
-    if (std::strcmp(item->d_name, ".") != 0 && std::strcmp(item->d_name, "..") != 0)
-      names.emplace_back(item->d_name);
-  if (errno != 0) return false;
-  for (std::string& name : names) {
+  auto names = directory_names(Descriptor(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (!names) return false;
+  for (std::string& name : *names) {
     if (unlinkat(folder, name.c_str(), 0) == 0) continue;
     if (errno != EISDIR && errno != EPERM) return false;
     folders.push_back(std::move(name));

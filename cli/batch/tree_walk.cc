@@ -1,15 +1,13 @@
 #include "cli/batch/tree_walk.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <memory>
 
 #include "cli/batch/directory_cache.h"
+#include "cli/batch/directory_names.h"
 #include "cli/input_file.h"
 
 namespace sysrewrite {
@@ -53,17 +51,10 @@ class Walker {
   std::optional<Error> list(uint32_t folder) {
     const int at = folders_.open(folder);
     if (at < 0) return problem("cannot open", folder);
-    const int readable = open_for_reading(at, ".", O_DIRECTORY);
-    if (readable < 0) return problem("cannot read", folder);
-    const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(readable), closedir);
-    if (!stream) return problem("cannot read", folder);
-    std::vector<std::string> names;
-    for (const dirent* item = nullptr; errno = 0, (item = readdir(stream.get())) != nullptr;)
-      if (std::strcmp(item->d_name, ".") != 0 && std::strcmp(item->d_name, "..") != 0)
-        names.emplace_back(item->d_name);
-    if (errno != 0) return problem("cannot read", folder);
-    std::sort(names.begin(), names.end());
-    for (std::string& name : names)
+    auto names = directory_names(Descriptor(open_for_reading(at, ".", O_DIRECTORY)));
+    if (!names) return problem("cannot read", folder);
+    std::sort(names->begin(), names->end());
+    for (std::string& name : *names)
       if (auto error = add(at, folder, std::move(name))) return error;
     return std::nullopt;
   }
