@@ -1,18 +1,12 @@
 # For gdb: steps through the first stub of each of FUNCTIONS, and notes at each of its instructions
 # what frames there are above.
-import json
 import os
+import sys
 
 import gdb
 
-
-def callers():
-    out = []
-    frame = gdb.newest_frame().older()
-    while frame is not None and len(out) < 30:
-        out.append({"name": frame.name(), "at": hex(frame.pc())})
-        frame = frame.older()
-    return out
+sys.path.insert(0, os.path.dirname(__file__))
+from stepping import callers, write_walks
 
 
 # What the caller has in registers that a call keeps, as the unwind tables say.
@@ -39,12 +33,4 @@ def walk(function):
     return steps
 
 
-gdb.execute("set confirm off")
-gdb.execute("set pagination off")
-gdb.execute("file " + os.environ["PROGRAM"])
-gdb.execute("tbreak *main")
-gdb.execute("run")
-walked = {function: walk(function) for function in os.environ["FUNCTIONS"].split(",")}
-with open(os.environ["OUT"], "w") as file:
-    json.dump(walked, file)
-gdb.execute("kill")
+write_walks(walk)

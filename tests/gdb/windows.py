@@ -1,18 +1,12 @@
 # For gdb: the callers of each of FUNCTIONS at its first instruction and at all that follow up to
 # its return, which must be the same ones throughout.
-import json
 import os
+import sys
 
 import gdb
 
-
-def callers():
-    out = []
-    frame = gdb.newest_frame().older()
-    while frame is not None and len(out) < 30:
-        out.append({"name": frame.name(), "at": hex(frame.pc())})
-        frame = frame.older()
-    return out
+sys.path.insert(0, os.path.dirname(__file__))
+from stepping import callers, write_walks
 
 
 def walk(function):
@@ -26,12 +20,4 @@ def walk(function):
     return first
 
 
-gdb.execute("set confirm off")
-gdb.execute("set pagination off")
-gdb.execute("file " + os.environ["PROGRAM"])
-gdb.execute("tbreak *main")
-gdb.execute("run")
-walked = {function: walk(function) for function in os.environ["FUNCTIONS"].split(",")}
-with open(os.environ["OUT"], "w") as file:
-    json.dump(walked, file)
-gdb.execute("kill")
+write_walks(walk)
