@@ -11,6 +11,7 @@ import struct
 Segment = collections.namedtuple("Segment", "address offset size")
 Section = collections.namedtuple("Section", "name address size code")
 PAIR = b"\x0f\x05"
+NOBITS = 8  # SHT_NOBITS: no bytes in the file
 ABSOLUTE, PC_RELATIVE = 0x00, 0x10
 POINTER_FORMATS = {0x00: "<Q", 0x02: "<H", 0x03: "<I", 0x04: "<Q", 0x0A: "<h", 0x0B: "<i", 0x0C: "<q"}
 
@@ -88,7 +89,10 @@ class ElfView:
         section = next((s for s in self.sections if s.name == ".eh_frame"), None)
         if section is None:
             return []
-        offset = next(h[4] for h in self.headers if h[3] == section.address and h[5] == section.size)
+        header = next(h for h in self.headers if h[3] == section.address and h[5] == section.size)
+        if header[1] == NOBITS:
+            return []  # a file that holds the debugging information of another one
+        offset = header[4]
         encodings, found, at, end = {}, [], offset, offset + section.size
         while at + 8 <= end:
             length, back = struct.unpack_from("<II", self.data, at)
