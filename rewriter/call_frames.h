@@ -8,8 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "trampoline/address.h"
-#include "trampoline/bytes.h"
+#include "rewriter/frame_table.h"
 
 namespace sysrewrite {
 
@@ -49,22 +48,14 @@ struct FrameRow {
   std::optional<FrameRow> with_lower_stack(int64_t lower) const;
 };
 
-enum class FrameStyle : uint8_t { kEhFrame, kDebugFrame };
-
 // One FDE with what its CIE says.
 struct CallFrame {
-  Vaddr start;
-  uint64_t size = 0;
-  bool signal_frame = false;
-  uint64_t code_alignment = 1;
-  int64_t data_alignment = 1;
-  uint8_t pointer_encoding = 0;
-  ByteView common, own;  // the programs of CIE and FDE, in the table
-  Vaddr common_address, own_address;
+  FrameCommon common;
+  FrameDescription own;
 
   // `address` may be the frame's end: what holds behind its last instruction.
   bool holds(Vaddr address) const {
-    return address >= start && address.value - start.value <= size;
+    return address >= own.start && address.value - own.start.value <= own.size;
   }
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rewriter/elf_image.h"
+#include "rewriter/frame_table.h"
 
 namespace sysrewrite {
 
@@ -18,13 +19,8 @@ struct FrameEntry {
   bool signal_frame = false;  // unwinders look this one up at its address minus nothing
 };
 
-// The bytes of .eh_frame, to its end or further: it ends at a length of 0.
-struct FrameTable {
-  ByteView bytes;
-  Vaddr address;
-};
-
-// Its place: from the header segment, which stripped files keep, or else from the section.
+// The bytes of .eh_frame, to its end or further: it ends at a length of 0. Its place comes from the
+// header segment, which stripped files keep, or else from the section.
 std::optional<FrameTable> find_frame_table(const ElfImage& image);
 
 // Visits all FDEs of the image, in the table's order. What does not parse is left out: an unwind

@@ -15,13 +15,13 @@ class Program {
   Program(const CallFrame& frame, uint64_t& work_left) : frame_(frame), work_left_(work_left) {}
 
   std::optional<std::vector<FrameRow>> rows_at(const std::vector<Vaddr>& addresses) {
-    at_ = frame_.start;
-    if (!run(frame_.common, frame_.common_address, nullptr)) return std::nullopt;
+    at_ = frame_.own.start;
+    if (!run(frame_.common.program, frame_.common.program_address, nullptr)) return std::nullopt;
     initial_ = row_;
-    at_ = frame_.start;
+    at_ = frame_.own.start;
     wanted_ = addresses.begin();
     end_ = addresses.end();
-    if (!run(frame_.own, frame_.own_address, &rows_)) return std::nullopt;
+    if (!run(frame_.own.program, frame_.own.program_address, &rows_)) return std::nullopt;
     for (; wanted_ != end_; ++wanted_) rows_.push_back(row_);
     return std::move(rows_);
   }
@@ -67,7 +67,7 @@ class Program {
       case 0x00:  // nop
         return true;
       case 0x01:
-        at_ = {in.read_encoded(frame_.pointer_encoding, true)};
+        at_ = {in.read_encoded(frame_.common.pointer_encoding, true)};
         return true;
       case 0x02:
         return advance(in.read<uint8_t>());
@@ -159,11 +159,11 @@ class Program {
   }
 
   int64_t factored(uint64_t number) const {
-    return static_cast<int64_t>(number * static_cast<uint64_t>(frame_.data_alignment));
+    return static_cast<int64_t>(number * static_cast<uint64_t>(frame_.common.data_alignment));
   }
 
   bool advance(uint64_t units) {
-    const auto bytes = checked_multiply(units, frame_.code_alignment);
+    const auto bytes = checked_multiply(units, frame_.common.code_alignment);
     if (!bytes || !checked_add(at_.value, *bytes)) return false;
     at_ = at_ + *bytes;
     return true;

@@ -68,7 +68,8 @@ class Describer {
     }
     const auto rows = rows_at(*frame, addresses);
     if (!rows) return std::nullopt;
-    WrittenFrame out{layout_.trampoline + place.offset.value, place.size, frame->signal_frame, {}};
+    WrittenFrame out{
+        layout_.trampoline + place.offset.value, place.size, frame->common.signal_frame, {}};
     for (size_t i = 0; i < points.size(); ++i) {
       const FrameRow& row = (*rows)[i];
       const auto moved =

@@ -99,7 +99,7 @@ std::optional<WrittenFrame> frame_of(const Evidenced& in, const SiteReading& sit
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
   const auto rows = evaluator.rows_at(frame, addresses);
   if (!rows) return std::nullopt;
-  WrittenFrame out{site.stub, site.record.stub_size, frame.signal_frame, {}};
+  WrittenFrame out{site.stub, site.record.stub_size, frame.common.signal_frame, {}};
   uint32_t at = 0;
   for (const Step& step : steps) {
     const auto place = std::lower_bound(addresses.begin(), addresses.end(), step.program);

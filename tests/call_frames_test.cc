@@ -102,11 +102,11 @@ TEST_P(WrittenFrames, AreReadAsTheyWereMeant) {
   EXPECT_EQ(written->places.size(), 2U);
   const CallFrames back = CallFrames::read(written->bytes, {0x10000}, GetParam());
   EXPECT_EQ(back.covering({0x2028}), nullptr);
-  EXPECT_FALSE(back.covering({0x2000})->signal_frame);
+  EXPECT_FALSE(back.covering({0x2000})->common.signal_frame);
   const CallFrame* frame = back.covering({0x3000});
   ASSERT_NE(frame, nullptr);
-  EXPECT_TRUE(frame->signal_frame);
-  EXPECT_EQ(frame->size, 200U);
+  EXPECT_TRUE(frame->common.signal_frame);
+  EXPECT_EQ(frame->own.size, 200U);
   FrameEvaluator evaluator;
   const auto found =
       evaluator.rows_at(*frame, {{0x3000}, {0x3002}, {0x3003}, {0x3063}, {0x3064}, {0x3065}});
