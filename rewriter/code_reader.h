@@ -73,10 +73,12 @@ class CodeReader {
   // The start of the instruction in by_agreement() that holds the address.
   std::optional<Vaddr> agreed_holder(Vaddr address) const;
 
+  // The function whose start around() would begin from, if its extent is known well enough.
+  std::optional<Function> believed_function(Vaddr address) const;
+
   const Decoder& decoder() const { return decoder_; }
 
  private:
-  std::optional<Function> believed_function(Vaddr address) const;
   std::optional<Holder> agreed(Vaddr address) const;
   std::optional<ByteView> pay_for(const Function& function);
   const Outline* outline(const Function& function);

@@ -215,9 +215,8 @@ class Classifier {
   // Hand-written code is often left out by unwind tables, and its labels are no functions; where a
   // function without a size begins a little in front of it, it stands among code.
   bool follows_bare_entry(const Instruction& in) const {
-    constexpr int64_t kNear = 4096;
-    const auto function = functions_.covering(in.address);
-    return function && !function->sized && in.address - function->start <= kNear;
+    const auto function = reader_.believed_function(in.address);
+    return function && !function->sized;
   }
 
   // Where flow does not arrive, the code around a call must make sense too.

@@ -223,6 +223,26 @@ TEST(Sites, BehindAnEntryPointAreNotHeldToJumpsOfTheNextFunctions) {
   EXPECT_EQ(whole.report.sites[0].tier, Tier::kWindow);
 }
 
+// Where unwind tables cover most code, what they leave out is believed less: a call whose number
+// comes in a register only near an entry point, as in assembly whose labels are no functions.
+TEST(Sites, OfCodeThatUnwindTablesLeaveOutAreBelievedBehindAnEntryPoint) {
+  constexpr uint64_t kFrames = 0x480000, kHeader = 0x490000, kBare = kCode + 0x2000;
+  const Bytes call = hex("c3") + repeat(0x50, 80) + hex("48 89 f8 0f 05 c3");  // mov %rdi, %rax
+  const auto with = [&](uint64_t entry, uint64_t covered) {
+    const Bytes frames = eh_frame(kFrames, {{kCode, covered}});
+    return classes_of(ElfBuilder()
+                          .code(kCode, repeat(0x90, 0x1fff) + hex("c3") + call)
+                          .segment(kFrames, frames, elf::kFlagRead)
+                          .segment(kHeader, eh_frame_header(kHeader, kFrames), elf::kFlagRead)
+                          .header(elf::kPtGnuEhFrame, kHeader, 8)
+                          .entry(entry));
+  };
+  EXPECT_EQ(with(kBare, 0x1800), std::string("403054 site: ") + kAgreed);
+  EXPECT_EQ(with(kCode + 0x1900, 0x1800), std::string("403054 site: ") + kAgreed);
+  EXPECT_EQ(with(kCode, 0x1800), std::string("403054 uncertain: ") + kImplausible);
+  EXPECT_EQ(with(kCode, 0x100), std::string("403054 site: ") + kAgreed);
+}
+
 TEST(Sites, OtherCallsAreReportedOnlyWhereTheyAreInstructions) {
   const Whole whole = rewrite_whole(code_file(hex("b8 cd 80 00 00 cd 80 0f 34 c3")).build());
   ASSERT_EQ(whole.report.other_calls.size(), 2U);
