@@ -91,7 +91,10 @@ namespace {
 
 // In the segment that sysrewrite added there is room for either path.
 void restore_in_own_segment(const ProgramFile& program, const ElfImage& image,
-                            const MappedImage& mapped, const InterpreterPath& original) {
+                            const MappedImage& mapped) {
+  InterpreterPath original;
+  find_interpreter(program, &original);
+  if (!original.found || original.damaged) return;
   const elf::Phdr& own = program.rewritten().own_segment();
   for (uint32_t i = 0; i < image.header_count(); ++i) {
     const elf::Phdr segment = image.header(i);
@@ -107,10 +110,10 @@ void restore_in_own_segment(const ProgramFile& program, const ElfImage& image,
 }  // namespace
 
 void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
-                              const MappedImage& mapped, const InterpreterPath& original) {
+                              const MappedImage& mapped) {
   const RewrittenFile& file = program.rewritten();
   if ((file.meta().flags & kMetaInterpSegment) != 0)
-    return restore_in_own_segment(program, image, mapped, original);
+    return restore_in_own_segment(program, image, mapped);
   for (uint32_t i = 0; i < file.edit_count(); ++i) {
     const EditRecord edit = file.edit(i);
     if (edit.kind != EditKind::kInterpreterPath) continue;

@@ -24,7 +24,7 @@ bool names_sysload(const ProgramFile& program);
 // Puts the path's old bytes in memory where PT_INTERP says, if that is in a segment: ld.so reads
 // its own name there.
 void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
-                              const MappedImage& mapped, const InterpreterPath& original);
+                              const MappedImage& mapped);
 
 }  // namespace sysrewrite
 

@@ -139,7 +139,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   if (interpreter.damaged)
     fail("interpreter", program.path(), ": the path of its interpreter is damaged");
   // Before the segment that may hold it loses its write access.
-  if (interpreter.found) restore_interpreter_path(program, image, mapped, interpreter);
+  if (interpreter.found) restore_interpreter_path(program, image, mapped);
   serve(program, mapped);
   if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());
