@@ -43,6 +43,7 @@ class Restorer {
 
   // The code alone, and no segments of ours; everything else stays as it is.
   std::optional<Error> collect_code() {
+    end_ = file_.bytes().size();
     for (uint32_t i = 0; i < file_.site_count(); ++i)
       if (auto error = collect_site(file_.site(i))) return error;
     const auto header = *load<elf::Ehdr>(file_.bytes(), 0);
@@ -58,6 +59,7 @@ class Restorer {
   std::optional<Error> collect() {
     if (file_.meta().input_size > file_.bytes().size())
       return damaged(std::nullopt, "the file is shorter than the input");
+    end_ = file_.meta().input_size;
     for (uint32_t i = 0; i < file_.site_count(); ++i)
       if (auto error = collect_site(file_.site(i))) return error;
     for (uint32_t i = 0; i < file_.edit_count(); ++i) {
@@ -71,13 +73,7 @@ class Restorer {
   OutputBytes take() {
     OutputBytes out;
     out.patches = std::move(patches_);
-    out.tail_offset = {file_.meta().input_size};
-    return out;
-  }
-
-  OutputBytes take_whole() {
-    OutputBytes out = take();
-    out.tail_offset = {file_.bytes().size()};
+    out.tail_offset = {end_};
     return out;
   }
 
@@ -95,9 +91,7 @@ class Restorer {
   }
 
   std::optional<Error> put(std::optional<FileOffset> offset, uint64_t where, ByteView bytes) {
-    // Another tool may have moved what is behind a segment's trampoline.
-    const uint64_t end = file_.is_segment() ? file_.bytes().size() : file_.meta().input_size;
-    if (!offset || !range_fits(offset->value, bytes.size(), end))
+    if (!offset || !range_fits(offset->value, bytes.size(), end_))
       return damaged(where, fmt::format("the site table names bytes at {:#x} that are not in the "
                                         "input; nothing can be restored from it",
                                         where));
@@ -121,6 +115,7 @@ class Restorer {
   }
 
   const RewrittenFile& file_;
+  uint64_t end_ = 0;  // of what is kept
   std::vector<BytePatch> patches_;
 };
 
@@ -151,10 +146,6 @@ Result<OutputBytes> restore(ByteView output) {
   Restorer restorer(*file);
   if (auto error = restorer.collect()) return file->is_segment() ? changed_since() : *error;
   OutputBytes restored = restorer.take();
-  const bool inside = restored.patches.empty() ||
-                      restored.patches.back().offset.value + restored.patches.back().bytes.size() <=
-                          restored.tail_offset.value;
-  if (!inside) return changed_since();
   if (file->is_segment() && digest_of(output, restored) != file->input_digest())
     return changed_since();
   return restored;
@@ -165,7 +156,7 @@ Result<OutputBytes> restore_code(ByteView output) {
   if (!file) return file.error();
   Restorer restorer(*file);
   if (auto error = restorer.collect_code()) return *error;
-  return restorer.take_whole();
+  return restorer.take();
 }
 
 }  // namespace sysrewrite

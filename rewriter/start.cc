@@ -71,8 +71,7 @@ Result<StartPlan> plan_start(const ElfImage& image, const Options& options) {
   if (!options.interpreter || options.format == Format::kLitebox) return plan;
   if (auto error = check_path(*options.interpreter)) return *error;
   // A library can be executed too if it names an interpreter (libc.so.6).
-  const bool is_started =
-      image.interpreter() || (!image.is_library() && image.kind() != ImageKind::kInterpreter);
+  const bool is_started = image.interpreter() || !image.is_library();
   if (options.embed && is_started) {
     plan.interpreter = *options.interpreter;
     plan.change = StartChange::kPathInSegment;

@@ -34,10 +34,9 @@ class HeaderProof {
 
   void check() {
     check_facts();
-    // verify_segment() reads the rest, which is of another kind.
-    if (file_.is_segment()) return;
     check_path();
-    check_edits();
+    // verify_segment() reads those of a segment, which are of another kind.
+    if (!file_.is_segment()) check_edits();
     check_new_table();
   }
 
@@ -70,7 +69,8 @@ class HeaderProof {
   }
 
   uint32_t start() const {
-    return meta_.flags & (kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved);
+    return meta_.flags &
+           (kMetaHeadersMoved | kMetaInterpInPlace | kMetaInterpMoved | kMetaInterpSegment);
   }
 
   // An absolute path, NUL at its end and nowhere else, where and only where it is needed.
