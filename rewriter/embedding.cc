@@ -12,6 +12,9 @@ namespace {
 
 constexpr uint64_t kPieceAlignment = 64;  // no section that moves asks for more
 constexpr uint64_t kPathAlignment = 16;   // as glibc's libc.so.6 has it
+constexpr uint64_t kFramesAlignment = 8, kSearchAlignment = 4;
+// Bytes of the writable segment; a stub and its window must reach each other across it anyway.
+constexpr uint64_t kLongestSegment = uint64_t{1} << 30;
 
 template <typename T>
 std::vector<std::byte> bytes_of(const T& value) {
@@ -217,6 +220,7 @@ class Embedding::Planner {
 
   void place() {
     plan_.data_ = {align_up(image_.highest_end().value, kPageSize)};
+    plan_.frames_ = MergedFrames::plan(image_, plan_.data_, plan_.data_ + kLongestSegment);
     plan_.piece_ = piece_from_;
     plan_.piece_size_ = piece_to_ - piece_from_;
     if (plan_.start_->change == StartChange::kPathInSegment) {
@@ -249,11 +253,17 @@ uint64_t Embedding::bound(size_t sites, size_t option_bytes) const {
   constexpr uint64_t kLargestRecord = sizeof(SiteRecord) + 256;  // with its window's bytes
   constexpr uint64_t kDynamicEntries = 3 * (sizeof(EditRecord) + sizeof(uint64_t));
   const uint64_t fixed = sizeof(MetaHeader) + 2 * sizeof(EditRecord) + table_end_ + kDynamicEntries;
-  return slot_at(fixed + sites * kLargestRecord + path_size_ + option_bytes + kPageSize);
+  const uint64_t frames = frames_ ? frames_->bound(sites) : 0;
+  return slot_at(fixed + sites * kLargestRecord + path_size_ + option_bytes + frames + kPageSize);
+}
+
+bool Embedding::add_frames(std::vector<WrittenFrame> stubs, Vaddr trampoline) {
+  if (frames_ && !frames_->add(std::move(stubs), trampoline)) frames_.reset();
+  return frames_.has_value();
 }
 
 uint64_t Embedding::slot_at(uint64_t meta_size) const {
-  return align_up(path_at(meta_size) + path_size_, kPageSize);
+  return align_up(frames_end(meta_size), kPageSize);
 }
 
 // Sections keep their alignment: the piece lies as it did, modulo that.
@@ -261,12 +271,21 @@ uint64_t Embedding::piece_at(uint64_t meta_size) const {
   return align_up(meta_size, kPieceAlignment) + piece_ % kPieceAlignment;
 }
 
-uint64_t Embedding::end_of_stubs(const EmbeddedPlaces& places) const {
-  return places.data.value + slot_at(places.meta_size) + kPageSize + places.stubs_size;
-}
-
 uint64_t Embedding::path_at(uint64_t meta_size) const {
   return align_up(piece_at(meta_size) + piece_size_, kPathAlignment);
+}
+
+uint64_t Embedding::frames_at(uint64_t meta_size) const {
+  return align_up(path_at(meta_size) + path_size_, kFramesAlignment);
+}
+
+uint64_t Embedding::search_at(uint64_t meta_size) const {
+  return frames_at(meta_size) + (frames_ ? frames_->table_size() : 0);
+}
+
+uint64_t Embedding::frames_end(uint64_t meta_size) const {
+  if (!frames_) return path_at(meta_size) + path_size_;
+  return search_at(meta_size) + frames_->search_size();
 }
 
 std::vector<elf::Phdr> Embedding::headers(const EmbeddedPlaces& places) const {
@@ -297,6 +316,10 @@ std::vector<elf::Phdr> Embedding::headers(const EmbeddedPlaces& places) const {
     }
     if (is_note(header) && moves(header.offset, header.filesz))
       point(header, piece_at(places.meta_size) + header.offset - piece_);
+    if (header.type == elf::kPtGnuEhFrame && frames_) {
+      point(header, search_at(places.meta_size));
+      header.filesz = header.memsz = frames_->search_size();
+    }
     table.push_back(header);
     if (header.type == elf::kPtLoad) behind_loads = table.size();
   }
@@ -318,14 +341,14 @@ std::vector<elf::Phdr> Embedding::headers(const EmbeddedPlaces& places) const {
   return table;
 }
 
-std::vector<HeaderEdit> Embedding::edits(const EmbeddedPlaces& places) const {
-  std::string names;
-  const auto sections = this->sections(places, names);
+std::vector<HeaderEdit> Embedding::edits(const EmbeddedPlaces& places,
+                                         const SectionTableBytes& sections) const {
   const auto headers = this->headers(places);
   elf::Ehdr ehdr = image_->header();
-  ehdr.shoff = sections_at(places, names.size());
   ehdr.phnum = static_cast<uint16_t>(headers.size());
-  ehdr.shnum = static_cast<uint16_t>(sections.size());
+  ehdr.shoff = sections.table.value;
+  ehdr.shnum = sections.count;
+  ehdr.shstrndx = sections.names;
   std::vector<HeaderEdit> edits{{{0}, EditKind::kElfHeader, bytes_of(ehdr)}};
   std::vector<std::byte> table(table_end_ - sizeof(elf::Ehdr));
   std::memcpy(table.data(), headers.data(),
@@ -359,68 +382,68 @@ std::vector<std::byte> Embedding::piece(const EmbeddedPlaces& places) const {
   if (path_size_ != 0)
     std::memcpy(bytes.data() + path_at(from) - from, start_->interpreter.data(),
                 start_->interpreter.size());
+  if (frames_) {
+    const auto frames = frames_->build(data_ + frames_at(from), slot(from));
+    std::copy(frames.begin(), frames.end(),
+              bytes.begin() + static_cast<std::ptrdiff_t>(frames_at(from) - from));
+  }
   return bytes;
 }
 
-std::vector<elf::Shdr> Embedding::sections(const EmbeddedPlaces& places, std::string& names) const {
-  std::vector<elf::Shdr> table = image_->sections();
-  elf::Shdr& strings = table[image_->header().shstrndx];
-  const ByteView old = *slice(image_->bytes(), strings.offset, strings.size);
-  names.assign(static_cast<const char*>(static_cast<const void*>(old.data())), old.size());
-  const auto point = [&](elf::Shdr& section, uint64_t at) {
-    section.offset = places.data.value + at;
-    section.addr = data_.value + at;
+void Embedding::move_sections(const EmbeddedPlaces& places, SectionTable& table) const {
+  const auto move = [&](size_t section, uint64_t at, uint64_t size) {
+    table.move(section, places.data + at, data_ + at, size);
   };
-  bool has_path = path_size_ == 0;
-  for (elf::Shdr& section : table) {
+  const auto& sections = image_->sections();
+  for (size_t i = 0; i < sections.size(); ++i) {
+    const elf::Shdr& section = sections[i];
     if ((section.flags & elf::kShfAlloc) == 0 || section.size == 0 ||
         section.type == elf::kShtNobits)
       continue;
-    if (is_path(section)) {
-      point(section, path_at(places.meta_size));
-      section.size = path_size_;
-      has_path = true;
-    } else if (moves(section.offset, section.size)) {
-      point(section, piece_at(places.meta_size) + section.offset - piece_);
-    }
+    if (is_path(section))
+      move(i, path_at(places.meta_size), path_size_);
+    else if (moves(section.offset, section.size))
+      move(i, piece_at(places.meta_size) + section.offset - piece_, section.size);
   }
-  const auto add = [&](const char* name, uint64_t flags, uint64_t at, uint64_t size) {
-    elf::Shdr section{};
-    section.name = static_cast<uint32_t>(names.size());
-    names.append(name).push_back('\0');
-    section.type = elf::kShtProgbits;
+}
+
+// Not a byte is left between them: GNU strip and objcopy keep what sections hold.
+void Embedding::add_sections(const EmbeddedPlaces& places, SectionTable& table) const {
+  const auto add = [&](const char* name, uint64_t flags, uint64_t at, uint64_t end,
+                       uint64_t alignment = 1) {
+    AddedSection section;
+    section.name = name;
+    section.alignment = alignment;
     section.flags = elf::kShfAlloc | flags;
-    point(section, at);
-    section.size = size;
-    section.addralign = 1;
-    table.push_back(section);
+    section.offset = places.data + at;
+    section.address = data_ + at;
+    section.size = end - at;
+    return table.add(std::move(section));
   };
-  // Not a byte is left between them: GNU strip and objcopy keep what sections hold.
   const uint64_t meta = places.meta_size;
-  const uint64_t free_from = path_at(meta) + path_size_;
-  const uint64_t stubs = slot_at(meta) + kPageSize;
   add(".sysrewrite.meta", elf::kShfWrite, 0, piece_at(meta));
-  if (!has_path) add(".interp", 0, path_at(meta), path_size_);
-  add(".sysrewrite.slot", elf::kShfWrite, free_from, stubs - free_from);
-  if (places.stubs_size != 0) add(".sysrewrite.text", elf::kShfExecInstr, stubs, places.stubs_size);
-  table[image_->header().shstrndx].offset = end_of_stubs(places);
-  table[image_->header().shstrndx].size = names.size();
-  return table;
+  const auto& sections = image_->sections();
+  const bool has_path = std::any_of(sections.begin(), sections.end(),
+                                    [this](const auto& section) { return is_path(section); });
+  if (path_size_ != 0 && !has_path) add(".interp", 0, path_at(meta), path_at(meta) + path_size_);
+  if (frames_) {
+    // Who looks for a section by its name is to find the new one.
+    const OldFrames& old = frames_->old();
+    if (old.section) table.rename(*old.section, ".sysrewrite.old_eh_frame");
+    if (old.search_section) table.rename(*old.search_section, ".sysrewrite.old_eh_frame_hdr");
+    add(".eh_frame", 0, frames_at(meta), search_at(meta), kFramesAlignment);
+    if (frames_->search_size() != 0)
+      add(".eh_frame_hdr", 0, search_at(meta), frames_end(meta), kSearchAlignment);
+  }
+  add(".sysrewrite.slot", elf::kShfWrite, frames_end(meta), slot_at(meta) + kPageSize);
 }
 
-uint64_t Embedding::sections_at(const EmbeddedPlaces& places, size_t names_size) const {
-  return align_up(end_of_stubs(places) + names_size, alignof(elf::Shdr));
-}
-
-std::vector<std::byte> Embedding::tables(const EmbeddedPlaces& places) const {
-  std::string names;
-  const auto sections = this->sections(places, names);
-  const uint64_t from = end_of_stubs(places);
-  const uint64_t table = sections_at(places, names.size()) - from;
-  std::vector<std::byte> bytes(table + sections.size() * sizeof(elf::Shdr));
-  std::memcpy(bytes.data(), names.data(), names.size());
-  std::memcpy(bytes.data() + table, sections.data(), sections.size() * sizeof(elf::Shdr));
-  return bytes;
+SectionTableBytes Embedding::tables(const EmbeddedPlaces& places, StubSections stubs) const {
+  const uint64_t text = slot_at(places.meta_size) + kPageSize;
+  if (stubs.stubs) stubs.table.place(*stubs.stubs, places.data + text, data_ + text);
+  move_sections(places, stubs.table);
+  add_sections(places, stubs.table);
+  return stubs.table.build(places.data + (text + places.stubs_size));
 }
 
 }  // namespace sysrewrite

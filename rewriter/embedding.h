@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "rewriter/elf_image.h"
+#include "rewriter/merged_frames.h"
 #include "rewriter/result.h"
 #include "rewriter/start.h"
+#include "rewriter/stub_sections.h"
 
 namespace sysrewrite {
 
@@ -30,8 +32,13 @@ class Embedding {
   // Fails where the table cannot grow, or where section headers are missing.
   static Result<Embedding> plan(const ElfImage& image, const StartPlan& start);
 
-  // The writable segment: [metadata][moved piece, interpreter path][slot page]. It starts with
-  // nothing that another program header names: LLVM's tools would lay it out by that one.
+  // Has unwinders find the stubs' frames, made for a trampoline at `trampoline`. Comes before
+  // everything else. False where they cannot be told.
+  bool add_frames(std::vector<WrittenFrame> stubs, Vaddr trampoline);
+
+  // The writable segment: [metadata][moved piece, interpreter path][unwind tables][slot page]. It
+  // starts with nothing that another program header names: LLVM's tools would lay it out by that
+  // one.
   Vaddr data() const { return data_; }
   uint64_t slot_at(uint64_t meta_size) const;
   Vaddr slot(uint64_t meta_size) const { return data_ + slot_at(meta_size); }
@@ -39,12 +46,14 @@ class Embedding {
   // What slot_at() will not exceed.
   uint64_t bound(size_t sites, size_t option_bytes) const;
 
-  // What is changed of the input; as many bytes wherever the parts lie.
-  std::vector<HeaderEdit> edits(const EmbeddedPlaces& places) const;
+  // What is changed of the input; as many bytes wherever the parts lie. `sections`: see tables().
+  std::vector<HeaderEdit> edits(const EmbeddedPlaces& places,
+                                const SectionTableBytes& sections) const;
   // The segment's bytes between the metadata and the slot page.
   std::vector<std::byte> piece(const EmbeddedPlaces& places) const;
-  // What stands behind the stubs: the sections' names and the section-header table.
-  std::vector<std::byte> tables(const EmbeddedPlaces& places) const;
+  // What stands behind the stubs: the section headers, and what of their tables is new. `stubs`
+  // becomes the input's sections where they are now, and those of both segments.
+  SectionTableBytes tables(const EmbeddedPlaces& places, StubSections stubs) const;
 
  private:
   Embedding(const ElfImage& image, const StartPlan& start) : image_(&image), start_(&start) {}
@@ -54,11 +63,13 @@ class Embedding {
   // In the writable segment.
   uint64_t piece_at(uint64_t meta_size) const;
   uint64_t path_at(uint64_t meta_size) const;
+  uint64_t frames_at(uint64_t meta_size) const;
+  uint64_t search_at(uint64_t meta_size) const;
+  uint64_t frames_end(uint64_t meta_size) const;
 
-  uint64_t end_of_stubs(const EmbeddedPlaces& places) const;
   std::vector<elf::Phdr> headers(const EmbeddedPlaces& places) const;
-  std::vector<elf::Shdr> sections(const EmbeddedPlaces& places, std::string& names) const;
-  uint64_t sections_at(const EmbeddedPlaces& places, size_t names_size) const;
+  void move_sections(const EmbeddedPlaces& places, SectionTable& table) const;
+  void add_sections(const EmbeddedPlaces& places, SectionTable& table) const;
   // The section of the path that PT_INTERP names.
   bool is_path(const elf::Shdr& section) const;
   bool moves(uint64_t offset, uint64_t size) const {
@@ -73,6 +84,7 @@ class Embedding {
   uint64_t path_size_ = 0;               // bytes; 0: no interpreter is named
   uint64_t table_end_ = 0;               // of the bytes that the longer table takes of the input
   std::vector<size_t> dropped_;          // program headers that say again what another says
+  std::optional<MergedFrames> frames_;   // nothing where the stubs have none
 };
 
 }  // namespace sysrewrite

@@ -10,7 +10,7 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint64_t kMetaAlignment = 16, kSymbolsAlignment = 8;
+constexpr uint64_t kMetaAlignment = 16, kSectionsAlignment = 8;
 
 // Reads the output before it exists: the input, seen through the patches and the tail.
 class OutputReader {
@@ -53,7 +53,7 @@ class Assembler {
         layout_(layout),
         plan_(decided.plan),
         start_(decided.start),
-        symbols_(decided.symbols),
+        sections_(decided.sections),
         options_(decided.options),
         embedding_(decided.embedding),
         base_(first_code(decided.image)) {}
@@ -158,8 +158,8 @@ class Assembler {
   // themselves have a known size.
   void place_parts() {
     edits_ = edits({0}, {0});
-    if (symbols_) {
-      const auto more = symbol_edits({});
+    if (sections_ && embedding_ == nullptr) {
+      const auto more = section_edits({});
       edits_.insert(edits_.end(), more.begin(), more.end());
     }
     uint64_t edit_blob = 0;
@@ -183,12 +183,14 @@ class Assembler {
     meta_.meta_size = static_cast<uint32_t>(align_up(at, kMetaAlignment));
 
     uint64_t input_end = image_.bytes().size();
-    if (symbols_) {
-      out_.tail_offset = {align_up(input_end, kSymbolsAlignment)};
-      input_end = out_.tail_offset.value + symbols_->table.size();
+    const bool sections_in_front = sections_ && embedding_ == nullptr;
+    if (sections_in_front) {
+      out_.tail_offset = {align_up(input_end, kSectionsAlignment)};
+      input_end = out_.tail_offset.value + *sections_->table.measure();
     }
     place_behind(input_end);
-    if (!symbols_) out_.tail_offset = {litebox() || embedding_ ? meta_offset_ : trampoline_offset_};
+    if (!sections_in_front)
+      out_.tail_offset = {litebox() || embedding_ ? meta_offset_ : trampoline_offset_};
   }
 
   void place_behind(uint64_t input_end) {
@@ -210,18 +212,17 @@ class Assembler {
   }
 
   std::vector<HeaderEdit> edits(FileOffset path, FileOffset table) const {
-    return embedding_ != nullptr ? embedding_->edits(embedded_places())
+    return embedding_ != nullptr ? embedding_->edits(embedded_places(), built_)
                                  : header_edits(image_, start_, path, table);
   }
 
   void write_edits() {
     const FileOffset path{meta_offset_ + meta_.interp.offset};
     const FileOffset table{meta_offset_ + meta_.phdrs.offset};
+    build_sections();
     edits_ = edits(path, table);
-    if (symbols_) {
-      build_symbols();
-      for (HeaderEdit& edit : symbol_edits(built_)) edits_.push_back(std::move(edit));
-    }
+    if (sections_ && embedding_ == nullptr)
+      for (HeaderEdit& edit : section_edits(built_)) edits_.push_back(std::move(edit));
     for (HeaderEdit& edit : edits_) {
       EditRecord record{};
       record.offset = edit.offset.value;
@@ -234,16 +235,20 @@ class Assembler {
     if (blob_.size() != meta_.blob.count) std::abort();
   }
 
-  void build_symbols() {
-    SectionTable table = symbols_->table;
-    const uint64_t first = litebox() ? 8 : kPageSize;
-    table.place(symbols_->stubs, {trampoline_offset_ + first}, layout_.trampoline + first);
-    built_ = table.build(out_.tail_offset);
+  void build_sections() {
+    if (embedding_ != nullptr) {
+      built_ = embedding_->tables(embedded_places(), *sections_);
+    } else if (sections_) {
+      SectionTable table = sections_->table;
+      const uint64_t first = litebox() ? 8 : kPageSize;
+      table.place(*sections_->stubs, {trampoline_offset_ + first}, layout_.trampoline + first);
+      built_ = table.build(out_.tail_offset);
+    }
   }
 
   uint32_t flags() const {
     uint32_t flags = 0;
-    if (symbols_) flags |= kMetaSymbols;
+    if (sections_ && sections_->named) flags |= kMetaSymbols;
     if (options_.stub == StubKind::kPlain) flags |= kMetaPlainStub;
     if (options_.native_tail) flags |= kMetaNativeTail;
     if (litebox()) flags |= kMetaLitebox;
@@ -323,7 +328,7 @@ class Assembler {
         !store(page, kPageSize - sizeof(trailer), trailer))
       std::abort();
     append(stubs_);
-    append(embedding_->tables(embedded_places()));
+    append(built_.bytes);
   }
 
   void write_tail() {
@@ -338,7 +343,7 @@ class Assembler {
     trailer.size = layout_.size;
     trailer.vaddr = layout_.size == 0 ? 0 : layout_.trampoline.value;
     trailer.offset = layout_.size == 0 && litebox() ? 0 : trampoline_offset_;
-    if (symbols_) {
+    if (sections_) {
       append(built_.bytes);
       tail.resize((litebox() ? meta_offset_ : trampoline_offset_) - out_.tail_offset.value);
     }
@@ -388,7 +393,7 @@ class Assembler {
   const Layout& layout_;
   const Plan& plan_;
   const StartPlan& start_;
-  const std::optional<StubSymbols>& symbols_;
+  const std::optional<StubSections>& sections_;
   const Options& options_;
   const Embedding* const embedding_;
   const Vaddr base_;

@@ -7,7 +7,7 @@
 #include "rewriter/embedding.h"
 #include "rewriter/layout.h"
 #include "rewriter/start.h"
-#include "rewriter/stub_symbols.h"
+#include "rewriter/stub_sections.h"
 
 namespace sysrewrite {
 
@@ -31,7 +31,7 @@ struct Decisions {
   const Plan& plan;
   const StartPlan& start;
   const Options& options;
-  const std::optional<StubSymbols>& symbols;
+  const std::optional<StubSections>& sections;
   const Embedding* embedding = nullptr;
 };
 

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "rewriter/payload.h"
 #include "rewriter/selection.h"
+#include "rewriter/stub_frames.h"
 #include "trampoline/rewritten_file.h"
 
 namespace sysrewrite {
@@ -51,9 +53,6 @@ std::optional<Error> check_options(const Options& options) {
     return Error{ErrorCode::kOptions, std::nullopt,
                  "LiteBox's loader finds the trampoline at the file's end, not in a segment; leave "
                  "--embed away"};
-  if (options.embed && options.symbols)
-    return Error{ErrorCode::kOptions, std::nullopt,
-                 "--symbols and --embed=segment both write the section headers; take one of them"};
   return std::nullopt;
 }
 
@@ -156,7 +155,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
 
   // Where the trampoline goes. Afterwards: this, too, can no longer fail.
-  const auto embedding = plan_embedding(*image, sites, *start, options);
+  auto embedding = plan_embedding(*image, sites, *start, options);
   if (!embedding) return embedding.error();
 
   // What speaks against a patch, over the whole file but only about the bytes in question: first
@@ -172,11 +171,16 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
 
   // Addresses, what debuggers are told of them, then bytes.
   Layout layout = lay_out(plan, placement, options);
-  const auto symbols = plan_stub_symbols(*image, layout, options);
-  if (!symbols) return symbols.error();
-  Decisions decided{*image, sites, plan, *start, options, *symbols};
-  const bool is_embedded = layout.size != 0 || start->change != StartChange::kNone;
-  if (*embedding && is_embedded) {
+  const bool embedded = *embedding && (layout.size != 0 || start->change != StartChange::kNone);
+  std::vector<WrittenFrame> frames;
+  if (embedded || options.symbols) frames = stub_frames(*image, layout, options);
+  const size_t framed = frames.size();
+  const bool merged =
+      embedded && (*embedding)->add_frames(std::exchange(frames, {}), layout.trampoline);
+  const auto sections = plan_stub_sections(*image, layout, frames, embedded, options);
+  if (!sections) return sections.error();
+  Decisions decided{*image, sites, plan, *start, options, *sections};
+  if (embedded) {
     decided.embedding = &**embedding;
     const Vaddr slot = (*embedding)->slot(metadata_size(decided, layout));
     if (layout.size != 0) layout.trampoline = slot;
@@ -184,8 +188,8 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   Rewritten rewritten;
   rewritten.output = assemble(decided, layout);
   rewritten.report = describe(*image, sites, plan, layout, *start, rewritten.output);
-  rewritten.report.symbols = symbols->has_value();
-  if (*symbols) rewritten.report.framed_stubs = (*symbols)->framed;
+  rewritten.report.symbols = *sections && (*sections)->named;
+  if (merged || (*sections && (*sections)->framed)) rewritten.report.framed_stubs = framed;
   return rewritten;
 }
 

@@ -10,9 +10,10 @@ namespace {
 
 constexpr uint64_t kAlignment = 8;
 
-Error damaged(uint64_t where, std::string what) {
+Error damaged(SymbolTables symbols, uint64_t where, const std::string& what) {
+  const char* option = symbols == SymbolTables::kGrown ? "--symbols" : "--embed=segment";
   return {ErrorCode::kOptions, where,
-          "--symbols cannot add to the section headers: " + std::move(what)};
+          fmt::format("{} cannot add to the section headers: {}", option, what)};
 }
 
 void append(std::vector<std::byte>& out, ByteView bytes) {
@@ -28,7 +29,10 @@ void append_name(std::vector<std::byte>& out, const std::string& name) {
 // Each check relies on those before it.
 class SectionTableReader {
  public:
-  explicit SectionTableReader(const ElfImage& image) : image_(image) { table_.image_ = &image; }
+  SectionTableReader(const ElfImage& image, SymbolTables symbols) : image_(image) {
+    table_.image_ = &image;
+    table_.growing_ = symbols;
+  }
 
   Result<SectionTable> read() {
     const elf::Ehdr& header = image_.header();
@@ -47,11 +51,15 @@ class SectionTableReader {
       return damaged(header.shoff, "the first of them is not the null entry");
     table_.names_ = header.shstrndx;
     if (auto error = check_strings(header.shstrndx, "e_shstrndx")) return *error;
-    if (auto error = find_symbols()) return *error;
+    if (table_.growing_ == SymbolTables::kGrown)
+      if (auto error = find_symbols()) return *error;
     return std::move(table_);
   }
 
  private:
+  Error damaged(uint64_t where, const std::string& what) const {
+    return sysrewrite::damaged(table_.growing_, where, what);
+  }
   uint64_t where(uint64_t index) const { return image_.header().shoff + index * sizeof(elf::Shdr); }
 
   // Bytes that can be copied and read from the copy: nothing in memory refers to their place.
@@ -130,9 +138,15 @@ class SectionTableBuilder {
 
   SectionTableBytes build() {
     headers_ = table_.headers_;
+    for (const SectionTable::Move& move : table_.moved_) {
+      elf::Shdr& header = headers_.at(move.section);
+      header.offset = move.offset.value;
+      header.addr = move.address.value;
+      header.size = move.size;
+    }
     out_.bytes.reserve(size_t{1} << 16);
     make_headers();
-    write_symbols();
+    if (grows()) write_symbols();
     write_strings();
     write_added();
     out_.table = {at_ + out_.bytes.size()};
@@ -152,8 +166,13 @@ class SectionTableBuilder {
   // An entry for each section, still without the place of its bytes.
   void make_headers() {
     names_bytes_.assign(old(table_.names_).begin(), old(table_.names_).end());
-    shared_names_ = table_.names_ && table_.names_ == table_.strings_;
+    shared_names_ = grows() && table_.names_ && table_.names_ == table_.strings_;
     if (names_bytes_.empty()) names_bytes_.push_back(std::byte{0});
+    for (const auto& [section, name] : table_.renamed_) {
+      headers_[section].name = static_cast<uint32_t>(names_bytes_.size());
+      named_.push_back(section);
+      append_name(names_bytes_, name);
+    }
     for (const AddedSection& added : table_.added_) {
       indices_.push_back(added.instead_of.value_or(headers_.size()));
       if (added.instead_of) continue;
@@ -163,6 +182,14 @@ class SectionTableBuilder {
       header.addralign = added.alignment;
       new_entry(added.name, header);
     }
+    if (grows()) make_symbol_headers();
+    names_ = table_.names_.value_or(headers_.size());
+    if (!table_.names_) new_entry(".shstrtab", string_table());
+  }
+
+  bool grows() const { return table_.growing_ == SymbolTables::kGrown; }
+
+  void make_symbol_headers() {
     symtab_ = table_.symtab_.value_or(headers_.size());
     if (!table_.symtab_) {
       elf::Shdr header{};
@@ -175,8 +202,6 @@ class SectionTableBuilder {
     }
     strings_ = table_.strings_.value_or(headers_.size());
     if (!table_.strings_) new_entry(".strtab", string_table());
-    names_ = table_.names_.value_or(headers_.size());
-    if (!table_.names_) new_entry(".shstrtab", string_table());
   }
 
   static elf::Shdr string_table() {
@@ -191,6 +216,7 @@ class SectionTableBuilder {
   void new_entry(const std::string& name, elf::Shdr header) {
     header.name = static_cast<uint32_t>(names_bytes_.size());
     append_name(names_bytes_, name);
+    named_.push_back(headers_.size());
     headers_.push_back(header);
   }
 
@@ -214,7 +240,7 @@ class SectionTableBuilder {
       symbol.info = elf::kStbGlobal << 4 | elf::kSttFunc;
       symbol.other = elf::kStvHidden;
       symbol.shndx = static_cast<uint16_t>(indices_.at(added.section));
-      symbol.value = added.address.value;
+      symbol.value = table_.added_[added.section].address.value + added.offset;
       symbol.size = added.size;
       add_symbol(symbols, symbol, added.name);
     }
@@ -262,7 +288,7 @@ class SectionTableBuilder {
 
   void write_strings() {
     if (!shared_names_) {
-      write_part(strings_, strings_bytes_);
+      if (grows()) write_part(strings_, strings_bytes_);
       write_part(names_, names_bytes_);
       return;
     }
@@ -270,8 +296,7 @@ class SectionTableBuilder {
     const size_t before = old(table_.names_).size();
     const size_t moved = strings_bytes_.size() - before;
     append(strings_bytes_, ByteView(names_bytes_).subspan(before));
-    for (size_t i = table_.headers_.size(); i < headers_.size(); ++i)
-      headers_[i].name += static_cast<uint32_t>(moved);
+    for (const size_t section : named_) headers_[section].name += static_cast<uint32_t>(moved);
     write_part(strings_, strings_bytes_);
   }
 
@@ -295,13 +320,14 @@ class SectionTableBuilder {
   SectionTableBytes out_;
   std::vector<elf::Shdr> headers_;
   std::vector<size_t> indices_;  // of the added sections
+  std::vector<size_t> named_;    // those with a name that the input has not
   std::vector<std::byte> names_bytes_, strings_bytes_;
   size_t symtab_ = 0, strings_ = 0, names_ = 0;
   bool shared_names_ = false;
 };
 
-Result<SectionTable> SectionTable::read(const ElfImage& image) {
-  return SectionTableReader(image).read();
+Result<SectionTable> SectionTable::read(const ElfImage& image, SymbolTables symbols) {
+  return SectionTableReader(image, symbols).read();
 }
 
 std::optional<size_t> SectionTable::find(const std::string& name) const {
@@ -320,18 +346,24 @@ void SectionTable::place(size_t section, FileOffset offset, Vaddr address) {
   added_.at(section).address = address;
 }
 
-std::optional<Error> SectionTable::check() const {
+void SectionTable::move(size_t section, FileOffset offset, Vaddr address, uint64_t size) {
+  moved_.push_back({section, offset, address, size});
+}
+
+void SectionTable::rename(size_t section, const std::string& name) {
+  renamed_.emplace_back(section, name);
+}
+
+Result<uint64_t> SectionTable::measure() const {
   constexpr size_t kOwn = 3;  // .symtab, .strtab, .shstrtab
   const uint64_t count = headers_.size() + added_.size() + kOwn;
   if (count >= elf::kShnLoReserve)
-    return damaged(offsetof(elf::Ehdr, shnum), fmt::format("there would be {} of them", count));
-  if (build({0}).bytes.size() > UINT32_MAX)
-    return damaged(offsetof(elf::Ehdr, shoff), "its tables would outgrow 4 GiB");
-  return std::nullopt;
-}
-
-uint64_t SectionTable::size() const {
-  return build({0}).bytes.size();
+    return damaged(growing_, offsetof(elf::Ehdr, shnum),
+                   fmt::format("there would be {} of them", count));
+  const uint64_t size = build({0}).bytes.size();
+  if (size > UINT32_MAX)
+    return damaged(growing_, offsetof(elf::Ehdr, shoff), "its tables would outgrow 4 GiB");
+  return size;
 }
 
 SectionTableBytes SectionTable::build(FileOffset at) const {

@@ -112,10 +112,7 @@ std::optional<WrittenFrame> frame_of(const Evidenced& in, const SiteReading& sit
   return can_write(out) ? std::optional(std::move(out)) : std::nullopt;
 }
 
-}  // namespace
-
-std::vector<std::byte> expected_frames(const Evidenced& in, const std::vector<SiteReading>& sites,
-                                       uint64_t offset) {
+std::vector<WrittenFrame> frames_of(const Evidenced& in, const std::vector<SiteReading>& sites) {
   const Tables tables(in.original);
   FrameEvaluator evaluator;
   std::vector<WrittenFrame> frames;
@@ -126,8 +123,97 @@ std::vector<std::byte> expected_frames(const Evidenced& in, const std::vector<Si
     if (auto described = frame_of(in, site, *frame, evaluator))
       frames.push_back(std::move(*described));
   }
+  return frames;
+}
+
+// A table whose entries say from another place what they said.
+class MovedTable {
+ public:
+  MovedTable(const FrameTable& old, Vaddr now) : old_(old), now_(now) {}
+
+  // False where an entry cannot be read or a pointer not be written.
+  bool move() {
+    bytes_.assign(old_.bytes.begin(), old_.bytes.end());
+    const auto end =
+        for_each_frame(old_, FrameStyle::kEhFrame,
+                       [this](const FrameCommon& common, const FrameDescription& frame) {
+                         if (common.personality) write(*common.personality);
+                         write({frame.start_at, frame.start, common.pointer_encoding});
+                         if (frame.lsda) write(*frame.lsda);
+                         places_.push_back({frame.start, frame.entry.value - old_.address.value});
+                       });
+    bytes_.resize(std::min<uint64_t>(end.entries_size, bytes_.size()));
+    return good_ && end.whole;
+  }
+
+  std::vector<std::byte>& bytes() { return bytes_; }
+  std::vector<FrameEntryPlace>& places() { return places_; }
+
+ private:
+  // Absolute pointers say the same anywhere.
+  void write(const FramePointer& pointer) {
+    if ((pointer.encoding & 0x70) != kPointerPcRel) return;
+    const uint64_t offset = pointer.at.value - old_.address.value;
+    const auto from_here = static_cast<uint64_t>(pointer.target - (now_ + offset));
+    const MutableByteView bytes(bytes_);
+    const bool small = (pointer.encoding & 0x0f) == 0x0b;
+    const bool stored = small ? store(bytes, offset, static_cast<uint32_t>(from_here))
+                              : store(bytes, offset, from_here);
+    const auto as_small = static_cast<int64_t>(static_cast<int32_t>(from_here));
+    good_ = good_ && stored && (!small || as_small == static_cast<int64_t>(from_here));
+  }
+
+  FrameTable old_;
+  Vaddr now_;
+  std::vector<std::byte> bytes_;
+  std::vector<FrameEntryPlace> places_;
+  bool good_ = true;
+};
+
+// Source: LSB Core 5.0, 10.7: version 1; encodings: pc-relative, 4 bytes, from this table's start.
+std::vector<std::byte> search_table(std::vector<FrameEntryPlace> places, Vaddr table,
+                                    Vaddr address) {
+  std::stable_sort(places.begin(), places.end(),
+                   [](const auto& a, const auto& b) { return a.start < b.start; });
+  std::vector<uint32_t> words{0x3b031b01, static_cast<uint32_t>(table - (address + 4)),
+                              static_cast<uint32_t>(places.size())};
+  for (const FrameEntryPlace& place : places) {
+    words.push_back(static_cast<uint32_t>(place.start - address));
+    words.push_back(static_cast<uint32_t>((table + place.offset) - address));
+  }
+  const ByteView bytes = as_byte_view(words.data(), words.size() * sizeof(uint32_t));
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+std::vector<std::byte> expected_frames(const Evidenced& in, const std::vector<SiteReading>& sites,
+                                       uint64_t offset) {
+  const std::vector<WrittenFrame> frames = frames_of(in, sites);
   if (frames.empty()) return {};
   return write_frames(frames, FrameStyle::kDebugFrame, offset, {0})->bytes;
+}
+
+UnwindTables expected_unwind_tables(const Evidenced& in, const std::vector<SiteReading>& sites,
+                                    const std::optional<elf::Shdr>& old, Vaddr address,
+                                    bool with_search) {
+  const std::vector<WrittenFrame> frames = frames_of(in, sites);
+  FrameTable table;
+  if (old) table = {original_bytes(in.original, *old), {old->addr}};
+  MovedTable moved(table, address);
+  if (frames.empty() || !moved.move()) return {};
+  UnwindTables out;
+  out.table = std::move(moved.bytes());
+  const uint64_t before = out.table.size();
+  const auto stubs = write_frames(frames, FrameStyle::kEhFrame, 0, address + before);
+  if (!stubs) return {};
+  out.table.insert(out.table.end(), stubs->bytes.begin(), stubs->bytes.end());
+  if (!with_search) return out;
+  std::vector<FrameEntryPlace> places = std::move(moved.places());
+  for (const FrameEntryPlace& place : stubs->places)
+    places.push_back({place.start, before + place.offset});
+  out.search = search_table(std::move(places), address, address + out.table.size());
+  return out;
 }
 
 }  // namespace sysrewrite

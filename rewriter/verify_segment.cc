@@ -20,26 +20,24 @@ ByteView view_of(const T& value) {
 
 class SegmentProof {
  public:
-  SegmentProof(ByteView output, const RewrittenFile& file, const OriginalImage& original,
-               Findings& findings)
-      : output_(output),
-        file_(file),
-        original_(original),
+  SegmentProof(const Evidenced& in, const std::vector<SiteReading>& sites, Findings& findings)
+      : in_(in),
+        sites_(sites),
+        output_(in.output),
+        file_(in.file),
+        original_(in.original),
         findings_(findings),
-        own_(file.own_segment()),
-        slot_(own_.offset + own_.filesz - kPageSize),
-        header_(*load<elf::Ehdr>(output, 0)) {}
+        own_(in.file.own_segment()),
+        header_(*load<elf::Ehdr>(in.output, 0)) {}
 
   void check() {
     headers_ = table_of<elf::Phdr>(output_, header_.phoff, header_.phnum);
     check_place();
-    check_path();
     check_elf_header();
-    moved_ = verify_segment_sections(output_, file_, original_, segment_, findings_);
+    sections_ = verify_segment_sections(in_, sites_, segment_, findings_);
     check_program_headers();
     check_edits();
     segment_.check(output_, findings_);
-    check_locator();
   }
 
  private:
@@ -55,22 +53,6 @@ class SegmentProof {
     findings_.same_number(kTable, "where the metadata starts", file_.meta_offset().value,
                           own_.offset);
     findings_.zeros(output_, original_.bytes().size(), own_.offset, "the gap behind the input");
-    findings_.same_number(kTable, "the number of moved program headers", file_.meta().phdrs.count,
-                          0);
-  }
-
-  void check_path() {
-    const ByteView path = file_.interpreter();
-    const uint64_t at = file_.meta_offset().value + file_.meta().interp.offset;
-    if (!names_path()) {
-      findings_.same_number(at, "the size of an interpreter path that nothing uses", path.size(),
-                            0);
-      return;
-    }
-    const auto end = std::find(path.begin(), path.end(), std::byte{0});
-    if (path.size() < 2 || path.size() > 4096 || path[0] != std::byte{'/'} || end + 1 != path.end())
-      findings_.at_offset(at, "the interpreter path", hex_text(path),
-                          "an absolute path of at most 4095 bytes");
   }
 
   void check_elf_header() {
@@ -78,13 +60,10 @@ class SegmentProof {
     findings_.same_number(offsetof(elf::Ehdr, phoff), "e_phoff", expected.phoff, kTable);
     expected.phnum = header_.phnum;
     expected.shnum = header_.shnum;
-    expected.shoff = header_.shoff;
+    expected.shoff = header_.shoff;  // verify_segment_sections()
     if (std::memcmp(&expected, &header_, sizeof(expected)) != 0)
       findings_.at_offset(0, "the ELF header", hex_text(view_of(header_)),
                           hex_text(view_of(expected)));
-    findings_.same_number(offsetof(elf::Ehdr, shoff), "the end of the section headers",
-                          header_.shoff + uint64_t{header_.shnum} * sizeof(elf::Shdr),
-                          output_.size());
   }
 
   void check_program_headers() {
@@ -179,6 +158,11 @@ class SegmentProof {
       check_path_header(now, was);
       return true;
     }
+    if (was.type == elf::kPtGnuEhFrame && sections_.search_table) {
+      expected.offset = own_.offset + (*sections_.search_table - own_.vaddr);
+      expected.vaddr = expected.paddr = *sections_.search_table;
+      expected.filesz = expected.memsz = sections_.search_size;
+    }
     const bool note = was.type == elf::kPtNote || was.type == elf::kPtGnuProperty;
     if (note && segment_.holds(now.vaddr, now.offset, now.filesz)) return is_moved_note(now, was);
     return std::memcmp(&now, &expected, sizeof(now)) == 0;
@@ -244,7 +228,7 @@ class SegmentProof {
 
   // Where something is now that the original had at an address.
   std::optional<uint64_t> now_at(uint64_t address) const {
-    for (const MovedSection& moved : moved_)
+    for (const MovedSection& moved : sections_.moved)
       if (moved.was == address) return moved.now;
     return std::nullopt;
   }
@@ -275,9 +259,10 @@ class SegmentProof {
       if (original_.bytes()[at] == std::byte{0}) continue;
       const bool path = names_path() && interp != nullptr && at >= interp->offset &&
                         at - interp->offset < interp->filesz;
-      const bool took = std::any_of(moved_.begin(), moved_.end(), [&](const MovedSection& moved) {
-        return base + at >= moved.was && base + at - moved.was < moved.size;
-      });
+      const bool took = std::any_of(
+          sections_.moved.begin(), sections_.moved.end(), [&](const MovedSection& moved) {
+            return base + at >= moved.was && base + at - moved.was < moved.size;
+          });
       if (path || took) continue;
       findings_.at_offset(at, "a byte behind the program headers", "that it is lost",
                           "a place in the trampoline's segment");
@@ -302,27 +287,24 @@ class SegmentProof {
     }
   }
 
-  void check_locator() {
-    findings_.zeros(output_, slot_, slot_ + kPageSize - kSegmentEndSize, "the slot");
-  }
-
+  const Evidenced& in_;
+  const std::vector<SiteReading>& sites_;
   ByteView output_;
   const RewrittenFile& file_;
   const OriginalImage& original_;
   Findings& findings_;
   const elf::Phdr own_;
-  const uint64_t slot_;
   const elf::Ehdr header_;
   std::vector<elf::Phdr> headers_;
   OwnSegment segment_{file_};
-  std::vector<MovedSection> moved_;
+  SegmentSections sections_;
 };
 
 }  // namespace
 
-void verify_segment(ByteView output, const RewrittenFile& file, const OriginalImage& original,
+void verify_segment(const Evidenced& in, const std::vector<SiteReading>& sites,
                     Findings& findings) {
-  SegmentProof(output, file, original, findings).check();
+  SegmentProof(in, sites, findings).check();
 }
 
 }  // namespace sysrewrite

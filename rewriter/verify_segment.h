@@ -4,12 +4,12 @@
 #ifndef SYSREWRITE_REWRITER_VERIFY_SEGMENT_H_
 #define SYSREWRITE_REWRITER_VERIFY_SEGMENT_H_
 
-#include "rewriter/verify_image.h"
+#include "rewriter/verify_site.h"
 
 namespace sysrewrite {
 
-void verify_segment(ByteView output, const RewrittenFile& file, const OriginalImage& original,
-                    Findings& findings);
+// `sites` are all of the file.
+void verify_segment(const Evidenced& in, const std::vector<SiteReading>& sites, Findings& findings);
 
 }  // namespace sysrewrite
 

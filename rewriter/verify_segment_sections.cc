@@ -23,26 +23,38 @@ std::string name_in(ByteView names, uint32_t at) {
 
 class SectionsProof {
  public:
-  SectionsProof(ByteView output, const RewrittenFile& file, const OriginalImage& original,
-                OwnSegment& segment, Findings& findings)
-      : output_(output),
-        file_(file),
-        original_(original),
+  SectionsProof(const Evidenced& in, const std::vector<SiteReading>& sites, OwnSegment& segment,
+                Findings& findings)
+      : in_(in),
+        sites_(sites),
+        file_(in.file),
+        original_(in.original),
         segment_(segment),
         findings_(findings),
-        slot_(slot_of(file)),
-        header_(*load<elf::Ehdr>(output, 0)),
-        old_sections_(table_of<elf::Shdr>(original.bytes(), original.header().shoff,
-                                          original.header().shnum)),
-        sections_(table_of<elf::Shdr>(output, header_.shoff, header_.shnum)) {}
+        slot_(slot_of(in.file)),
+        header_(*load<elf::Ehdr>(in.output, 0)),
+        old_sections_(table_of<elf::Shdr>(original_.bytes(), original_.header().shoff,
+                                          original_.header().shnum)),
+        sections_(table_of<elf::Shdr>(in.output, header_.shoff, header_.shnum)) {}
 
-  std::vector<MovedSection> check() {
-    check_sections();
-    return std::move(moved_);
+  SegmentSections check() {
+    if (!read_names()) return {};
+    for (size_t i = 0; i < old_sections_.size(); ++i)
+      if (!is_table(i)) check_section(i, name(i));
+    check_added();
+    check_frames();
+    check_tables();
+    return std::move(out_);
   }
 
  private:
   bool names_path() const { return (file_.meta().flags & kMetaInterpSegment) != 0; }
+  bool symbols() const { return (file_.meta().flags & kMetaSymbols) != 0; }
+
+  std::string name(size_t i) const { return name_in(strings_, sections_[i].name); }
+  std::string old_name(size_t i) const {
+    return original_name(original_, old_sections_, old_sections_[i]);
+  }
 
   bool put(const elf::Shdr& section, uint64_t offset) {
     const auto bytes = slice(original_.bytes(), section.offset, section.size);
@@ -56,38 +68,52 @@ class SectionsProof {
                         "the original's, or its bytes in the trampoline's segment");
   }
 
-  void check_sections() {
+  bool read_names() {
     const uint16_t names = header_.shstrndx;
     if (sections_.size() < old_sections_.size() || old_sections_.empty() ||
         names >= old_sections_.size()) {
       findings_.at_offset(offsetof(elf::Ehdr, shnum), "the section headers",
                           "fewer than there were", "the original's, and those of the trampoline");
-      return;
+      return false;
     }
-    const auto strings = slice(output_, sections_[names].offset, sections_[names].size);
-    const auto old =
-        slice(original_.bytes(), old_sections_[names].offset, old_sections_[names].size);
-    if (!strings || !old || strings->size() < old->size() ||
-        !std::equal(old->begin(), old->end(), strings->begin())) {
+    const auto strings = slice(in_.output, sections_[names].offset, sections_[names].size);
+    if (!strings) {
       section_finding(names, "names");
-      return;
+      return false;
     }
-    for (size_t i = 0; i < old_sections_.size(); ++i)
-      if (i != names) check_section(i, name_in(*strings, sections_[i].name));
-    check_added(*strings);
-    const uint64_t stubs_end = slot_ + std::max<uint64_t>(kPageSize, file_.trailer().size);
-    findings_.same_number(header_.shoff, "where the sections' names stand", sections_[names].offset,
-                          stubs_end);
-    const uint64_t names_end = sections_[names].offset + sections_[names].size;
-    findings_.same_number(offsetof(elf::Ehdr, shoff), "where the section headers stand",
-                          header_.shoff, align_down(names_end + 7, 8));
-    findings_.zeros(output_, names_end, std::min<uint64_t>(header_.shoff, output_.size()),
-                    "the gap behind the sections' names");
+    strings_ = *strings;
+    return true;
   }
+
+  // What check_tables() makes anew.
+  bool is_table(size_t i) const {
+    if (i == original_.header().shstrndx) return true;
+    if (!symbols()) return false;
+    const auto symtab =
+        std::find_if(old_sections_.begin(), old_sections_.end(),
+                     [](const elf::Shdr& section) { return section.type == elf::kShtSymtab; });
+    if (symtab == old_sections_.end()) return false;
+    const auto at = static_cast<size_t>(symtab - old_sections_.begin());
+    const bool extends =
+        old_sections_[i].type == elf::kShtSymtabShndx && old_sections_[i].link == at;
+    return i == at || i == symtab->link || extends;
+  }
+
+  // The table that is to be found by its name is the new one.
+  bool is_renamed(size_t i, const std::string& now) const {
+    const std::string was = old_name(i);
+    return (was == ".eh_frame" || was == ".eh_frame_hdr") &&
+           now == ".sysrewrite.old" + was_tail(was);
+  }
+  static std::string was_tail(const std::string& was) { return "_" + was.substr(1); }
 
   void check_section(size_t i, const std::string& name) {
     const elf::Shdr& now = sections_[i];
     elf::Shdr expected = old_sections_[i];
+    if (is_renamed(i, name)) {
+      renamed_.emplace_back(i, name);
+      expected.name = now.name;
+    }
     if (std::memcmp(&now, &expected, sizeof(now)) == 0) return;
     const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
     const bool path = names_path() && interp != nullptr && expected.offset == interp->offset &&
@@ -100,31 +126,88 @@ class SectionsProof {
     if (std::memcmp(&now, &expected, sizeof(now)) != 0 || !held || !congruent ||
         !segment_.holds(now.addr, now.offset, now.size))
       section_finding(i, name);
-    if (!path) moved_.push_back({old_sections_[i].addr, old_sections_[i].size, now.addr});
+    if (!path) out_.moved.push_back({old_sections_[i].addr, old_sections_[i].size, now.addr});
   }
 
-  // Ours cover the rest of both segments.
-  void check_added(ByteView strings) {
+  // Ours cover the rest of both segments; the first is that of the stubs.
+  void check_added() {
     for (size_t i = old_sections_.size(); i < sections_.size(); ++i) {
       const elf::Shdr& now = sections_[i];
-      const std::string name = name_in(strings, now.name);
-      const bool code = name == ".sysrewrite.text";
-      const uint64_t flags = elf::kShfAlloc | (code                ? elf::kShfExecInstr
-                                               : name == ".interp" ? 0
-                                                                   : elf::kShfWrite);
-      const bool ours =
-          code || name == ".interp" || name == ".sysrewrite.meta" || name == ".sysrewrite.slot";
+      const std::string name = this->name(i);
+      if (symbols() && name == ".symtab") return;
+      const bool code = name == ".sysrewrite.text", table = name == ".eh_frame",
+                 search = name == ".eh_frame_hdr";
+      const bool plain = name == ".interp" || table || search;
+      const uint64_t flags = elf::kShfAlloc | (code    ? elf::kShfExecInstr
+                                               : plain ? 0
+                                                       : elf::kShfWrite);
+      const uint64_t alignment = table ? 8 : search ? 4 : 1;
+      const bool ours = code || plain || name == ".sysrewrite.meta" || name == ".sysrewrite.slot";
+      const bool first = i == old_sections_.size() || !code;
       const bool placed = code ? now.addr == file_.trailer().vaddr + kPageSize &&
                                      now.offset == slot_ + kPageSize &&
                                      now.size == file_.trailer().size - kPageSize
                                : segment_.holds(now.addr, now.offset, now.size);
-      if (!ours || !placed || now.flags != flags || now.type != elf::kShtProgbits ||
-          now.addralign != 1 || now.link != 0 || now.info != 0 || now.entsize != 0)
+      if (!ours || !first || !placed || now.flags != flags || now.type != elf::kShtProgbits ||
+          now.addralign != alignment || now.link != 0 || now.info != 0 || now.entsize != 0)
         section_finding(i, name);
+      if (table) table_ = i;
+      if (search) search_ = i;
+      added_.emplace_back(i, name);
     }
   }
 
-  ByteView output_;
+  // Both tables, or neither; and the old ones are then known by other names.
+  void check_frames() {
+    const auto old = [this](const char* name) -> std::optional<size_t> {
+      for (size_t i = 0; i < old_sections_.size(); ++i)
+        if (old_name(i) == name) return i;
+      return std::nullopt;
+    };
+    const auto old_table = old(".eh_frame"), old_search = old(".eh_frame_hdr");
+    const size_t expected = table_ ? size_t{old_table.has_value()} + old_search.has_value() : 0;
+    findings_.same_number(header_.shoff, "the number of renamed sections", renamed_.size(),
+                          expected);
+    findings_.same_number(header_.shoff, "the number of search tables", search_.has_value(),
+                          table_ && old_search);
+    if (!table_) return;
+    const elf::Shdr& table = sections_[*table_];
+    const UnwindTables tables = expected_unwind_tables(
+        in_, sites_, old_table ? std::optional(old_sections_[*old_table]) : std::nullopt,
+        {table.addr}, search_.has_value());
+    const bool placed = table.size == tables.table.size() && !tables.table.empty() &&
+                        segment_.put(tables.table, table.offset);
+    if (!placed) section_finding(*table_, ".eh_frame");
+    if (!search_) return;
+    const elf::Shdr& search = sections_[*search_];
+    if (search.addr != table.addr + table.size || search.size != tables.search.size() ||
+        !segment_.put(tables.search, search.offset))
+      section_finding(*search_, ".eh_frame_hdr");
+    out_.search_table = search.addr;
+    out_.search_size = search.size;
+  }
+
+  void check_tables() {
+    SectionPart part;
+    part.begin = slot_ + std::max<uint64_t>(kPageSize, file_.trailer().size);
+    part.limit = in_.output.size();
+    part.old_count = old_sections_.size();
+    part.sections = old_sections_;
+    for (size_t i = 0; i < old_sections_.size(); ++i)
+      if (!is_table(i)) part.sections[i] = sections_[i];
+    std::sort(renamed_.begin(), renamed_.end(),
+              [](const auto& a, const auto& b) { return a.second < b.second; });
+    part.names = renamed_;
+    for (auto& [index, name] : added_) {
+      part.sections.push_back(sections_[index]);
+      part.names.emplace_back(index, std::move(name));
+    }
+    part.symbols = symbols();
+    verify_section_part(in_, sites_, std::move(part), findings_);
+  }
+
+  const Evidenced& in_;
+  const std::vector<SiteReading>& sites_;
   const RewrittenFile& file_;
   const OriginalImage& original_;
   OwnSegment& segment_;
@@ -132,7 +215,10 @@ class SectionsProof {
   const uint64_t slot_;
   const elf::Ehdr header_;
   const std::vector<elf::Shdr> old_sections_, sections_;
-  std::vector<MovedSection> moved_;
+  ByteView strings_;
+  std::vector<std::pair<size_t, std::string>> renamed_, added_;
+  std::optional<size_t> table_, search_;
+  SegmentSections out_;
 };
 
 }  // namespace
@@ -163,10 +249,9 @@ void OwnSegment::check(ByteView output, Findings& findings) const {
                      hex_text(ByteView(expected_).subspan(at, 1)));
 }
 
-std::vector<MovedSection> verify_segment_sections(ByteView output, const RewrittenFile& file,
-                                                  const OriginalImage& original,
-                                                  OwnSegment& segment, Findings& findings) {
-  return SectionsProof(output, file, original, segment, findings).check();
+SegmentSections verify_segment_sections(const Evidenced& in, const std::vector<SiteReading>& sites,
+                                        OwnSegment& segment, Findings& findings) {
+  return SectionsProof(in, sites, segment, findings).check();
 }
 
 }  // namespace sysrewrite

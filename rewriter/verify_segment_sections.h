@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "rewriter/verify_image.h"
+#include "rewriter/verify_symbols.h"
 
 namespace sysrewrite {
 
@@ -30,11 +30,16 @@ struct MovedSection {
   uint64_t was, size, now;  // addresses
 };
 
+struct SegmentSections {
+  std::vector<MovedSection> moved;
+  std::optional<uint64_t> search_table;  // the address of a new .eh_frame_hdr
+  uint64_t search_size = 0;              // bytes
+};
+
 // Each old section is where it was, or its bytes are expected in the segment; the new ones are
-// ours, and names and table stand behind the stubs.
-std::vector<MovedSection> verify_segment_sections(ByteView output, const RewrittenFile& file,
-                                                  const OriginalImage& original,
-                                                  OwnSegment& segment, Findings& findings);
+// ours, and names and tables stand behind the stubs.
+SegmentSections verify_segment_sections(const Evidenced& in, const std::vector<SiteReading>& sites,
+                                        OwnSegment& segment, Findings& findings);
 
 // `count` headers at an offset of a file; none where one of them lies outside.
 template <typename T>

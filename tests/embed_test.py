@@ -3,6 +3,7 @@
 Usage: embed_test.py SYSREWRITE SYSLOAD WORK-DIRECTORY [unittest arguments]
 """
 
+import json
 import os
 import pathlib
 import re
@@ -39,6 +40,29 @@ LIBRARY = r"""
 #include <sys/syscall.h>
 long ask(void) { return syscall(SYS_getppid) == getppid(); }
 long own(void) { long r; __asm__ volatile("mov $39, %%eax; syscall" : "=a"(r) : : "rcx", "r11", "memory"); return r == getpid(); }
+"""
+
+# Needs its unwind tables: exceptions through frames with landing pads, and a walk over all callers.
+THROWING = r"""
+#include <cstdio>
+#include <cstdlib>
+#include <execinfo.h>
+#include <stdexcept>
+#include <string>
+#include <unistd.h>
+struct Noisy { ~Noisy() { std::puts("gone"); } };
+extern "C" __attribute__((noinline)) int deep(int n) {
+  Noisy noisy;
+  if (n > 0) return deep(n - 1) + 1;
+  void *frames[64];
+  std::printf("%d frames\n", backtrace(frames, 64));
+  if (close(-1) != 0) throw std::runtime_error("as " + std::to_string(n));
+  return 0;
+}
+int main() {
+  for (int i = 0; i < 3; ++i) try { return deep(i); } catch (const std::exception &e) { std::puts(e.what()); }
+  return 4;
+}
 """
 
 # What Debian's and others' packaging runs over programs and libraries.
@@ -85,9 +109,9 @@ class Embedding(unittest.TestCase):
         cls.rewritten(cls.built("libask.so", "gcc", "-shared", "-fPIC", source="library.c"), tree / "libask.so")
 
     @classmethod
-    def rewritten(cls, path, output=None, where="segment"):
+    def rewritten(cls, path, output=None, where="segment", options=()):
         output = output or path.with_name(path.name + ".out")
-        done = run(SYSREWRITE, "-q", f"--embed={where}", "--interp", SYSLOAD, path, output)
+        done = run(SYSREWRITE, "-q", f"--embed={where}", *options, "--interp", SYSLOAD, path, output)
         if done.returncode != 0 or done.stderr:
             raise AssertionError(done.stderr)
         return output
@@ -159,6 +183,59 @@ class Embedding(unittest.TestCase):
         self.check_program(self.built("fixed", "gcc", "-no-pie"))
         self.check_program(self.built("lld", "clang", "-fuse-ld=lld"))
         self.check_program(self.built("dynamic-musl", "musl-gcc"))
+
+    def test_exceptions_and_walks_over_callers(self):
+        (WORK / "throwing.cc").write_text(THROWING)
+        builds = {"static": ("g++", "-static"), "static-pie": ("g++", "-static-pie"), "dynamic": ("g++",),
+                  "lld": ("clang++", "-fuse-ld=lld")}
+        for name, (compiler, *options) in builds.items():
+            for symbols in ([], ["--symbols"]):
+                path = self.built("throwing-" + name, compiler, *options, source="throwing.cc")
+                native = run(path)
+                self.assertEqual(native.stdout.count("gone"), 6)
+                output = self.rewritten(path, options=symbols)
+                self.assertEqual(run(SYSREWRITE, "verify", "-q", output, "--against", path).returncode, 0)
+                for tool in TOOLS:
+                    if name == "static" and tool.startswith("LLVM"):
+                        continue  # as in check_program()
+                    with self.subTest(tool=tool, program=path.name, symbols=symbols):
+                        done = run(self.after(tool, output))
+                        self.assertEqual((done.stdout, done.stderr, done.returncode), (native.stdout, "", 4))
+
+    def frames(self, path):
+        """Offset and code of each FDE, as binutils read them."""
+        shown = run("readelf", "--debug-dump=frames", path)
+        self.assertEqual(shown.stderr, "")
+        lines = re.findall(r"^([0-9a-f]+) [0-9a-f]+ [0-9a-f]+ FDE cie=\S+ pc=([0-9a-f]+)\.\.([0-9a-f]+)", shown.stdout, re.M)
+        return [tuple(int(number, 16) for number in line) for line in lines]
+
+    def test_others_read_the_unwind_tables(self):
+        (WORK / "throwing.cc").write_text(THROWING)
+        libc = pathlib.Path("/lib/x86_64-linux-gnu/libc.so.6").resolve()
+        paths = [libc] + [self.built("read-" + name, "g++", "-" + name, source="throwing.cc")
+                          for name in ("static", "static-pie")]
+        for path in paths:
+            with self.subTest(path=path.name):
+                output = self.rewritten(path, WORK / (path.name + ".out"))
+                sites = run(SYSREWRITE, "inspect", "--json", output)
+                stubs = [site for site in json.loads(sites.stdout)["sites"] if site["tier"] != "native"]
+                before, after = self.frames(path), self.frames(output)
+                self.assertEqual(after[:len(before)], before)
+                self.assertGreaterEqual(len(after) - len(before), len(stubs) - 4)
+                self.assertGreater(len(stubs), 100)
+                if path.name != "read-static":  # which has no search table
+                    self.check_search_table(output, after)
+
+    def check_search_table(self, output, frames):
+        shown = run("eu-readelf", "-e", output)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        table = shown.stdout[shown.stdout.index("Call frame search table"):]
+        self.assertEqual(int(re.search(r"fde_count: +(\d+)", table)[1]), len(frames))
+        found = re.findall(r"^  (0x\w+) \(offset: .*\) -> 0x\w+ fde=\[ *([0-9a-f]+)\]$", table, re.M)
+        at = re.search(r"\.eh_frame_hdr +\w+ +([0-9a-f]+)", run("readelf", "-SW", output).stdout)
+        codes = [(int(at[1], 16) + int(code, 16)) % 2**32 for code, _ in found]
+        self.assertEqual(list(zip(codes, (int(entry, 16) for _, entry in found))),
+                         sorted(((code, offset) for offset, code, _ in frames), key=lambda pair: pair[0]))
 
     def test_libraries_of_a_rewritten_tree(self):
         tree = WORK / "tree"

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 
+#include "rewriter/eh_frame.h"
 #include "rewriter/restore.h"
 #include "rewriter/verify.h"
 #include "tests/rewrites.h"
@@ -17,9 +19,10 @@ namespace {
 
 using namespace test;
 
-Options embedded() {
+Options embedded(bool symbols = false) {
   Options options;
   options.embed = true;
+  options.symbols = symbols;
   return options;
 }
 
@@ -31,10 +34,11 @@ std::vector<SampleFile> embeddable() {
   return samples;
 }
 
-class Embedded : public testing::TestWithParam<SampleFile> {
+// With symbols, and without.
+class Embedded : public testing::TestWithParam<std::tuple<SampleFile, bool>> {
  protected:
-  const Bytes input_ = read_sample(GetParam());
-  const Whole whole_ = rewrite_whole(input_, embedded());
+  const Bytes input_ = read_sample(std::get<0>(GetParam()));
+  const Whole whole_ = rewrite_whole(input_, embedded(std::get<1>(GetParam())));
 };
 
 TEST_P(Embedded, IsProvenAndComesBack) {
@@ -94,7 +98,10 @@ TEST_P(Embedded, DamagedHeadersAreSeen) {
   // One in so many, another one for each file: a verdict on a large file takes its time.
   const uint64_t step = 1 + whole_.output.size() / (1 << 18);
   for (uint64_t at = 4; at < table_end; at += step) places.push_back(at);
-  for (uint64_t at = header.shoff; at < whole_.output.size(); at += 37 * step) places.push_back(at);
+  const elf::Phdr& own = whole_.file.own_segment();
+  const uint64_t tables = own.offset + own.filesz + whole_.file.trailer().size - kPageSize;
+  const uint64_t apart = 37 * step + (header.shoff - tables) / 200;
+  for (uint64_t at = tables; at < whole_.output.size(); at += apart) places.push_back(at);
   for (const uint64_t at : places) {
     Bytes damaged = whole_.output;
     damaged[at] ^= std::byte{0x20};
@@ -102,8 +109,56 @@ TEST_P(Embedded, DamagedHeadersAreSeen) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, Embedded, testing::ValuesIn(embeddable()),
-                         [](const auto& it) { return it.param.name; });
+TEST_P(Embedded, DamagedUnwindTablesAreSeen) {
+  const auto image = ElfImage::parse(whole_.output);
+  ASSERT_TRUE(image);
+  for (const char* name : {".eh_frame", ".eh_frame_hdr"}) {
+    const auto& sections = image->sections();
+    const auto found = std::find_if(sections.begin(), sections.end(), [&](const auto& section) {
+      return image->section_name(section) == name &&
+             section.addr >= whole_.file.own_segment().vaddr;
+    });
+    if (found == sections.end()) continue;
+    const uint64_t apart = 1 + found->size / 40;
+    for (uint64_t at = found->offset; at < found->offset + found->size; at += apart) {
+      Bytes damaged = whole_.output;
+      damaged[at] ^= std::byte{0x04};
+      EXPECT_FALSE(verify(sealed(damaged)).proven()) << name << " at " << at;
+    }
+  }
+}
+
+// Whatever unwinds reads one table: it says of the old code what it said, and more of the stubs.
+TEST_P(Embedded, UnwindsTheOldCodeAsBefore) {
+  using Frames = std::vector<std::tuple<uint64_t, uint64_t, std::optional<Vaddr>, Bytes>>;
+  const auto read = [](const ElfImage& image) {
+    Frames frames;
+    if (const auto table = find_frame_table(image))
+      for_each_frame(*table, FrameStyle::kEhFrame, [&](const auto& common, const auto& frame) {
+        Bytes said(common.program.begin(), common.program.end());
+        said.insert(said.end(), frame.program.begin(), frame.program.end());
+        if (common.personality) said.resize(said.size() + common.personality->target.value % 4096);
+        frames.emplace_back(frame.start.value, frame.size,
+                            frame.lsda ? std::optional(frame.lsda->target) : std::nullopt, said);
+      });
+    return frames;
+  };
+  const auto before = ElfImage::parse(whole_.input), after = ElfImage::parse(whole_.output);
+  ASSERT_TRUE(before && after);
+  const Frames old = read(*before), merged = read(*after);
+  ASSERT_GE(merged.size(), old.size());
+  EXPECT_TRUE(std::equal(old.begin(), old.end(), merged.begin()));
+  EXPECT_EQ(merged.size() - old.size(), whole_.report.framed_stubs);
+  const uint64_t stubs = whole_.file.trailer().vaddr + kPageSize;
+  for (size_t i = old.size(); i < merged.size(); ++i) EXPECT_GE(std::get<0>(merged[i]), stubs);
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, Embedded,
+                         testing::Combine(testing::ValuesIn(embeddable()), testing::Bool()),
+                         [](const auto& it) {
+                           return std::get<0>(it.param).name +
+                                  std::string(std::get<1>(it.param) ? "_with_symbols" : "");
+                         });
 
 // As a tool leaves it that writes headers anew: the patches are proven, the input is not given
 // back.

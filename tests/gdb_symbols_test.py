@@ -107,9 +107,9 @@ def names(frames):
 
 
 class Blocked(unittest.TestCase):
-    def same_callers(self, path, *arguments, least=3):
+    def same_callers(self, path, *arguments, least=3, options=()):
         native = blocked_frames(path, *arguments)
-        patched = blocked_frames(rewrite(path), *arguments)
+        patched = blocked_frames(rewrite(path, *options), *arguments)
         self.assertRegex(patched[0]["name"], r"\.syscall_[0-9]+$|^syscall_[0-9a-f]+$")
         self.assertEqual(names(patched)[1:], names(native)[1:])
         self.assertGreaterEqual(len(patched), least)
@@ -149,6 +149,22 @@ class Blocked(unittest.TestCase):
         path = build("golang", GO, "go", "build")
         self.assertIn("main.inner", names(self.same_callers(path)))
 
+    def test_programs_whose_trampoline_is_a_segment(self):
+        for name, *options in (("segment", "-static"), ("segment-pie", "-static-pie")):
+            path = build(name, BLOCKING, "gcc", "-O1", "-g", *options)
+            frames = names(self.same_callers(path, "0", least=4, options=["--embed=segment"]))
+            self.assertEqual(frames[-3:], ["wait_here", "caller", "main"][-3:], frames)
+
+    def test_a_segment_that_has_been_stripped(self):
+        path = build("segment-stripped", BLOCKING, "gcc", "-O1", "-g", "-static")
+        output = rewrite(path, "--embed=segment")
+        run("strip", path)
+        run("strip", output)
+        native, patched = blocked_frames(path, "0"), blocked_frames(output, "0")
+        self.assertNotEqual(patched[0]["at"], native[0]["at"])
+        self.assertEqual([frame["at"] for frame in patched[1:]], [frame["at"] for frame in native[1:]])
+        self.assertGreaterEqual(len(patched), 4)
+
 
 class Stepped(unittest.TestCase):
     """Every instruction of stubs of all shapes, against the window of the unpatched program."""
@@ -179,6 +195,9 @@ class Stepped(unittest.TestCase):
 
     def test_callers_are_the_same_at_every_instruction(self):
         self.walk()
+
+    def test_of_stubs_in_a_segment_too(self):
+        self.walk("--embed=segment")
 
     def test_of_plain_stubs_too(self):
         # sysload runs none of these, so nothing is stepped; verify has read them.

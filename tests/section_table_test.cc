@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "tests/rewritten_samples.h"
+#include "tests/sample_files.h"
 
 namespace sysrewrite {
 
@@ -70,7 +71,7 @@ TEST(SectionTable, TakesFurtherSections) {
   const Bytes file = every_tier().build();
   const auto image = ElfImage::parse(file);
   ASSERT_TRUE(image.ok());
-  auto table = SectionTable::read(*image);
+  auto table = SectionTable::read(*image, SymbolTables::kGrown);
   ASSERT_TRUE(table.ok());
   AddedSection kept, elsewhere;
   kept.name = ".kept";
@@ -80,10 +81,11 @@ TEST(SectionTable, TakesFurtherSections) {
   elsewhere.size = 77;
   const size_t first = table->add(kept);
   table->add(elsewhere);
-  table->add(AddedSymbol{"there", {0x1234}, 5, first});
-  EXPECT_FALSE(table->check());
+  table->add(AddedSymbol{"there", 0x1234, 5, first});
+  const auto size = table->measure();
+  ASSERT_TRUE(size.ok());
   const SectionTableBytes built = table->build({0x4000});
-  EXPECT_EQ(built.bytes.size(), table->size());
+  EXPECT_EQ(built.bytes.size(), *size);
   EXPECT_EQ(built.count, image->sections().size() + 2);
   EXPECT_EQ(built.names, image->header().shstrndx);
   Bytes whole = file;
@@ -104,6 +106,37 @@ TEST(SectionTable, TakesFurtherSections) {
   EXPECT_EQ(sections[built.count - 1U].size, 77U);
   for (size_t i = 0; i < image->sections().size(); ++i)
     EXPECT_EQ(again->section_name(sections[i]), image->section_name(image->sections()[i]));
+}
+
+// The symbols stay where they are; sections move and change their names, and the input is not
+// written to.
+TEST(SectionTable, MovesAndRenamesSections) {
+  const Bytes file = read_sample(kBusybox);
+  const auto image = ElfImage::parse(file);
+  ASSERT_TRUE(image.ok());
+  auto table = SectionTable::read(*image, SymbolTables::kKept);
+  ASSERT_TRUE(table.ok());
+  const auto text = table->find(".text");
+  ASSERT_TRUE(text);
+  table->move(*text, {0x123000}, {0x456000}, 99);
+  table->rename(*text, ".moved");
+  const uint64_t at = (file.size() + 7) / 8 * 8;
+  const SectionTableBytes built = table->build({at});
+  EXPECT_EQ(built.count, image->sections().size());
+  Bytes whole = file;
+  whole.resize(at);
+  whole = whole + built.bytes;
+  whole = with(whole, offsetof(elf::Ehdr, shoff), built.table.value);
+  const auto again = ElfImage::parse(whole);
+  ASSERT_TRUE(again.ok());
+  for (size_t i = 0; i < image->sections().size(); ++i) {
+    const elf::Shdr &was = image->sections()[i], &now = again->sections()[i];
+    if (i == built.names) continue;
+    EXPECT_EQ(again->section_name(now), i == *text ? ".moved" : image->section_name(was));
+    EXPECT_EQ(now.offset, i == *text ? 0x123000 : was.offset);
+    EXPECT_EQ(now.addr, i == *text ? 0x456000 : was.addr);
+    EXPECT_EQ(now.size, i == *text ? 99 : was.size);
+  }
 }
 
 }  // namespace
