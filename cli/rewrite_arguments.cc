@@ -132,7 +132,8 @@ void add_rewrite_options(CLI::App& app, Options& options) {
                    {"--embed", "WHERE",
                     "where the trampoline goes: to the end (default) of the file, which\n"
                     "strip and objcopy drop, or into a segment with sections, which they\n"
-                    "keep; for files that go through packaging pipelines"},
+                    "keep, with unwind tables; for files that go through packaging\n"
+                    "pipelines"},
                    options.embed, {{"end", false}, {"segment", true}});
   add_choice<StubKind>(app,
                        {"--stub", "KIND",

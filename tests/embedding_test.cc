@@ -189,6 +189,56 @@ TEST(Embedding, AChangedFileIsToldFromAWholeOne) {
   }
 }
 
+// An input whose unwind table is not one that may be written elsewhere keeps it, and works.
+TEST(Embedding, UnwindTablesThatCannotMoveStayAsTheyAre) {
+  const Bytes input = read_sample(kGlibc);
+  const auto image = ElfImage::parse(input);
+  ASSERT_TRUE(image);
+  const auto table = find_frame_table(*image);
+  ASSERT_TRUE(table);
+  std::vector<FrameDescription> frames;
+  std::optional<FrameCommon> common;
+  for_each_frame(*table, FrameStyle::kEhFrame, [&](const auto& c, const auto& frame) {
+    frames.push_back(frame);
+    if (!common) common = c;
+  });
+  ASSERT_GT(frames.size(), 1000U);
+  size_t section = 0;
+  while (image->section_name(image->sections()[section]) != ".eh_frame") ++section;
+  const uint64_t header = image->header().shoff + section * sizeof(elf::Shdr);
+  const elf::Shdr& was = image->sections()[section];
+  const auto at = [&](Vaddr address) { return address.value - was.addr + was.offset; };
+  const auto padded = std::find_if(frames.begin(), frames.end(), [](const auto& frame) {
+    const ByteView end = frame.program.last(std::min<size_t>(6, frame.program.size()));
+    return end.size() == 6 &&
+           std::all_of(end.begin(), end.end(), [](std::byte byte) { return byte == std::byte{0}; });
+  });
+  ASSERT_NE(padded, frames.end());
+  const uint64_t end_of_program = at(padded->program_address) + padded->program.size();
+  const uint64_t letters = at(common->entry) + 9;
+
+  const std::vector<std::pair<const char*, Bytes>> inputs{
+      {"writable", with(input, header + offsetof(elf::Shdr, flags), was.flags | elf::kShfWrite)},
+      {"elsewhere", with(input, header + offsetof(elf::Shdr, addr), was.addr + 8)},
+      {"unknown letter", with(input, letters + 1, uint8_t{'X'})},
+      {"absolute pointers", with(input, at(common->program_address) - 1, uint8_t{0x00})},
+      {"set_loc", with(input, end_of_program - 5, uint8_t{0x01})},
+      {"unknown rule", with(input, end_of_program - 1, uint8_t{0x3f})},
+      {"empty", with(input, at(frames[9].start_at) + 4, uint32_t{0})},
+  };
+  ASSERT_GT(rewrite_whole(input, embedded()).report.framed_stubs, 400U);
+  for (const auto& [what, changed] : inputs) {
+    const Whole whole = rewrite_whole(changed, embedded());
+    EXPECT_EQ(whole.report.framed_stubs, 0U) << what;
+    const Verdict verdict = verify(whole.output, whole.input);
+    EXPECT_TRUE(verdict.proven()) << what << ": " << describe(verdict.findings.first().at(0));
+    const auto after = ElfImage::parse(whole.output);
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->find_header(elf::kPtGnuEhFrame)->vaddr,
+              image->find_header(elf::kPtGnuEhFrame)->vaddr);
+  }
+}
+
 TEST(Embedding, ALibraryWithoutSitesGetsATrailerAtItsEnd) {
   const Bytes input = ElfBuilder(elf::kTypeDyn).code(0x1000, hex("c3")).build();
   const Whole whole = rewrite_whole(input, embedded());
