@@ -54,8 +54,8 @@ namespace {
 using Arguments = std::array<uint64_t, 6>;
 
 int64_t make(uint64_t number, const Arguments& argument) {
-  return sys::call(static_cast<int64_t>(number), argument[0], argument[1], argument[2], argument[3],
-                   argument[4], argument[5]);
+  return sys::call(number, argument[0], argument[1], argument[2], argument[3], argument[4],
+                   argument[5]);
 }
 
 // Nobody writes a file that is being executed. What the kernel says of rights comes first.

@@ -127,8 +127,8 @@ class TableReader {
       } else if (*letter == 'P') {
         const auto encoding = in.read<uint8_t>();
         const Vaddr at = in.address();
-        const bool direct = (encoding & ~0x0fU & ~kPointerIndirect) == kPointerPcRel;
-        const Vaddr target{in.read_encoded(encoding & (direct ? 0x1f : 0x0f), direct)};
+        const bool relative = (encoding & 0x70) == kPointerPcRel;
+        const Vaddr target{in.read_encoded(encoding & (relative ? 0x1f : 0x0f), relative)};
         common.personality = {at, target, encoding};
       } else if (*letter == 'S') {
         common.signal_frame = true;

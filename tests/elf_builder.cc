@@ -199,6 +199,22 @@ Bytes cie(const Frame& frame) {
 
 }  // namespace
 
+Bytes with_loaded_headers(Bytes file) {
+  const auto ehdr = *load<elf::Ehdr>(file, 0);
+  for (uint16_t i = 0; i < ehdr.phnum; ++i) {
+    const uint64_t at = ehdr.phoff + i * sizeof(elf::Phdr);
+    auto header = *load<elf::Phdr>(file, at);
+    if (header.type != elf::kPtLoad) continue;
+    header.vaddr = header.paddr = header.vaddr - header.offset;
+    header.filesz += header.offset;
+    header.memsz += header.offset;
+    header.offset = 0;
+    place(file, at, bytes_of(header));
+    return file;
+  }
+  std::abort();
+}
+
 Bytes eh_frame(uint64_t address, const std::vector<Frame>& frames) {
   Bytes out;
   for (const Frame& frame : frames) {

@@ -85,6 +85,10 @@ class ElfBuilder {
 // A static program of one function `f` that is all of its code, at kCode.
 ElfBuilder code_file(Bytes code);
 
+// The file with its first segment from the file's start on, as linkers have it: the headers are in
+// memory, and what lies between them and the segment's own bytes is room.
+Bytes with_loaded_headers(Bytes file);
+
 // An .eh_frame at `address` with one FDE for each function, each with a CIE of its own kind.
 struct Frame {
   uint64_t start, size;

@@ -48,6 +48,24 @@ Bytes dynamic_program() {
       .build();
 }
 
+// What --embed=segment takes: room behind the program headers, sections, unwind tables.
+Bytes embeddable_program() {
+  constexpr uint64_t kRead = 0x400800, kTable = 0x403000, kSearch = 0x404000;
+  const Bytes frames = eh_frame(kTable, {{kCode, 16, kRead}, {kCode + 16, 8, 0, true}});
+  return with_loaded_headers(
+      ElfBuilder()
+          .segment(kRead, repeat(1, 16), elf::kFlagRead)
+          .code(kCode,
+                hex("90 90 90 b8 27 00 00 00 0f 05 c3 90 90 90 90 c3 b8 01 00 00 00 0f 05 c3"))
+          .segment(kTable, frames, elf::kFlagRead)
+          .segment(kSearch, eh_frame_header(kSearch, kTable), elf::kFlagRead)
+          .header(elf::kPtGnuEhFrame, kSearch, 8)
+          .section(".text", elf::kShtProgbits, 6, kCode, 24)
+          .section(".eh_frame", elf::kShtProgbits, 2, kTable, frames.size())
+          .section(".eh_frame_hdr", elf::kShtProgbits, 2, kSearch, 8)
+          .build());
+}
+
 // A hook's object with each kind of table, but the hash tables, of which it has the one.
 Bytes hook_object(int64_t hash_tag, const Bytes& hash) {
   constexpr uint64_t kTables = 0x2000, kStrings = kTables + 96, kRela = kStrings + 32,
@@ -94,8 +112,9 @@ Bytes rewritten(const Bytes& input, const Options& options) {
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const std::filesystem::path root = argv[1];
-  Options litebox, symbols;
+  Options litebox, symbols, embedded;
   symbols.symbols = true;
+  embedded.embed = embedded.symbols = true;
   litebox.format = Format::kLitebox;
   litebox.native_tail = false;
   bool good = true;
@@ -112,6 +131,12 @@ int main(int argc, char** argv) {
       good &= write(root / fuzzer / (name + "-symbols"), rewritten(file, symbols));
     }
   }
+  const Bytes embeddable = embeddable_program();
+  for (const char* end : {"", "00"})
+    good &= write(root / "rewrite_fuzzer" / (std::string("embed") + end),
+                  hex("80") + embeddable + hex(end));
+  for (const char* fuzzer : {"rewritten_file_fuzzer", "verify_fuzzer"})
+    good &= write(root / fuzzer / "embed", rewritten(embeddable, embedded));
   const auto hooks = root / "hook_image_fuzzer";
   good &= write(hooks / "hash", hook_object(elf::kDtHash, hex("01 00 00 00 04 00 00 00")));
   good &=
