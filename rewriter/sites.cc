@@ -161,7 +161,7 @@ class Classifier {
     Neighborhood around;
     around.trust = Trust::kAgreement;
     around.code = std::move(*code);
-    for (const Instruction& in : around.code) around.clean = around.clean && !in.unlikely;
+    around.clean = is_clean(around.code);
     const Instruction in = *around.holding(pair);
     if (is_call(in, out.candidate)) {
       const size_t index = *around.index_of(in.address);
