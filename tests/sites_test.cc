@@ -139,6 +139,16 @@ TEST(Sites, AreUncertainInATableOfSmallNumbers) {
   EXPECT_EQ(with("0f 1f 44 00 00 48 89 f8 48 89 f7 0f 05"), std::string("40121f site: ") + kAgreed);
 }
 
+// Such a table, whose first words are zeros, directly behind the jump that ends another function.
+TEST(Sites, AreUncertainInATableBehindAJumpThatEndsAtAMultipleOf8) {
+  EXPECT_EQ(classes_of(unnamed(
+                hex("49 c7 85 88 03 00 00 18 00 00 00 b8 f0 a8 50 00 48 89 d8 90 41 ff 65 f8"
+                    "00 00 00 00 00 00 00 00 15 00 00 00 d0 0f 05 00"
+                    "48 8d 45 88 4c 39 f8 0f 82 b8 00 00 00 48 c7 45 f0 88 c9 41"
+                    "00 48 8b 43 06 4c 89 f3 48 89 45 f8 48 83 c5 f0 ff 23"))),
+            std::string("401225 uncertain: ") + kImplausible);
+}
+
 // As Free Pascal pads: ret, zeros up to a multiple of 16, and the next function.
 TEST(Sites, AreBelievedBehindZerosThatFillUpToAFunction) {
   const auto behind = [](const char* fill) {
