@@ -28,7 +28,28 @@ bool is_padding(const Instruction& in) {
   return !in.reached && (in.special == Special::kNop || in.special == Special::kInt3);
 }
 
+constexpr uint64_t kFunctionAlignment = 16;
+
+// The last of an odd number of zeros is read together with what follows.
+bool ends_at_function(const Instruction& zeros) {
+  const uint64_t beyond = zeros.end().value % kFunctionAlignment;
+  return beyond == 0 || beyond == kFunctionAlignment - 1;
+}
+
 }  // namespace
+
+bool is_clean(const std::vector<Instruction>& code) {
+  bool dead = true;  // behind a jump or return, and zeros after that
+  for (size_t i = 0; i < code.size(); ++i) {
+    const Instruction& in = code[i];
+    if (in.unlikely) return false;
+    if (i > 0 && code[i - 1].end() != in.address) dead = true;
+    const bool last = i + 1 == code.size() || code[i + 1].address != in.end();
+    if (in.zeros && !(dead && (last || code[i + 1].zeros || ends_at_function(in)))) return false;
+    if (!in.zeros) dead = !in.falls_through();
+  }
+  return true;
+}
 
 CodeReader::CodeReader(const ElfImage& image, const FunctionIndex& functions)
     : image_(image),
@@ -142,8 +163,7 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   out.function = *function;
   out.indirect_jump = known->indirect_jump();
   out.code = describe(*known, address - std::min(kReach, address.value), address + kReach);
-  out.clean = std::none_of(out.code.begin(), out.code.end(),
-                           [](const Instruction& i) { return i.unlikely; });
+  out.clean = is_clean(out.code);
   return out;
 }
 
@@ -267,10 +287,8 @@ std::optional<Neighborhood> CodeReader::by_agreement(Vaddr address) {
   if (!code) return std::nullopt;
   Neighborhood out;
   out.trust = Trust::kAgreement;
-  for (const Instruction& in : *code) {
-    out.clean = out.clean && !in.unlikely;
-    out.indirect_jump |= in.flow == Flow::kIndirectJump;
-  }
+  out.clean = is_clean(*code);
+  for (const Instruction& in : *code) out.indirect_jump |= in.flow == Flow::kIndirectJump;
   out.code = std::move(*code);
   return out;
 }

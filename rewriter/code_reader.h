@@ -36,13 +36,18 @@ struct Neighborhood {
   // complete unless `opaque`. Filled by widen().
   std::vector<uint64_t> hidden_entries;
   Reason opaque = Reason::kNone;  // what could not be read
-  bool clean = true;              // no instruction that compilers do not emit
+  bool clean = true;              // is_clean(code)
 
   // The instruction that holds the address, or null.
   const Instruction* holding(Vaddr address) const;
   // Its index, for an address that is an instruction's start.
   std::optional<size_t> index_of(Vaddr address) const;
 };
+
+// No instruction that compilers do not emit, and no zeros but those that Free Pascal pads with,
+// from behind a jump or return to the next function at a multiple of 16. Other data is full of
+// zeros: each table that GHC puts in front of code holds small numbers in words of 32 bits.
+bool is_clean(const std::vector<Instruction>& code);
 
 // The instruction that holds an address, as far as it takes to tell what a candidate is not.
 struct Holder {

@@ -122,6 +122,11 @@ bool moves_stack_of(const ZydisDecodedInstruction& in) {
   return arithmetic && (reg_is_rsp || rm_is_rsp);
 }
 
+bool zeros_of(const ZydisDecodedInstruction& in) {
+  return in.length == 2 && in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0 &&
+         in.raw.modrm.mod == 0 && in.raw.modrm.reg == 0 && in.raw.modrm.rm == 0;
+}
+
 bool writes_rax_of(const ZydisDecodedInstruction& in) {
   const uint8_t opcode = in.opcode;
   if (in.opcode_map == ZYDIS_OPCODE_MAP_0F) {
@@ -199,6 +204,7 @@ Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   out.flow = flow_of(in);
   out.special = special_of(in);
   out.unlikely = unlikely_of(in);
+  out.zeros = zeros_of(in);
   out.moves_stack = moves_stack_of(in);
   out.writes_rax = writes_rax_of(in);
   out.rax_value = rax_value_of(in);

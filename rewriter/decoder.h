@@ -38,6 +38,7 @@ struct Instruction {
   bool moves_stack = false;    // changes rsp: an unwinder inside the stub would be misled
   bool takes_address = false;  // lea of a RIP-relative address: `target` may be a table, or a label
   bool unlikely = false;       // privileged or obsolete: compilers do not emit it
+  bool zeros = false;          // two zero bytes, add %al, (%rax): data, or padding of a kind
   bool writes_rax = false;     // al, ax, eax or rax is its first, written operand
   bool widens_rax = false;     // movzx of al or ax into eax: of what stands there already
   bool constant_al = false;    // mov of a constant into al, the rest of rax stays

@@ -24,6 +24,10 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   bool constant_al = false;
   for (size_t i = first; i < index; ++i) {
     const Instruction& in = around.code[i];
+    if (in.zeros) {  // in front of them another function ends
+      found = NumberEvidence::kNone;
+      constant_al = false;
+    }
     if (!in.writes_rax) continue;
     constant_al |= in.constant_al;
     // dietlibc's functions set al and share what makes eax of it.
@@ -161,7 +165,7 @@ class Classifier {
     Neighborhood around;
     around.trust = Trust::kAgreement;
     around.code = std::move(*code);
-    for (const Instruction& in : around.code) around.clean = around.clean && !in.unlikely;
+    around.clean = is_clean(around.code);
     const Instruction in = *around.holding(pair);
     if (is_call(in, out.candidate)) {
       const size_t index = *around.index_of(in.address);

@@ -124,6 +124,43 @@ TEST(Sites, AreUncertainWherePrivilegedCodeStandsAround) {
             std::string("401206 uncertain: ") + kImplausible);
 }
 
+// The table in front of a function of GHC's: two pointers and another word, a function, and how far
+// away its references are, 0x50fd0. Decodes agree on `or %eax, (%rax)` and so on, and a system
+// call.
+TEST(Sites, AreUncertainInATableOfSmallNumbers) {
+  const auto with = [](const char* table) {
+    return classes_of(unnamed(hex("49 c7 85 88 03 00 00 18 00 00 00 bb f0 a8 50 00 41 ff 65 f8") +
+                              hex(table) +
+                              hex("00 48 8d 45 88 4c 39 f8 0f 82 b8 00 00 00 48 c7 45 f0 88 c9 41"
+                                  "00 48 8b 43 06 4c 89 f3 48 89 45 f8 48 83 c5 f0 ff 23")));
+  };
+  EXPECT_EQ(with("05 00 00 00 02 00 00 00 01 00 00 00 00 00 00 00 09 00 00 00 d0 0f 05"),
+            std::string("401229 uncertain: ") + kImplausible);
+  EXPECT_EQ(with("0f 1f 44 00 00 48 89 f8 48 89 f7 0f 05"), std::string("40121f site: ") + kAgreed);
+}
+
+// Such a table, whose first words are zeros, directly behind the jump that ends another function.
+TEST(Sites, AreUncertainInATableBehindAJumpThatEndsAtAMultipleOf8) {
+  EXPECT_EQ(classes_of(unnamed(
+                hex("49 c7 85 88 03 00 00 18 00 00 00 b8 f0 a8 50 00 48 89 d8 90 41 ff 65 f8"
+                    "00 00 00 00 00 00 00 00 15 00 00 00 d0 0f 05 00"
+                    "48 8d 45 88 4c 39 f8 0f 82 b8 00 00 00 48 c7 45 f0 88 c9 41"
+                    "00 48 8b 43 06 4c 89 f3 48 89 45 f8 48 83 c5 f0 ff 23"))),
+            std::string("401225 uncertain: ") + kImplausible);
+}
+
+// As Free Pascal pads: ret, zeros up to a multiple of 16, and the next function.
+TEST(Sites, AreBelievedBehindZerosThatFillUpToAFunction) {
+  const auto behind = [](const char* fill) {
+    return classes_of(unnamed(hex("55 48 89 e5 5d 90 90 c3") + hex(fill) +
+                              hex("55 48 89 e5 48 8d 64 24 f0 48 89 f8 0f 05 c3")));
+  };
+  EXPECT_EQ(behind("00 00 00 00 00 00 00 00"), std::string("40121c site: ") + kAgreed);
+  EXPECT_EQ(behind("c3 00 00 00 00 00 00 00"), std::string("40121c site: ") + kAgreed);
+  EXPECT_EQ(behind("00 00 00 00"), std::string("401218 uncertain: ") + kImplausible);
+  EXPECT_EQ(behind("89 c8 00 00 00 00 00 00"), std::string("40121c uncertain: ") + kImplausible);
+}
+
 TEST(Sites, AreUncertainWhereDecodesDisagree) {
   // The bytes 06 end each decode, and few start behind the last of them.
   const auto file = ElfBuilder().code(kCode, repeat(0x06, 0x200) + hex("0f 05 c3")).entry(0);

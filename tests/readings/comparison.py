@@ -54,6 +54,7 @@ class Comparison:
         """(known starts, starts in front)"""
         known = {start for start, _ in self.view.frames.holding(pair) +
                  self.view.symbols.holding(pair) if pair - start <= LONGEST_READ}
+        known = {self.view.behind_tables(start, pair) for start in known} - {None}
         first = self.view.segment_of(pair).address
         near = {max(pair - distance, first) for distance in NEAR}
         return known, near

@@ -11,6 +11,8 @@ import struct
 Segment = collections.namedtuple("Segment", "address offset size")
 Section = collections.namedtuple("Section", "name address size code")
 PAIR = b"\x0f\x05"
+# GHC: the types of tables in front of return points, RET_SMALL and RET_BIG
+RETURN_POINTS = (struct.pack("<I", 30), struct.pack("<I", 31))
 NOBITS = 8  # SHT_NOBITS: no bytes in the file
 ABSOLUTE, PC_RELATIVE = 0x00, 0x10
 POINTER_FORMATS = {0x00: "<Q", 0x02: "<H", 0x03: "<I", 0x04: "<Q", 0x0A: "<h", 0x0B: "<i", 0x0C: "<q"}
@@ -56,7 +58,8 @@ class ElfView:
             self._read_sections(shoff, shsize, shnum, shnames)
         functions, objects = self._symbols()
         self.symbols, self.objects = Ranges(functions), Ranges(objects)
-        self.signal_frames = set()
+        self.haskell = b"_con_info\0" in self.data
+        self.signal_frames, self.return_points = set(), set()
         self.frames = Ranges(self._frames())
 
     def _read_sections(self, offset, size, count, names):
@@ -139,6 +142,18 @@ class ElfView:
         while self.data[at] & 0x80:
             at += 1
         return at + 1
+
+    def behind_tables(self, start, address):
+        """Where the code around an address begins: at the function's start, or behind the last table in
+        front, since GHC's functions hold the tables of their return points: 8 bytes that lay out the
+        stack, the type, and the distance of references. Nothing if the address lies in a table."""
+        if not self.haskell:
+            return start
+        for at in range(address + 8 & -8, start, -8):
+            if self.bytes(at, at + 4) in RETURN_POINTS:
+                self.return_points.add(at + 8)
+                return at + 8 if at + 8 <= address else None
+        return start
 
     def pairs(self):
         """The addresses of all `0f 05` in executable segments."""

@@ -68,13 +68,21 @@ def idle_prefix(case):
 
 
 def no_start_is_known(case):
-    """No symbol and no unwind table names a function around the pair, so all readings are guesses,
-    and "uncertain" is the answer that changes no byte and is reported."""
+    """No symbol and no unwind table names a function around the pair, or a table of GHC's holds it, so
+    all readings are guesses, and "uncertain" is the answer that changes no byte and is reported."""
     return case.said["class"] == "uncertain" and not case.known
 
 
+def return_point(case):
+    """GHC's functions hold the tables of their return points, and the code behind one is entered by its
+    address alone: no flow leads there, decodes from in front end at the table, and "uncertain" is the
+    answer that changes no byte and is reported."""
+    return (case.said["class"] == "uncertain" and
+            case.view.return_points.issuperset(start for _, start in case.known))
+
+
 # In this order; the text says why a reading may differ from ours.
-EXPLANATIONS = (early_signal_frame, idle_prefix, no_start_is_known)
+EXPLANATIONS = (early_signal_frame, idle_prefix, no_start_is_known, return_point)
 
 
 def explain(case):
