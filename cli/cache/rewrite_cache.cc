@@ -55,6 +55,14 @@ void RewriteCache::keep_identity(const InputFile& file, const Digest& content) c
   if (auto error = store_->keep_content(identity_of(file.status()), content)) complain(*error);
 }
 
+std::optional<CacheEntry> RewriteCache::find_untouched(const InputFile& file) const {
+  if (!store_) return std::nullopt;
+  const auto known = store_->find_content(identity_of(file.status()));
+  auto entry = known ? store_->find(*known) : std::nullopt;
+  if (!entry || !applies_to(*entry, file.bytes())) return std::nullopt;
+  return entry;
+}
+
 CacheLookup RewriteCache::find(const InputFile& file) const {
   CacheLookup lookup;
   if (!store_) return lookup;
