@@ -2,14 +2,26 @@
 #ifndef SYSREWRITE_CLI_MEMORY_COPY_H_
 #define SYSREWRITE_CLI_MEMORY_COPY_H_
 
+#include <vector>
+
 #include "cli/descriptor.h"
 #include "cli/input_file.h"
 #include "rewriter/output.h"
+#include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
 
-// A memory file with the rewritten contents, sealed against any change and open for reading only.
-Result<Descriptor> make_memory_copy(const InputFile& input, const OutputBytes& output);
+struct MemoryCopy {
+  Descriptor file;
+  std::vector<CodePiece> pieces;  // what is to be taken from it, besides headers and tail
+};
+
+// A memory file with headers, pieces and tail of the rewritten contents, sealed against any change
+// and open for reading only.
+Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputBytes& output);
+
+// The pages that hold a patch, ascending, no more than kMostPieces pieces. Near ones are one piece.
+std::vector<CodePiece> pieces_of(const std::vector<BytePatch>& patches);
 
 }  // namespace sysrewrite
 

@@ -40,7 +40,7 @@ namespace {
 // What there is to say about one file, forever.
 struct Outcome {
   ServerVerdict verdict = ServerVerdict::kNothing;
-  Descriptor copy;
+  MemoryCopy copy;  // where kCopy
 };
 using SharedOutcome = std::shared_future<std::shared_ptr<const Outcome>>;
 
@@ -81,8 +81,13 @@ std::optional<Request> receive(int socket) {
   return out;
 }
 
-void answer(int socket, ServerVerdict verdict, int descriptor) {
-  iovec vector{&verdict, 1};
+void answer(int socket, ServerVerdict verdict, int descriptor,
+            const std::vector<CodePiece>& pieces = {}) {
+  ServerReply reply{};
+  reply.verdict = verdict;
+  reply.piece_count = static_cast<uint32_t>(pieces.size());
+  std::copy(pieces.begin(), pieces.end(), std::begin(reply.pieces));
+  iovec vector{&reply, sizeof(reply)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
   header.msg_iov = &vector;
@@ -98,6 +103,10 @@ void answer(int socket, ServerVerdict verdict, int descriptor) {
   }
   // A client that has died in the meantime is nobody's loss.
   static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
+}
+
+void answer(int socket, const Outcome& outcome) {
+  answer(socket, outcome.verdict, outcome.copy.file.get(), outcome.copy.pieces);
 }
 
 void answer_memory(int socket, int descriptor) {
@@ -216,8 +225,7 @@ struct RewriteServer::Impl {
   // Two who ask for the same file wait for one rewrite.
   void answer_with(Descriptor socket, const SharedOutcome& outcome) {
     const auto send = [](const Descriptor& to, const SharedOutcome& what) {
-      const auto made = what.get();
-      answer(to.get(), made->verdict, made->copy.get());
+      answer(to.get(), *what.get());
     };
     if (outcome.wait_for(std::chrono::seconds(0)) == std::future_status::ready)
       return send(socket, outcome);
@@ -244,8 +252,7 @@ struct RewriteServer::Impl {
     start_thread([this, keep, path, input = std::move(*input), promise = std::move(promise),
                   outcome = entry->second, socket = std::move(socket)]() mutable {
       keep(promise, rewrite_file(input, path));
-      const auto made = outcome.get();
-      answer(socket.get(), made->verdict, made->copy.get());
+      answer(socket.get(), *outcome.get());
     });
   }
 

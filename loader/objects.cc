@@ -94,9 +94,11 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   if (sys::failed(reserved)) return reserved;
   const uint64_t bias = static_cast<uint64_t>(reserved) - span.low;
   const RuntimeAddr base = {image.low().value + bias};
+  const bool is_code = (request.protection & sys::kExec) != 0;
   const int64_t mapped =
-      sys::replace_like(base, request.size, request.protection, request.flags,
-                        (request.protection & sys::kExec) != 0 ? file.code_fd() : request.fd, 0);
+      is_code
+          ? file.replace_code(base, request.size, request.protection, request.flags, 0)
+          : sys::replace_like(base, request.size, request.protection, request.flags, request.fd, 0);
   if (sys::failed(mapped)) {
     sys::unmap({static_cast<uint64_t>(reserved)}, span.high - span.low);
     return mapped;
@@ -318,8 +320,8 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
     return true;
   }
   if (!known && file.is_rewritten()) adopt_executable(file);
-  const bool served = file.code_fd() != fd && file.rewritten().has_sites();
-  if (served) *answer = sys::replace_like(address, size, protection, flags, file.code_fd(), offset);
+  const bool served = file.has_copy() && file.rewritten().has_sites();
+  if (served) *answer = file.replace_code(address, size, protection, flags, offset);
   file.release();
   return served;
 }
