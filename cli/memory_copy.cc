@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "rewriter/elf_image.h"
+#include "trampoline/elf_types.h"
 
 namespace sysrewrite {
 
@@ -37,18 +37,19 @@ bool write_part(int descriptor, ByteView bytes, uint64_t from, uint64_t to) {
 
 // The ELF header and the program headers, by which the copy is read.
 bool write_headers(int descriptor, ByteView original) {
-  const auto image = ElfImage::parse(original);
-  if (!image) return write_at(descriptor, original, 0);
-  const uint64_t table = image->header().phoff;
+  const auto header = load<elf::Ehdr>(original, 0);
+  if (!header) return false;  // it was rewritten once, so it has one
+  const uint64_t size = uint64_t{header->phnum} * sizeof(elf::Phdr);
+  if (!range_fits(header->phoff, size, original.size())) return false;
   return write_part(descriptor, original, 0, kPageSize) &&
-         write_part(descriptor, original, table,
-                    table + image->program_headers().size() * sizeof(elf::Phdr));
+         (header->phoff + size <= kPageSize ||
+          write_part(descriptor, original, header->phoff, header->phoff + size));
 }
 
 // What lies of the patches in [at, at + part.size()). `next` is the first that reaches behind `at`.
-void apply(const std::vector<BytePatch>& patches, size_t& next, uint64_t at, MutableByteView part) {
+void apply(const std::vector<PatchView>& patches, size_t& next, uint64_t at, MutableByteView part) {
   const uint64_t end = at + part.size();
-  const auto end_of = [](const BytePatch& patch) {
+  const auto end_of = [](const PatchView& patch) {
     return patch.offset.value + patch.bytes.size();
   };
   while (next < patches.size() && end_of(patches[next]) <= at) ++next;
@@ -62,9 +63,9 @@ void apply(const std::vector<BytePatch>& patches, size_t& next, uint64_t at, Mut
 }
 
 // Through a buffer: patched in the memory file's own pages, each would be faulted in once more.
-bool write_pieces(int descriptor, ByteView original, const OutputBytes& output,
+bool write_pieces(int descriptor, ByteView original, const OutputView& output,
                   const std::vector<CodePiece>& pieces) {
-  constexpr uint64_t kAtOnce = 16 * kPageSize;
+  constexpr uint64_t kAtOnce = 8 * kPageSize;
   std::vector<std::byte> buffer(kAtOnce);
   const uint64_t limit = std::min<uint64_t>(original.size(), output.tail_offset.value);
   size_t next = 0;
@@ -103,7 +104,7 @@ void close_smallest_gaps(std::vector<CodePiece>& pieces) {
   pieces = std::move(kept);
 }
 
-bool fill(int descriptor, ByteView original, const OutputBytes& output,
+bool fill(int descriptor, ByteView original, const OutputView& output,
           const std::vector<CodePiece>& pieces) {
   const uint64_t size = output.tail_offset.value + output.tail.size();
   return ftruncate(descriptor, static_cast<off_t>(size)) == 0 &&
@@ -114,9 +115,9 @@ bool fill(int descriptor, ByteView original, const OutputBytes& output,
 
 }  // namespace
 
-std::vector<CodePiece> pieces_of(const std::vector<BytePatch>& patches) {
+std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches) {
   std::vector<CodePiece> pieces;
-  for (const BytePatch& patch : patches) {
+  for (const PatchView& patch : patches) {
     if (patch.bytes.empty()) continue;
     const uint64_t from = align_down(patch.offset.value, kPageSize);
     const uint64_t to = align_up(patch.offset.value + patch.bytes.size(), kPageSize);
@@ -131,7 +132,7 @@ std::vector<CodePiece> pieces_of(const std::vector<BytePatch>& patches) {
   return pieces;
 }
 
-Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputBytes& output) {
+Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputView& output) {
   Descriptor writable(create());
   if (!writable.valid()) return system_error("cannot create", "a memory file", errno);
   std::vector<CodePiece> pieces = pieces_of(output.patches);

@@ -4,9 +4,9 @@
 
 #include <vector>
 
+#include "cli/cache/entry.h"
 #include "cli/descriptor.h"
 #include "cli/input_file.h"
-#include "rewriter/output.h"
 #include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
@@ -18,10 +18,10 @@ struct MemoryCopy {
 
 // A memory file with headers, pieces and tail of the rewritten contents, sealed against any change
 // and open for reading only.
-Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputBytes& output);
+Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputView& output);
 
 // The pages that hold a patch, ascending, no more than kMostPieces pieces. Near ones are one piece.
-std::vector<CodePiece> pieces_of(const std::vector<BytePatch>& patches);
+std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches);
 
 }  // namespace sysrewrite
 

@@ -171,7 +171,7 @@ struct RewriteServer::Impl {
     return {fail ? ServerVerdict::kRefused : ServerVerdict::kNative, {}};
   }
 
-  Outcome outcome_of(const InputFile& input, const std::string& path, const OutputBytes* output,
+  Outcome outcome_of(const InputFile& input, const std::string& path, const OutputView* output,
                      const std::vector<NativeSite>& sites) {
     for (const NativeSite& site : sites)
       report(path,
@@ -182,7 +182,7 @@ struct RewriteServer::Impl {
     return {ServerVerdict::kCopy, std::move(*copy)};
   }
 
-  Outcome outcome_of(const InputFile& input, const std::string& path, const CacheEntry& entry) {
+  Outcome outcome_of(const InputFile& input, const std::string& path, const EntryView& entry) {
     return outcome_of(input, path, entry.output.tail.empty() ? nullptr : &entry.output,
                       entry.natives);
   }
@@ -191,12 +191,12 @@ struct RewriteServer::Impl {
   std::optional<Outcome> outcome_at_once(const InputFile& input, const std::string& path) {
     const auto entry = options.cache->find_untouched(input);
     if (!entry) return std::nullopt;
-    return outcome_of(input, path, *entry);
+    return outcome_of(input, path, entry->view);
   }
 
   Outcome rewrite_file(const InputFile& input, const std::string& path) {
     const CacheLookup known = options.cache->find(input);
-    if (known.entry) return outcome_of(input, path, *known.entry);
+    if (known.entry) return outcome_of(input, path, known.entry->view);
     Options rewrite_options = entry_options();
     if (options.select) options.select(path, rewrite_options);
     const auto rewritten = rewrite(input.bytes(), rewrite_options);
@@ -209,7 +209,9 @@ struct RewriteServer::Impl {
     const bool nothing = rewritten->report.trampoline_size == 0;
     const OutputBytes* output = nothing ? nullptr : &rewritten->output;
     options.cache->keep(input, known, output, sites, path);
-    return outcome_of(input, path, output, sites);
+    if (nothing) return outcome_of(input, path, nullptr, sites);
+    const OutputView view = view_of(rewritten->output);
+    return outcome_of(input, path, &view, sites);
   }
 
   template <typename Work>

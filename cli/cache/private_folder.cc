@@ -71,15 +71,15 @@ Result<Descriptor> open_private_folder(const Descriptor& parent, const std::stri
   return checked_folder(descriptor, errno, path_for_people);
 }
 
-std::optional<std::vector<std::byte>> read_private_file(const Descriptor& folder,
-                                                        const std::string& name, uint64_t most) {
+std::optional<PrivateBytes> read_private_file(const Descriptor& folder, const std::string& name,
+                                              uint64_t most) {
   const Descriptor file(
       openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat status {};
   if (!file.valid() || fstat(file.get(), &status) != 0) return std::nullopt;
   const bool ours = S_ISREG(status.st_mode) && status.st_uid == geteuid();
   if (!ours || static_cast<uint64_t>(status.st_size) > most) return std::nullopt;
-  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
+  PrivateBytes bytes(static_cast<size_t>(status.st_size));
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t got = read(file.get(), bytes.data() + done, bytes.size() - done);
