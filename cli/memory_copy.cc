@@ -118,7 +118,7 @@ bool fill(int descriptor, ByteView original, const OutputView& output,
 std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches) {
   std::vector<CodePiece> pieces;
   for (const PatchView& patch : patches) {
-    if (patch.bytes.empty()) continue;
+    if (!patch.changes()) continue;
     const uint64_t from = align_down(patch.offset.value, kPageSize);
     const uint64_t to = align_up(patch.offset.value + patch.bytes.size(), kPageSize);
     const uint64_t last = pieces.empty() ? 0 : pieces.back().offset + pieces.back().size;

@@ -58,7 +58,7 @@ class ProgramFile {
 
  private:
   void map(const char* phase);
-  void read_trailer_of(const char* phase, ByteView whole);
+  void read_trailer_of(const char* phase, ByteView whole, bool is_copy);
 
   const char* path_ = "";
   sys::Fd fd_ = -1;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trampoline/elf_types.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -237,12 +239,46 @@ Options entry_options() {
   return options;
 }
 
+namespace {
+
+// Where no patch is yet, a patch that changes nothing: it is compared like any other.
+void expect_unchanged(std::vector<BytePatch>& patches, ByteView original, uint64_t from,
+                      uint64_t to) {
+  const auto add = [&](size_t before, uint64_t until) {
+    if (from >= until) return;
+    const auto bytes = slice(original, from, until - from);
+    if (!bytes) return;
+    patches.insert(patches.begin() + static_cast<std::ptrdiff_t>(before),
+                   {{from}, {bytes->begin(), bytes->end()}});
+  };
+  for (size_t i = 0; i < patches.size() && from < to; ++i) {
+    const uint64_t start = patches[i].offset.value, end = start + patches[i].bytes.size();
+    if (end <= from) continue;
+    const size_t count = patches.size();
+    add(i, std::min(start, to));
+    i += patches.size() - count;
+    from = std::max(from, end);
+  }
+  add(patches.size(), to);
+}
+
+}  // namespace
+
 CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output) {
   CacheEntry entry;
   entry.content = content;
   entry.content_size = original.size();
   entry.output = output;
-  for (const BytePatch& patch : output.patches) {
+  // The headers go into the copy as they are, and everybody reads it by them.
+  const auto header = load<elf::Ehdr>(original, 0);
+  if (header && std::equal(std::begin(elf::kMagic), std::end(elf::kMagic), header->ident) &&
+      !output.tail.empty()) {
+    const uint64_t table = uint64_t{header->phnum} * sizeof(elf::Phdr);
+    expect_unchanged(entry.output.patches, original, 0, sizeof(elf::Ehdr));
+    if (const auto end = checked_add(header->phoff, table))
+      expect_unchanged(entry.output.patches, original, header->phoff, *end);
+  }
+  for (const BytePatch& patch : entry.output.patches) {
     const auto bytes = slice(original, patch.offset.value, patch.bytes.size());
     if (!bytes) __builtin_trap();  // patches lie inside the input
     entry.originals.emplace_back(bytes->begin(), bytes->end());

@@ -27,6 +27,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -69,8 +70,9 @@ FileIdentity identity_of(const struct stat& status);
 // and to give each memory of its own takes longer than to check them all.
 struct PatchView {
   FileOffset offset;
-  ByteView original;  // what it replaces
+  ByteView original;  // what it replaces; empty where that is not known
   ByteView bytes;
+  bool changes() const { return !std::ranges::equal(original, bytes); }
 };
 struct OutputView {
   std::vector<PatchView> patches;  // ascending, disjoint
@@ -102,7 +104,8 @@ std::optional<Digest> decode_identity(ByteView bytes, const FileIdentity& identi
 // stays, and a payload at its end is no obstacle.
 Options entry_options();
 
-// The difference between an original and its copy, with what it replaces.
+// The difference between an original and its copy, with what it replaces; and the headers, which
+// stay, so that what they say was said when the copy was made.
 CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output);
 
 // True where the entry's patches lie in `original` and replace what they were made for.
