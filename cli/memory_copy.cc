@@ -1,7 +1,6 @@
 #include "cli/memory_copy.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -133,17 +132,14 @@ std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches) {
 }
 
 Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputView& output) {
-  Descriptor writable(create());
-  if (!writable.valid()) return system_error("cannot create", "a memory file", errno);
+  Descriptor file(create());
+  if (!file.valid()) return system_error("cannot create", "a memory file", errno);
   std::vector<CodePiece> pieces = pieces_of(output.patches);
-  if (!fill(writable.get(), input.bytes(), output, pieces))
+  if (!fill(file.get(), input.bytes(), output, pieces))
     return system_error("cannot write", "a memory file", errno);
-  if (fcntl(writable.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
     return system_error("cannot seal", "a memory file", errno);
-  const std::string self = fmt::format("/proc/self/fd/{}", writable.get());
-  Descriptor readable(open(self.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!readable.valid()) return system_error("cannot open again", self, errno);
-  return MemoryCopy{std::move(readable), std::move(pieces)};
+  return MemoryCopy{std::move(file), std::move(pieces)};
 }
 
 }  // namespace sysrewrite

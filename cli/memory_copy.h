@@ -16,8 +16,8 @@ struct MemoryCopy {
   std::vector<CodePiece> pieces;  // what is to be taken from it, besides headers and tail
 };
 
-// A memory file with headers, pieces and tail of the rewritten contents, sealed against any change
-// and open for reading only.
+// A memory file with headers, pieces and tail of the rewritten contents, sealed against any change:
+// neither this descriptor nor another can write.
 Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputView& output);
 
 // The pages that hold a patch, ascending, no more than kMostPieces pieces. Near ones are one piece.

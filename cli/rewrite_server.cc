@@ -171,32 +171,32 @@ struct RewriteServer::Impl {
     return {fail ? ServerVerdict::kRefused : ServerVerdict::kNative, {}};
   }
 
-  Outcome outcome_of(const InputFile& input, const std::string& path, const OutputView* output,
+  Outcome outcome_of(const InputFile& input, const OutputView* output,
                      const std::vector<NativeSite>& sites) {
     for (const NativeSite& site : sites)
-      report(path,
+      report(path_of(input.descriptor()),
              fmt::format("{:#x}: {}", site.address, reason_text(static_cast<Reason>(site.reason))));
     if (output == nullptr) return {ServerVerdict::kNothing, {}};
     auto copy = make_memory_copy(input, *output);
-    if (!copy) return give_up(path, copy.error());
+    if (!copy) return give_up(path_of(input.descriptor()), copy.error());
     return {ServerVerdict::kCopy, std::move(*copy)};
   }
 
-  Outcome outcome_of(const InputFile& input, const std::string& path, const EntryView& entry) {
-    return outcome_of(input, path, entry.output.tail.empty() ? nullptr : &entry.output,
-                      entry.natives);
+  Outcome outcome_of(const InputFile& input, const EntryView& entry) {
+    return outcome_of(input, entry.output.tail.empty() ? nullptr : &entry.output, entry.natives);
   }
 
   // What takes no longer than to make the copy; nothing where the rest has to be done.
-  std::optional<Outcome> outcome_at_once(const InputFile& input, const std::string& path) {
+  std::optional<Outcome> outcome_at_once(const InputFile& input) {
     const auto entry = options.cache->find_untouched(input);
     if (!entry) return std::nullopt;
-    return outcome_of(input, path, entry->view);
+    return outcome_of(input, entry->view);
   }
 
-  Outcome rewrite_file(const InputFile& input, const std::string& path) {
+  Outcome rewrite_file(const InputFile& input) {
     const CacheLookup known = options.cache->find(input);
-    if (known.entry) return outcome_of(input, path, known.entry->view);
+    if (known.entry) return outcome_of(input, known.entry->view);
+    const std::string path = path_of(input.descriptor());
     Options rewrite_options = entry_options();
     if (options.select) options.select(path, rewrite_options);
     const auto rewritten = rewrite(input.bytes(), rewrite_options);
@@ -209,9 +209,9 @@ struct RewriteServer::Impl {
     const bool nothing = rewritten->report.trampoline_size == 0;
     const OutputBytes* output = nothing ? nullptr : &rewritten->output;
     options.cache->keep(input, known, output, sites, path);
-    if (nothing) return outcome_of(input, path, nullptr, sites);
+    if (nothing) return outcome_of(input, nullptr, sites);
     const OutputView view = view_of(rewritten->output);
-    return outcome_of(input, path, &view, sites);
+    return outcome_of(input, &view, sites);
   }
 
   template <typename Work>
@@ -244,16 +244,17 @@ struct RewriteServer::Impl {
     const auto keep = [](auto& into, Outcome outcome) {
       into.set_value(std::make_shared<const Outcome>(std::move(outcome)));
     };
-    const std::string path = path_of(file.get());
+    // Nothing is said about most files, and to ask for a name costs as much as to look for it.
+    const std::string path = S_ISREG(status.st_mode) ? "a file" : path_of(file.get());
     auto input = InputFile::adopt(file.release(), path);
-    auto known = input ? outcome_at_once(*input, path) : give_up(path, input.error());
+    auto known = input ? outcome_at_once(*input) : give_up(path, input.error());
     if (known) {
       keep(promise, std::move(*known));
       return answer_with(std::move(socket), entry->second);
     }
-    start_thread([this, keep, path, input = std::move(*input), promise = std::move(promise),
+    start_thread([this, keep, input = std::move(*input), promise = std::move(promise),
                   outcome = entry->second, socket = std::move(socket)]() mutable {
-      keep(promise, rewrite_file(input, path));
+      keep(promise, rewrite_file(input));
       answer(socket.get(), *outcome.get());
     });
   }
