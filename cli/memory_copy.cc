@@ -4,11 +4,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <functional>
 #include <utility>
 #include <vector>
 
+#include "cli/input_file.h"
 #include "trampoline/elf_types.h"
 
 namespace sysrewrite {
@@ -29,57 +31,84 @@ int create() {
 // some 2 as well, with what becomes of it at exit; a piece more takes two of those.
 constexpr uint64_t kWorthwhileGap = 8 * kPageSize;
 
-bool write_part(int descriptor, ByteView bytes, uint64_t from, uint64_t to) {
-  const uint64_t end = std::min<uint64_t>(to, bytes.size());
-  return from >= end || write_at(descriptor, bytes.subspan(from, end - from), from);
-}
+// Takes parts of the original into the copy, and patches them on the way, in a small buffer. A
+// mapping of either file would be faulted in page by page.
+class CopyWriter {
+ public:
+  CopyWriter(const Original& original, int copy, const OutputView& output)
+      : original_(original),
+        copy_(copy),
+        patches_(output.patches),
+        limit_(std::min(original.size, output.tail_offset.value)) {}
 
-// The ELF header and the program headers, by which the copy is read.
-bool write_headers(int descriptor, ByteView original) {
-  const auto header = load<elf::Ehdr>(original, 0);
-  if (!header) return false;  // it was rewritten once, so it has one
-  const uint64_t size = uint64_t{header->phnum} * sizeof(elf::Phdr);
-  if (!range_fits(header->phoff, size, original.size())) return false;
-  return write_part(descriptor, original, 0, kPageSize) &&
-         (header->phoff + size <= kPageSize ||
-          write_part(descriptor, original, header->phoff, header->phoff + size));
-}
-
-// What lies of the patches in [at, at + part.size()). `next` is the first that reaches behind `at`.
-void apply(const std::vector<PatchView>& patches, size_t& next, uint64_t at, MutableByteView part) {
-  const uint64_t end = at + part.size();
-  const auto end_of = [](const PatchView& patch) {
-    return patch.offset.value + patch.bytes.size();
-  };
-  while (next < patches.size() && end_of(patches[next]) <= at) ++next;
-  for (size_t i = next; i < patches.size() && patches[i].offset.value < end; ++i) {
-    const uint64_t from = std::max(at, patches[i].offset.value);
-    const uint64_t to = std::min(end, end_of(patches[i]));
-    std::copy_n(
-        patches[i].bytes.begin() + static_cast<std::ptrdiff_t>(from - patches[i].offset.value),
-        to - from, part.begin() + static_cast<std::ptrdiff_t>(from - at));
-  }
-}
-
-// Through a buffer: patched in the memory file's own pages, each would be faulted in once more.
-bool write_pieces(int descriptor, ByteView original, const OutputView& output,
-                  const std::vector<CodePiece>& pieces) {
-  constexpr uint64_t kAtOnce = 8 * kPageSize;
-  std::vector<std::byte> buffer(kAtOnce);
-  const uint64_t limit = std::min<uint64_t>(original.size(), output.tail_offset.value);
-  size_t next = 0;
-  for (const CodePiece& piece : pieces) {
-    const uint64_t end = std::min(piece.offset + piece.size, limit);
-    for (uint64_t at = piece.offset; at < end; at += kAtOnce) {
-      const ByteView source = original.subspan(at, std::min(kAtOnce, end - at));
-      const MutableByteView part = MutableByteView(buffer).first(source.size());
-      std::copy(source.begin(), source.end(), part.begin());
-      apply(output.patches, next, at, part);
-      if (!write_at(descriptor, part, at)) return false;
+  // False, with errno, where the system refuses; and where what stands there is not what a patch
+  // replaces, see is_other().
+  bool write(uint64_t from, uint64_t to) {
+    to = std::min(to, limit_);
+    for (uint64_t at = from; at < to; at += buffer_.size()) {
+      const MutableByteView part =
+          MutableByteView(buffer_).first(std::min(buffer_.size(), to - at));
+      if (!read(part, at)) return false;
+      if (!patch(part, at)) return is_other_ = true, false;
+      if (!write_at(copy_, part, at)) return false;
     }
+    return true;
   }
-  return true;
-}
+
+  // The ELF header and the program headers, by which the copy is read.
+  bool write_headers() {
+    static_assert(sizeof(buffer_) >= kPageSize);
+    if (!write(0, kPageSize)) return false;
+    const auto header = load<elf::Ehdr>(ByteView(buffer_).first(std::min(limit_, kPageSize)), 0);
+    if (!header) return is_other_ = true, false;
+    const auto end = checked_add(header->phoff, uint64_t{header->phnum} * sizeof(elf::Phdr));
+    return !end || *end <= kPageSize || write(header->phoff, *end);
+  }
+
+  // It is another file than the one the patches were made for, or shorter than it was.
+  bool is_other() const { return is_other_; }
+
+ private:
+  bool read(MutableByteView part, uint64_t at) {
+    while (!part.empty()) {
+      const ssize_t got =
+          pread(original_.descriptor, part.data(), part.size(), static_cast<off_t>(at));
+      if (got < 0 && errno == EINTR) continue;
+      if (got == 0) is_other_ = true;
+      if (got <= 0) return false;
+      part = part.subspan(static_cast<size_t>(got));
+      at += static_cast<uint64_t>(got);
+    }
+    return true;
+  }
+
+  // What lies of the patches in this part.
+  bool patch(MutableByteView part, uint64_t at) const {
+    const uint64_t end = at + part.size();
+    const auto end_of = [](const PatchView& patch) {
+      return patch.offset.value + patch.bytes.size();
+    };
+    auto next = std::partition_point(patches_.begin(), patches_.end(),
+                                     [&](const PatchView& patch) { return end_of(patch) <= at; });
+    for (; next != patches_.end() && next->offset.value < end; ++next) {
+      const uint64_t from = std::max(at, next->offset.value), to = std::min(end, end_of(*next));
+      const MutableByteView place = part.subspan(from - at, to - from);
+      const auto original = slice(next->original, from - next->offset.value, place.size());
+      if (!next->original.empty() && !(original && std::ranges::equal(*original, place)))
+        return false;
+      std::ranges::copy(next->bytes.subspan(from - next->offset.value, place.size()),
+                        place.begin());
+    }
+    return true;
+  }
+
+  const Original& original_;
+  int copy_;
+  const std::vector<PatchView>& patches_;
+  uint64_t limit_;
+  bool is_other_ = false;
+  std::array<std::byte, 4 * kPageSize> buffer_;
+};
 
 // Keeps the widest gaps, and makes one piece of what lies between two others.
 void close_smallest_gaps(std::vector<CodePiece>& pieces) {
@@ -103,13 +132,13 @@ void close_smallest_gaps(std::vector<CodePiece>& pieces) {
   pieces = std::move(kept);
 }
 
-bool fill(int descriptor, ByteView original, const OutputView& output,
+bool fill(int descriptor, CopyWriter& writer, const OutputView& output,
           const std::vector<CodePiece>& pieces) {
   const uint64_t size = output.tail_offset.value + output.tail.size();
-  return ftruncate(descriptor, static_cast<off_t>(size)) == 0 &&
-         write_headers(descriptor, original) &&
-         write_pieces(descriptor, original, output, pieces) &&
-         write_at(descriptor, output.tail, output.tail_offset.value);
+  if (ftruncate(descriptor, static_cast<off_t>(size)) != 0 || !writer.write_headers()) return false;
+  for (const CodePiece& piece : pieces)
+    if (!writer.write(piece.offset, piece.offset + piece.size)) return false;
+  return write_at(descriptor, output.tail, output.tail_offset.value);
 }
 
 }  // namespace
@@ -131,15 +160,19 @@ std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches) {
   return pieces;
 }
 
-Result<MemoryCopy> make_memory_copy(const InputFile& input, const OutputView& output) {
+Result<std::optional<MemoryCopy>> make_memory_copy(const Original& original,
+                                                   const OutputView& output) {
   Descriptor file(create());
   if (!file.valid()) return system_error("cannot create", "a memory file", errno);
   std::vector<CodePiece> pieces = pieces_of(output.patches);
-  if (!fill(file.get(), input.bytes(), output, pieces))
+  CopyWriter writer(original, file.get(), output);
+  if (!fill(file.get(), writer, output, pieces)) {
+    if (writer.is_other()) return std::optional<MemoryCopy>{};
     return system_error("cannot write", "a memory file", errno);
+  }
   if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
     return system_error("cannot seal", "a memory file", errno);
-  return MemoryCopy{std::move(file), std::move(pieces)};
+  return std::optional(MemoryCopy{std::move(file), std::move(pieces)});
 }
 
 }  // namespace sysrewrite

@@ -149,6 +149,17 @@ struct Worker {
 
 }  // namespace
 
+namespace {
+
+// So that neither a signal nor another client waits for long.
+bool is_large(const EntryView& entry) {
+  constexpr uint64_t kAtOnce = uint64_t{32} << 20;  // bytes; 10 ms, if all has to be copied
+  const auto& patches = entry.output.patches;
+  return !patches.empty() && patches.back().offset.value - patches.front().offset.value > kAtOnce;
+}
+
+}  // namespace
+
 struct RewriteServer::Impl {
   ServerOptions options;
   std::string name;
@@ -171,35 +182,46 @@ struct RewriteServer::Impl {
     return {fail ? ServerVerdict::kRefused : ServerVerdict::kNative, {}};
   }
 
-  Outcome outcome_of(const InputFile& input, const OutputView* output,
-                     const std::vector<NativeSite>& sites) {
+  // Of a file that is to have this copy, or none; nothing where it is not the file that the copy
+  // was made for.
+  std::optional<Outcome> outcome_of(const Original& original, const OutputView* output,
+                                    const std::vector<NativeSite>& sites) {
+    Outcome outcome;
+    if (output != nullptr) {
+      auto copy = make_memory_copy(original, *output);
+      if (!copy) return give_up(path_of(original.descriptor), copy.error());
+      if (!*copy) return std::nullopt;
+      outcome = {ServerVerdict::kCopy, std::move(**copy)};
+    }
     for (const NativeSite& site : sites)
-      report(path_of(input.descriptor()),
+      report(path_of(original.descriptor),
              fmt::format("{:#x}: {}", site.address, reason_text(static_cast<Reason>(site.reason))));
-    if (output == nullptr) return {ServerVerdict::kNothing, {}};
-    auto copy = make_memory_copy(input, *output);
-    if (!copy) return give_up(path_of(input.descriptor()), copy.error());
-    return {ServerVerdict::kCopy, std::move(*copy)};
+    return outcome;
   }
 
-  Outcome outcome_of(const InputFile& input, const EntryView& entry) {
-    return outcome_of(input, entry.output.tail.empty() ? nullptr : &entry.output, entry.natives);
+  std::optional<Outcome> outcome_of(const Original& original, const EntryView& entry) {
+    return outcome_of(original, entry.output.tail.empty() ? nullptr : &entry.output, entry.natives);
   }
 
   // What takes no longer than to make the copy; nothing where the rest has to be done.
-  std::optional<Outcome> outcome_at_once(const InputFile& input) {
-    const auto entry = options.cache->find_untouched(input);
-    if (!entry) return std::nullopt;
-    return outcome_of(input, entry->view);
+  std::optional<Outcome> outcome_at_once(const Original& original, const struct stat& status) {
+    if (!S_ISREG(status.st_mode)) return std::nullopt;
+    const auto entry = options.cache->find_untouched(status);
+    if (!entry || is_large(entry->view)) return std::nullopt;
+    return outcome_of(original, entry->view);
   }
 
-  Outcome rewrite_file(const InputFile& input) {
-    const CacheLookup known = options.cache->find(input);
-    if (known.entry) return outcome_of(input, known.entry->view);
-    const std::string path = path_of(input.descriptor());
+  Outcome rewrite_file(Descriptor file) {
+    const std::string path = path_of(file.get());
+    const auto input = InputFile::adopt(file.release(), path);
+    if (!input) return give_up(path, input.error());
+    const Original original{input->descriptor(), input->bytes().size()};
+    const CacheLookup known = options.cache->find(*input);
+    if (known.entry)
+      if (auto outcome = outcome_of(original, known.entry->view)) return std::move(*outcome);
     Options rewrite_options = entry_options();
     if (options.select) options.select(path, rewrite_options);
-    const auto rewritten = rewrite(input.bytes(), rewrite_options);
+    const auto rewritten = rewrite(input->bytes(), rewrite_options);
     if (!rewritten) return give_up(path, rewritten.error());
     if (options.rewritten) options.rewritten(path, rewritten->report);
     std::vector<NativeSite> sites;
@@ -207,11 +229,11 @@ struct RewriteServer::Impl {
       if (site.tier == Tier::kNative)
         sites.push_back({site.address.value, static_cast<uint8_t>(site.reason)});
     const bool nothing = rewritten->report.trampoline_size == 0;
-    const OutputBytes* output = nothing ? nullptr : &rewritten->output;
-    options.cache->keep(input, known, output, sites, path);
-    if (nothing) return outcome_of(input, nullptr, sites);
+    options.cache->keep(*input, known, nothing ? nullptr : &rewritten->output, sites, path);
     const OutputView view = view_of(rewritten->output);
-    return outcome_of(input, &view, sites);
+    if (auto outcome = outcome_of(original, nothing ? nullptr : &view, sites))
+      return std::move(*outcome);
+    return give_up(path, {ErrorCode::kInputOutput, std::nullopt, "it was changed meanwhile"});
   }
 
   template <typename Work>
@@ -244,17 +266,14 @@ struct RewriteServer::Impl {
     const auto keep = [](auto& into, Outcome outcome) {
       into.set_value(std::make_shared<const Outcome>(std::move(outcome)));
     };
-    // Nothing is said about most files, and to ask for a name costs as much as to look for it.
-    const std::string path = S_ISREG(status.st_mode) ? "a file" : path_of(file.get());
-    auto input = InputFile::adopt(file.release(), path);
-    auto known = input ? outcome_at_once(*input) : give_up(path, input.error());
-    if (known) {
+    const Original original{file.get(), static_cast<uint64_t>(status.st_size)};
+    if (auto known = outcome_at_once(original, status)) {
       keep(promise, std::move(*known));
       return answer_with(std::move(socket), entry->second);
     }
-    start_thread([this, keep, input = std::move(*input), promise = std::move(promise),
+    start_thread([this, keep, file = std::move(file), promise = std::move(promise),
                   outcome = entry->second, socket = std::move(socket)]() mutable {
-      keep(promise, rewrite_file(input));
+      keep(promise, rewrite_file(std::move(file)));
       answer(socket.get(), *outcome.get());
     });
   }

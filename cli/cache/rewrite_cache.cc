@@ -55,11 +55,12 @@ void RewriteCache::keep_identity(const InputFile& file, const Digest& content) c
   if (auto error = store_->keep_content(identity_of(file.status()), content)) complain(*error);
 }
 
-std::optional<StoredEntry> RewriteCache::find_untouched(const InputFile& file) const {
+std::optional<StoredEntry> RewriteCache::find_untouched(const struct stat& status) const {
   if (!store_) return std::nullopt;
-  const auto known = store_->find_content(identity_of(file.status()));
+  const auto known = store_->find_content(identity_of(status));
   auto entry = known ? store_->find(*known) : std::nullopt;
-  if (!entry || !applies_to(entry->view, file.bytes())) return std::nullopt;
+  if (!entry || entry->view.content_size != static_cast<uint64_t>(status.st_size))
+    return std::nullopt;
   return entry;
 }
 

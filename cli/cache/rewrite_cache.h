@@ -26,8 +26,9 @@ class RewriteCache {
   static RewriteCache none() { return {}; }
 
   // What the next function finds, but only where the kernel says that the file was not touched
-  // since and so need not be read: quick, whatever its size.
-  std::optional<StoredEntry> find_untouched(const InputFile& file) const;
+  // since and so need not be read: quick, whatever its size. Whoever uses it compares what it
+  // replaces.
+  std::optional<StoredEntry> find_untouched(const struct stat& status) const;
 
   // What was found out about exactly this content, if anything: by the file's identity where the
   // kernel says that it was not touched since, else by its digest.
