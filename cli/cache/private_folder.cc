@@ -51,6 +51,9 @@ Result<std::string> user_folder(const char* variable, const char* fallback) {
 }
 
 Result<Descriptor> open_private_folder(const std::string& path) {
+  // Nearly always it is there.
+  const int found = open(path.c_str(), kFolderFlags);
+  if (found >= 0 || errno != ENOENT) return checked_folder(found, errno, path);
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
@@ -65,6 +68,8 @@ Result<Descriptor> open_private_folder(const std::string& path) {
 
 Result<Descriptor> open_private_folder(const Descriptor& parent, const std::string& name,
                                        const std::string& path_for_people) {
+  const int found = openat(parent.get(), name.c_str(), kFolderFlags);
+  if (found >= 0 || errno != ENOENT) return checked_folder(found, errno, path_for_people);
   if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
     return system_error("cannot create", path_for_people, errno);
   const int descriptor = openat(parent.get(), name.c_str(), kFolderFlags);
