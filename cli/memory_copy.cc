@@ -1,15 +1,17 @@
 #include "cli/memory_copy.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <functional>
 #include <utility>
 #include <vector>
 
-#include "rewriter/elf_image.h"
+#include "cli/input_file.h"
+#include "trampoline/elf_types.h"
 
 namespace sysrewrite {
 
@@ -25,64 +27,152 @@ int create() {
   return memfd_create("sysrewrite", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
-using Range = std::pair<uint64_t, uint64_t>;  // file offsets, from and to
+// A page of the copy costs some 2 microseconds (made, filled, given back), a mapping in the program
+// some 2 as well, with what becomes of it at exit; a piece more takes two of those.
+constexpr uint64_t kWorthwhileGap = 8 * kPageSize;
 
-// Headers, and the pages that code is mapped from. The rest of the copy stays a hole.
-std::vector<Range> ranges_of(ByteView bytes) {
-  const auto image = ElfImage::parse(bytes);
-  if (!image) return {{0, bytes.size()}};
-  const uint64_t table = image->header().phoff;
-  std::vector<Range> ranges{{0, kPageSize},
-                            {table, table + image->program_headers().size() * sizeof(elf::Phdr)}};
-  for (const Segment& segment : image->segments()) {
-    if (!segment.executable()) continue;
-    const uint64_t end = segment.offset.value + segment.file_size;
-    ranges.emplace_back(align_down(segment.offset.value, kPageSize),
-                        align_down(end + kPageSize - 1, kPageSize));
+// Takes parts of the original into the copy, and patches them on the way, in a small buffer. A
+// mapping of either file would be faulted in page by page.
+class CopyWriter {
+ public:
+  CopyWriter(const Original& original, int copy, const OutputView& output)
+      : original_(original),
+        copy_(copy),
+        patches_(output.patches),
+        limit_(std::min(original.size, output.tail_offset.value)) {}
+
+  // False, with errno, where the system refuses; and where what stands there is not what a patch
+  // replaces, see is_other().
+  bool write(uint64_t from, uint64_t to) {
+    to = std::min(to, limit_);
+    for (uint64_t at = from; at < to; at += buffer_.size()) {
+      const MutableByteView part =
+          MutableByteView(buffer_).first(std::min(buffer_.size(), to - at));
+      if (!read(part, at)) return false;
+      if (!patch(part, at)) return is_other_ = true, false;
+      if (!write_at(copy_, part, at)) return false;
+    }
+    return true;
   }
-  return ranges;
+
+  // The ELF header and the program headers, by which the copy is read.
+  bool write_headers() {
+    static_assert(sizeof(buffer_) >= kPageSize);
+    if (!write(0, kPageSize)) return false;
+    const auto header = load<elf::Ehdr>(ByteView(buffer_).first(std::min(limit_, kPageSize)), 0);
+    if (!header) return is_other_ = true, false;
+    const auto end = checked_add(header->phoff, uint64_t{header->phnum} * sizeof(elf::Phdr));
+    return !end || *end <= kPageSize || write(header->phoff, *end);
+  }
+
+  // It is another file than the one the patches were made for, or shorter than it was.
+  bool is_other() const { return is_other_; }
+
+ private:
+  bool read(MutableByteView part, uint64_t at) {
+    while (!part.empty()) {
+      const ssize_t got =
+          pread(original_.descriptor, part.data(), part.size(), static_cast<off_t>(at));
+      if (got < 0 && errno == EINTR) continue;
+      if (got == 0) is_other_ = true;
+      if (got <= 0) return false;
+      part = part.subspan(static_cast<size_t>(got));
+      at += static_cast<uint64_t>(got);
+    }
+    return true;
+  }
+
+  // What lies of the patches in this part.
+  bool patch(MutableByteView part, uint64_t at) const {
+    const uint64_t end = at + part.size();
+    const auto end_of = [](const PatchView& patch) {
+      return patch.offset.value + patch.bytes.size();
+    };
+    auto next = std::partition_point(patches_.begin(), patches_.end(),
+                                     [&](const PatchView& patch) { return end_of(patch) <= at; });
+    for (; next != patches_.end() && next->offset.value < end; ++next) {
+      const uint64_t from = std::max(at, next->offset.value), to = std::min(end, end_of(*next));
+      const MutableByteView place = part.subspan(from - at, to - from);
+      const auto original = slice(next->original, from - next->offset.value, place.size());
+      if (!next->original.empty() && !(original && std::ranges::equal(*original, place)))
+        return false;
+      std::ranges::copy(next->bytes.subspan(from - next->offset.value, place.size()),
+                        place.begin());
+    }
+    return true;
+  }
+
+  const Original& original_;
+  int copy_;
+  const std::vector<PatchView>& patches_;
+  uint64_t limit_;
+  bool is_other_ = false;
+  std::array<std::byte, 4 * kPageSize> buffer_;
+};
+
+// Keeps the widest gaps, and makes one piece of what lies between two others.
+void close_smallest_gaps(std::vector<CodePiece>& pieces) {
+  const auto gap_behind = [](const CodePiece& a, const CodePiece& b) {
+    return b.offset - (a.offset + a.size);
+  };
+  std::vector<uint64_t> gaps;
+  for (size_t i = 1; i < pieces.size(); ++i) gaps.push_back(gap_behind(pieces[i - 1], pieces[i]));
+  // As many of the largest as may stay; of equal ones, the first.
+  std::nth_element(gaps.begin(), gaps.begin() + kMostPieces - 2, gaps.end(), std::greater<>());
+  const uint64_t smallest = gaps[kMostPieces - 2];
+  std::vector<CodePiece> kept{pieces.front()};
+  for (size_t i = 1; i < pieces.size(); ++i) {
+    CodePiece& last = kept.back();
+    if (gap_behind(last, pieces[i]) >= smallest && kept.size() < kMostPieces) {
+      kept.push_back(pieces[i]);
+    } else {
+      last.size = pieces[i].offset + pieces[i].size - last.offset;
+    }
+  }
+  pieces = std::move(kept);
 }
 
-bool write_range(int descriptor, ByteView bytes, Range range) {
-  const uint64_t end = std::min<uint64_t>(range.second, bytes.size());
-  if (range.first >= end) return true;
-  return write_at(descriptor, bytes.subspan(range.first, end - range.first), range.first);
-}
-
-// Through memory: a libc has hundreds of windows, and a write for each would take longer than the
-// rest.
-bool write_patches(int descriptor, const OutputBytes& output, size_t size) {
-  void* view = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  if (view == MAP_FAILED) return false;
-  auto* bytes = static_cast<std::byte*>(view);
-  for (const BytePatch& patch : output.patches)
-    std::copy(patch.bytes.begin(), patch.bytes.end(), bytes + patch.offset.value);
-  std::copy(output.tail.begin(), output.tail.end(), bytes + output.tail_offset.value);
-  munmap(view, size);
-  return true;
-}
-
-bool fill(int descriptor, ByteView original, const OutputBytes& output) {
+bool fill(int descriptor, CopyWriter& writer, const OutputView& output,
+          const std::vector<CodePiece>& pieces) {
   const uint64_t size = output.tail_offset.value + output.tail.size();
-  if (ftruncate(descriptor, static_cast<off_t>(size)) != 0) return false;
-  for (const Range& range : ranges_of(original))
-    if (!write_range(descriptor, original, range)) return false;
-  return write_patches(descriptor, output, size);
+  if (ftruncate(descriptor, static_cast<off_t>(size)) != 0 || !writer.write_headers()) return false;
+  for (const CodePiece& piece : pieces)
+    if (!writer.write(piece.offset, piece.offset + piece.size)) return false;
+  return write_at(descriptor, output.tail, output.tail_offset.value);
 }
 
 }  // namespace
 
-Result<Descriptor> make_memory_copy(const InputFile& input, const OutputBytes& output) {
-  Descriptor writable(create());
-  if (!writable.valid()) return system_error("cannot create", "a memory file", errno);
-  if (!fill(writable.get(), input.bytes(), output))
+std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches) {
+  std::vector<CodePiece> pieces;
+  for (const PatchView& patch : patches) {
+    if (!patch.changes()) continue;
+    const uint64_t from = align_down(patch.offset.value, kPageSize);
+    const uint64_t to = align_up(patch.offset.value + patch.bytes.size(), kPageSize);
+    const uint64_t last = pieces.empty() ? 0 : pieces.back().offset + pieces.back().size;
+    if (!pieces.empty() && from < last + kWorthwhileGap) {
+      pieces.back().size = std::max(last, to) - pieces.back().offset;
+    } else {
+      pieces.push_back({from, to - from});
+    }
+  }
+  if (pieces.size() > kMostPieces) close_smallest_gaps(pieces);
+  return pieces;
+}
+
+Result<std::optional<MemoryCopy>> make_memory_copy(const Original& original,
+                                                   const OutputView& output) {
+  Descriptor file(create());
+  if (!file.valid()) return system_error("cannot create", "a memory file", errno);
+  std::vector<CodePiece> pieces = pieces_of(output.patches);
+  CopyWriter writer(original, file.get(), output);
+  if (!fill(file.get(), writer, output, pieces)) {
+    if (writer.is_other()) return std::optional<MemoryCopy>{};
     return system_error("cannot write", "a memory file", errno);
-  if (fcntl(writable.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+  }
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
     return system_error("cannot seal", "a memory file", errno);
-  const std::string self = fmt::format("/proc/self/fd/{}", writable.get());
-  Descriptor readable(open(self.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!readable.valid()) return system_error("cannot open again", self, errno);
-  return readable;
+  return std::optional(MemoryCopy{std::move(file), std::move(pieces)});
 }
 
 }  // namespace sysrewrite

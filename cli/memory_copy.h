@@ -2,14 +2,35 @@
 #ifndef SYSREWRITE_CLI_MEMORY_COPY_H_
 #define SYSREWRITE_CLI_MEMORY_COPY_H_
 
+#include <optional>
+#include <vector>
+
+#include "cli/cache/entry.h"
 #include "cli/descriptor.h"
-#include "cli/input_file.h"
-#include "rewriter/output.h"
+#include "rewriter/result.h"
+#include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
 
-// A memory file with the rewritten contents, sealed against any change and open for reading only.
-Result<Descriptor> make_memory_copy(const InputFile& input, const OutputBytes& output);
+struct MemoryCopy {
+  Descriptor file;
+  std::vector<CodePiece> pieces;  // what is to be taken from it, besides headers and tail
+};
+
+// A file as it was opened: what it is read by, and its bytes.
+struct Original {
+  int descriptor;
+  uint64_t size;
+};
+
+// A memory file with headers, pieces and tail of the rewritten contents, sealed against any change:
+// neither this descriptor nor another can write. Nothing where the original is not what the patches
+// say that they replace, headers included.
+Result<std::optional<MemoryCopy>> make_memory_copy(const Original& original,
+                                                   const OutputView& output);
+
+// The pages that hold a patch, ascending, no more than kMostPieces pieces. Near ones are one piece.
+std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches);
 
 }  // namespace sysrewrite
 

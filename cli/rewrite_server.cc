@@ -3,15 +3,17 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <future>
+#include <list>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -22,10 +24,10 @@
 #include "rewriter/pipeline.h"
 #include "trampoline/server_protocol.h"
 
-// Threads take turns: whoever accepts a connection serves it, since rewriting a large library takes
-// a while and nobody else should wait for it, and first starts another thread where none is left to
-// accept. Two who ask for the same file wait for one rewrite: the first to ask puts a future into
-// the table, and makes it.
+// One thread, the caller's, waits for requests and answers at once what it can: what is known
+// already, and what the cache knows. Most programs need nothing else, and a thread costs as much as
+// such an answer. For whatever takes longer (a rewrite, a digest of a whole file, a client that
+// takes its time to send) it starts a thread, and goes on.
 //
 // A file is known by device, inode, size and both times: whoever replaces it changes one of them.
 // Requests are answered only for the same user; what is answered is derived from what was attached,
@@ -38,7 +40,7 @@ namespace {
 // What there is to say about one file, forever.
 struct Outcome {
   ServerVerdict verdict = ServerVerdict::kNothing;
-  Descriptor copy;
+  MemoryCopy copy;  // where kCopy
 };
 using SharedOutcome = std::shared_future<std::shared_ptr<const Outcome>>;
 
@@ -54,6 +56,7 @@ struct Request {
   Descriptor file;
 };
 
+// Nothing, with EAGAIN, where it has not come yet; nothing, where it is none.
 std::optional<Request> receive(int socket) {
   Request out;
   iovec vector{&out.request, sizeof(out.request)};
@@ -63,7 +66,8 @@ std::optional<Request> receive(int socket) {
   header.msg_iovlen = 1;
   header.msg_control = control;
   header.msg_controllen = sizeof(control);
-  const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  const int problem = got < 0 ? errno : 0;
   const cmsghdr* message = CMSG_FIRSTHDR(&header);
   if (message != nullptr && message->cmsg_type == SCM_RIGHTS &&
       message->cmsg_len == CMSG_LEN(sizeof(int))) {
@@ -71,13 +75,19 @@ std::optional<Request> receive(int socket) {
     std::memcpy(&fd, CMSG_DATA(message), sizeof(fd));
     out.file.reset(fd);
   }
+  errno = problem;
   if (got != static_cast<ssize_t>(sizeof(out.request))) return std::nullopt;
   out.request.text[sizeof(out.request.text) - 1] = 0;
   return out;
 }
 
-void answer(int socket, ServerVerdict verdict, int descriptor) {
-  iovec vector{&verdict, 1};
+void answer(int socket, ServerVerdict verdict, int descriptor,
+            const std::vector<CodePiece>& pieces = {}) {
+  ServerReply reply{};
+  reply.verdict = verdict;
+  reply.piece_count = static_cast<uint32_t>(pieces.size());
+  std::copy(pieces.begin(), pieces.end(), std::begin(reply.pieces));
+  iovec vector{&reply, sizeof(reply)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
   header.msg_iov = &vector;
@@ -93,6 +103,10 @@ void answer(int socket, ServerVerdict verdict, int descriptor) {
   }
   // A client that has died in the meantime is nobody's loss.
   static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
+}
+
+void answer(int socket, const Outcome& outcome) {
+  answer(socket, outcome.verdict, outcome.copy.file.get(), outcome.copy.pieces);
 }
 
 void answer_memory(int socket, int descriptor) {
@@ -118,15 +132,43 @@ bool same_user(int socket) {
 
 }  // namespace
 
+namespace {
+
+struct Worker {
+  Worker() = default;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  Worker(Worker&&) = delete;
+  Worker& operator=(Worker&&) = delete;
+  ~Worker() {
+    if (thread.joinable()) thread.join();
+  }
+  std::thread thread;
+  std::atomic<bool> has_ended = false;
+};
+
+}  // namespace
+
+namespace {
+
+// So that neither a signal nor another client waits for long.
+bool is_large(const EntryView& entry) {
+  constexpr uint64_t kAtOnce = uint64_t{32} << 20;  // bytes; 10 ms, if all has to be copied
+  const auto& patches = entry.output.patches;
+  return !patches.empty() && patches.back().offset.value - patches.front().offset.value > kAtOnce;
+}
+
+}  // namespace
+
 struct RewriteServer::Impl {
   ServerOptions options;
   std::string name;
-  Descriptor listener, wake;
+  Descriptor listener;
+  std::vector<Descriptor> silent;  // connections that have sent nothing yet
+  std::list<Worker> workers;
+  std::map<FileIdentity, SharedOutcome> outcomes;
 
   mutable std::mutex mutex;
-  std::vector<std::thread> workers;
-  size_t idle = 0;  // of them: waiting for a connection
-  std::map<FileIdentity, SharedOutcome> outcomes;
   std::vector<NativeObject> natives;
 
   void report(std::string path, std::string reason) {
@@ -140,27 +182,43 @@ struct RewriteServer::Impl {
     return {fail ? ServerVerdict::kRefused : ServerVerdict::kNative, {}};
   }
 
-  Outcome outcome_of(const InputFile& input, const std::string& path, const OutputBytes* output,
-                     const std::vector<NativeSite>& sites) {
+  // Of a file that is to have this copy, or none; nothing where it is not the file that the copy
+  // was made for.
+  std::optional<Outcome> outcome_of(const Original& original, const OutputView* output,
+                                    const std::vector<NativeSite>& sites) {
+    Outcome outcome;
+    if (output != nullptr) {
+      auto copy = make_memory_copy(original, *output);
+      if (!copy) return give_up(path_of(original.descriptor), copy.error());
+      if (!*copy) return std::nullopt;
+      outcome = {ServerVerdict::kCopy, std::move(**copy)};
+    }
     for (const NativeSite& site : sites)
-      report(path,
+      report(path_of(original.descriptor),
              fmt::format("{:#x}: {}", site.address, reason_text(static_cast<Reason>(site.reason))));
-    if (output == nullptr) return {ServerVerdict::kNothing, {}};
-    auto copy = make_memory_copy(input, *output);
-    if (!copy) return give_up(path, copy.error());
-    return {ServerVerdict::kCopy, std::move(*copy)};
+    return outcome;
+  }
+
+  std::optional<Outcome> outcome_of(const Original& original, const EntryView& entry) {
+    return outcome_of(original, entry.output.tail.empty() ? nullptr : &entry.output, entry.natives);
+  }
+
+  // What takes no longer than to make the copy; nothing where the rest has to be done.
+  std::optional<Outcome> outcome_at_once(const Original& original, const struct stat& status) {
+    if (!S_ISREG(status.st_mode)) return std::nullopt;
+    const auto entry = options.cache->find_untouched(status);
+    if (!entry || is_large(entry->view)) return std::nullopt;
+    return outcome_of(original, entry->view);
   }
 
   Outcome rewrite_file(Descriptor file) {
     const std::string path = path_of(file.get());
     const auto input = InputFile::adopt(file.release(), path);
     if (!input) return give_up(path, input.error());
+    const Original original{input->descriptor(), input->bytes().size()};
     const CacheLookup known = options.cache->find(*input);
-    if (known.entry) {
-      const bool nothing = known.entry->output.tail.empty();
-      return outcome_of(*input, path, nothing ? nullptr : &known.entry->output,
-                        known.entry->natives);
-    }
+    if (known.entry)
+      if (auto outcome = outcome_of(original, known.entry->view)) return std::move(*outcome);
     Options rewrite_options = entry_options();
     if (options.select) options.select(path, rewrite_options);
     const auto rewritten = rewrite(input->bytes(), rewrite_options);
@@ -171,81 +229,113 @@ struct RewriteServer::Impl {
       if (site.tier == Tier::kNative)
         sites.push_back({site.address.value, static_cast<uint8_t>(site.reason)});
     const bool nothing = rewritten->report.trampoline_size == 0;
-    const OutputBytes* output = nothing ? nullptr : &rewritten->output;
-    options.cache->keep(*input, known, output, sites, path);
-    return outcome_of(*input, path, output, sites);
+    options.cache->keep(*input, known, nothing ? nullptr : &rewritten->output, sites, path);
+    const OutputView view = view_of(rewritten->output);
+    if (auto outcome = outcome_of(original, nothing ? nullptr : &view, sites))
+      return std::move(*outcome);
+    return give_up(path, {ErrorCode::kInputOutput, std::nullopt, "it was changed meanwhile"});
   }
 
-  std::shared_ptr<const Outcome> outcome_for(Descriptor file) {
+  template <typename Work>
+  void start_thread(Work work) {
+    workers.remove_if([](Worker& worker) { return worker.has_ended.load(); });
+    Worker& worker = workers.emplace_back();
+    worker.thread = std::thread([&worker, work = std::move(work)]() mutable {
+      work();
+      worker.has_ended = true;
+    });
+  }
+
+  // Two who ask for the same file wait for one rewrite.
+  void answer_with(Descriptor socket, const SharedOutcome& outcome) {
+    const auto send = [](const Descriptor& to, const SharedOutcome& what) {
+      answer(to.get(), *what.get());
+    };
+    if (outcome.wait_for(std::chrono::seconds(0)) == std::future_status::ready)
+      return send(socket, outcome);
+    start_thread([send, outcome, socket = std::move(socket)] { send(socket, outcome); });
+  }
+
+  void serve_copy(Descriptor socket, Descriptor file) {
     struct stat status {};
-    if (fstat(file.get(), &status) != 0) return std::make_shared<Outcome>();
+    if (fstat(file.get(), &status) != 0) return answer(socket.get(), ServerVerdict::kNothing, -1);
+    const auto [entry, inserted] = outcomes.try_emplace(identity_of(status));
+    if (!inserted) return answer_with(std::move(socket), entry->second);
     std::promise<std::shared_ptr<const Outcome>> promise;
-    SharedOutcome shared;
-    bool mine = false;
-    {
-      const std::lock_guard lock(mutex);
-      const auto [entry, inserted] = outcomes.try_emplace(identity_of(status));
-      if (inserted) entry->second = promise.get_future().share();
-      shared = entry->second;
-      mine = inserted;
+    entry->second = promise.get_future().share();
+    const auto keep = [](auto& into, Outcome outcome) {
+      into.set_value(std::make_shared<const Outcome>(std::move(outcome)));
+    };
+    const Original original{file.get(), static_cast<uint64_t>(status.st_size)};
+    if (auto known = outcome_at_once(original, status)) {
+      keep(promise, std::move(*known));
+      return answer_with(std::move(socket), entry->second);
     }
-    if (mine) promise.set_value(std::make_shared<const Outcome>(rewrite_file(std::move(file))));
-    return shared.get();
+    start_thread([this, keep, file = std::move(file), promise = std::move(promise),
+                  outcome = entry->second, socket = std::move(socket)]() mutable {
+      keep(promise, rewrite_file(std::move(file)));
+      answer(socket.get(), *outcome.get());
+    });
   }
 
-  void serve(int socket) {
-    if (!same_user(socket)) return;
-    auto request = receive(socket);
-    if (!request) return;
-    switch (request->request.kind) {
-      case RequestKind::kCopy: {
-        if (!request->file.valid()) return;
-        const auto outcome = outcome_for(std::move(request->file));
-        return answer(socket, outcome->verdict, outcome->copy.get());
-      }
+  void serve(Descriptor socket, Request request) {
+    switch (request.request.kind) {
+      case RequestKind::kCopy:
+        if (request.file.valid()) serve_copy(std::move(socket), std::move(request.file));
+        return;
       case RequestKind::kLoader:
-        return answer(socket, ServerVerdict::kCopy, options.loader);
+        return answer(socket.get(), ServerVerdict::kCopy, options.loader);
       case RequestKind::kReport:
-        print_report(socket);
-        return answer(socket, ServerVerdict::kNothing, -1);
+        return start_thread([socket = std::move(socket)] {
+          print_report(socket.get());
+          answer(socket.get(), ServerVerdict::kNothing, -1);
+        });
       case RequestKind::kShare: {
         ShareRequest wanted{};
-        std::memcpy(&wanted, request->request.text, sizeof(wanted));
+        std::memcpy(&wanted, request.request.text, sizeof(wanted));
         const bool fits = wanted.size != 0 && wanted.size <= kMostShared;
-        return answer_memory(socket, fits ? options.hooks->share(wanted.index, wanted.size) : -1);
+        return answer_memory(socket.get(),
+                             fits ? options.hooks->share(wanted.index, wanted.size) : -1);
       }
       case RequestKind::kOutput:
-        return answer_memory(socket, options.hooks->ring());
+        return answer_memory(socket.get(), options.hooks->ring());
       case RequestKind::kUnfollowed: {
-        const std::string path = request->request.text;
-        const size_t reason = std::min(path.size() + 1, sizeof(request->request.text) - 1);
-        report(path, request->request.text + reason);
-        return answer(socket, ServerVerdict::kNothing, -1);
+        const std::string path = request.request.text;
+        const size_t reason = std::min(path.size() + 1, sizeof(request.request.text) - 1);
+        report(path, request.request.text + reason);
+        return answer(socket.get(), ServerVerdict::kNothing, -1);
       }
     }
   }
 
-  // Under the mutex.
-  void start_worker() {
-    ++idle;
-    workers.emplace_back([this] { work(); });
+  // Whoever has connected has most often sent by now what he wants.
+  void listen_to(Descriptor socket) {
+    auto request = receive(socket.get());
+    if (request) return serve(std::move(socket), std::move(*request));
+    if (errno == EAGAIN) silent.push_back(std::move(socket));
   }
 
-  void work() {
+  void accept_one() {
+    Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (socket.valid() && same_user(socket.get())) listen_to(std::move(socket));
+  }
+
+  void serve_until_readable(int descriptor) {
     for (;;) {
-      pollfd waits[] = {{listener.get(), POLLIN, 0}, {wake.get(), POLLIN, 0}};
-      if (poll(waits, 2, -1) < 0 && errno != EINTR) return;
-      if (waits[1].revents != 0) return;
-      Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!socket.valid()) continue;
-      {
-        const std::lock_guard lock(mutex);
-        if (--idle == 0) start_worker();
+      std::vector<pollfd> waits{{descriptor, POLLIN, 0}, {listener.get(), POLLIN, 0}};
+      for (const Descriptor& socket : silent) waits.push_back({socket.get(), POLLIN, 0});
+      if (poll(waits.data(), waits.size(), -1) < 0) continue;
+      std::vector<Descriptor> waiting;
+      waiting.swap(silent);
+      for (size_t i = 0; i < waiting.size(); ++i) {
+        if (waits[2 + i].revents == 0) {
+          silent.push_back(std::move(waiting[i]));
+        } else {
+          listen_to(std::move(waiting[i]));
+        }
       }
-      serve(socket.get());
-      socket.reset();
-      const std::lock_guard lock(mutex);
-      ++idle;
+      if (waits[1].revents != 0) accept_one();
+      if (waits[0].revents != 0) return;
     }
   }
 };
@@ -258,9 +348,7 @@ Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions&
     return system_error("cannot get", "random bytes", errno);
   impl->name = fmt::format("sysrewrite-{:016x}{:016x}", random[0], random[1]);
   impl->listener.reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  impl->wake.reset(eventfd(0, EFD_CLOEXEC));
-  if (!impl->listener.valid() || !impl->wake.valid())
-    return system_error("cannot create", "a socket", errno);
+  if (!impl->listener.valid()) return system_error("cannot create", "a socket", errno);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path + 1, impl->name.data(), impl->name.size());
@@ -268,12 +356,6 @@ Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions&
   const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
   if (bind(impl->listener.get(), generic, size) != 0 || listen(impl->listener.get(), 4096) != 0)
     return system_error("cannot listen on", impl->name, errno);
-  {
-    // Two, so that the first to ask need not wait for a thread to be made.
-    const std::lock_guard lock(impl->mutex);
-    impl->start_worker();
-    impl->start_worker();
-  }
   return std::unique_ptr<RewriteServer>(new RewriteServer(std::move(impl)));
 }
 
@@ -292,19 +374,13 @@ std::vector<NativeObject> RewriteServer::natives() const {
   return impl_->natives;
 }
 
+void RewriteServer::serve_until_readable(int descriptor) {
+  impl_->serve_until_readable(descriptor);
+}
+
 void RewriteServer::stop() {
-  const uint64_t one = 1;
-  static_cast<void>(write(impl_->wake.get(), &one, sizeof(one)) < 0);
-  // Nobody starts another once all have seen that; those who serve still may, until then.
-  for (;;) {
-    std::vector<std::thread> finishing;
-    {
-      const std::lock_guard lock(impl_->mutex);
-      finishing.swap(impl_->workers);
-    }
-    if (finishing.empty()) break;
-    for (std::thread& worker : finishing) worker.join();
-  }
+  impl_->workers.clear();
+  impl_->silent.clear();
   impl_->listener.reset();
 }
 

@@ -33,13 +33,17 @@ struct NativeObject {
 };
 
 // Listens on an abstract unix socket with a name that cannot be guessed, answers requests of the
-// same user only, and keeps each rewritten copy (a sealed memory file) for the next who asks.
+// same user only, and keeps each rewritten copy (a sealed memory file) for the next who asks. One
+// thread at a time calls it; it starts others where something takes long.
 class RewriteServer {
  public:
   static Result<std::unique_ptr<RewriteServer>> start(const ServerOptions& options);
   ~RewriteServer();
 
   const std::string& name() const;
+  // Answers requests until there is something to read at this descriptor, and those that have come
+  // by then.
+  void serve_until_readable(int descriptor);
   // What could not be rewritten or followed, in the order it came up. After stop().
   std::vector<NativeObject> natives() const;
   void stop();

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#include <bit>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -54,12 +56,13 @@ sigset_t forwarded_signals() {
 
 // What the terminal sends, the program has got as well; what this process raises itself, by writing
 // where nobody reads, is its own.
-void forward(const siginfo_t& info, pid_t child) {
-  if (info.si_code > 0 || info.si_pid == getpid()) return;
-  if (info.si_code == SI_QUEUE) {
-    sigqueue(child, info.si_signo, info.si_value);
+void forward(const signalfd_siginfo& info, pid_t child) {
+  if (info.ssi_code > 0 || static_cast<pid_t>(info.ssi_pid) == getpid()) return;
+  const auto signal = static_cast<int>(info.ssi_signo);
+  if (info.ssi_code == SI_QUEUE) {
+    sigqueue(child, signal, {.sival_ptr = std::bit_cast<void*>(info.ssi_ptr)});
   } else {
-    kill(child, info.si_signo);
+    kill(child, signal);
   }
 }
 
@@ -150,14 +153,16 @@ void stop_with(pid_t child, pid_t* watcher) {
   waitpid(*watcher, nullptr, 0);
 }
 
-// Waits and forwards until the child is gone; its status as a shell shows it.
-int wait_for(pid_t child, const sigset_t& signals) {
+// Serves, waits and forwards until the child is gone; its status as a shell shows it.
+int wait_for(pid_t child, const Descriptor& signals, RewriteServer& server) {
   pid_t watcher = -1;
   for (;;) {
-    siginfo_t info{};
-    if (sigwaitinfo(&signals, &info) < 0) continue;
-    if (info.si_signo == SIGCONT && info.si_pid == watcher) continue;
-    if (info.si_signo != SIGCHLD) {
+    server.serve_until_readable(signals.get());
+    signalfd_siginfo info{};
+    if (read(signals.get(), &info, sizeof(info)) != sizeof(info)) continue;
+    const auto sender = static_cast<pid_t>(info.ssi_pid);
+    if (info.ssi_signo == SIGCONT && sender == watcher) continue;
+    if (info.ssi_signo != SIGCHLD) {
       forward(info, child);
       continue;
     }
@@ -189,8 +194,8 @@ int execute(const RunCommand& command) {
   const auto loader = open_loader(command);
   if (!loader) return complain(loader.error().message), kCannotStart;
   const sigset_t signals = forwarded_signals();
-  const Inheritance inheritance(
-      signals);  // before the server's threads, which block what it blocks
+  // Before any thread, which blocks what it blocks.
+  const Inheritance inheritance(signals);
   // What is selected otherwise than always is nothing for another run.
   const bool use_cache = command.use_cache && !command.select;
   const RewriteCache cache = use_cache ? RewriteCache::for_user() : RewriteCache::none();
@@ -199,11 +204,14 @@ int execute(const RunCommand& command) {
   auto server = RewriteServer::start(
       {command.unpatched, loader->get(), &cache, hooks->get(), command.select, command.rewritten});
   if (!server) return complain(server.error().message), kCannotStart;
+  const Descriptor arrived(signalfd(-1, &signals, SFD_CLOEXEC));
+  if (!arrived.valid())
+    return complain(fmt::format("cannot wait for signals: {}", std::strerror(errno))), kCannotStart;
   const pid_t child =
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
   if (child < 0)
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
-  const int status = wait_for(child, signals);
+  const int status = wait_for(child, arrived, **server);
   (*server)->stop();
   const std::vector<std::string> natives = natives_of(**server);
   (*hooks)->stop(natives);

@@ -76,9 +76,23 @@ bool send(sys::Fd socket, const ServerRequest& request, sys::Fd file) {
                    kMsgNoSignal) == static_cast<int64_t>(sizeof(request));
 }
 
-ServerAnswer receive(sys::Fd socket, sys::Fd* copy) {
-  uint8_t verdict = 0;
-  const IoVector vector{Memory::address_of(&verdict).value, 1};
+// Whole pages, ascending.
+bool are_pieces(const CodePiece* pieces, uint32_t count) {
+  if (count > kMostPieces) return false;
+  uint64_t free_from = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto [offset, size] = pieces[i];
+    if (offset < free_from || !is_aligned(offset | size, kPageSize)) return false;
+    const auto end = checked_add(offset, size);
+    if (!end) return false;
+    free_from = *end;
+  }
+  return true;
+}
+
+ServerAnswer receive(sys::Fd socket, RewrittenCopy* copy) {
+  ServerReply reply{};
+  const IoVector vector{Memory::address_of(&reply).value, sizeof(reply)};
   ControlWithFd control{};
   MessageHeader header{};
   header.vectors = Memory::address_of(&vector).value;
@@ -87,8 +101,8 @@ ServerAnswer receive(sys::Fd socket, sys::Fd* copy) {
   header.control_length = sizeof(control);
   const int64_t got = sys::call(__NR_recvmsg, static_cast<uint64_t>(socket),
                                 Memory::address_of(&header).value, kMsgCmsgCloexec);
-  if (got != 1) return ServerAnswer::kNoServer;
-  switch (static_cast<ServerVerdict>(verdict)) {
+  if (got != static_cast<int64_t>(sizeof(reply))) return ServerAnswer::kNoServer;
+  switch (reply.verdict) {
     case ServerVerdict::kNothing:
       return ServerAnswer::kNothing;
     case ServerVerdict::kNative:
@@ -100,11 +114,17 @@ ServerAnswer receive(sys::Fd socket, sys::Fd* copy) {
   }
   if (header.control_length < kControlLength || control.type != kScmRights)
     return ServerAnswer::kNoServer;
-  *copy = control.fd;
+  copy->fd = control.fd;
+  if (!are_pieces(reply.pieces, reply.piece_count)) {
+    sys::close(copy->fd);
+    return ServerAnswer::kNoServer;
+  }
+  copy->piece_count = reply.piece_count;
+  memcpy(copy->pieces, reply.pieces, sizeof(reply.pieces));
   return ServerAnswer::kCopy;
 }
 
-ServerAnswer ask_once(const ServerRequest& request, sys::Fd file, sys::Fd* answer) {
+ServerAnswer ask_once(const ServerRequest& request, sys::Fd file, RewrittenCopy* answer) {
   const sys::Fd socket = connect_to_server();
   if (sys::failed(socket)) return ServerAnswer::kNoServer;
   const ServerAnswer result =
@@ -114,16 +134,23 @@ ServerAnswer ask_once(const ServerRequest& request, sys::Fd file, sys::Fd* answe
 }
 
 // Asking takes a descriptor for the connection and one for the answer.
-ServerAnswer ask(const ServerRequest& request, sys::Fd file, sys::Fd* answer) {
+ServerAnswer ask(const ServerRequest& request, sys::Fd file, RewrittenCopy* answer) {
   const ServerAnswer first = ask_once(request, file, answer);
   if (first != ServerAnswer::kNoServer || sysload_state.server_name[0] == 0) return first;
   const BeyondLimit room;
   return ask_once(request, file, answer);
 }
 
+ServerAnswer ask_for_descriptor(const ServerRequest& request, sys::Fd* descriptor) {
+  RewrittenCopy answer;
+  const ServerAnswer result = ask(request, -1, &answer);
+  *descriptor = answer.fd;
+  return result;
+}
+
 }  // namespace
 
-ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy) {
+ServerAnswer ask_for_copy(sys::Fd file, RewrittenCopy* copy) {
   ServerRequest request{};
   request.kind = RequestKind::kCopy;
   return ask(request, file, copy);
@@ -132,14 +159,14 @@ ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy) {
 ServerAnswer ask_for_loader(sys::Fd* loader) {
   ServerRequest request{};
   request.kind = RequestKind::kLoader;
-  return ask(request, -1, loader);
+  return ask_for_descriptor(request, loader);
 }
 
 sys::Fd ask_for_ring() {
   ServerRequest request{};
   request.kind = RequestKind::kOutput;
   sys::Fd ring = -1;
-  return ask(request, -1, &ring) == ServerAnswer::kCopy ? ring : -1;
+  return ask_for_descriptor(request, &ring) == ServerAnswer::kCopy ? ring : -1;
 }
 
 sys::Fd ask_for_share(uint32_t hook, uint64_t size) {
@@ -148,7 +175,7 @@ sys::Fd ask_for_share(uint32_t hook, uint64_t size) {
   const ShareRequest wanted{hook, 0, size};
   memcpy(request.text, &wanted, sizeof(wanted));
   sys::Fd memory = -1;
-  return ask(request, -1, &memory) == ServerAnswer::kCopy ? memory : -1;
+  return ask_for_descriptor(request, &memory) == ServerAnswer::kCopy ? memory : -1;
 }
 
 void report_no_server(const char* path) {
@@ -165,7 +192,7 @@ void report_unfollowed(const char* path, const char* why) {
   const size_t path_length = length_up_to(path, 400);
   memcpy(request.text, path, path_length);
   memcpy(request.text + path_length + 1, why, length_up_to(why, 100));
-  sys::Fd none = -1;
+  RewrittenCopy none;
   if (ask(request, -1, &none) == ServerAnswer::kNoServer) note("run", path, " runs native: ", why);
 }
 
@@ -183,7 +210,7 @@ sys::Fd open_report() {
 void close_report(sys::Fd report) {
   constexpr uint64_t kShutWrite = 1;  // SHUT_WR
   sys::call(__NR_shutdown, static_cast<uint64_t>(report), kShutWrite);
-  sys::Fd none = -1;
+  RewrittenCopy none;
   receive(report, &none);
   sys::close(report);
 }

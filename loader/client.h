@@ -7,6 +7,7 @@
 #define SYSREWRITE_LOADER_CLIENT_H_
 
 #include "loader/syscalls.h"
+#include "trampoline/server_protocol.h"
 
 namespace sysrewrite {
 
@@ -18,8 +19,14 @@ enum class ServerAnswer : uint8_t {
   kNoServer,  // nobody answers, or this process may not ask
 };
 
+struct RewrittenCopy {
+  sys::Fd fd = -1;
+  uint32_t piece_count = 0;
+  CodePiece pieces[kMostPieces];
+};
+
 // Asks for a rewritten copy of the file; the caller closes what it gets.
-ServerAnswer ask_for_copy(sys::Fd file, sys::Fd* copy);
+ServerAnswer ask_for_copy(sys::Fd file, RewrittenCopy* copy);
 
 // Asks for sysload's own file, to execute it where its path may not lead: after chroot.
 ServerAnswer ask_for_loader(sys::Fd* loader);

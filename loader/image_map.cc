@@ -1,5 +1,7 @@
 #include "loader/image_map.h"
 
+#include <linux/mman.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -90,9 +92,10 @@ void map_segment(const char* phase, const ProgramFile& file, const elf::Phdr& se
   const uint32_t protection = protection_of(segment);
   if (segment.filesz != 0) {
     const bool is_code = (segment.flags & elf::kFlagExec) != 0;
-    const int64_t answer =
-        sys::replace_file({start}, file_pages_end - start, protection,
-                          is_code ? file.code_fd() : file.fd(), {segment.offset - in_page});
+    const uint64_t size = file_pages_end - start, offset = segment.offset - in_page;
+    const int64_t answer = is_code
+                               ? file.replace_code({start}, size, protection, MAP_PRIVATE, offset)
+                               : sys::replace_file({start}, size, protection, file.fd(), {offset});
     if (sys::failed(answer)) fail_errno(answer, phase, "cannot map a segment of ", file.path());
   }
   if (segment.memsz == segment.filesz) return;

@@ -1,6 +1,7 @@
 #include "loader/objects.h"
 
 #include <asm/unistd.h>
+#include <linux/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -68,20 +69,67 @@ void watch(uint64_t first, uint64_t last) {
   sysload_state.objects_high = std::max(sysload_state.objects_high, last + 1);
 }
 
-void remember(const MappedObject& object) {
+MappedObject& remember(const MappedObject& object) {
   ObjectTable& table = sysload_state.objects;
   MappedObject* const entry = free_entry();
   if (entry == nullptr) fail(kPhase, "more than ", table.count, " are mapped");
   *entry = object;
   if (entry == &table.entries[table.count]) ++table.count;
   watch(object.base.value, object.base.value);
+  return *entry;
 }
 
-void serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base, uint64_t size) {
+MappedObject& serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base,
+                           uint64_t size) {
   const Trailer& trailer = file.rewritten().trailer();
   map_trampoline(file, MappedImage(bias), {sysload_state.callback});
   add_site_table(file, MappedImage(bias));
-  remember({base, size, {trailer.vaddr + bias}, trailer.size});
+  return remember({base, size, {trailer.vaddr + bias}, trailer.size, {}});
+}
+
+// ld.so will ask for the code next. Whoever has the copy in hand now maps it at once, and need not
+// ask the server a second time. A program that reads a library as data, and happens to map as much
+// of it as ld.so would, must see the original's bytes.
+void prepare_code(const ProgramFile& file, const ElfImage& image, MappedObject& object,
+                  uint64_t bias) {
+  for (uint32_t i = 0; i < image.header_count(); ++i) {
+    const elf::Phdr segment = image.header(i);
+    if (segment.type != elf::kPtLoad || (segment.flags & elf::kFlagExec) == 0) continue;
+    const uint64_t start = align_down(segment.vaddr, kPageSize);
+    const PreparedCode code{
+        {start + bias},
+        align_up(segment.vaddr + segment.filesz, kPageSize) - start,
+        align_down(segment.offset, kPageSize),
+        segment.flags == (elf::kFlagRead | elf::kFlagExec) ? sys::kRead | sys::kExec : 0U,
+        {}};
+    const bool fits = range_fits(code.address.value - object.base.value, code.size, object.size);
+    // At offset 0 it is a part of the first mapping.
+    if (code.protection == 0 || code.offset == 0 || !fits) return;
+    const int64_t mapped =
+        file.replace_code(code.address, code.size, code.protection, MAP_PRIVATE, code.offset);
+    object.code = code;
+    if (sys::failed(mapped) || sys::failed(sys::identify(file.fd(), &object.code.file)))
+      object.code.size = 0;
+    return;
+  }
+}
+
+// True where exactly this lies there already. It is protected anew, since glibc takes the access to
+// a whole span with holes away before it maps the segments.
+bool code_was_prepared(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
+                       sys::Fd fd, uint64_t offset) {
+  if ((flags & ~uint64_t{MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE}) != 0) return false;
+  ObjectTable& table = sysload_state.objects;
+  for (uint32_t i = 0; i < table.count; ++i) {
+    PreparedCode& code = table.entries[i].code;
+    if (table.entries[i].size == 0 || code.size == 0 || code.address != address) continue;
+    sys::FileIdentity file{};
+    const bool same = code.size == size && code.offset == offset && code.protection == protection &&
+                      !sys::failed(sys::identify(fd, &file)) && file == code.file;
+    code.size = 0;  // what happens there next is not known here
+    return same && !sys::failed(sys::protect(address, size, protection));
+  }
+  return false;
 }
 
 int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& file,
@@ -94,9 +142,11 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   if (sys::failed(reserved)) return reserved;
   const uint64_t bias = static_cast<uint64_t>(reserved) - span.low;
   const RuntimeAddr base = {image.low().value + bias};
+  const bool is_code = (request.protection & sys::kExec) != 0;
   const int64_t mapped =
-      sys::replace_like(base, request.size, request.protection, request.flags,
-                        (request.protection & sys::kExec) != 0 ? file.code_fd() : request.fd, 0);
+      is_code
+          ? file.replace_code(base, request.size, request.protection, request.flags, 0)
+          : sys::replace_like(base, request.size, request.protection, request.flags, request.fd, 0);
   if (sys::failed(mapped)) {
     sys::unmap({static_cast<uint64_t>(reserved)}, span.high - span.low);
     return mapped;
@@ -107,7 +157,8 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   const uint64_t image_end = base.value + align_up(request.size, kPageSize);
   sys::unmap({span.low + bias}, base.value - (span.low + bias));
   sys::unmap({image_end}, span.high + bias - image_end);
-  serve_object(file, bias, base, request.size);
+  MappedObject& object = serve_object(file, bias, base, request.size);
+  if (file.has_copy() && request.by_interpreter) prepare_code(file, image, object, bias);
   return static_cast<int64_t>(base.value);
 }
 
@@ -302,6 +353,10 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
               uint64_t offset, int64_t* answer) {
   char name[512];
   ProgramFile file;
+  if (code_was_prepared(address, size, protection, flags, fd, offset)) {
+    *answer = static_cast<int64_t>(address.value);
+    return true;
+  }
   const bool known = is_known(address);
   const bool may_be_copied = sysload_state.server_name[0] != 0;
   if ((known && !may_be_copied) || !ProgramFile::look_at(fd, &file)) return false;
@@ -318,8 +373,8 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
     return true;
   }
   if (!known && file.is_rewritten()) adopt_executable(file);
-  const bool served = file.code_fd() != fd && file.rewritten().has_sites();
-  if (served) *answer = sys::replace_like(address, size, protection, flags, file.code_fd(), offset);
+  const bool served = file.has_copy() && file.rewritten().has_sites();
+  if (served) *answer = file.replace_code(address, size, protection, flags, offset);
   file.release();
   return served;
 }

@@ -16,6 +16,7 @@ struct LibraryRequest {
   uint32_t protection;
   uint64_t flags;
   sys::Fd fd;
+  bool by_interpreter;  // no other code could have asked: the rest of ld.so's mappings will follow
 };
 
 // Maps it as asked, where the file is a rewritten one with room for its trampoline, and maps the

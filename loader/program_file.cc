@@ -130,32 +130,51 @@ void ProgramFile::map(const char* phase) {
 
 void ProgramFile::use_copy(const char* phase) {
   if (is_rewritten_ || sysload_state.server_name[0] == 0) return;
-  sys::Fd copy = -1;
+  RewrittenCopy copy;
   const ServerAnswer answer = ask_for_copy(fd_, &copy);
   if (answer == ServerAnswer::kRefused)
     fail(phase, path_, ": cannot be rewritten, and --unpatched=fail was asked for");
   if (answer == ServerAnswer::kNoServer) report_no_server(path_);
   if (answer != ServerAnswer::kCopy) return;
-  const int64_t size = sys::size_of_regular_file(copy);
+  const int64_t size = sys::size_of_regular_file(copy.fd);
   if (sys::failed(size) || size == 0) fail(phase, path_, ": its rewritten copy is no file");
-  const int64_t view = sys::map_file(static_cast<uint64_t>(size), sys::kRead, copy, {0});
+  const int64_t view = sys::map_file(static_cast<uint64_t>(size), sys::kRead, copy.fd, {0});
   if (sys::failed(view)) fail_errno(view, phase, "cannot map the rewritten copy of ", path_);
-  copy_fd_ = copy;
+  copy_fd_ = copy.fd;
+  piece_count_ = copy.piece_count;
+  std::copy_n(&copy.pieces[0], copy.piece_count, &pieces_[0]);
   copy_ = Memory::view({static_cast<uint64_t>(view)}, static_cast<uint64_t>(size));
-  read_trailer_of(phase, copy_);
+  read_trailer_of(phase, copy_, true);
+}
+
+int64_t ProgramFile::replace_code(RuntimeAddr address, uint64_t size, uint32_t protection,
+                                  uint64_t flags, uint64_t offset) const {
+  int64_t answer = sys::replace_like(address, size, protection, flags, fd_, offset);
+  const uint64_t end = offset + align_up(size, kPageSize);
+  for (uint32_t i = 0; i < piece_count_ && !sys::failed(answer); ++i) {
+    const uint64_t from = std::max(offset, pieces_[i].offset);
+    const uint64_t to = std::min(end, pieces_[i].offset + pieces_[i].size);
+    if (from >= to) continue;
+    const int64_t piece =
+        sys::replace_like(address + (from - offset), to - from, protection, flags, copy_fd_, from);
+    if (sys::failed(piece)) answer = piece;
+  }
+  return answer;
 }
 
 void ProgramFile::read_trailer(const char* phase) {
-  read_trailer_of(phase, bytes_);
+  read_trailer_of(phase, bytes_, false);
 }
 
-void ProgramFile::read_trailer_of(const char* phase, ByteView whole) {
+// A copy was made a moment ago of what the sum is over, and nobody can change it. To compute that
+// again would be to fault in each of its pages.
+void ProgramFile::read_trailer_of(const char* phase, ByteView whole, bool is_copy) {
   const RewrittenFile::Parsed parsed = RewrittenFile::parse(whole);
   if (parsed.status == TrailerStatus::kAbsent) return;
   if (parsed.status == TrailerStatus::kDamaged)
     fail(phase, path_, ": the trailer is damaged: ", parsed.problem);
   const MetaHeader& meta = parsed.file.meta();
-  if (parsed.file.checksum() != meta.checksum)
+  if (!is_copy && parsed.file.checksum() != meta.checksum)
     fail(phase, path_,
          ": the file was changed after it was rewritten (checksum); rewrite it again");
   if (parsed.file.is_litebox())
@@ -202,6 +221,7 @@ void ProgramFile::release() {
   copy_ = {};
   sys::close(copy_fd_);
   copy_fd_ = -1;
+  piece_count_ = 0;
 }
 
 }  // namespace sysrewrite

@@ -3,6 +3,7 @@
 #ifndef SYSREWRITE_LOADER_PROGRAM_FILE_H_
 #define SYSREWRITE_LOADER_PROGRAM_FILE_H_
 
+#include "loader/client.h"
 #include "loader/syscalls.h"
 #include "trampoline/rewritten_file.h"
 
@@ -35,8 +36,13 @@ class ProgramFile {
   const char* path() const { return path_; }
   void rename(const char* path) { path_ = path; }
   sys::Fd fd() const { return fd_; }
-  // What code, stubs and site table are mapped from.
+  // What stubs and site table are mapped from.
   sys::Fd code_fd() const { return copy_fd_ >= 0 ? copy_fd_ : fd_; }
+  bool has_copy() const { return copy_fd_ >= 0; }
+  // Maps code over what is there, as sys::replace_like() does: the file's, and over it what the
+  // copy has instead.
+  int64_t replace_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
+                       uint64_t offset) const;
   ByteView bytes() const { return bytes_; }
   bool is_rewritten() const { return is_rewritten_; }
   const RewrittenFile& rewritten() const { return rewritten_; }  // where is_rewritten()
@@ -52,13 +58,15 @@ class ProgramFile {
 
  private:
   void map(const char* phase);
-  void read_trailer_of(const char* phase, ByteView whole);
+  void read_trailer_of(const char* phase, ByteView whole, bool is_copy);
 
   const char* path_ = "";
   sys::Fd fd_ = -1;
   sys::Fd copy_fd_ = -1;
   ByteView bytes_;
   ByteView copy_;
+  uint32_t piece_count_ = 0;
+  CodePiece pieces_[kMostPieces];  // of the copy
   bool is_rewritten_ = false;
   RewrittenFile rewritten_;
 };

@@ -34,13 +34,13 @@ static_assert(offsetof(CallFrame, tail) == SYSLOAD_FRAME_TAIL);
 static_assert(sizeof(CallFrame) == SYSLOAD_FRAME_SIZE);
 
 bool is_interpreters(const CallFrame& call) {
-  return call.rdx == PROT_NONE &&
-         call.tail - sysload_state.interpreter_stubs.value < sysload_state.interpreter_stubs_size;
+  return call.tail - sysload_state.interpreter_stubs.value < sysload_state.interpreter_stubs_size;
 }
 
 uint64_t serve_mmap(CallFrame& call) {
   const uint64_t flags = call.r10;
-  if (flags == (MAP_PRIVATE | MAP_ANONYMOUS) && call.rdi == 0 && is_interpreters(call)) {
+  if (flags == (MAP_PRIVATE | MAP_ANONYMOUS) && call.rdi == 0 && call.rdx == PROT_NONE &&
+      is_interpreters(call)) {
     call.rax = static_cast<uint64_t>(reserve_more(call.rsi));
     return kAnswered;
   }
@@ -53,7 +53,10 @@ uint64_t serve_mmap(CallFrame& call) {
   // ld.so's first mapping of a library goes anywhere, from the file's start. The others go into
   // what that one has reserved, and only code is of interest.
   if (!fixed && call.r9 == 0) {
-    served = map_library({call.rdi, call.rsi, protection, flags, fd}, &answer);
+    // glibc's mmap is no part of its ld.so, and only that passes this flag, which does nothing.
+    // That of musl is one for all.
+    const bool by_interpreter = (flags & MAP_DENYWRITE) != 0 && is_interpreters(call);
+    served = map_library({call.rdi, call.rsi, protection, flags, fd, by_interpreter}, &answer);
   } else if (fixed && call.r9 == 0 && (protection & PROT_EXEC) == 0) {
     await_room({call.rdi}, call.rsi, fd);
   } else if (fixed && (protection & PROT_EXEC) != 0) {

@@ -11,6 +11,7 @@
 #include "loader/handlers.h"
 #include "loader/hook_set.h"
 #include "loader/site_tables.h"
+#include "loader/syscalls.h"
 #include "loader/thread_block.h"
 #include "trampoline/address.h"
 #include "trampoline/layout.h"
@@ -18,12 +19,21 @@
 
 namespace sysrewrite {
 
+// Code that lies where ld.so will ask for it; size 0: none.
+struct PreparedCode {
+  RuntimeAddr address;
+  uint64_t size, offset;
+  uint32_t protection;
+  sys::FileIdentity file;
+};
+
 // A library that ld.so has mapped; size 0: the entry is free.
 struct MappedObject {
   RuntimeAddr base;
   uint64_t size;
   RuntimeAddr trampoline;
   uint64_t trampoline_size;
+  PreparedCode code;
 };
 
 // A library whose place is reserved, but not yet free of what alignment wasted; size 0: none.

@@ -84,6 +84,20 @@ bool wait_until_writable(Fd fd) {
          (wanted.revents & POLLOUT) != 0;
 }
 
+int64_t identify(Fd fd, FileIdentity* identity) {
+  struct stat status {};
+  const int64_t answer =
+      call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
+  *identity = {status.st_dev,
+               status.st_ino,
+               static_cast<uint64_t>(status.st_size),
+               static_cast<int64_t>(status.st_mtime),
+               static_cast<int64_t>(status.st_mtime_nsec),
+               static_cast<int64_t>(status.st_ctime),
+               static_cast<int64_t>(status.st_ctime_nsec)};
+  return answer;
+}
+
 int64_t size_of_regular_file(Fd fd) {
   struct stat status {};
   const int64_t answer =

@@ -38,6 +38,14 @@ int64_t read(Fd fd, MutableByteView into);
 int64_t write(Fd fd, const char* bytes, uint64_t size);
 // For descriptors that do not block; false where there is nothing to wait for.
 bool wait_until_writable(Fd fd);
+// By which a file is known to be the same, and untouched.
+struct FileIdentity {
+  uint64_t device, inode, size;
+  int64_t modified_s, modified_ns, changed_s, changed_ns;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+// 0, or why not.
+int64_t identify(Fd fd, FileIdentity* identity);
 // Bytes of a regular file; -EISDIR, -EACCES and the like where it is none.
 int64_t size_of_regular_file(Fd fd);
 

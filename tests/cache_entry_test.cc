@@ -108,13 +108,16 @@ TEST(CacheEntry, ASealedEntryWithAFarTailIsNotBelieved) {
 
 TEST(CacheEntry, AppliesOnlyWhereTheWindowsHoldWhatTheyWereMadeFor) {
   const CacheEntry entry = sample();
+  const std::vector<std::byte> encoded = encode_entry(entry, kSeal);
+  const auto view = view_entry(encoded, entry.content, kSeal);
+  ASSERT_TRUE(view);
   std::vector<std::byte> bytes = original();
-  EXPECT_TRUE(applies_to(entry, bytes));
+  EXPECT_TRUE(applies_to(*view, bytes));
   bytes[11] = std::byte{0x91};
-  EXPECT_FALSE(applies_to(entry, bytes));
+  EXPECT_FALSE(applies_to(*view, bytes));
   bytes[11] = std::byte{0x90};
   bytes.push_back(std::byte{0x90});
-  EXPECT_FALSE(applies_to(entry, bytes));
+  EXPECT_FALSE(applies_to(*view, bytes));
 }
 
 TEST(CacheIdentity, IsBelievedForTheSameFileOnly) {

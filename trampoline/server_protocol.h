@@ -2,7 +2,15 @@
 // SOCK_SEQPACKET unix socket: one packet each way, but for a report.
 //
 //   request:   ServerRequest, with one descriptor attached where the kind says so
-//   answer:    one byte, a ServerVerdict, with one descriptor attached where that is kCopy
+//   answer:    ServerReply, with one descriptor attached where its verdict is kCopy
+//
+// A rewritten copy has the layout of its original, and differs from it in few pages of code. Only
+// those are in the copy, and what was appended; between them it is empty:
+//
+//      original   |headers|  code                        |  data     |
+//      copy       |headers|      |pieces|      |piece|               |trampoline, metadata|
+//
+// Code is mapped from the original, then each piece from the copy over it.
 #ifndef SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
 #define SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
 
@@ -44,6 +52,22 @@ enum class ServerVerdict : uint8_t {
   kNative = 2,
   kRefused = 3,
 };
+
+// Pages of code that come from the copy.
+struct CodePiece {
+  uint64_t offset, size;  // of the file, in bytes; whole pages
+};
+
+// Each takes two mappings more, so near ones are made one.
+inline constexpr uint32_t kMostPieces = 16;
+
+struct ServerReply {
+  ServerVerdict verdict;
+  uint8_t reserved[3];
+  uint32_t piece_count;           // 0 unless kCopy
+  CodePiece pieces[kMostPieces];  // ascending, disjoint
+};
+static_assert(sizeof(ServerReply) == 8 + kMostPieces * sizeof(CodePiece));
 
 }  // namespace sysrewrite
 

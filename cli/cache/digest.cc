@@ -1,6 +1,5 @@
 #include "cli/cache/digest.h"
 
-#include <fmt/format.h>
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
@@ -44,8 +43,13 @@ bool same_digest(const Digest& a, const Digest& b) {
 }
 
 std::string hex(const Digest& digest) {
+  constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
-  for (const std::byte byte : digest) text += fmt::format("{:02x}", std::to_integer<int>(byte));
+  text.reserve(2 * digest.size());
+  for (const std::byte byte : digest) {
+    text += kDigits[std::to_integer<size_t>(byte >> 4)];
+    text += kDigits[std::to_integer<size_t>(byte & std::byte{15})];
+  }
   return text;
 }
 

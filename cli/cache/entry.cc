@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "trampoline/elf_types.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -85,14 +87,14 @@ class Reader {
     return value;
   }
 
-  std::vector<std::byte> take_bytes(uint64_t size) {
+  ByteView take_bytes(uint64_t size) {
     const auto piece = slice(bytes_, at_, size);
     if (!piece) {
       whole_ = false;
       return {};
     }
     at_ += size;
-    return {piece->begin(), piece->end()};
+    return *piece;
   }
 
   // Room for `count` records of `size` bytes.
@@ -108,17 +110,19 @@ class Reader {
   bool whole_ = true;
 };
 
-bool take_patches(Reader& reader, uint32_t count, CacheEntry* entry) {
+bool take_patches(Reader& reader, uint32_t count, EntryView* entry) {
   if (!reader.has(count, sizeof(PatchRecord))) return false;
-  std::vector<PatchRecord> records(count);
-  for (PatchRecord& record : records) record = reader.take<PatchRecord>();
+  Reader records = reader;
+  reader.take_bytes(uint64_t{count} * sizeof(PatchRecord));
+  entry->output.patches.reserve(count);
   uint64_t free_from = 0;
-  for (const PatchRecord& record : records) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto record = records.take<PatchRecord>();
     if (record.offset < free_from || !range_fits(record.offset, record.size, entry->content_size))
       return false;
     free_from = record.offset + record.size;
-    entry->originals.push_back(reader.take_bytes(record.size));
-    entry->output.patches.push_back({{record.offset}, reader.take_bytes(record.size)});
+    const ByteView original = reader.take_bytes(record.size);
+    entry->output.patches.push_back({{record.offset}, original, reader.take_bytes(record.size)});
     if (!reader.is_whole()) return false;
   }
   return true;
@@ -159,15 +163,14 @@ std::vector<std::byte> encode_entry(const CacheEntry& entry, const CacheSeal& se
   return bytes;
 }
 
-std::optional<CacheEntry> decode_entry(ByteView bytes, const Digest& content,
-                                       const CacheSeal& seal) {
+std::optional<EntryView> view_entry(ByteView bytes, const Digest& content, const CacheSeal& seal) {
   const auto part = signed_part(bytes, seal);
   if (!part) return std::nullopt;
   Reader reader(*part);
   const auto header = reader.take<EntryHeader>();
   const bool magic = std::equal(std::begin(kEntryMagic), std::end(kEntryMagic), header.magic);
   if (!reader.is_whole() || !magic || header.content != content) return std::nullopt;
-  CacheEntry entry;
+  EntryView entry;
   entry.content = header.content;
   entry.content_size = header.content_size;
   if (!take_patches(reader, header.patch_count, &entry)) return std::nullopt;
@@ -182,9 +185,27 @@ std::optional<CacheEntry> decode_entry(ByteView bytes, const Digest& content,
     const auto site = reader.take<NativeRecord>();
     entry.natives.push_back({site.address, static_cast<uint8_t>(site.reason)});
   }
-  for (const std::byte byte : reader.take_bytes(header.path_size))
-    entry.path += std::to_integer<char>(byte);
+  entry.path = reader.take_bytes(header.path_size);
   if (!reader.at_end()) return std::nullopt;
+  return entry;
+}
+
+std::optional<CacheEntry> decode_entry(ByteView bytes, const Digest& content,
+                                       const CacheSeal& seal) {
+  const auto view = view_entry(bytes, content, seal);
+  if (!view) return std::nullopt;
+  CacheEntry entry;
+  entry.content = view->content;
+  entry.content_size = view->content_size;
+  const auto copy = [](ByteView from) { return std::vector<std::byte>(from.begin(), from.end()); };
+  for (const PatchView& patch : view->output.patches) {
+    entry.originals.push_back(copy(patch.original));
+    entry.output.patches.push_back({patch.offset, copy(patch.bytes)});
+  }
+  entry.output.tail_offset = view->output.tail_offset;
+  entry.output.tail = copy(view->output.tail);
+  entry.natives = view->natives;
+  for (const std::byte byte : view->path) entry.path += std::to_integer<char>(byte);
   return entry;
 }
 
@@ -218,12 +239,46 @@ Options entry_options() {
   return options;
 }
 
+namespace {
+
+// Where no patch is yet, a patch that changes nothing: it is compared like any other.
+void expect_unchanged(std::vector<BytePatch>& patches, ByteView original, uint64_t from,
+                      uint64_t to) {
+  const auto add = [&](size_t before, uint64_t until) {
+    if (from >= until) return;
+    const auto bytes = slice(original, from, until - from);
+    if (!bytes) return;
+    patches.insert(patches.begin() + static_cast<std::ptrdiff_t>(before),
+                   {{from}, {bytes->begin(), bytes->end()}});
+  };
+  for (size_t i = 0; i < patches.size() && from < to; ++i) {
+    const uint64_t start = patches[i].offset.value, end = start + patches[i].bytes.size();
+    if (end <= from) continue;
+    const size_t count = patches.size();
+    add(i, std::min(start, to));
+    i += patches.size() - count;
+    from = std::max(from, end);
+  }
+  add(patches.size(), to);
+}
+
+}  // namespace
+
 CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output) {
   CacheEntry entry;
   entry.content = content;
   entry.content_size = original.size();
   entry.output = output;
-  for (const BytePatch& patch : output.patches) {
+  // The headers go into the copy as they are, and everybody reads it by them.
+  const auto header = load<elf::Ehdr>(original, 0);
+  if (header && std::equal(std::begin(elf::kMagic), std::end(elf::kMagic), header->ident) &&
+      !output.tail.empty()) {
+    const uint64_t table = uint64_t{header->phnum} * sizeof(elf::Phdr);
+    expect_unchanged(entry.output.patches, original, 0, sizeof(elf::Ehdr));
+    if (const auto end = checked_add(header->phoff, table))
+      expect_unchanged(entry.output.patches, original, header->phoff, *end);
+  }
+  for (const BytePatch& patch : entry.output.patches) {
     const auto bytes = slice(original, patch.offset.value, patch.bytes.size());
     if (!bytes) __builtin_trap();  // patches lie inside the input
     entry.originals.emplace_back(bytes->begin(), bytes->end());
@@ -231,13 +286,19 @@ CacheEntry make_entry(const Digest& content, ByteView original, const OutputByte
   return entry;
 }
 
-bool applies_to(const CacheEntry& entry, ByteView original) {
+OutputView view_of(const OutputBytes& output) {
+  OutputView view{{}, output.tail_offset, output.tail};
+  view.patches.reserve(output.patches.size());
+  for (const BytePatch& patch : output.patches)
+    view.patches.push_back({patch.offset, {}, patch.bytes});
+  return view;
+}
+
+bool applies_to(const EntryView& entry, ByteView original) {
   if (entry.content_size != original.size()) return false;
-  for (size_t i = 0; i < entry.originals.size(); ++i) {
-    const std::vector<std::byte>& expected = entry.originals[i];
-    const auto found = slice(original, entry.output.patches[i].offset.value, expected.size());
-    if (!found || !std::equal(found->begin(), found->end(), expected.begin(), expected.end()))
-      return false;
+  for (const PatchView& patch : entry.output.patches) {
+    const auto found = slice(original, patch.offset.value, patch.original.size());
+    if (!found || !std::equal(found->begin(), found->end(), patch.original.begin())) return false;
   }
   return true;
 }

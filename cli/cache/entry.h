@@ -27,6 +27,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,8 +66,32 @@ struct FileIdentity {
 };
 FileIdentity identity_of(const struct stat& status);
 
+// The same as it stands in an entry's bytes, which must outlive it: a libc has hundreds of patches,
+// and to give each memory of its own takes longer than to check them all.
+struct PatchView {
+  FileOffset offset;
+  ByteView original;  // what it replaces; empty where that is not known
+  ByteView bytes;
+  bool changes() const { return !std::ranges::equal(original, bytes); }
+};
+struct OutputView {
+  std::vector<PatchView> patches;  // ascending, disjoint
+  FileOffset tail_offset;
+  ByteView tail;
+};
+struct EntryView {
+  Digest content;
+  uint64_t content_size;
+  OutputView output;
+  std::vector<NativeSite> natives;
+  ByteView path;
+};
+// Without what the patches replace.
+OutputView view_of(const OutputBytes& output);
+
 std::vector<std::byte> encode_entry(const CacheEntry& entry, const CacheSeal& seal);
 // Nothing where it is not what encode_entry() made, under this seal, for this content.
+std::optional<EntryView> view_entry(ByteView bytes, const Digest& content, const CacheSeal& seal);
 std::optional<CacheEntry> decode_entry(ByteView bytes, const Digest& content,
                                        const CacheSeal& seal);
 
@@ -79,11 +104,12 @@ std::optional<Digest> decode_identity(ByteView bytes, const FileIdentity& identi
 // stays, and a payload at its end is no obstacle.
 Options entry_options();
 
-// The difference between an original and its copy, with what it replaces.
+// The difference between an original and its copy, with what it replaces; and the headers, which
+// stay, so that what they say was said when the copy was made.
 CacheEntry make_entry(const Digest& content, ByteView original, const OutputBytes& output);
 
 // True where the entry's patches lie in `original` and replace what they were made for.
-bool applies_to(const CacheEntry& entry, ByteView original);
+bool applies_to(const EntryView& entry, ByteView original);
 
 }  // namespace sysrewrite
 

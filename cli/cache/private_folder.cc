@@ -51,6 +51,9 @@ Result<std::string> user_folder(const char* variable, const char* fallback) {
 }
 
 Result<Descriptor> open_private_folder(const std::string& path) {
+  // Nearly always it is there.
+  const int found = open(path.c_str(), kFolderFlags);
+  if (found >= 0 || errno != ENOENT) return checked_folder(found, errno, path);
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
@@ -65,21 +68,23 @@ Result<Descriptor> open_private_folder(const std::string& path) {
 
 Result<Descriptor> open_private_folder(const Descriptor& parent, const std::string& name,
                                        const std::string& path_for_people) {
+  const int found = openat(parent.get(), name.c_str(), kFolderFlags);
+  if (found >= 0 || errno != ENOENT) return checked_folder(found, errno, path_for_people);
   if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
     return system_error("cannot create", path_for_people, errno);
   const int descriptor = openat(parent.get(), name.c_str(), kFolderFlags);
   return checked_folder(descriptor, errno, path_for_people);
 }
 
-std::optional<std::vector<std::byte>> read_private_file(const Descriptor& folder,
-                                                        const std::string& name, uint64_t most) {
+std::optional<PrivateBytes> read_private_file(const Descriptor& folder, const std::string& name,
+                                              uint64_t most) {
   const Descriptor file(
       openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat status {};
   if (!file.valid() || fstat(file.get(), &status) != 0) return std::nullopt;
   const bool ours = S_ISREG(status.st_mode) && status.st_uid == geteuid();
   if (!ours || static_cast<uint64_t>(status.st_size) > most) return std::nullopt;
-  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size));
+  PrivateBytes bytes(static_cast<size_t>(status.st_size));
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t got = read(file.get(), bytes.data() + done, bytes.size() - done);

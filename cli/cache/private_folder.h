@@ -2,6 +2,7 @@
 #ifndef SYSREWRITE_CLI_CACHE_PRIVATE_FOLDER_H_
 #define SYSREWRITE_CLI_CACHE_PRIVATE_FOLDER_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,10 +23,23 @@ Result<Descriptor> open_private_folder(const std::string& path);
 Result<Descriptor> open_private_folder(const Descriptor& parent, const std::string& name,
                                        const std::string& path_for_people);
 
+class PrivateBytes {
+ public:
+  explicit PrivateBytes(size_t size)
+      : bytes_(std::make_unique_for_overwrite<std::byte[]>(size)), size_(size) {}
+  std::byte* data() { return bytes_.get(); }
+  size_t size() const { return size_; }
+  ByteView view() const { return {bytes_.get(), size_}; }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+  size_t size_;
+};
+
 // The whole of a regular file of ours of at most `most` bytes; nothing for whatever else stands
 // there. Never waits, follows no link.
-std::optional<std::vector<std::byte>> read_private_file(const Descriptor& folder,
-                                                        const std::string& name, uint64_t most);
+std::optional<PrivateBytes> read_private_file(const Descriptor& folder, const std::string& name,
+                                              uint64_t most);
 
 enum class Existing { kReplace, kKeep };
 

@@ -55,13 +55,22 @@ void RewriteCache::keep_identity(const InputFile& file, const Digest& content) c
   if (auto error = store_->keep_content(identity_of(file.status()), content)) complain(*error);
 }
 
+std::optional<StoredEntry> RewriteCache::find_untouched(const struct stat& status) const {
+  if (!store_) return std::nullopt;
+  const auto known = store_->find_content(identity_of(status));
+  auto entry = known ? store_->find(*known) : std::nullopt;
+  if (!entry || entry->view.content_size != static_cast<uint64_t>(status.st_size))
+    return std::nullopt;
+  return entry;
+}
+
 CacheLookup RewriteCache::find(const InputFile& file) const {
   CacheLookup lookup;
   if (!store_) return lookup;
   const auto known = store_->find_content(identity_of(file.status()));
   if (!known) lookup.content = sha256(file.bytes());
   auto entry = store_->find(known ? *known : *lookup.content);
-  if (!entry || !applies_to(*entry, file.bytes())) return lookup;
+  if (!entry || !applies_to(entry->view, file.bytes())) return lookup;
   lookup.entry = std::move(entry);
   if (lookup.content) keep_identity(file, *lookup.content);
   return lookup;

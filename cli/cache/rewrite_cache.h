@@ -13,7 +13,7 @@
 namespace sysrewrite {
 
 struct CacheLookup {
-  std::optional<CacheEntry> entry;
+  std::optional<StoredEntry> entry;
   std::optional<Digest> content;  // of the file, where it was read to find out
 };
 
@@ -24,6 +24,11 @@ class RewriteCache {
   // run: problem() says it.
   static RewriteCache for_user();
   static RewriteCache none() { return {}; }
+
+  // What the next function finds, but only where the kernel says that the file was not touched
+  // since and so need not be read: quick, whatever its size. Whoever uses it compares what it
+  // replaces.
+  std::optional<StoredEntry> find_untouched(const struct stat& status) const;
 
   // What was found out about exactly this content, if anything: by the file's identity where the
   // kernel says that it was not touched since, else by its digest.

@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <string_view>
 
-#include "cli/cache/private_folder.h"
 #include "cli/input_file.h"
 
 namespace sysrewrite {
@@ -64,7 +63,7 @@ std::optional<Digest> read_key(const Descriptor& folder) {
   const auto bytes = read_private_file(folder, kKeyName, sizeof(Digest));
   if (!bytes || bytes->size() != sizeof(Digest)) return std::nullopt;
   Digest key;
-  std::copy(bytes->begin(), bytes->end(), key.begin());
+  std::copy_n(bytes->view().begin(), key.size(), key.begin());
   return key;
 }
 
@@ -122,8 +121,7 @@ std::string CacheStore::identity_name(const FileIdentity& identity) const {
   return name_of(sha256(as_byte_view(&identity, sizeof(identity))));
 }
 
-std::optional<std::vector<std::byte>> CacheStore::read(CacheShelf shelf,
-                                                       const std::string& name) const {
+std::optional<PrivateBytes> CacheStore::read(CacheShelf shelf, const std::string& name) const {
   return read_private_file(folder(shelf), name,
                            shelf == CacheShelf::kEntries ? kMostEntry : kMostIdentity);
 }
@@ -139,14 +137,16 @@ std::optional<Error> CacheStore::write(CacheShelf shelf, const std::string& name
   return system_error("cannot write to the cache", path_, problem);
 }
 
-std::optional<CacheEntry> CacheStore::find(const Digest& content) const {
-  const auto bytes = read(CacheShelf::kEntries, name_of(content));
-  return bytes ? decode_entry(*bytes, content, seal_) : std::nullopt;
+std::optional<StoredEntry> CacheStore::find(const Digest& content) const {
+  auto bytes = read(CacheShelf::kEntries, name_of(content));
+  auto view = bytes ? view_entry(bytes->view(), content, seal_) : std::nullopt;
+  if (!view) return std::nullopt;
+  return StoredEntry{std::move(*bytes), std::move(*view)};
 }
 
 std::optional<Digest> CacheStore::find_content(const FileIdentity& identity) const {
   const auto bytes = read(CacheShelf::kIdentities, identity_name(identity));
-  return bytes ? decode_identity(*bytes, identity, seal_) : std::nullopt;
+  return bytes ? decode_identity(bytes->view(), identity, seal_) : std::nullopt;
 }
 
 std::optional<Error> CacheStore::keep(const CacheEntry& entry) const {
@@ -187,17 +187,17 @@ std::optional<CacheEntry> CacheStore::read_entry(const CachedFile& file) const {
   const auto bytes = read(file.shelf, file.name);
   if (!bytes || bytes->size() < 40) return std::nullopt;
   Digest content;  // where the header has it; the name has to agree
-  std::memcpy(content.data(), bytes->data() + 8, content.size());
+  std::memcpy(content.data(), bytes->view().data() + 8, content.size());
   if (file.name != name_of(content)) return std::nullopt;
-  return decode_entry(*bytes, content, seal_);
+  return decode_entry(bytes->view(), content, seal_);
 }
 
 bool CacheStore::is_sound_identity(const CachedFile& file) const {
   const auto bytes = read(file.shelf, file.name);
   if (!bytes) return false;
-  const auto identity = load<FileIdentity>(*bytes, 8);
+  const auto identity = load<FileIdentity>(bytes->view(), 8);
   return identity && file.name == identity_name(*identity) &&
-         decode_identity(*bytes, *identity, seal_);
+         decode_identity(bytes->view(), *identity, seal_);
 }
 
 bool CacheStore::remove(const CachedFile& file) const {

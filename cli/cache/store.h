@@ -23,12 +23,19 @@
 #include <vector>
 
 #include "cli/cache/entry.h"
+#include "cli/cache/private_folder.h"
 #include "cli/descriptor.h"
 #include "rewriter/result.h"
 
 namespace sysrewrite {
 
 enum class CacheShelf { kEntries, kIdentities };
+
+// An entry with the bytes that it stands in.
+struct StoredEntry {
+  PrivateBytes bytes;
+  EntryView view;
+};
 
 // A file of the cache as its folder shows it.
 struct CachedFile {
@@ -48,7 +55,7 @@ class CacheStore {
   const CacheSeal& seal() const { return seal_; }
   const std::string& path() const { return path_; }
 
-  std::optional<CacheEntry> find(const Digest& content) const;
+  std::optional<StoredEntry> find(const Digest& content) const;
   std::optional<Digest> find_content(const FileIdentity& identity) const;
   // Why it could not be written; nothing where it was, and where it is too large to be kept.
   std::optional<Error> keep(const CacheEntry& entry) const;
@@ -68,7 +75,7 @@ class CacheStore {
   const Descriptor& folder(CacheShelf shelf) const {
     return shelf == CacheShelf::kEntries ? entries_ : identities_;
   }
-  std::optional<std::vector<std::byte>> read(CacheShelf shelf, const std::string& name) const;
+  std::optional<PrivateBytes> read(CacheShelf shelf, const std::string& name) const;
   std::optional<Error> write(CacheShelf shelf, const std::string& name, ByteView bytes) const;
   std::string name_of(const Digest& digest) const;
   std::string identity_name(const FileIdentity& identity) const;

@@ -1,5 +1,7 @@
 """Shells and everyday tools."""
 import os
+import re
+import subprocess
 
 from comparison import PYTHON, build, check, same, seen, tool, under_run, write
 
@@ -124,23 +126,38 @@ def case_cmake(runner):
          normalise=[(r"\(\d+\.\d+s\)", "(@TIME@)")])
 
 
+def syscalls_of(path):
+    """Addresses of the system calls of a library, by objdump."""
+    listing = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True,
+                             text=True, check=True).stdout
+    found = re.findall(r"^ +([0-9a-f]+):\tsyscall *$", listing, re.MULTILINE)
+    return [int(address, 16) for address in found]
+
+
 def case_rewritten_code_is_what_runs(runner):
-    """Program, interpreter and libraries are mapped from copies, in a child too."""
-    script = ("import subprocess, sys\n"
-              "own = open('/proc/self/maps').read()\n"
-              "child = subprocess.check_output(['cat', '/proc/self/maps'], text=True)\n"
-              "for maps in own, child:\n"
-              "    for name in 'libc.so.6', 'ld-linux-x86-64.so.2':\n"
-              "        lines = [l for l in maps.splitlines() if l.endswith(name)]\n"
-              "        assert lines, maps\n"
-              "        assert not any('x' in l.split()[1] for l in lines), maps\n"
-              "    copies = [l for l in maps.splitlines() if 'memfd:sysrewrite' in l and 'r-xp' in l]\n"
-              "    assert len(copies) >= 4, maps\n"
-              "    assert not any('w' in l.split()[1] and 'x' in l.split()[1]\n"
-              "                   for l in maps.splitlines()), maps\n")
+    """Every system call of interpreter and libraries is in pages of a copy, in a child too."""
+    script = ("import subprocess\n"
+              "print(open('/proc/self/maps').read())\n"
+              "print('child')\n"
+              "print(subprocess.check_output(['cat', '/proc/self/maps'], text=True))\n")
     folder = runner.folder()
     outcome = runner.execute(under_run([PYTHON, "-c", script]), folder)
     check(outcome.status == 0 and outcome.stderr == "", str(outcome))
+    sites = {}
+    for maps in outcome.stdout.split("child\n"):
+        lines = [re.match(r"(\w+)-(\w+) (\S+) (\w+) \S+ \d+ *(.*)$", line)
+                 for line in maps.splitlines() if line]
+        ranges = [(int(m[1], 16), int(m[2], 16), m[3], int(m[4], 16), m[5]) for m in lines]
+        check(not any("w" in access and "x" in access for _, _, access, _, _ in ranges), maps)
+        for name in "libc.so.6", "ld-linux-x86-64.so.2":
+            base, path = next((start, path) for start, _, _, offset, path in ranges
+                              if path.endswith(name) and offset == 0)
+            sites[path] = sites.get(path) or syscalls_of(path)
+            check(len(sites[path]) > 30, f"{path}: {len(sites[path])}")
+            for site in sites[path]:
+                where = [r for r in ranges if r[0] <= base + site < r[1]]
+                check(len(where) == 1 and where[0][2] == "r-xp" and "memfd:sysrewrite" in where[0][4],
+                      f"{path}, {site:#x}: {where}")
 
 
 def case_scripts(runner):

@@ -1,6 +1,7 @@
 """Processes, threads, signals, descriptors: what a program can see of whoever sits beside it."""
 import os
 import pty
+import re
 import select
 import shlex
 import shutil
@@ -99,6 +100,51 @@ def case_more_libraries_than_there_is_room_for(runner):
     check(outcome.status == 0 and outcome.stdout == "1100\n", f"not every library answers\n{outcome}")
     check(70 <= len(native) <= 80 and len(native) == len(outcome.stderr.splitlines()),
           f"{len(native)} are said to be native\n{outcome}")
+
+
+READS_AS_DATA = r"""
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const int fd = open(argv[i], O_RDONLY);
+    struct stat status;
+    Elf64_Ehdr header;
+    Elf64_Phdr phdrs[64];
+    if (fstat(fd, &status) != 0 || pread(fd, &header, sizeof header, 0) != sizeof header) return 1;
+    pread(fd, phdrs, sizeof phdrs, header.e_phoff);
+    size_t span = 0;
+    for (int k = 0; k < header.e_phnum && k < 64; ++k)
+      if (phdrs[k].p_type == PT_LOAD) span = phdrs[k].p_vaddr + phdrs[k].p_memsz;
+    const size_t size = span < (size_t)status.st_size ? span : (size_t)status.st_size;
+    char* read_bytes = malloc(size);
+    if (pread(fd, read_bytes, size, 0) != (ssize_t)size) return 2;
+    const int flags[] = {MAP_PRIVATE, MAP_PRIVATE | MAP_DENYWRITE};
+    for (int k = 0; k < 2; ++k) {
+      char* mapped = mmap(0, span, PROT_READ, flags[k], fd, 0);
+      if (mapped == MAP_FAILED) return 3;
+      puts(memcmp(mapped, read_bytes, size) == 0 ? "the same" : "different");
+      munmap(mapped, span);
+    }
+    close(fd);
+  }
+  return 0;
+}
+"""
+
+
+def case_libraries_read_as_data(runner):
+    """Whoever maps as much of a library as ld.so would finds the bytes of the file."""
+    libraries = subprocess.run(["ldd", PYTHON], capture_output=True, text=True, check=True).stdout
+    paths = re.findall(r"(/\S+)", libraries)
+    check(any("libc.so" in path for path in paths), libraries)
+    same(runner, ["./reads", *paths], prepare=lambda f: build(f, "reads", READS_AS_DATA))
 
 
 def case_own_exe(runner):
