@@ -26,6 +26,9 @@ enum class Damage : uint8_t {
   kFlags,         // the callback changes a flag
   kRedZone,       // the callback writes below the program's stack pointer
   kVector,        // the callback changes the upper half of ymm15
+  kHighVector,    // the callback changes zmm31
+  kMask,          // the callback changes k5
+  kRounding,      // the callback changes how mxcsr rounds
   kCount,
 };
 const char* name_of(Damage damage);

@@ -67,7 +67,7 @@ callback differential_answer_plain
 differential_answer_plain_issued:
   jmp *kept_rcx(%rip)
 
-// Three that are wrong, for the test of the machine itself.
+// Some that are wrong, for the test of the machine itself.
 callback differential_break_flags
   stc
   jmp differential_pass
@@ -80,12 +80,27 @@ callback differential_break_vector
   vmovdqa %xmm15, %xmm15
   jmp differential_pass
 
+callback differential_break_high_vector
+  vpxord %zmm31, %zmm31, %zmm31
+  jmp differential_pass
+
+callback differential_break_mask
+  kxorq %k5, %k5, %k5
+  jmp differential_pass
+
+callback differential_break_rounding
+  stmxcsr kept_mxcsr(%rip)
+  xorl $0x2000, kept_mxcsr(%rip)
+  ldmxcsr kept_mxcsr(%rip)
+  jmp differential_pass
+
   .data
   .balign 8
   .globl differential_calls
 next_step: .quad first_time
 next_step_by_rcx: .quad first_time_by_rcx
 kept_rcx: .quad 0
+kept_mxcsr: .quad 0
 differential_calls: .quad 0
 
   .section .note.GNU-stack, "", @progbits

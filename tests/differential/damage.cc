@@ -38,8 +38,9 @@ void swap_first(Image& image, const SiteRecord& site) {
 }  // namespace
 
 const char* name_of(Damage damage) {
-  static constexpr const char* kNames[] = {"none",  "displacement", "swap",    "return", "rcx",
-                                           "entry", "flags",        "redzone", "vector"};
+  static constexpr const char* kNames[] = {"none",   "displacement", "swap",  "return",
+                                           "rcx",    "entry",        "flags", "redzone",
+                                           "vector", "highvector",   "mask",  "rounding"};
   static_assert(std::size(kNames) == static_cast<size_t>(Damage::kCount));
   return kNames[static_cast<size_t>(damage)];
 }

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "tests/differential/cpu.h"
+
 namespace sysrewrite::differential {
 
 namespace {
@@ -57,8 +59,13 @@ std::string describe_differences(const Ending& native, const Ending& patched) {
   for (size_t i = 0; i < 16; ++i)
     out.number(kNames[i], native.state.registers[i], patched.state.registers[i]);
   out.number("flags", native.state.flags, patched.state.flags);
-  for (size_t i = 0; i < 16; ++i)
-    out.bytes(fmt::format("ymm{}", i), native.state.vectors[i], patched.state.vectors[i], 32);
+  out.number("mxcsr", native.state.mxcsr, patched.state.mxcsr);
+  const bool wide = vector_width() == 2;
+  for (size_t i = 0; i < 32; ++i)
+    out.bytes(fmt::format("{}mm{}", wide ? 'z' : 'y', i), native.state.vectors[i],
+              patched.state.vectors[i], wide ? 64 : 32);
+  for (size_t i = 0; i < 8; ++i)
+    out.number(fmt::format("k{}", i).c_str(), native.state.masks[i], patched.state.masks[i]);
   out.memory("data", native.data, patched.data);
   out.memory("stack", native.stack, patched.stack);
   out.number("steps back", native.fuel, patched.fuel);

@@ -16,8 +16,11 @@ FAULTS = {
     "entry": "",
     "flags": r"flags ",
     "redzone": r"stack\+0x",
-    "vector": r"ymm15 ",
+    "vector": r"[yz]mm15 ",
+    "rounding": r"mxcsr ",
 }
+# Where the processor has them.
+WIDE_FAULTS = {"highvector": r"zmm31 ", "mask": r"k5 "}
 MOST_INSTRUCTIONS = 6
 
 
@@ -44,8 +47,13 @@ def check(machine, fault, differs):
 
 def main():
     machine = sys.argv[1]
-    for fault, differs in FAULTS.items():
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        flags = set(re.search(r"^flags\s*: (.*)$", file.read(), re.M)[1].split())
+    wide = WIDE_FAULTS if {"avx512vl", "avx512bw"} <= flags else {}
+    for fault, differs in {**FAULTS, **wide}.items():
         check(machine, fault, differs)
+    if not wide:
+        print(f"not on this processor: {', '.join(WIDE_FAULTS)}")
     whole = run(machine, "--count", "2000")
     assert whole.returncode == 0, f"without damage: {whole.stdout}"
     wrong = run(machine, "--plant", "nothing")

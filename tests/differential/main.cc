@@ -50,7 +50,8 @@ constexpr const char* kUsage =
     "  --jobs N       how many at a time (as many as there are processors)\n"
     "  --plant FAULT  damage what was rewritten, to see it found: displacement, swap, return, "
     "rcx,\n"
-    "                 entry, flags, redzone, vector\n"
+    "                 entry, flags, redzone, vector, rounding; where there is AVX-512\n"
+    "                 highvector, mask\n"
     "Exit status: 0 all agree, 1 one does not or something was never covered, 2 usage.\n";
 
 std::optional<Damage> damage_named(std::string_view name) {

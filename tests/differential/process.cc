@@ -47,9 +47,22 @@ Bytes exit_code() {
 }
 
 uint64_t callback_of(const Batch& batch) {
-  if (batch.damage == Damage::kFlags) return function_address(differential_break_flags);
-  if (batch.damage == Damage::kRedZone) return function_address(differential_break_red_zone);
-  if (batch.damage == Damage::kVector) return function_address(differential_break_vector);
+  switch (batch.damage) {
+    case Damage::kFlags:
+      return function_address(differential_break_flags);
+    case Damage::kRedZone:
+      return function_address(differential_break_red_zone);
+    case Damage::kVector:
+      return function_address(differential_break_vector);
+    case Damage::kHighVector:
+      return function_address(differential_break_high_vector);
+    case Damage::kMask:
+      return function_address(differential_break_mask);
+    case Damage::kRounding:
+      return function_address(differential_break_rounding);
+    default:
+      break;
+  }
   switch (batch.callback) {
     case Callback::kPass:
       break;
@@ -95,7 +108,7 @@ std::string Process::prepare() {
   constexpr uint8_t kRet = 0xc3;
   std::memcpy(pointer(around.back), &kRet, sizeof(kRet));
   if (!protect(around.exit, kPageSize, PROT_READ | PROT_EXEC)) return "could not protect the exit";
-  differential_has_avx = has_avx() ? 1 : 0;
+  differential_width = vector_width();
   differential_segment_base = around.data;
   if (!watch_signals()) return "could not set signal handlers";
   if (!filter_calls()) return "could not filter system calls";
@@ -161,11 +174,14 @@ void Process::fill(const Function& function) {
   constexpr uint64_t kArithmeticFlags = 0x8d5, kDirection = 0x400, kAlwaysSet = 2;
   in.flags = (random.next() & kArithmeticFlags) | kAlwaysSet;
   if (random.one_in(8)) in.flags |= kDirection;
+  // Rounding as it comes; no exception traps.
+  in.mxcsr = 0x1f80 | (random.next() & 0x6000);
   for (auto& vector : in.vectors)
     for (size_t at = 0; at < sizeof(vector); at += 8) {
       const uint64_t value = random.next();
       std::memcpy(vector + at, &value, sizeof(value));
     }
+  for (uint64_t& mask : in.masks) mask = random.next();
 }
 
 uint64_t Process::traps() const {

@@ -9,22 +9,44 @@
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
 
+.macro each_high_vector do
+  .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    \do \n
+  .endr
+.endm
+.macro each_mask do
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    \do \n
+  .endr
+.endm
+.macro load_zmm n
+  vmovdqu64 differential_in + DIFFERENTIAL_VECTORS + 64 * \n(%rip), %zmm\n
+.endm
+.macro save_zmm n
+  vmovdqu64 %zmm\n, differential_out + DIFFERENTIAL_VECTORS + 64 * \n(%rip)
+.endm
+.macro load_mask n
+  kmovq differential_in + DIFFERENTIAL_MASKS + 8 * \n(%rip), %k\n
+.endm
+.macro save_mask n
+  kmovq %k\n, differential_out + DIFFERENTIAL_MASKS + 8 * \n(%rip)
+.endm
 .macro each_vector do
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     \do \n
   .endr
 .endm
 .macro load_ymm n
-  vmovdqu differential_in + DIFFERENTIAL_VECTORS + 32 * \n(%rip), %ymm\n
+  vmovdqu differential_in + DIFFERENTIAL_VECTORS + 64 * \n(%rip), %ymm\n
 .endm
 .macro load_xmm n
-  movdqu differential_in + DIFFERENTIAL_VECTORS + 32 * \n(%rip), %xmm\n
+  movdqu differential_in + DIFFERENTIAL_VECTORS + 64 * \n(%rip), %xmm\n
 .endm
 .macro save_ymm n
-  vmovdqu %ymm\n, differential_out + DIFFERENTIAL_VECTORS + 32 * \n(%rip)
+  vmovdqu %ymm\n, differential_out + DIFFERENTIAL_VECTORS + 64 * \n(%rip)
 .endm
 .macro save_xmm n
-  movdqu %xmm\n, differential_out + DIFFERENTIAL_VECTORS + 32 * \n(%rip)
+  movdqu %xmm\n, differential_out + DIFFERENTIAL_VECTORS + 64 * \n(%rip)
 .endm
 
   .text
@@ -48,8 +70,15 @@ differential_run:
   mov $ARCH_SET_FS, %edi
   mov $SYS_ARCH_PRCTL, %eax
   syscall
-  testb $1, differential_has_avx(%rip)
-  jz 1f
+  ldmxcsr differential_in + DIFFERENTIAL_MXCSR(%rip)
+  cmpb $1, differential_width(%rip)
+  jb 1f
+  je 3f
+  each_vector load_zmm
+  each_high_vector load_zmm
+  each_mask load_mask
+  jmp 2f
+3:
   each_vector load_ymm
   jmp 2f
 1:
@@ -101,8 +130,17 @@ differential_leave:
   pushfq
   popq differential_out + DIFFERENTIAL_FLAGS(%rip)
   cld
-  testb $1, differential_has_avx(%rip)
-  jz 1f
+  stmxcsr differential_out + DIFFERENTIAL_MXCSR(%rip)
+  ldmxcsr default_mxcsr(%rip)
+  cmpb $1, differential_width(%rip)
+  jb 1f
+  je 3f
+  each_vector save_zmm
+  each_high_vector save_zmm
+  each_mask save_mask
+  vzeroupper
+  jmp 2f
+3:
   each_vector save_ymm
   vzeroupper
   jmp 2f
@@ -122,16 +160,20 @@ differential_leave:
   ret
   .size differential_leave, . - differential_leave
 
+  .section .rodata
+  .balign 4
+default_mxcsr: .long 0x1f80
+
   .bss
-  .balign 32
+  .balign 64
   .globl differential_in, differential_out, differential_entry, differential_segment_base
-  .globl differential_has_avx
-differential_in: .skip DIFFERENTIAL_VECTORS + 16 * 32
-differential_out: .skip DIFFERENTIAL_VECTORS + 16 * 32
+  .globl differential_width
+differential_in: .skip DIFFERENTIAL_MASKS + 8 * 8
+differential_out: .skip DIFFERENTIAL_MASKS + 8 * 8
 differential_entry: .skip 8
 differential_segment_base: .skip 8
 host_rsp: .skip 8
 host_fs: .skip 8
-differential_has_avx: .skip 8
+differential_width: .skip 8
 
   .section .note.GNU-stack, "", @progbits
