@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <unordered_set>
 
 #include "rewriter/eh_frame.h"
 
@@ -167,13 +168,9 @@ class MergedFrames::Planner {
   }
 
   bool add(const FrameCommon& common, const FrameDescription& frame) {
-    if (common.entry != last_common_) {
-      last_common_ = common.entry;
-      const bool known =
-          std::find(commons_.begin(), commons_.end(), common.entry) != commons_.end();
-      if (!known) commons_.push_back(common.entry);
-      if (!known && common.personality && !add(*common.personality)) return false;
-      if (!known && names_address(common.program)) return false;
+    if (commons_.insert(common.entry.value).second) {
+      if (common.personality && !add(*common.personality)) return false;
+      if (names_address(common.program)) return false;
     }
     if (names_address(frame.program)) return false;
     if (!add({frame.start_at, frame.start, common.pointer_encoding})) return false;
@@ -200,8 +197,7 @@ class MergedFrames::Planner {
   const ElfImage& image_;
   const Vaddr low_, high_;
   MergedFrames out_;
-  std::optional<Vaddr> last_common_;
-  std::vector<Vaddr> commons_;
+  std::unordered_set<uint64_t> commons_;  // addresses of the CIEs seen
 };
 
 std::optional<MergedFrames> MergedFrames::plan(const ElfImage& image, Vaddr low, Vaddr high) {

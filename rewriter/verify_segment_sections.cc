@@ -103,9 +103,8 @@ class SectionsProof {
   bool is_renamed(size_t i, const std::string& now) const {
     const std::string was = old_name(i);
     return (was == ".eh_frame" || was == ".eh_frame_hdr") &&
-           now == ".sysrewrite.old" + was_tail(was);
+           now == ".sysrewrite.old_" + was.substr(1);
   }
-  static std::string was_tail(const std::string& was) { return "_" + was.substr(1); }
 
   void check_section(size_t i, const std::string& name) {
     const elf::Shdr& now = sections_[i];
