@@ -125,11 +125,12 @@ bool is_padding(const Whole& whole, size_t at) {
          (bytes[0] == std::byte{0} || bytes[0] == std::byte{0xcc});
 }
 
-// Sanitized, a part of the bytes, another one in each sample: all of them are tried without.
+// Sanitized, a part of the bytes, another one in each sample, and of the random mutations: all of
+// them are tried without.
 #ifdef __SANITIZE_ADDRESS__
-constexpr size_t kEach = 8;
+constexpr size_t kEach = 8, kRandom = 25;
 #else
-constexpr size_t kEach = 1;
+constexpr size_t kEach = 1, kRandom = 100;
 #endif
 
 TEST(Mutation, EveryFlippedBitIsSeen) {
@@ -307,11 +308,11 @@ class MutatedSample : public testing::TestWithParam<SampleFile> {};
 
 TEST_P(MutatedSample, RandomMutationsAreSeen) {
   const Bytes input = read_sample(GetParam());
-  mutate(rewrite_whole(input), 1, 100, GetParam().name);
+  mutate(rewrite_whole(input), 1, kRandom, GetParam().name);
   Options litebox;
   litebox.format = Format::kLitebox;
   litebox.native_tail = false;
-  mutate(rewrite_whole(input, litebox), 2, 100, GetParam().name);
+  mutate(rewrite_whole(input, litebox), 2, kRandom, GetParam().name);
 }
 
 TEST_P(MutatedSample, RandomMutationsOfItsSegmentsAreSeen) {
@@ -320,7 +321,7 @@ TEST_P(MutatedSample, RandomMutationsOfItsSegmentsAreSeen) {
     GTEST_SKIP() << "an interpreter, which --embed=segment refuses (Embedding.WhatItDoesNotFit...)";
   Options segment;
   segment.embed = true;
-  mutate(rewrite_whole(read_sample(GetParam()), segment), 3, 100, GetParam().name);
+  mutate(rewrite_whole(read_sample(GetParam()), segment), 3, kRandom, GetParam().name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, MutatedSample, testing::ValuesIn(kSampleFiles),
