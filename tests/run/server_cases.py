@@ -10,7 +10,7 @@ def case_openssl(runner):
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out c \
       -days 2 -subj /CN=localhost 2>/dev/null
     openssl s_server -accept 127.0.0.1:$port -key k -cert c -rev -naccept 1 >server 2>&1 </dev/null &
-    for i in $(seq 100); do grep -q ACCEPT server && break; sleep 0.1; done
+    for i in $(seq 100); do grep -qs ACCEPT server && break; sleep 0.1; done
     (echo hello; sleep 1) | openssl s_client -quiet -no_ign_eof -verify_quiet -connect 127.0.0.1:$port -CAfile c
     wait
     echo text | openssl enc -aes-256-cbc -pbkdf2 -pass pass:x | openssl enc -d -aes-256-cbc -pbkdf2 -pass pass:x
