@@ -69,29 +69,28 @@ void watch(uint64_t first, uint64_t last) {
   sysload_state.objects_high = std::max(sysload_state.objects_high, last + 1);
 }
 
-MappedObject& remember(const MappedObject& object) {
+void remember(const MappedObject& object) {
   ObjectTable& table = sysload_state.objects;
   MappedObject* const entry = free_entry();
   if (entry == nullptr) fail(kPhase, "more than ", table.count, " are mapped");
   *entry = object;
   if (entry == &table.entries[table.count]) ++table.count;
   watch(object.base.value, object.base.value);
-  return *entry;
+  sysload_state.prepared.size = 0;
 }
 
-MappedObject& serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base,
-                           uint64_t size) {
+void serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base, uint64_t size) {
   const Trailer& trailer = file.rewritten().trailer();
   map_trampoline(file, MappedImage(bias), {sysload_state.callback});
   add_site_table(file, MappedImage(bias));
-  return remember({base, size, {trailer.vaddr + bias}, trailer.size, {}});
+  remember({base, size, {trailer.vaddr + bias}, trailer.size});
 }
 
 // ld.so will ask for the code next. Whoever has the copy in hand now maps it at once, and need not
 // ask the server a second time. A program that reads a library as data, and happens to map as much
 // of it as ld.so would, must see the original's bytes.
-void prepare_code(const ProgramFile& file, const ElfImage& image, MappedObject& object,
-                  uint64_t bias) {
+void prepare_code(const ProgramFile& file, const ElfImage& image, RuntimeAddr base,
+                  uint64_t object_size, uint64_t bias) {
   for (uint32_t i = 0; i < image.header_count(); ++i) {
     const elf::Phdr segment = image.header(i);
     if (segment.type != elf::kPtLoad || (segment.flags & elf::kFlagExec) == 0) continue;
@@ -102,14 +101,15 @@ void prepare_code(const ProgramFile& file, const ElfImage& image, MappedObject& 
         align_down(segment.offset, kPageSize),
         segment.flags == (elf::kFlagRead | elf::kFlagExec) ? sys::kRead | sys::kExec : 0U,
         {}};
-    const bool fits = range_fits(code.address.value - object.base.value, code.size, object.size);
+    const bool fits = range_fits(code.address.value - base.value, code.size, object_size);
     // At offset 0 it is a part of the first mapping.
     if (code.protection == 0 || code.offset == 0 || !fits) return;
     const int64_t mapped =
         file.replace_code(code.address, code.size, code.protection, MAP_PRIVATE, code.offset);
-    object.code = code;
-    if (sys::failed(mapped) || sys::failed(sys::identify(file.fd(), &object.code.file)))
-      object.code.size = 0;
+    PreparedCode& prepared = sysload_state.prepared;
+    prepared = code;
+    if (sys::failed(mapped) || sys::failed(sys::identify(file.fd(), &prepared.file)))
+      prepared.size = 0;
     return;
   }
 }
@@ -119,17 +119,13 @@ void prepare_code(const ProgramFile& file, const ElfImage& image, MappedObject& 
 bool code_was_prepared(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
                        sys::Fd fd, uint64_t offset) {
   if ((flags & ~uint64_t{MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE}) != 0) return false;
-  ObjectTable& table = sysload_state.objects;
-  for (uint32_t i = 0; i < table.count; ++i) {
-    PreparedCode& code = table.entries[i].code;
-    if (table.entries[i].size == 0 || code.size == 0 || code.address != address) continue;
-    sys::FileIdentity file{};
-    const bool same = code.size == size && code.offset == offset && code.protection == protection &&
-                      !sys::failed(sys::identify(fd, &file)) && file == code.file;
-    code.size = 0;  // what happens there next is not known here
-    return same && !sys::failed(sys::protect(address, size, protection));
-  }
-  return false;
+  PreparedCode& code = sysload_state.prepared;
+  if (code.size == 0 || code.address != address) return false;
+  sys::FileIdentity file{};
+  const bool same = code.size == size && code.offset == offset && code.protection == protection &&
+                    !sys::failed(sys::identify(fd, &file)) && file == code.file;
+  code.size = 0;  // what happens there next is not known here
+  return same && !sys::failed(sys::protect(address, size, protection));
 }
 
 int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& file,
@@ -157,8 +153,9 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   const uint64_t image_end = base.value + align_up(request.size, kPageSize);
   sys::unmap({span.low + bias}, base.value - (span.low + bias));
   sys::unmap({image_end}, span.high + bias - image_end);
-  MappedObject& object = serve_object(file, bias, base, request.size);
-  if (file.has_copy() && request.by_interpreter) prepare_code(file, image, object, bias);
+  serve_object(file, bias, base, request.size);
+  if (file.has_copy() && request.by_interpreter)
+    prepare_code(file, image, base, request.size, bias);
   return static_cast<int64_t>(base.value);
 }
 
@@ -380,6 +377,7 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
 }
 
 void forget_libraries(RuntimeAddr start, uint64_t size) {
+  sysload_state.prepared.size = 0;
   ObjectTable& table = sysload_state.objects;
   for (uint32_t i = 0; i < table.count; ++i) {
     MappedObject& object = table.entries[i];

@@ -19,7 +19,7 @@
 
 namespace sysrewrite {
 
-// Code that lies where ld.so will ask for it; size 0: none.
+// Code that lies where ld.so will ask for it next; size 0: none.
 struct PreparedCode {
   RuntimeAddr address;
   uint64_t size, offset;
@@ -33,7 +33,6 @@ struct MappedObject {
   uint64_t size;
   RuntimeAddr trampoline;
   uint64_t trampoline_size;
-  PreparedCode code;
 };
 
 // A library whose place is reserved, but not yet free of what alignment wasted; size 0: none.
@@ -78,6 +77,7 @@ struct State {
   SiteTables site_tables;
   Handlers handlers;  // of a program without hooks
   ObjectTable objects;
+  PreparedCode prepared;  // of the library that was mapped last
   PendingLibrary pending;
   WidenedReservation widened;
   RuntimeAddr interpreter_stubs;  // the trampoline of ld.so, to know its calls by
