@@ -24,7 +24,8 @@ Layout lay_out(const Plan& plan, const Placement& placement, const Options& opti
   Layout layout;
   const bool litebox = options.format == Format::kLitebox;
   const uint8_t core = stub_core_size(options.stub, options.native_tail);
-  uint64_t next = litebox ? 8 : kPageSize;
+  layout.first = {litebox ? 8 : kPageSize};
+  uint64_t next = layout.first.value;
   for (const PlannedSite& site : plan.sites) {
     if (site.tier() == Tier::kNative) continue;
     StubPlace place{&site, {next}, static_cast<uint8_t>(core + kJumpSize), 0};

@@ -18,6 +18,7 @@ struct StubPlace {
 struct Layout {
   Vaddr trampoline;              // page-aligned
   uint64_t size = 0;             // of slot and stubs, as the trailer has it; 0: no stub
+  StubOffset first;              // where stubs begin, from the trampoline's start
   std::vector<StubPlace> stubs;  // in the order of the plan's sites
 };
 

@@ -105,8 +105,8 @@ class Assembler {
   void write_sites() {
     stubs_.assign(layout_.size, std::byte{0});
     if (layout_.size != 0) {
-      const size_t first = litebox() ? 8 : kPageSize;
-      std::fill(stubs_.begin() + static_cast<std::ptrdiff_t>(first), stubs_.end(), std::byte{0xcc});
+      const auto first = static_cast<std::ptrdiff_t>(layout_.first.value);
+      std::fill(stubs_.begin() + first, stubs_.end(), std::byte{0xcc});
     }
     auto next = layout_.stubs.begin();
     for (const PlannedSite& planned : plan_.sites) {
@@ -186,7 +186,7 @@ class Assembler {
     const bool sections_in_front = sections_ && embedding_ == nullptr;
     if (sections_in_front) {
       out_.tail_offset = {align_up(input_end, kSectionsAlignment)};
-      input_end = out_.tail_offset.value + *sections_->table.measure();
+      input_end = out_.tail_offset.value + sections_->size;
     }
     place_behind(input_end);
     if (!sections_in_front)
@@ -240,7 +240,7 @@ class Assembler {
       built_ = embedding_->tables(embedded_places(), *sections_);
     } else if (sections_) {
       SectionTable table = sections_->table;
-      const uint64_t first = litebox() ? 8 : kPageSize;
+      const uint64_t first = layout_.first.value;
       table.place(*sections_->stubs, {trampoline_offset_ + first}, layout_.trampoline + first);
       built_ = table.build(out_.tail_offset);
     }

@@ -29,31 +29,24 @@ bool add_frames(const ElfImage& image, const std::vector<WrittenFrame>& frames,
   return true;
 }
 
-// In the trampoline.
-uint64_t first_stub(const Options& options) {
-  return options.format == Format::kLitebox ? 8 : kPageSize;
-}
-
-size_t add_stubs(const Layout& layout, bool segment, const Options& options, SectionTable& table) {
+size_t add_stubs(const Layout& layout, bool segment, SectionTable& table) {
   AddedSection stubs;
   stubs.name = segment ? ".sysrewrite.text" : ".sysrewrite";
   stubs.flags = elf::kShfAlloc | elf::kShfExecInstr;
   stubs.offset = FileOffset{0};
-  stubs.address = layout.trampoline + first_stub(options);
-  stubs.size = layout.size - first_stub(options);
+  stubs.address = layout.trampoline + layout.first.value;
+  stubs.size = layout.size - layout.first.value;
   return table.add(std::move(stubs));
 }
 
-void add_names(const ElfImage& image, const Layout& layout, size_t section, const Options& options,
-               SectionTable& table) {
+void add_names(const ElfImage& image, const Layout& layout, size_t section, SectionTable& table) {
   std::vector<Vaddr> sites;
   for (const StubPlace& place : layout.stubs)
     sites.push_back(place.planned->site->instruction.address);
   const std::vector<std::string> names = stub_names(image, sites);
-  const uint64_t first = first_stub(options);
   for (size_t i = 0; i < sites.size(); ++i) {
     const StubPlace& place = layout.stubs[i];
-    table.add(AddedSymbol{names[i], place.offset.value - first, place.size, section});
+    table.add(AddedSymbol{names[i], place.offset.value - layout.first.value, place.size, section});
   }
 }
 
@@ -72,11 +65,13 @@ Result<std::optional<StubSections>> plan_stub_sections(const ElfImage& image, co
   if (!named && !segment) return std::optional<StubSections>();
   auto table = SectionTable::read(image, named ? SymbolTables::kGrown : SymbolTables::kKept);
   if (!table) return table.error();
-  StubSections out{std::move(*table), std::nullopt, named, false};
-  if (layout.size != 0) out.stubs = add_stubs(layout, segment, options, out.table);
-  if (named) add_names(image, layout, *out.stubs, options, out.table);
+  StubSections out{std::move(*table), std::nullopt, 0, named, false};
+  if (layout.size != 0) out.stubs = add_stubs(layout, segment, out.table);
+  if (named) add_names(image, layout, *out.stubs, out.table);
   out.framed = add_frames(image, frames, out.table);
-  if (const auto size = out.table.measure(); !size) return size.error();
+  const auto size = out.table.measure();
+  if (!size) return size.error();
+  out.size = *size;
   return std::optional(std::move(out));
 }
 

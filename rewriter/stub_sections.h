@@ -18,6 +18,7 @@ namespace sysrewrite {
 struct StubSections {
   SectionTable table;
   std::optional<size_t> stubs;  // their section in it, still without its place in the file
+  uint64_t size = 0;            // bytes of the table's part, where nothing more is added to it
   bool named = false;           // there are symbols for them
   bool framed = false;          // there is a .debug_frame for them
 };
