@@ -130,10 +130,6 @@ bool same_user(int socket) {
   return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
 }
 
-}  // namespace
-
-namespace {
-
 struct Worker {
   Worker() = default;
   Worker(const Worker&) = delete;
@@ -146,10 +142,6 @@ struct Worker {
   std::thread thread;
   std::atomic<bool> has_ended = false;
 };
-
-}  // namespace
-
-namespace {
 
 // So that neither a signal nor another client waits for long.
 bool is_large(const EntryView& entry) {
