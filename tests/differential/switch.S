@@ -9,13 +9,12 @@
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
 
-.macro each_high_vector do
-  .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-    \do \n
-  .endr
-.endm
-.macro each_mask do
-  .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+#define LOW 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define HIGH 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+#define MASKS 0, 1, 2, 3, 4, 5, 6, 7
+
+.macro each do, numbers:vararg
+  .irp n, \numbers
     \do \n
   .endr
 .endm
@@ -30,11 +29,6 @@
 .endm
 .macro save_mask n
   kmovq %k\n, differential_out + DIFFERENTIAL_MASKS + 8 * \n(%rip)
-.endm
-.macro each_vector do
-  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-    \do \n
-  .endr
 .endm
 .macro load_ymm n
   vmovdqu differential_in + DIFFERENTIAL_VECTORS + 64 * \n(%rip), %ymm\n
@@ -74,15 +68,15 @@ differential_run:
   cmpb $1, differential_width(%rip)
   jb 1f
   je 3f
-  each_vector load_zmm
-  each_high_vector load_zmm
-  each_mask load_mask
+  each load_zmm, LOW
+  each load_zmm, HIGH
+  each load_mask, MASKS
   jmp 2f
 3:
-  each_vector load_ymm
+  each load_ymm, LOW
   jmp 2f
 1:
-  each_vector load_xmm
+  each load_xmm, LOW
 2:
   push differential_in + DIFFERENTIAL_FLAGS(%rip)
   lea 8(%rsp), %rax
@@ -135,17 +129,17 @@ differential_leave:
   cmpb $1, differential_width(%rip)
   jb 1f
   je 3f
-  each_vector save_zmm
-  each_high_vector save_zmm
-  each_mask save_mask
+  each save_zmm, LOW
+  each save_zmm, HIGH
+  each save_mask, MASKS
   vzeroupper
   jmp 2f
 3:
-  each_vector save_ymm
+  each save_ymm, LOW
   vzeroupper
   jmp 2f
 1:
-  each_vector save_xmm
+  each save_xmm, LOW
 2:
   mov host_fs(%rip), %rsi
   mov $ARCH_SET_FS, %edi
