@@ -211,11 +211,11 @@ void start_handler(KernelUcontext& context) {
   const uint64_t rip = context.rip;
   if (is_between(rip, sysload_signal_raised, sysload_signal_handled)) {
     context.rip = context.rcx;
-  } else if (rip == address(sysload_signal_unblocked) ||
-             is_between(rip, sysload_signal_back, sysload_signal_raised)) {
+  } else if (const bool is_unblocked =
+                 is_between(rip, sysload_signal_unblocked, sysload_signal_end);
+             is_unblocked || is_between(rip, sysload_signal_back, sysload_signal_raised)) {
     const auto& saved = *Memory::at<std::array<uint64_t, 3>>({context.rsp});
-    context.rip = rip == address(sysload_signal_unblocked) ? context.r12_to_rax[kRbx]
-                                                           : context.r12_to_rax[kRax];
+    context.rip = context.r12_to_rax[is_unblocked ? kRbx : kRax];
     context.r12_to_rax[kRdx] = saved[0];
     context.r12_to_rax[kRsi] = saved[1];
     context.r12_to_rax[kRdi] = saved[2];
