@@ -33,9 +33,8 @@ bool replace_action(uint64_t signal, KernelSigaction* given) {
     given->handler = address_of_thunk(index);
     return true;
   }
-  // What is ignored stays ignored in what the program executes; only what cannot run without
-  // sysload's handler has to have it.
-  if (given->handler == kSigIgnore && !sysload_state.handlers.has_lone_poison) return false;
+  // What is ignored stays ignored in what the program executes.
+  if (given->handler == kSigIgnore) return false;
   const uint64_t thunk = address_of_thunk(thunk_for_said(signal, as_kept(*given)));
   if (is_handled) {
     given->handler = thunk;

@@ -20,7 +20,6 @@ struct Handlers {
   std::array<KernelSigaction, 64> said;
   uint64_t said_count;
   uint64_t replaced_count;  // of the first six
-  bool has_lone_poison;     // some site of the program's is nothing else
 };
 
 // Where the signal has struck in code of sysload's or in a stub, the frame is made one of the

@@ -12,6 +12,7 @@
 #include "loader/own_exe.h"
 #include "loader/places.h"
 #include "loader/position.h"
+#include "loader/program_mask.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/serve.h"
@@ -87,15 +88,6 @@ void answer(ThreadBlock* block, int64_t result) {
   leave_answered(block, static_cast<uint64_t>(block->call.result));
 }
 
-void keep_signals_away(ThreadBlock* block) {
-  if (block->pending != 0) return;
-  uint64_t mask = 0;
-  block_signals(&mask);
-  // One may have come just before.
-  if (block->pending == 0) block->mask = mask;
-  block->pending |= SYSLOAD_PENDING_BLOCKED;
-}
-
 // --- sysload's own services -------------------------------------------------------------------
 
 // Where a call is served that may change what is mapped, as serve.S does it: one at a time.
@@ -142,6 +134,7 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
   child->flags = parent.flags;
   child->tail = parent.tail;
   child->mask = parent.mask;
+  child->masked = parent.masked;
   child->call = parent.call;
   child->is_child_of_vfork = (flags & kCloneVfork) != 0;
   // Source: linux, kernel/fork.c, copy_process(): sas_ss_reset().
@@ -197,8 +190,9 @@ bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   const sysload_call& call = block->call;
   if (call.argument[0] == kArchSetGs)
     fail("hooks",
-         "the program sets the gs base, by which its threads are known to them: run it"
-         " without hooks");
+         "the program sets the gs base, by which its threads are known to hooks, to --exhaustive, "
+         "and"
+         " where sites are of tier D: run it without");
   if (call.argument[0] != kArchGetGs) return false;
   const uint64_t none = 0;
   *result = write_program(call.argument[1], as_byte_view(&none, sizeof(none)));
@@ -239,6 +233,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       return true;
     case __NR_rt_sigreturn:
       resume_in_stub(block->rsp + SYSREWRITE_RED_ZONE);
+      take_apart_frame_mask(block, block->rsp + SYSREWRITE_RED_ZONE);
       return false;
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);
@@ -267,6 +262,10 @@ bool is_clone(uint64_t number) {
          number == __NR_vfork;
 }
 
+bool is_exec(uint64_t number) {
+  return number == __NR_execve || number == __NR_execveat;
+}
+
 // Neither returns, and rt_sigreturn finds its frame by rsp.
 bool must_take_tail(uint64_t number) {
   return number == __NR_rt_sigreturn || number == __NR_exit_group;
@@ -277,11 +276,16 @@ bool must_take_tail(uint64_t number) {
   const uint64_t number = block->call.number;
   if (is_clone(number)) return begin_clone(block);
   if (number == __NR_exit) return end_thread(block);
+  const bool needs = !must_take_tail(number) && needs_mask(*block, number);
+  if (needs) lend_mask(block);
+  if (is_exec(number)) ignore_for_exec(*block);
   int64_t result = 0;
   if (serve_by_answer(block, &result)) {
+    if (is_exec(number)) watch_after_exec(*block);
+    if (needs) take_mask_back(block);
     answer(block, result);
   } else if (!must_take_tail(number) &&
-             (block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack)) {
+             (needs || block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack)) {
     leave_issuing(block);
   } else {
     leave_through_tail(block);
@@ -348,10 +352,16 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
 
 void finish_call(ThreadBlock* block) {
   if (block->call.number == __NR_sigaltstack) learn_alternate_stack(block);
-  answer(block, static_cast<int64_t>(block->result));
+  if (is_exec(block->call.number)) watch_after_exec(*block);
+  auto result = static_cast<int64_t>(block->result);
+  if (block->call.number == __NR_rt_sigtimedwait) result = result_of_wait(block->call, result);
+  answer(block, result);
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
+  const bool is_made_again = was_woken_in_vain(*block);
+  if (block->lends) take_mask_back(block);
+  if (is_made_again) return undo_call(block);
   finish_call(block);
 }
 
@@ -389,6 +399,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
   name_thread(block);
   block->child = nullptr;
   block->is_child_of_vfork = false;
+  forget_held_signals(block);
   if (sysload_state.exhaustive) sysload_arm();
   sysload_state.threads = 1;
   give_back_all_but(block);
@@ -400,9 +411,11 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
 // With the way to leave in the block, and all signals blocked.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_settle(ThreadBlock* block) {
   const bool strikes = (block->pending & SYSLOAD_PENDING_SIGNAL) != 0;
-  block->pending = 0;
   // The handler is to run before a call that may wait, not after it.
-  if (strikes && is_issuing(*block)) undo_call(block);
+  const bool is_undone = strikes && is_issuing(*block) && block->call.number != __NR_rt_sigreturn;
+  if (is_undone && block->lends) split_mask(block);
+  block->pending = 0;
+  if (is_undone) undo_call(block);
 }
 
 }  // namespace sysrewrite

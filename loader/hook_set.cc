@@ -135,7 +135,8 @@ void copy_scratch(Scratch4& to, const Scratch4& from) {
 
 // Calls that sysload has to do with, whatever hooks want.
 bool wants_service(uint64_t number, bool serves) {
-  if (sysload_state.exhaustive) return true;  // who else could issue them
+  if (sysload_state.exhaustive) return true;         // who else could issue them
+  if (sysload_state.open_signals != 0) return true;  // with the program's mask
   switch (number) {
     case __NR_clone:
     case __NR_clone3:

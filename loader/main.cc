@@ -34,6 +34,7 @@
 #include "loader/own_exe.h"
 #include "loader/placement.h"
 #include "loader/program_file.h"
+#include "loader/program_mask.h"
 #include "loader/publish.h"
 #include "loader/report.h"
 #include "loader/running.h"
@@ -49,6 +50,8 @@
 namespace sysrewrite {
 
 namespace {
+
+constexpr char kInterpreter[] = "interpreter";
 
 // A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it
 // is also what /proc/self/exe names: its calls then need no look at all.
@@ -98,21 +101,36 @@ bool is_interpreter(const ProgramFile& program) {
   return program.is_rewritten() && (program.rewritten().meta().flags & kMetaInterpreter) != 0;
 }
 
-// Maps the program's own interpreter. It may be a rewritten one.
-MappedImage load_interpreter(const char* path, RuntimeAddr* entry) {
-  const char* const phase = "interpreter";
-  ProgramFile file = open_interpreter(phase, path);
-  file.read_trailer(phase);
-  file.use_copy(phase);
+// The program's own interpreter. It may be a rewritten one.
+ProgramFile read_interpreter(const char* path) {
+  ProgramFile file = open_interpreter(kInterpreter, path);
+  file.read_trailer(kInterpreter);
+  file.use_copy(kInterpreter);
+  return file;
+}
+
+MappedImage load_interpreter(ProgramFile& file, const char* path, RuntimeAddr* entry) {
   if (!file.is_rewritten() && sysload_state.has_hooks) report_unseen_libraries(path);
-  const ElfImage image = ElfImage::read(phase, path, file.bytes());
-  image.check_segments(phase, path);
-  const MappedImage mapped = map_image(phase, file, image, 0);
+  const ElfImage image = ElfImage::read(kInterpreter, path, file.bytes());
+  image.check_segments(kInterpreter, path);
+  const MappedImage mapped = map_image(kInterpreter, file, image, 0);
   serve(file, mapped);
   remember_interpreter(file, mapped);
   *entry = mapped.at(image.entry());
   file.close();
   return mapped;
+}
+
+// Signals that are forced upon a thread, and so must never be blocked: a trap's, and a caught
+// call's.
+uint64_t find_open_signals(const ProgramFile& program, const ProgramFile& interpreter) {
+  const auto traps = [](const ProgramFile& file) {
+    return file.is_rewritten() && has_lone_poison(file.rewritten());
+  };
+  uint64_t open = 0;
+  if (traps(program) || traps(interpreter)) open |= uint64_t{1} << (kSigTrap - 1);
+  if (sysload_state.exhaustive) open |= uint64_t{1} << (kSigSys - 1);
+  return open;
 }
 
 // gdb finds out where a position-independent program lies by comparing the headers in memory with
@@ -129,22 +147,26 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
 // Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, const Settings& settings, uint64_t brk) {
-  sysload_state.has_hooks = settings.specs.count != 0;
-  sysload_state.has_engine = sysload_state.has_hooks || sysload_state.exhaustive;
   InterpreterPath interpreter;
   find_interpreter(program, &interpreter);
+  if (interpreter.damaged)
+    fail(kInterpreter, program.path(), ": the path of its interpreter is damaged");
+  ProgramFile interpreter_file;
+  if (interpreter.found) interpreter_file = read_interpreter(interpreter.path);
+  sysload_state.has_hooks = settings.specs.count != 0;
+  sysload_state.open_signals = find_open_signals(program, interpreter_file);
+  sysload_state.has_engine = sysload_state.has_hooks || sysload_state.open_signals != 0;
   const bool loads = is_interpreter(program);
   const bool serves = interpreter.found || loads || sysload_state.exe_size != 0;
   choose_callback(serves, program, image, mapped);
-  if (interpreter.damaged)
-    fail("interpreter", program.path(), ": the path of its interpreter is damaged");
   // Before the segment that may hold it loses its write access.
   if (interpreter.found) restore_interpreter_path(program, image, mapped);
   serve(program, mapped);
   if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());
   uint64_t base = 0;  // what the kernel gives a program without interpreter
-  if (interpreter.found) base = load_interpreter(interpreter.path, &sysload_state.entry).bias();
+  if (interpreter.found)
+    base = load_interpreter(interpreter_file, interpreter.path, &sysload_state.entry).bias();
   if (sysload_state.has_engine) start_hooks(settings.specs, program.path(), serves);
   install_trap();
   const MetaHeader& meta = program.rewritten().meta();
@@ -160,7 +182,9 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   program.close();
   publish_memory_map(stack, bounds, brk, headers);
   if (sysload_state.exhaustive) arm_exhaustive();
-  if (sysload_state.has_engine) notify_thread_started(own_block());
+  if (!sysload_state.has_engine) return;
+  open_program_mask(own_block());
+  notify_thread_started(own_block());
 }
 
 void start_as_interpreter(StackView& stack) {
@@ -182,14 +206,14 @@ void remember_server(const char* name) {
 
 // As `ld.so [options] program`, by the name of a rewritten tree's interpreter.
 void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
-  program.read_trailer("interpreter");
-  const ElfImage image = ElfImage::read("interpreter", program.path(), program.bytes());
-  image.check_segments("interpreter", program.path());
+  program.read_trailer(kInterpreter);
+  const ElfImage image = ElfImage::read(kInterpreter, program.path(), program.bytes());
+  image.check_segments(kInterpreter, program.path());
   const Settings settings = choose_settings({}, stack, program.rewritten().options());
   // The kernel keeps the programs' place free for whatever ld.so will start there, but for the
   // heap. Source: linux, fs/binfmt_elf.c, load_elf_binary().
   const Placement placement = choose_placement(stack);
-  const MappedImage mapped = map_image("interpreter", program, image, 0);
+  const MappedImage mapped = map_image(kInterpreter, program, image, 0);
   mend_for_command(stack, image, mapped,
                    Memory::at<const char>({stack.auxiliary_or(AT_EXECFN, 0)}));
   start_program(stack, program, image, mapped, settings, placement.image_hint + placement.heap_gap);

@@ -51,6 +51,14 @@ enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8
 
 struct KernelSiginfo {
   int32_t signo, errno_value, code;
+  std::byte rest[116];
+};
+static_assert(sizeof(KernelSiginfo) == 128);
+
+// One that waits until the program takes it.
+struct HeldSignal {
+  uint32_t state;
+  KernelSiginfo info;
 };
 
 // The flags, with those that lahf and seto have put into ax.

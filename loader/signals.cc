@@ -10,6 +10,7 @@
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/label.h"
+#include "loader/program_mask.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
@@ -258,6 +259,15 @@ void block_signals(uint64_t* old_mask) {
             Memory::address_of(old_mask).value, SYSLOAD_SIGSET_SIZE);
 }
 
+void keep_signals_away(ThreadBlock* block) {
+  if (block->pending != 0) return;
+  uint64_t mask = 0;
+  block_signals(&mask);
+  // One may have come just before.
+  if (block->pending == 0) block->mask = mask;
+  block->pending |= SYSLOAD_PENDING_BLOCKED;
+}
+
 void set_signals(const uint64_t& mask) {
   sys::call(__NR_rt_sigprocmask, SYSLOAD_SIG_SETMASK, Memory::address_of(&mask).value, 0,
             SYSLOAD_SIGSET_SIZE);
@@ -326,17 +336,30 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     redirect_caught(*context);
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
+  if (is_masked(*block, signal)) {
+    // The kernel forces nothing upon a thread that has blocked it, but ends the process.
+    if (info->code > 0) {
+      act_by_default(signal, *info, kSigDefault);
+    } else {
+      hold_signal(block, signal, *info);
+    }
+    return SYSLOAD_SIGNAL_TO_PROGRAM;
+  }
+  if (!take_held_signal(signal, info)) return SYSLOAD_SIGNAL_TO_PROGRAM;
   if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
       block->signals->action[signal].handler != kSigDefault) {
     send_elsewhere(*block, signal, *info, *context);
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
+  const bool was_lent = block->lends;
   mend(*block, *context);
   KernelSigaction& wanted = block->signals->action[signal];
   const uint64_t handler = wanted.handler;
   leave_runtime(context);
   if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
-  if (handler != kSigDefault && handler != kSigIgnore) return handler;
+  const bool runs_handler = handler != kSigDefault && handler != kSigIgnore;
+  mend_mask(block, context, was_lent, runs_handler);
+  if (runs_handler) return handler;
   act_by_default(signal, *info, handler);
   return SYSLOAD_SIGNAL_TO_PROGRAM;
 }
@@ -384,7 +407,24 @@ class SignalsLock {
   static uint32_t* lock() { return &sysload_serve_lock[2]; }
 };
 
+// A disposition that execve is to find: what is ignored is ignored in the new program, too.
+void set_ignored(const ThreadBlock& block, const KernelSigaction& action) {
+  for (const int signal : {kSigTrap, kSigSys}) {
+    const bool is_open = (sysload_state.open_signals >> (signal - 1) & 1) != 0;
+    if (is_open && block.signals->action[signal].handler == kSigIgnore)
+      set_action(signal, &action, nullptr);
+  }
+}
+
 }  // namespace
+
+void ignore_for_exec(const ThreadBlock& block) {
+  set_ignored(block, {kSigIgnore, 0, 0, 0});
+}
+
+void watch_after_exec(const ThreadBlock& block) {
+  set_ignored(block, watching_action());
+}
 
 int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, uint64_t old_action,
                         uint64_t size) {

@@ -67,6 +67,8 @@ struct State {
   uint32_t exe_size;  // of exe_path; 0: /proc/self/exe names the program already
   ThreadBlock* all_blocks;
   uint32_t threads;       // of this process
+  uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
+  HeldSignal held[2];     // SIGTRAP, SIGSYS: sent to the process while all threads had blocked them
   bool watches_faults;    // signals.cc handles them
   bool has_engine;        // calls go through hook_call.cc
   bool has_hooks;         // which show them to somebody

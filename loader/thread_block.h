@@ -74,6 +74,10 @@ struct ThreadBlock {
   uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
   bool is_child_of_vfork;    // shares memory with a thread that waits for it
   bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
+  bool lends;                // the kernel has the program's mask (program_mask.h)
+  uint64_t masked;           // of the open signals, those that the program has blocked
+  uint64_t awaits;           // of them, those that its call waits for
+  HeldSignal held[2];        // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
 
   SignalTable* signals;

@@ -29,8 +29,11 @@
 // while blocked, so that they strike when the handler has returned, and a core file shows the
 // program and not sysload.
 //
-// Limit: poison met while SIGTRAP is blocked ends the process. The handler runs on the program's
-// stack, or on its alternate one, where it set one up.
+// Where a site is nothing but poison SIGTRAP must never be blocked: such a program has an engine,
+// as one with hooks, which keeps the program's mask from the kernel (program_mask.h). In others
+// poison that is met while SIGTRAP is blocked ends the process: it is met only by who jumps to a
+// bare syscall instruction. The handler runs on the program's stack, or on its alternate one, where
+// it set one up.
 
 namespace sysrewrite {
 
@@ -63,11 +66,18 @@ void act_by_default(int signal, const KernelSiginfo& info, uint64_t handler) {
   if (is_sent && handler == kSigIgnore) return;
   const KernelSigaction by_default{kSigDefault, 0, 0, 0};
   set_action(signal, &by_default, nullptr);
-  if (signal != kSigTrap && !is_sent) return;
+  const bool happens_again = signal != kSigTrap && signal != kSigSys && !is_sent;
+  if (happens_again) return;
   const uint64_t mask = uint64_t{1} << (signal - 1);
   sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
             SYSLOAD_SIGSET_SIZE);
   send_to_self(signal, info);
+}
+
+bool has_lone_poison(const RewrittenFile& file) {
+  for (uint32_t i = 0; i < file.site_count(); ++i)
+    if (file.site(i).tier == Tier::kTrap) return true;
+  return false;
 }
 
 bool has_lone_poison() {

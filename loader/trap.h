@@ -4,6 +4,7 @@
 
 #include "loader/signal_frame.h"
 #include "trampoline/address.h"
+#include "trampoline/rewritten_file.h"
 
 namespace sysrewrite {
 
@@ -19,7 +20,9 @@ RuntimeAddr stub_behind_poison(RuntimeAddr rip);
 // frame gives the mask back. `handler` is what the program has said: kSigIgnore, or anything else.
 void act_by_default(int signal, const KernelSiginfo& info, uint64_t handler);
 
-// Whether some site is nothing but poison: its program does not run without the trap.
+// Whether some site is nothing but poison: its program does not run without the trap. Of a file,
+// and of all that are mapped.
+bool has_lone_poison(const RewrittenFile& file);
 bool has_lone_poison();
 
 // Takes the signals over, where there is anything to serve. Called once, after the last table.

@@ -19,7 +19,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_load_rsi
 bool is_watched(uint64_t signal) {
   const bool reads_paths = sysload_state.exe_size != 0;
   if (signal == kSigBus) return reads_paths;
-  if (signal == kSigSegv) return reads_paths || sysload_state.handlers.has_lone_poison;
+  if (signal == kSigSegv) return reads_paths;
   return signal == kSigTrap && sysload_state.site_tables.count != 0;
 }
 
@@ -55,7 +55,6 @@ void reset_if_asked(uint64_t signal, const KernelSigaction& said) {
 
 void watch_signals() {
   start_handler_table();
-  sysload_state.handlers.has_lone_poison = has_lone_poison();
   for (const int signal : {kSigTrap, kSigSegv, kSigBus}) {
     if (!is_watched(static_cast<uint64_t>(signal))) continue;
     KernelSigaction ours{};

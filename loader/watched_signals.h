@@ -1,6 +1,5 @@
-// The signals that sysload takes over in a program without hooks: SIGTRAP for poison, SIGSEGV where
-// some site is nothing else, and SIGSEGV and SIGBUS where the filter of serve.S reads the program's
-// paths.
+// The signals that sysload takes over in a program without hooks: SIGTRAP for poison, and SIGSEGV
+// and SIGBUS where the filter of serve.S reads the program's paths.
 #ifndef SYSREWRITE_LOADER_WATCHED_SIGNALS_H_
 #define SYSREWRITE_LOADER_WATCHED_SIGNALS_H_
 
