@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """behaviour.py [--traps] GROUP|asm/NAME...: each program does the same unpatched and patched.
-behaviour.py --limit asm/NAME...: each fails patched as docs/limits.md says, and in no other way.
 
 Standard output, standard error and exit status are compared byte for byte. The output runs by
 itself, under the hook `count`, and with sysload as the command; or, with --traps, with every site
@@ -8,8 +7,6 @@ poisoned and served by the trap. The assembly programs check themselves, and nam
 their sites must end.
 """
 import pathlib
-import resource
-import signal
 import sys
 
 import e2e
@@ -32,9 +29,6 @@ WAYS = (
 )
 TRAPS = ((" by traps alone", ("--tiers=D",), (), {}),)
 
-# The kernel writes a trap's frame to the program's stack, and the first has none; the handler of the other makes
-# calls while SIGTRAP is blocked (docs/limits.md).
-NOT_BY_TRAPS = {"no_stack", "trap_handler"}
 
 
 def compare(report, place, name, case, way, native):
@@ -133,8 +127,6 @@ def assembly(report, name, ways):
                 continue
             if not options:
                 check_expectations(report, program, result, place.bin / name)
-            elif name in NOT_BY_TRAPS:
-                continue
             try:
                 patched = e2e.run([*before, place.bin / name], place.fresh_work(),
                                   place.environment(**more))
@@ -147,32 +139,6 @@ def assembly(report, name, ways):
             report.check(same, f"{name}{way}: checks itself", patched)
 
 
-# The sentences of docs/limits.md that a program of fixtures/asm states as a guarantee, and what it
-# does until that is held: its exit status and what it says.
-LIMITS = {
-    "trap_masked": (-signal.SIGTRAP, b""),
-}
-
-
-def limit(report, name):
-    """Passes as long as the program fails patched, and for the stated reason alone."""
-    program = e2e.FIXTURES / "asm" / name
-    with e2e.Place() as place:
-        native = e2e.run([program], place.fresh_work(), place.environment())
-        report.check(native.status == 0 and native.stdout == f"ok {name}\n".encode(),
-                     f"{name} unpatched", native)
-        result = e2e.rewrite(program, place.bin / name)
-        if not e2e.check_rewriting(report, name, result):
-            return
-        check_expectations(report, program, result, place.bin / name)
-        patched = e2e.run([place.bin / name], place.fresh_work(), place.environment(),
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, 5)))
-        report.check(patched.status != 0, f"{name} still fails; if not, the limit is held: take it "
-                     "out of docs/limits.md, LIMITS and not_yet, and test it as the others", patched)
-        report.equal((patched.status, patched.stdout), LIMITS[name],
-                     f"{name} fails for the stated reason")
-
-
 def main():
     e2e.need_tools()
     report = e2e.Report()
@@ -181,10 +147,6 @@ def main():
     if names[:1] == ["--traps"]:
         ways = TRAPS
         del names[0]
-    if names[:1] == ["--limit"]:
-        for name in names[1:]:
-            limit(report, name.removeprefix("asm/"))
-        report.end()
     for name in names:
         if name.startswith("asm/"):
             assembly(report, name[4:], ways)

@@ -51,7 +51,9 @@ class Comparison:
         return program
 
     def rewritten(self, program, *options):
-        output = program + ".rw" + "".join(options)
+        return self.rewritten_as(program, program + ".rw" + "".join(options), *options)
+
+    def rewritten_as(self, program, output, *options):
         status, _, said = run([SYSREWRITE, "-q", "--interp", SYSLOAD, *options, program, output])
         # 3: bytes 0f 05 that are none for sure, by an accident of addresses, were left alone.
         if status not in (0, 3):

@@ -11,6 +11,8 @@
  *   every_instruction call nested      the same with a call that sends a signal: its handler and the way back, too
  *   every_instruction call window      the same with a window of several instructions before the syscall
  *   every_instruction call beyond      the same with one behind it
+ *   every_instruction call mask        the same with rt_sigprocmask
+ *   every_instruction call masked      the same while SIGSYS is blocked, which --exhaustive keeps from the kernel
  *   every_instruction call answered    the same with a readlink of /proc/self/exe, which sysload answers as a command
  *   every_instruction call looked      the same with a readlink that it looks at, and passes on
  *
@@ -150,6 +152,12 @@ static void one_call(void) {
     memcpy(&r[3], arguments, sizeof arguments);
     if (iteration == 0) syscall(SYS_rt_sigaction, SIGWINCH, &given, NULL, 8);
   }
+  if (number_called == SYS_rt_sigprocmask) {
+    static uint64_t set = 1ull << (SIGWINCH - 1), old_mask;
+    const uint64_t arguments[] = {SIG_BLOCK, (uint64_t)&set, (uint64_t)&old_mask, 8};
+    memcpy(&r[3], arguments, sizeof arguments);
+    answer_expected = 0;
+  }
   if (is_nested) {
     const uint64_t arguments[] = {getpid(), getpid(), SIGWINCH, 0};
     memcpy(&r[3], arguments, sizeof arguments);
@@ -241,6 +249,14 @@ static int child(const char *how) {
   const int alternate = strcmp(how, "alternate") == 0;
   if (strcmp(how, "served") == 0) number_called = SYS_arch_prctl;
   if (strcmp(how, "action") == 0) number_called = SYS_rt_sigaction;
+  /* Blocked from the start, so that the mask is the same before and behind the call. */
+  uint64_t blocked = 0;
+  if (strcmp(how, "mask") == 0) {
+    number_called = SYS_rt_sigprocmask;
+    blocked = 1ull << (SIGWINCH - 1);
+  }
+  if (strcmp(how, "masked") == 0) blocked = 1ull << (SIGSYS - 1);
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, NULL, 8);
   if (strcmp(how, "nested") == 0) {
     number_called = SYS_tgkill;
     is_nested = 1;
