@@ -7,10 +7,16 @@
 
 // How a site gets its tier.
 //
-//   A  where the instruction before is 5 bytes or longer, moves, and nothing may jump to the
-//   syscall B  else, where dead padding is in reach A  else, in spite of a possible jump to the
-//   syscall (it meets the poison) C  else, where the function's whole control flow is known not to
-//   enter the window D  else
+//   A  the instruction before is 5 bytes or longer, moves, and nothing may jump to the syscall
+//
+//   B  dead padding is in reach
+//
+//   A  in spite of a possible jump to the syscall, which meets the poison
+//
+//   C  the function's whole control flow is known not to enter the window, unless at the syscall
+//      where the jump ends before it, and poison stands there, too
+//
+//   D  else
 //
 // Sites take their bytes in that order of tiers, not of addresses, so that a costly window never
 // takes bytes that a cheap patch of its neighbour needs.
@@ -77,6 +83,10 @@ struct Shape {
     return behind.empty() ? site.instruction.end() : behind.back().end();
   }
   uint64_t size(const Site& site) const { return static_cast<uint64_t>(to(site) - from(site)); }
+  // Poison takes both of its bytes, so whoever jumps there is served by the trap.
+  bool keeps_syscall(const Site& site) const {
+    return static_cast<uint64_t>(site.instruction.address - from(site)) >= kJumpSize;
+  }
 };
 
 // `count` instructions directly in front (or behind), or nothing where one of them is not known.
@@ -104,19 +114,23 @@ std::optional<std::vector<Instruction>> run_behind(const Site& site, size_t coun
   return run;
 }
 
-// Every window of tier C that could be: the shortest on each count, those without instructions
-// behind the syscall first, since a stub without them is left by its jump directly.
+// Every window of tier C that could be: the shortest on each count, and the shortest whose jump
+// ends before the syscall; those without instructions behind the syscall first, since a stub
+// without them is left by its jump directly.
 std::vector<Shape> window_shapes(const Site& site) {
   std::vector<Shape> shapes;
   for (size_t behind = 0; behind <= kMostDisplaced; ++behind) {
+    bool has_any = false;
     for (size_t before = 0; before <= kMostDisplaced; ++before) {
       auto front = run_before(site, before);
       auto back = run_behind(site, behind);
       if (!front || !back) continue;
       Shape shape{std::move(*front), std::move(*back)};
-      if (shape.size(site) < kJumpSize) continue;
+      const bool is_whole = shape.keeps_syscall(site);
+      if (shape.size(site) < kJumpSize || (has_any && !is_whole)) continue;
+      has_any = true;
       shapes.push_back(std::move(shape));
-      break;
+      if (is_whole) break;
     }
   }
   return shapes;
@@ -279,7 +293,7 @@ class Planner {
       if (hit(in, first)) return true;
       first = false;
     }
-    if (hit(site.instruction, first)) return true;
+    if (!shape.keeps_syscall(site) && hit(site.instruction, first)) return true;
     return std::any_of(shape.behind.begin(), shape.behind.end(),
                        [&hit](const Instruction& in) { return hit(in, false); });
   }

@@ -9,6 +9,8 @@ namespace sysrewrite {
 
 namespace {
 
+constexpr uint64_t kJumpSize = 5;
+
 struct Forbidden {
   uint64_t address;
   Vaddr site;
@@ -50,6 +52,8 @@ ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
   for (const SiteReading& site : sites) {
     if (site.record.tier == Tier::kNative) continue;
     const bool window = site.record.tier == Tier::kWindow;
+    // Poison stands there where the jump ends before it, and the trap serves whoever comes.
+    const bool poisoned = static_cast<uint64_t>(site.site - site.window) >= kJumpSize;
     // `from` 1: the instruction's own start is no forbidden entry.
     const auto starts = [&](const Instruction& in, unsigned from) {
       for (unsigned i = from; i <= in.prefixes; ++i) set.add(in.address + i, site.site, window);
@@ -59,7 +63,7 @@ ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
       starts(in, first ? 1 : 0);
       first = false;
     }
-    starts(site.syscall, window && !first ? 0 : 1);
+    starts(site.syscall, window && !first && !poisoned ? 0 : 1);
     for (const Instruction& in : site.behind) starts(in, 0);
     if (!site.springboard) continue;
     for (Vaddr at = site.padding; at < *site.springboard + kSpringboardSize; at = at + 1)

@@ -1,10 +1,11 @@
 // verify: what may lead into the bytes that were patched.
 //
-// A window holds several instructions; after the patch only its first byte may be jumped to (in
-// tier A also the syscall, which became poison, and in tiers B and D the window is the syscall). So
-// there is a list of forbidden addresses: where instructions of a window start, and where they
-// would start behind one of their prefixes; every byte of the padding up to a springboard's end.
-// Others lie in the middle of known instructions, where nothing that is meant to run leads.
+// A window holds several instructions; after the patch only its first byte may be jumped to, and
+// the syscall where it became poison (always in tier A, in tier C where the jump ends before it; in
+// tiers B and D the window is the syscall). So there is a list of forbidden addresses: where
+// instructions of a window start, and where they would start behind one of their prefixes; every
+// byte of the padding up to a springboard's end. Others lie in the middle of known instructions,
+// where nothing that is meant to run leads.
 //
 // Whoever leads there is searched in the original at every byte position:
 //
