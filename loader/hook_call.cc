@@ -135,6 +135,8 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
   child->tail = parent.tail;
   child->mask = parent.mask;
   child->masked = parent.masked;
+  child->trap = parent.trap;
+  child->trap_error = parent.trap_error;
   child->call = parent.call;
   child->is_child_of_vfork = (flags & kCloneVfork) != 0;
   // Source: linux, kernel/fork.c, copy_process(): sas_ss_reset().

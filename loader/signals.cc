@@ -227,6 +227,17 @@ void start_handler(KernelUcontext& context) {
   context.r12_to_rax[kRax] = 0;
 }
 
+// Each context names the thread's last fault, which may be one that the program knows nothing of.
+void mend_trap(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUcontext& context) {
+  if (is_fault(signal, info)) {
+    block.trap = context.trap;
+    block.trap_error = context.error;
+  } else {
+    context.trap = block.trap;
+    context.error = block.trap_error;
+  }
+}
+
 // Brings what the signal has struck into a state that the program could have been in.
 void mend(ThreadBlock& block, KernelUcontext& context) {
   if (is_between(context.rip, sysload_callback_hook, sysload_hook_entered) ||
@@ -359,6 +370,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
   const bool runs_handler = handler != kSigDefault && handler != kSigIgnore;
   mend_mask(block, context, was_lent, runs_handler);
+  mend_trap(*block, signal, *info, *context);
   if (runs_handler) return handler;
   act_by_default(signal, *info, handler);
   return SYSLOAD_SIGNAL_TO_PROGRAM;

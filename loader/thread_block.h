@@ -70,14 +70,15 @@ struct ThreadBlock {
   uint32_t asked;             // how many hooks have seen it
   uint32_t exits;             // 1 where hooks are to see its end
   void (*hook_exit)(sysload_hook*, sysload_thread*, sysload_call*);
-  bool shares_thread_group;  // what is being cloned
-  uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
-  bool is_child_of_vfork;    // shares memory with a thread that waits for it
-  bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
-  bool lends;                // the kernel has the program's mask (program_mask.h)
-  uint64_t masked;           // of the open signals, those that the program has blocked
-  uint64_t awaits;           // of them, those that its call waits for
-  HeldSignal held[2];        // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
+  bool shares_thread_group;   // what is being cloned
+  uint32_t watched;           // this thread's entry in the ring's table, plus 1; 0: none
+  bool is_child_of_vfork;     // shares memory with a thread that waits for it
+  bool has_fault_stack;       // it is the kernel's alternate stack, since the program has none
+  bool lends;                 // the kernel has the program's mask (program_mask.h)
+  uint64_t masked;            // of the open signals, those that the program has blocked
+  uint64_t awaits;            // of them, those that its call waits for
+  uint64_t trap, trap_error;  // the program's last fault, as a context names it; 0: none yet
+  HeldSignal held[2];         // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
 
   SignalTable* signals;

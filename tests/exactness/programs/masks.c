@@ -418,6 +418,34 @@ static void of_processes(const char *self) {
   signal(SIGTRAP, SIG_DFL), signal(SIGSEGV, SIG_DFL);
 }
 
+/* --- Faults, as contexts name them ---------------------------------------------------------------------- */
+
+static void of_fault(int signal, siginfo_t *info, void *context) {
+  greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+  printf("signal %d code %d, trap %llu error %llu\n", signal, info->si_code, (unsigned long long)registers[REG_TRAPNO],
+         (unsigned long long)registers[REG_ERR]);
+  if (signal != SIGUSR1 && info->si_code > 0) siglongjmp(jump, 1);
+}
+
+static void of_faults(void) {
+  printf("faults\n");
+  const int signals[] = {SIGUSR1, SIGSEGV, SIGTRAP, SIGILL};
+  for (int i = 0; i < 4; i++) handle(signals[i], of_fault, 0, 0);
+  raise(SIGUSR1);
+  if (sigsetjmp(jump, 1) == 0) *(volatile int *)8 = 1;
+  raise(SIGUSR1);
+  if (sigsetjmp(jump, 1) == 0) __asm__ volatile("int3");
+  raise(SIGUSR1), raise(SIGSEGV);
+  if (sigsetjmp(jump, 1) == 0) __asm__ volatile("ud2");
+  const pid_t child = fork();
+  if (child == 0) {
+    raise(SIGUSR1);
+    _exit(0);
+  }
+  wait_for(child);
+  raise(SIGUSR1);
+}
+
 /* --- What kills --------------------------------------------------------------------------------------- */
 
 static void breakpoint(int how) {
@@ -502,6 +530,7 @@ int main(int argc, char **argv) {
     of_undisturbed(kOdd[i]);
     of_threads(kOdd[i]);
   }
+  of_faults();
   of_processes(argv[0]);
   of_deaths();
   return 0;
