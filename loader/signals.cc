@@ -154,10 +154,10 @@ void set_again(const ThreadBlock& block, int signal) {
 
 // Sends the signal once more, and keeps everything away until the runtime is left.
 void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUcontext& context) {
-  // Whoever interrupted this code saw a mask that is not the program's.
-  if (!is_in_this_code(block, context) || block.pending == 0) block.mask = context.mask;
   uint64_t mask = 0;
   block_signals(&mask);
+  // Another signal may have come up to here, and was put off, too: its frame has this one's mask.
+  block.mask = context.mask;
   block.pending |= SYSLOAD_PENDING_SIGNAL;
   set_again(block, signal);
   send_to_self(signal, info);
