@@ -68,10 +68,16 @@ def main():
         cases = [(native, "none", way, before) for way, before in ways(False, "none")]
         cases += [(rewritten, hook, way, before) for hook in HOOKS for way, before in ways(True, hook)]
         cases += [(windows, hook, way, []) for hook in ("none", "pass:entry:exit") for way in ("ordinary", "window", "beyond")]
+        # While hooks run, where a signal is put off: another one strikes on the way there.
+        cases += [(native, "none", "twice 2", [])]
+        cases += [(rewritten, "pass:entry:exit", f"twice {n}", []) for n in (range(30, 145, 10) if IN_FULL else (40, 100))]
         for program, hook, way, before in cases:
             sentence = f"{os.path.basename(program)} under {hook}, {way}"
+            tracing = ["trace"]
+            if way.startswith("twice "):
+                tracing, way = way.split(), "twice"
             try:
-                done = subprocess.run([native, "trace", *before, program, "call", way], capture_output=True, text=True,
+                done = subprocess.run([native, *tracing, *before, program, "call", way], capture_output=True, text=True,
                                       timeout=180, env={**os.environ, "SYSLOAD_HOOK": hook})
                 text = done.stdout.strip()
                 said = SAID.match(text)

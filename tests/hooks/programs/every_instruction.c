@@ -2,6 +2,7 @@
  *
  *   every_instruction trace CHILD...   runs CHILD, steps k instructions into its call, sends a signal there,
  *                                      and lets it go on; for k = 0, 1, 2 ... until the call ends before
+ *   every_instruction twice N CHILD... sends another one before, N instructions into the call, and steps from there
  *   every_instruction call             the child: makes one call after the other between two breakpoints,
  *                                      and checks what has become of it
  *   every_instruction call alternate   the same in a handler that runs on the alternate signal stack
@@ -11,6 +12,7 @@
  *   every_instruction call nested      the same with a call that sends a signal: its handler and the way back, too
  *   every_instruction call window      the same with a window of several instructions before the syscall
  *   every_instruction call beyond      the same with one behind it
+ *   every_instruction call twice       the same with an ordinary call, and another signal before
  *   every_instruction call mask        the same with rt_sigprocmask
  *   every_instruction call masked      the same while SIGSYS is blocked, which --exhaustive keeps from the kernel
  *   every_instruction call answered    the same with a readlink of /proc/self/exe, which sysload answers as a command
@@ -63,7 +65,7 @@ uint64_t rsp_before;
 static long answer_expected;
 static uint64_t registers_expected[8];
 static volatile int handled, wrong;
-static int iteration, failures, is_nested;
+static int iteration, failures, is_nested, is_second;
 static uint64_t rip_seen;
 
 /* As the kernel knows it. */
@@ -106,7 +108,7 @@ static void check_registers(const greg_t *r) {
   if (!is_inside && !is_outside) {
     /* In a signal's way the program has other code, of its own. */
     const int is_own = rip >= (uint64_t)__executable_start && rip < (uint64_t)etext;
-    if (!is_nested || !is_own) {
+    if (!(is_nested || is_second) || !is_own) {
       wrong |= 4;
       rip_seen = rip;
     }
@@ -127,7 +129,7 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
   ++handled;
   check_registers(((ucontext_t *)context)->uc_mcontext.gregs);
   if (raw(SYS_getppid, 0) != parent || raw(SYS_close, -1) != -EBADF) wrong |= 1;
-  const uint64_t others = is_nested ? 1ull << (SIGWINCH - 1) : 0; /* the other handler may be running */
+  const uint64_t others = is_nested || is_second ? 1ull << (SIGWINCH - 1) : 0; /* the other handler may be running */
   if ((mask_now() & ~others) != (mask_before | 1ull << (signal - 1))) wrong |= 2;
   struct sigaction now;
   if (sigaction(signal, NULL, &now) != 0 || now.sa_sigaction != on_signal) wrong |= 1;
@@ -255,6 +257,10 @@ static int child(const char *how) {
     number_called = SYS_rt_sigprocmask;
     blocked = 1ull << (SIGWINCH - 1);
   }
+  if (strcmp(how, "twice") == 0) {
+    is_second = 1;
+    signal(SIGWINCH, handler_one);
+  }
   if (strcmp(how, "masked") == 0) blocked = 1ull << (SIGSYS - 1);
   syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, NULL, 8);
   if (strcmp(how, "nested") == 0) {
@@ -340,7 +346,24 @@ static int run_to(pid_t pid, const char *label) {
   }
 }
 
-static int trace(char **argv) {
+/* One instruction of the program's own; what comes meanwhile goes to its handlers. Whether it is at the end. */
+static int step(pid_t pid, int *status) {
+  int signal = 0, is_handled;
+  do {
+    const uint64_t rip = rip_of(pid);
+    const int was_at_poison = is_at_poison(pid);
+    ptrace(PTRACE_SINGLESTEP, pid, 0, signal);
+    waitpid(pid, status, 0);
+    signal = WIFSTOPPED(*status) ? WSTOPSIG(*status) : SIGTRAP;
+    /* A caught call's SIGSYS, or poison's SIGTRAP: into its handler. */
+    is_handled = signal != SIGTRAP || (was_at_poison && rip_of(pid) == rip);
+  } while (is_handled);
+  clear_trap_flag(pid);
+  return rip_of(pid) == (uint64_t)call_ends;
+}
+
+/* `first`: where another signal comes before; -1: nowhere. */
+static int trace(char **argv, int first) {
   const pid_t pid = fork();
   int status = 0;
   if (pid == 0) {
@@ -354,20 +377,9 @@ static int trace(char **argv) {
     status = run_to(pid, call_begins);
     if (status != -1) break;
     int over = 0;
-    for (int i = 0; i < k && !over; i++) {
-      int signal = 0, is_handled;
-      do {
-        const uint64_t rip = rip_of(pid);
-        const int was_at_poison = is_at_poison(pid);
-        ptrace(PTRACE_SINGLESTEP, pid, 0, signal);
-        waitpid(pid, &status, 0);
-        signal = WIFSTOPPED(status) ? WSTOPSIG(status) : SIGTRAP;
-        /* A caught call's SIGSYS, or poison's SIGTRAP: into its handler. */
-        is_handled = signal != SIGTRAP || (was_at_poison && rip_of(pid) == rip);
-      } while (is_handled);
-      clear_trap_flag(pid);
-      over = rip_of(pid) == (uint64_t)call_ends;
-    }
+    for (int i = 0; i < first; i++) over = step(pid, &status);
+    if (first >= 0) syscall(SYS_tgkill, pid, pid, SIGWINCH);
+    for (int i = 0; i < k && !over; i++) over = step(pid, &status);
     if (over) {
       ptrace(PTRACE_CONT, pid, 0, 0);
       waitpid(pid, &status, 0);
@@ -376,6 +388,8 @@ static int trace(char **argv) {
     syscall(SYS_tgkill, pid, pid, SIGUSR1);
     status = run_to(pid, call_ends);
     if (status != -1) break;
+    /* The frame of a signal that was put off and came while this stepped has it, too. */
+    if (first >= 0) clear_trap_flag(pid);
   }
   if (WIFSIGNALED(status)) printf("killed by signal %d\n", WTERMSIG(status));
   if (WIFSTOPPED(status)) printf("stopped by signal %d at %#lx\n", WSTOPSIG(status), rip_of(pid));
@@ -385,6 +399,7 @@ static int trace(char **argv) {
 
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2);
+  if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2, -1);
+  if (argc > 3 && strcmp(argv[1], "twice") == 0) return trace(argv + 3, atoi(argv[2]));
   return child(argc > 2 ? argv[2] : "ordinary");
 }
