@@ -60,6 +60,12 @@
 #define SYSLOAD_BLOCK_EXITS 380        // u32: 1 where they are to see its end
 #define SYSLOAD_BLOCK_HOOK_EXIT 384    // the one hook's exit()
 
+// The vectors' area, where they are kept by moves (vectors.S). The registers come first, 64 bytes
+// each.
+#define SYSLOAD_VECTORS_MASKS 2048  // u64[8]
+#define SYSLOAD_VECTORS_MXCSR 2112  // u32, and another for what the hook has left
+#define SYSLOAD_VECTORS_UPPER 2120  // u16: not 0 where an upper half is not zero
+
 // Bits of the table's bytes (hook_set.h). Simple: there is one hook, and sysload itself has nothing
 // to do with the call, so that no C++ is needed.
 #define SYSLOAD_INTEREST_ENTRY 1

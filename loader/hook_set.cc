@@ -11,7 +11,6 @@
 #include "loader/own_exe.h"
 #include "loader/report.h"
 #include "loader/state.h"
-#include "loader/vectors.h"
 #include "trampoline/hook_options.h"
 
 namespace sysrewrite {
@@ -90,13 +89,14 @@ class Running {
 class VectorState {
  public:
   explicit VectorState(ThreadBlock* block) : block_(block) {
-    if (sysload_state.hooks->vectors) save_vectors(block_->vectors, sysload_state.hooks->features);
+    const HookSet& hooks = *sysload_state.hooks;
+    save_vectors(hooks.vectors, block_->vectors, hooks.features);
   }
   VectorState(const VectorState&) = delete;
   VectorState& operator=(const VectorState&) = delete;
   ~VectorState() {
-    if (sysload_state.hooks->vectors)
-      restore_vectors(block_->vectors, sysload_state.hooks->features);
+    const HookSet& hooks = *sysload_state.hooks;
+    restore_vectors(hooks.vectors, block_->vectors, hooks.features);
   }
 
  private:
@@ -131,6 +131,12 @@ void copy_scratch(Scratch4& to, const Scratch4& from) {
   to[1] = from[1];
   to[2] = from[2];
   to[3] = from[3];
+}
+
+// Moves are ten times as fast as xsave, and leave the x87 out.
+VectorKind kept_for(uint32_t flags) {
+  if ((flags & SYSLOAD_VECTORS) == 0) return VectorKind::kNone;
+  return (flags & SYSLOAD_NO_X87) != 0 ? widest_vectors() : VectorKind::kXsave;
 }
 
 // Calls that sysload has to do with, whatever hooks want.
@@ -214,7 +220,8 @@ void add_hook(const char* spec) {
       hooks.thread_memory_used > SYSLOAD_THREAD_MEMORY)
     fail(kPhase, loaded.name, ": hooks may have ", uint64_t{SYSLOAD_THREAD_MEMORY},
          " bytes for each thread in all");
-  if ((loaded.hook.flags & SYSLOAD_VECTORS) != 0) hooks.vectors = true;
+  const VectorKind kept = kept_for(loaded.hook.flags);
+  if (kept > hooks.vectors) hooks.vectors = kept;
 }
 
 bool hooks_see_vdso() {
@@ -232,7 +239,8 @@ void prepare_hooks(bool serves) {
   sysload_state.interest =
       align_down(static_cast<uint64_t>(start) + kInterestSize - 1, kInterestSize);
   auto* table = Memory::at<uint8_t>({sysload_state.interest});
-  const bool is_simple = hooks.count == 1 && !hooks.vectors && !sysload_state.exhaustive;
+  const bool is_simple =
+      hooks.count == 1 && hooks.vectors == VectorKind::kNone && !sysload_state.exhaustive;
   for (uint64_t number = 0; number < SYSLOAD_MOST_NUMBERS; ++number) {
     for (uint32_t i = 0; i < hooks.count; ++i) {
       const sysload_hook& hook = hooks.loaded[i].hook;
@@ -249,7 +257,8 @@ void prepare_hooks(bool serves) {
   if (beyond != 0)
     memset(table + SYSLOAD_MOST_NUMBERS, beyond, kInterestSize - SYSLOAD_MOST_NUMBERS);
   sys::protect({sysload_state.interest}, kInterestSize, sys::kRead);
-  if (hooks.vectors) hooks.features = kept_vector_features(sizeof(ThreadBlock::vectors));
+  if (hooks.vectors == VectorKind::kXsave)
+    hooks.features = kept_vector_features(sizeof(ThreadBlock::vectors));
   sysload_state.threads = 1;
 }
 
@@ -286,7 +295,7 @@ bool run_entry(ThreadBlock* block, uint32_t index) {
 bool run_entries(ThreadBlock* block, uint8_t interest) {
   const HookSet& hooks = *sysload_state.hooks;
   block->exits = (interest & kWantsExit) != 0 ? 1 : 0;
-  if (hooks.count != 1 || hooks.vectors) return run_several_entries(block);
+  if (hooks.count != 1 || hooks.vectors != VectorKind::kNone) return run_several_entries(block);
   // Nearly always there is one.
   clear_scratch(block->call.scratch);
   if ((interest & kWantsEntry) != 0 && run_entry(block, 0)) return true;

@@ -8,6 +8,7 @@
 #include "loader/include/sysload/hook.h"
 #include "loader/memory.h"
 #include "loader/signal_table.h"
+#include "loader/vectors.h"
 #include "trampoline/address.h"
 
 namespace sysrewrite {
@@ -44,8 +45,8 @@ struct HookSet {
   LoadedHook loaded[SYSLOAD_MOST_HOOKS];
   uint32_t count;
   uint32_t thread_memory_used;
-  bool vectors;             // one of them changes vector registers
-  uint64_t features;        // of the vector state that is kept, as XCR0 names them
+  VectorKind vectors;       // what is kept, since one of them changes it
+  uint64_t features;        // of that, where xsave keeps it
   SignalTable signals;      // of all threads but children of vfork
   uint32_t first_pid;       // the process that sysload has started
   OutputRing* ring;         // to the parent; nullptr: there is none

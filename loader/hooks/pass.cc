@@ -12,6 +12,7 @@
 //   pass:only=NAME    for one call alone
 //   pass:answer       answers with ENOSYS instead, where only= says what
 //   pass:vectors      as a hook that changes vector registers
+//   pass:vectors:x87  and the x87
 
 namespace {
 
@@ -51,14 +52,15 @@ uint64_t wanted_call(sysload_hook* hook, const char* text) {
 }  // namespace
 
 int sysload_hook_init_pass(sysload_hook* hook) {
-  sysrewrite::refuse_options_but(hook, "entry, exit, only=, answer or vectors", "entry", "exit",
-                                 "only", "answer", "vectors", "output");
+  sysrewrite::refuse_options_but(hook, "entry, exit, only=, answer, vectors or x87", "entry",
+                                 "exit", "only", "answer", "vectors", "x87", "output");
   const bool exit = has_option(hook, "exit"), entry = has_option(hook, "entry") || !exit;
   const bool answers = has_option(hook, "answer");
   char only[32];
   const bool is_one = hook->api->option(hook, "only", only, sizeof(only)) >= 0;
   if (answers && !is_one) hook->api->fail(hook, "answer goes with only=CALL");
-  if (has_option(hook, "vectors")) hook->flags |= SYSLOAD_VECTORS;
+  if (has_option(hook, "vectors")) hook->flags |= SYSLOAD_VECTORS | SYSLOAD_NO_X87;
+  if (has_option(hook, "x87")) hook->flags &= ~SYSLOAD_NO_X87;
   hook->entry = answers ? &on_entry_answer : &on_entry;
   hook->exit = &on_exit;
   if (!is_one) {

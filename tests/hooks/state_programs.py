@@ -12,14 +12,27 @@ import tempfile
 SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
 INCLUDE = os.path.join(os.environ["SYSREWRITE_SOURCE"], "loader", "include")
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
-HOOKS = ("none", "pass", "pass:exit", "pass:entry:exit", "pass:vectors", "pass:entry:exit:vectors", "count",
+HOOKS = ("none", "pass", "pass:exit", "pass:entry:exit", "pass:vectors", "pass:entry:exit:vectors:x87", "count",
          "pass:only=getppid:answer", "pass:only=close:entry:exit", "files:output=/dev/null", "trace:output=/dev/null")
 
 # Changes all vector registers at each call. Without saying so it must be seen to: this test would notice.
 CLOBBER = r"""
 #include <sysload/hook.h>
+static int keeps_x87;
 static void clobber(void) {
-  __asm__ volatile(".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n pcmpeqd %%xmm\\n, %%xmm\\n\n .endr\n fninit" ::: "memory");
+  static const uint32_t mxcsr = 0x1fbf;
+  __asm__ volatile("ldmxcsr %0" ::"m"(mxcsr));
+#if WIDTH == 2
+  __asm__ volatile(".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+                   "vpternlogd $255, %%zmm\\n, %%zmm\\n, %%zmm\\n\n .endr\n"
+                   ".irp n, 0,1,2,3,4,5,6,7\n kxnorq %%k\\n, %%k\\n, %%k\\n\n .endr" ::: "memory");
+#elif WIDTH == 1
+  __asm__ volatile(".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+                   "vcmptrueps %%ymm\\n, %%ymm\\n, %%ymm\\n\n .endr" ::: "memory");
+#else
+  __asm__ volatile(".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n pcmpeqd %%xmm\\n, %%xmm\\n\n .endr" ::: "memory");
+#endif
+  if (!keeps_x87) __asm__ volatile("fninit");
 }
 static enum sysload_verdict entry(struct sysload_hook *hook, struct sysload_thread *thread, struct sysload_call *call) {
   (void)hook, (void)thread, (void)call;
@@ -35,6 +48,8 @@ int sysload_hook_init(struct sysload_hook *hook) {
   hook->entry = entry;
   hook->exit = leave;
   if (hook->api->option(hook, "says-so", value, sizeof value) >= 0) hook->flags = SYSLOAD_VECTORS;
+  keeps_x87 = hook->api->option(hook, "but-x87", value, sizeof value) >= 0;
+  if (keeps_x87) hook->flags |= SYSLOAD_NO_X87;
   sysload_want_all(hook, 1, 1);
   return 0;
 }
@@ -59,13 +74,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sysrewrite-state-") as folder:
         with open(os.path.join(folder, "clobber.c"), "w", encoding="utf-8") as file:
             file.write(CLOBBER)
-        for command in (["gcc", "-O1", "-static", "-o", "state", os.path.join(PROGRAMS, "state.c"),
-                         os.path.join(PROGRAMS, "state.S")],
-                        ["gcc", "-O1", "-w", "-shared", "-fPIC", "-ffreestanding", "-nostdlib", "-mgeneral-regs-only",
-                         "-I", INCLUDE, "-o", "clobber.so", "clobber.c"]):
-            subprocess.run(command, cwd=folder, check=True)
+        subprocess.run(["gcc", "-O1", "-static", "-o", "state", os.path.join(PROGRAMS, "state.c"),
+                        os.path.join(PROGRAMS, "state.S")], cwd=folder, check=True)
         native = run(["./state"], folder)
         check(native.returncode == 0, f"natively: {native.stdout.strip()}", native)
+        width = ("xmm", "ymm", "zmm").index(native.stdout[:3])
+        subprocess.run(["gcc", "-O1", "-w", "-shared", "-fPIC", "-ffreestanding", "-nostdlib", "-mgeneral-regs-only",
+                        f"-DWIDTH={width}", "-I", INCLUDE, "-o", "clobber.so", "clobber.c"], cwd=folder, check=True)
         for tiers in ("ABCD", "BD", "CD", "D"):
             done = run([SYSREWRITE, "-q", "--interp", SYSLOAD, "--tiers", tiers, "state", f"state.{tiers}"], folder)
             check(done.returncode == 0, f"tiers {tiers}: rewritten", done)
@@ -74,8 +89,9 @@ def main():
                 check(done.returncode == 0 and done.stdout == native.stdout, f"tiers {tiers} under {hook}", done)
         done = run([SYSLOAD, "--exhaustive", "./state.ABCD"], folder)
         check(done.returncode == 0 and done.stdout == native.stdout, "exhaustive", done)
-        done = run(["./state.ABCD"], folder, SYSLOAD_HOOK="./clobber.so:says-so")
-        check(done.returncode == 0 and done.stdout == native.stdout, "a hook that changes vector registers and says so", done)
+        for said in ("says-so", "says-so:but-x87"):
+            done = run(["./state.ABCD"], folder, SYSLOAD_HOOK=f"./clobber.so:{said}")
+            check(done.returncode == 0 and done.stdout == native.stdout, f"a hook that changes vector registers: {said}", done)
         done = run(["./state.ABCD"], folder, SYSLOAD_HOOK="./clobber.so")
         check(done.returncode == 1 and "a vector register is" in done.stdout, "one that does not say so is noticed", done)
     sys.exit(1 if failed else 0)

@@ -30,8 +30,9 @@
  *     the program would do in a handler.
  *   - Calls made through api->syscall are not hooked. clone, fork, vfork, execve, exit and
  *     rt_sigreturn must not be made that way.
- *   - Vector registers are the program's. Compile with -mgeneral-regs-only, or say SYSLOAD_VECTORS,
- *     which costs some 100 ns for each call of interest.
+ *   - Vector registers and the x87 are the program's. Compile with -mgeneral-regs-only, or say
+ *     SYSLOAD_VECTORS, which costs some 100 ns for each call of interest, and with SYSLOAD_NO_X87
+ *     10 to 20.
  *
  * Everything here is the x86-64 System V ABI. All integers are in the kernel's representation:
  * errors are -4095 to -1.
@@ -98,7 +99,7 @@ struct sysload_hook {
   const char* options; /* what stood behind the hook's name and a colon; "" */
   void* data;          /* yours: for the whole process, and for forked children a copy */
 
-  uint32_t flags;       /* SYSLOAD_VECTORS, SYSLOAD_SEES_VDSO */
+  uint32_t flags;       /* SYSLOAD_VECTORS and so on, below */
   uint32_t thread_size; /* bytes of thread->data, at most SYSLOAD_THREAD_MEMORY in all */
 
   /* Bit n % 64 of word n / 64: whether entry() and exit() are called for number n. Calls of no
@@ -128,8 +129,9 @@ struct sysload_hook {
 };
 
 /* For sysload_hook.flags. */
-#define SYSLOAD_VECTORS 1u   /* the hook's code may change vector registers */
+#define SYSLOAD_VECTORS 1u   /* the hook's code may change vector registers, and the x87 */
 #define SYSLOAD_SEES_VDSO 2u /* hide the vdso, so that clock_gettime and the like are calls */
+#define SYSLOAD_NO_X87 4u    /* with SYSLOAD_VECTORS: but not the x87: no long double */
 
 /* What a hook may call, at any time but where stated. All of it is thread-safe. */
 struct sysload_api {
