@@ -15,7 +15,7 @@
 
 // A thread's block (thread_block.h), as hook_entry.S knows it, from %gs:0.
 #define SYSLOAD_BLOCK_SELF 0       // u64: the block's own address
-#define SYSLOAD_BLOCK_STACK 8      // u64: the end of the hook stack
+#define SYSLOAD_BLOCK_STACK 8      // u64: the end of the hook stack, where the block begins
 #define SYSLOAD_BLOCK_RSP 16       // u64: the program's, 128 lower
 #define SYSLOAD_BLOCK_PENDING 24   // u32: not 0 where leaving takes more than a jump
 #define SYSLOAD_BLOCK_HAS_ALT 32   // u64: not 0 where the program has an alternate signal stack

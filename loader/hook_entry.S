@@ -23,18 +23,31 @@
         .section .note.GNU-stack, "", @progbits
         .text
 
-// What the ways below have in common. `back` and `odd` are labels: sahf gives back the arithmetic
-// flags, and DF or AC, which are rare, take popfq, out of the way.
-        .macro  RESTORE_FLAGS back, odd
-        movq    %gs:SYSLOAD_BLOCK_FLAGS, %rcx
+// While no C++ runs, rsp on the hook stack is the block's own address, since the stack ends where the
+// block begins: BLOCK(%rsp) takes five to eight bytes in an instruction, and %gs:BLOCK nine. What is
+// fetched between two system calls is most of what they cost.
+
+// What the ways below have in common. sahf gives back the arithmetic flags, and DF or AC, which are
+// rare, take popfq, out of the way. First what can be done early, which leaves them in eax:
+        .macro  LOAD_FLAGS odd
+        movl    SYSLOAD_BLOCK_FLAGS(%rsp), %ecx
         testl   $SYSLOAD_ODD_FLAGS, %ecx
         jnz     \odd
         movl    %ecx, %eax
         shrl    $11, %eax
         andl    $1, %eax
         movb    %cl, %ah
+        .endm
+
+        .macro  SET_FLAGS
         addb    $0x7f, %al
         sahf
+        .endm
+
+// All of it. `back` and `odd` are labels.
+        .macro  RESTORE_FLAGS back, odd
+        LOAD_FLAGS \odd
+        SET_FLAGS
 \back:
         .endm
 
@@ -45,7 +58,16 @@
         jmp     \back
         .endm
 
-// The arguments as the program had them.
+// The arguments as the program had them, on the hook stack, and anywhere.
+        .macro  LOAD_ARGUMENTS_HERE
+        movq    SYSLOAD_BLOCK_RDI(%rsp), %rdi
+        movq    SYSLOAD_BLOCK_RSI(%rsp), %rsi
+        movq    SYSLOAD_BLOCK_RDX(%rsp), %rdx
+        movq    SYSLOAD_BLOCK_R10(%rsp), %r10
+        movq    SYSLOAD_BLOCK_R8(%rsp), %r8
+        movq    SYSLOAD_BLOCK_R9(%rsp), %r9
+        .endm
+
         .macro  LOAD_ARGUMENTS
         movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
         movq    %gs:SYSLOAD_BLOCK_RSI, %rsi
@@ -88,14 +110,17 @@
 
 // The one hook's entry() or exit().
         .macro  CALL_HOOK function
-        movl    $1, %gs:SYSLOAD_BLOCK_RUNNING
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
-        movq    %gs:SYSLOAD_BLOCK_HOOK, %rdi
-        leaq    SYSLOAD_BLOCK_THREAD(%rdx), %rsi
-        leaq    SYSLOAD_BLOCK_CALL(%rdx), %rdx
-        call    *%gs:\function
-        movl    $0, %gs:SYSLOAD_BLOCK_RUNNING
+        movl    $1, SYSLOAD_BLOCK_RUNNING(%rsp)
+        movq    SYSLOAD_BLOCK_HOOK(%rsp), %rdi
+        leaq    SYSLOAD_BLOCK_THREAD(%rsp), %rsi
+        leaq    SYSLOAD_BLOCK_CALL(%rsp), %rdx
+        call    *\function(%rsp)
+        movl    $0, SYSLOAD_BLOCK_RUNNING(%rsp)
         .endm
+
+// Fields of the call, by a pointer into its midst: four bytes an instruction.
+#define CALL_MIDDLE (SYSLOAD_CALL_ARGUMENT + 8)
+#define IN_CALL(field) (field - CALL_MIDDLE)
 
 // --- The filter -------------------------------------------------------------------------------
 //
@@ -113,50 +138,101 @@
         movzbl  (%rcx), %ecx
         jrcxz   .Lpass
         movq    %rcx, %gs:SYSLOAD_BLOCK_INTEREST
-        jmp     sysload_hook_entry
-.Lpass: jmp     *%r11
 
 // --- Entry ------------------------------------------------------------------------------------
 //
 //   in       r11 = the native tail; all else the program's, rsp 128 lower
-//   out      sysload_hook_enter(block) has been called, on the hook stack
-        .p2align 6
-        LABEL   sysload_hook_entry
+//   out      sysload_hook_enter(block) has been called, on the hook stack; or the one hook, where there is
+//            nothing else to do
         movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
         movq    %gs:SYSLOAD_BLOCK_HAS_ALT, %rcx
         jrcxz   .Lswitch
         jmp     sysload_hook_alternate
+.Lpass: jmp     *%r11
 .Lswitch:
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         LABEL   sysload_hook_entered
         pushfq
-        movq    %rax, %gs:SYSLOAD_BLOCK_RAX
-        movq    %rdi, %gs:SYSLOAD_BLOCK_RDI
-        movq    %rsi, %gs:SYSLOAD_BLOCK_RSI
-        movq    %rdx, %gs:SYSLOAD_BLOCK_RDX
-        movq    %r10, %gs:SYSLOAD_BLOCK_R10
-        movq    %r8, %gs:SYSLOAD_BLOCK_R8
-        movq    %r9, %gs:SYSLOAD_BLOCK_R9
-        movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
-        movq    %rax, %gs:SYSLOAD_BLOCK_CALL
-        movq    %rdi, %gs:SYSLOAD_CALL_ARGUMENT
-        movq    %rsi, %gs:SYSLOAD_CALL_ARGUMENT+8
-        movq    %rdx, %gs:SYSLOAD_CALL_ARGUMENT+16
-        movq    %r10, %gs:SYSLOAD_CALL_ARGUMENT+24
-        movq    %r8, %gs:SYSLOAD_CALL_ARGUMENT+32
-        movq    %r9, %gs:SYSLOAD_CALL_ARGUMENT+40
-        movq    %r11, %gs:SYSLOAD_CALL_ORIGIN
         popq    %rcx
         andl    $~SYSLOAD_TRAP_FLAG, %ecx
-        movq    %rcx, %gs:SYSLOAD_BLOCK_FLAGS
+        movq    %rcx, SYSLOAD_BLOCK_FLAGS(%rsp)
         testl   $SYSLOAD_ODD_FLAGS, %ecx
-        jz      .Lenter
-        pushq   $0x202
-        popfq
-.Lenter:
-        testb   $SYSLOAD_INTEREST_SIMPLE, %gs:SYSLOAD_BLOCK_INTEREST
-        jnz     .Lsimple
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        jnz     .Lentered_odd
+.Lentered_even:
+        leaq    CALL_MIDDLE(%rsp), %rcx
+        movq    %rax, SYSLOAD_BLOCK_RAX(%rsp)
+        movq    %rdi, SYSLOAD_BLOCK_RDI(%rsp)
+        movq    %rsi, SYSLOAD_BLOCK_RSI(%rsp)
+        movq    %rdx, SYSLOAD_BLOCK_RDX(%rsp)
+        movq    %r10, SYSLOAD_BLOCK_R10(%rsp)
+        movq    %r8, SYSLOAD_BLOCK_R8(%rsp)
+        movq    %r9, SYSLOAD_BLOCK_R9(%rsp)
+        movq    %r11, SYSLOAD_BLOCK_TAIL(%rsp)
+        movq    %rax, IN_CALL(SYSLOAD_BLOCK_CALL)(%rcx)
+        movq    %rdi, IN_CALL(SYSLOAD_CALL_ARGUMENT)(%rcx)
+        movq    %rsi, IN_CALL(SYSLOAD_CALL_ARGUMENT+8)(%rcx)
+        movq    %rdx, IN_CALL(SYSLOAD_CALL_ARGUMENT+16)(%rcx)
+        movq    %r10, IN_CALL(SYSLOAD_CALL_ARGUMENT+24)(%rcx)
+        movq    %r8, IN_CALL(SYSLOAD_CALL_ARGUMENT+32)(%rcx)
+        movq    %r9, IN_CALL(SYSLOAD_CALL_ARGUMENT+40)(%rcx)
+        movq    %r11, IN_CALL(SYSLOAD_CALL_ORIGIN)(%rcx)
+        testb   $SYSLOAD_INTEREST_SIMPLE, SYSLOAD_BLOCK_INTEREST(%rsp)
+        jz      .Lgeneral
+
+// --- One hook, and nothing else to do ------------------------------------------------------------
+//
+// What most calls of most hooks need, without C++ in between. Where the hook lets the call pass, has
+// not changed it and does not want to see its end, the registers come back from the block and the
+// stub's tail makes the call.
+        movq    SYSLOAD_BLOCK_RSP(%rsp), %rax
+        subq    $-SYSREWRITE_RED_ZONE, %rax
+        movq    %rax, IN_CALL(SYSLOAD_CALL_STACK_POINTER)(%rcx)
+        xorl    %eax, %eax
+        movq    %rax, IN_CALL(SYSLOAD_CALL_SCRATCH)(%rcx)
+        movq    %rax, IN_CALL(SYSLOAD_CALL_SCRATCH+8)(%rcx)
+        movq    %rax, IN_CALL(SYSLOAD_CALL_SCRATCH+16)(%rcx)
+        movq    %rax, IN_CALL(SYSLOAD_CALL_SCRATCH+24)(%rcx)
+        movl    %eax, SYSLOAD_BLOCK_CALL_MEMORY(%rsp)
+        testb   $SYSLOAD_INTEREST_ENTRY, SYSLOAD_BLOCK_INTEREST(%rsp)
+        jz      .Lentry_done
+        CALL_HOOK SYSLOAD_BLOCK_HOOK_ENTRY
+        testl   %eax, %eax
+        jnz     sysload_hook_end        // answered
+.Lentry_done:
+        testb   $SYSLOAD_INTEREST_EXIT, SYSLOAD_BLOCK_INTEREST(%rsp)
+        jnz     .Lsimple_exit
+        movq    SYSLOAD_BLOCK_RAX(%rsp), %rcx
+        cmpq    %rcx, SYSLOAD_BLOCK_CALL(%rsp)
+        jne     .Lchanged
+        LOAD_FLAGS .Lchanged            // or odd: C++ knows what to do
+        leaq    CALL_MIDDLE(%rsp), %rcx
+        LOAD_ARGUMENTS_HERE
+        cmpq    %rdi, IN_CALL(SYSLOAD_CALL_ARGUMENT)(%rcx)
+        jne     .Lchanged
+        cmpq    %rsi, IN_CALL(SYSLOAD_CALL_ARGUMENT+8)(%rcx)
+        jne     .Lchanged
+        cmpq    %rdx, IN_CALL(SYSLOAD_CALL_ARGUMENT+16)(%rcx)
+        jne     .Lchanged
+        cmpq    %r10, IN_CALL(SYSLOAD_CALL_ARGUMENT+24)(%rcx)
+        jne     .Lchanged
+        cmpq    %r8, IN_CALL(SYSLOAD_CALL_ARGUMENT+32)(%rcx)
+        jne     .Lchanged
+        cmpq    %r9, IN_CALL(SYSLOAD_CALL_ARGUMENT+40)(%rcx)
+        jne     .Lchanged
+        LABEL   sysload_hook_pass
+        cmpl    $0, SYSLOAD_BLOCK_PENDING(%rsp)
+        jne     sysload_hook_pass_slowly
+        SET_FLAGS
+        movq    SYSLOAD_BLOCK_TAIL(%rsp), %rcx
+        movq    SYSLOAD_BLOCK_RAX(%rsp), %rax
+        movq    SYSLOAD_BLOCK_RSP(%rsp), %rsp
+        LABEL   sysload_hook_passed_on
+        jmp     *%rcx
+        LABEL   sysload_hook_pass_end
+
+// --- Several hooks, or something for sysload itself to do ------------------------------------------
+.Lgeneral:
+        movq    %rsp, %rdi
         movq    %rax, %rsi
         call    sysload_hook_enter
 .Lentered:
@@ -168,103 +244,61 @@
 //   in       the block's fields LEAVE_*, FLAGS and those of the arguments; rsp = the hook stack
 //   out      all of them are in the registers
         LABEL   sysload_hook_leave
-        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        cmpl    $0, SYSLOAD_BLOCK_PENDING(%rsp)
         jne     sysload_hook_leave_slowly
         RESTORE_FLAGS .Lflags, .Lodd_flags
-        LOAD_ARGUMENTS
-        movq    %gs:SYSLOAD_BLOCK_LEAVE_RCX, %rcx
-        movq    %gs:SYSLOAD_BLOCK_LEAVE_R11, %r11
-        movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
-        movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
+        LOAD_ARGUMENTS_HERE
+        movq    SYSLOAD_BLOCK_LEAVE_RCX(%rsp), %rcx
+        movq    SYSLOAD_BLOCK_LEAVE_R11(%rsp), %r11
+        movq    SYSLOAD_BLOCK_LEAVE_RAX(%rsp), %rax
+        movq    SYSLOAD_BLOCK_LEAVE_RSP(%rsp), %rsp
         LABEL   sysload_hook_left
         jmp     *%rcx
         RESTORE_ODD_FLAGS .Lflags, .Lodd_flags
         LABEL   sysload_hook_leave_end
 
-// --- One hook, and nothing else to do ------------------------------------------------------------
-//
-// What most calls of most hooks need, without C++ in between. Where the hook lets the call pass, has
-// not changed it and does not want to see its end, the registers come back from the block and the
-// stub's tail makes the call.
-        .p2align 4
-.Lsimple:
-        movq    %gs:SYSLOAD_BLOCK_RSP, %rax
-        subq    $-SYSREWRITE_RED_ZONE, %rax
-        movq    %rax, %gs:SYSLOAD_CALL_STACK_POINTER
-        xorl    %eax, %eax
-        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH
-        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+8
-        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+16
-        movq    %rax, %gs:SYSLOAD_CALL_SCRATCH+24
-        movl    %eax, %gs:SYSLOAD_BLOCK_CALL_MEMORY
-        testb   $SYSLOAD_INTEREST_ENTRY, %gs:SYSLOAD_BLOCK_INTEREST
-        jz      .Lentry_done
-        CALL_HOOK SYSLOAD_BLOCK_HOOK_ENTRY
-        testl   %eax, %eax
-        jnz     .Lanswered
-.Lentry_done:
-        testb   $SYSLOAD_INTEREST_EXIT, %gs:SYSLOAD_BLOCK_INTEREST
-        jnz     .Lsimple_exit
-        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
-        LOAD_ARGUMENTS
-        cmpq    %rax, %gs:SYSLOAD_BLOCK_CALL
-        jne     .Lchanged
-        cmpq    %rdi, %gs:SYSLOAD_CALL_ARGUMENT
-        jne     .Lchanged
-        cmpq    %rsi, %gs:SYSLOAD_CALL_ARGUMENT+8
-        jne     .Lchanged
-        cmpq    %rdx, %gs:SYSLOAD_CALL_ARGUMENT+16
-        jne     .Lchanged
-        cmpq    %r10, %gs:SYSLOAD_CALL_ARGUMENT+24
-        jne     .Lchanged
-        cmpq    %r8, %gs:SYSLOAD_CALL_ARGUMENT+32
-        jne     .Lchanged
-        cmpq    %r9, %gs:SYSLOAD_CALL_ARGUMENT+40
-        jne     .Lchanged
-        LABEL   sysload_hook_pass
-        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
-        jne     sysload_hook_pass_slowly
-        RESTORE_FLAGS .Lpass_flags, .Lpass_odd_flags
-        movq    %gs:SYSLOAD_BLOCK_TAIL, %rcx
-        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
-        movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
-        LABEL   sysload_hook_passed_on
-        jmp     *%rcx
-        RESTORE_ODD_FLAGS .Lpass_flags, .Lpass_odd_flags
-        LABEL   sysload_hook_pass_end
-.Lanswered:
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
-        call    sysload_hook_answered
-        jmp     sysload_hook_leave
 .Lchanged:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_changed
         jmp     .Lentered
 // Its end is to be seen. It may be another call by now, of which sysload has to know.
 .Lsimple_exit:
-        movq    %gs:SYSLOAD_BLOCK_CALL, %rcx
-        cmpq    %rcx, %gs:SYSLOAD_BLOCK_RAX
+        movq    SYSLOAD_BLOCK_CALL(%rsp), %rcx
+        cmpq    %rcx, SYSLOAD_BLOCK_RAX(%rsp)
         jne     .Lchanged_with_exit
-        movl    $1, %gs:SYSLOAD_BLOCK_ASKED
-        movl    $1, %gs:SYSLOAD_BLOCK_EXITS
-        movq    %gs:SYSLOAD_BLOCK_RSP, %rax
-        subq    $-SYSREWRITE_RED_ZONE, %rax
-        movq    %rax, %gs:SYSLOAD_BLOCK_LEAVE_RSP
+        movl    $1, %eax
+        movl    %eax, SYSLOAD_BLOCK_ASKED(%rsp)
+        movl    %eax, SYSLOAD_BLOCK_EXITS(%rsp)
+        movq    SYSLOAD_BLOCK_RSP(%rsp), %r11
+        subq    $-SYSREWRITE_RED_ZONE, %r11
+        movq    %r11, SYSLOAD_BLOCK_LEAVE_RSP(%rsp)
         leaq    sysload_hook_load(%rip), %rax
-        movq    %rax, %gs:SYSLOAD_BLOCK_LEAVE_RCX
+        movq    %rax, SYSLOAD_BLOCK_LEAVE_RCX(%rsp)
         LABEL   sysload_hook_to_issue
-        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        cmpl    $0, SYSLOAD_BLOCK_PENDING(%rsp)
         jne     sysload_hook_leave_slowly
         RESTORE_FLAGS .Lissue_flags, .Lissue_odd_flags
-        movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
+        leaq    CALL_MIDDLE(%rsp), %rcx
+        movq    IN_CALL(SYSLOAD_CALL_ARGUMENT)(%rcx), %rdi
+        movq    IN_CALL(SYSLOAD_CALL_ARGUMENT+8)(%rcx), %rsi
+        movq    IN_CALL(SYSLOAD_CALL_ARGUMENT+16)(%rcx), %rdx
+        movq    IN_CALL(SYSLOAD_CALL_ARGUMENT+24)(%rcx), %r10
+        movq    IN_CALL(SYSLOAD_CALL_ARGUMENT+32)(%rcx), %r8
+        movq    IN_CALL(SYSLOAD_CALL_ARGUMENT+40)(%rcx), %r9
+        movq    IN_CALL(SYSLOAD_BLOCK_CALL)(%rcx), %rax
+        movq    %r11, %rsp
         LABEL   sysload_hook_to_load
-        jmp     sysload_hook_load
+        jmp     sysload_hook_issue
         RESTORE_ODD_FLAGS .Lissue_flags, .Lissue_odd_flags
         LABEL   sysload_hook_to_issue_end
 .Lchanged_with_exit:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_changed_with_exit
         jmp     .Lentered
+.Lentered_odd:
+        pushq   $0x202
+        popfq
+        jmp     .Lentered_even
         LABEL   sysload_hook_pass_slowly
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
@@ -358,6 +392,7 @@
 //   out      back at resume
         LABEL   sysload_hook_load
         LOAD_CALL
+        .p2align 6
         LABEL   sysload_hook_issue
         syscall
         LABEL   sysload_hook_issued
@@ -367,39 +402,37 @@
         jne     .Lissued_alternate
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         LABEL   sysload_hook_issued_switched
-        testl   $SYSLOAD_ODD_FLAGS, %gs:SYSLOAD_BLOCK_FLAGS
-        jz      .Lexit
-        pushq   $0x202
-        popfq
-.Lexit: testb   $SYSLOAD_INTEREST_SIMPLE, %gs:SYSLOAD_BLOCK_INTEREST
-        jnz     .Lsimple_end
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
-        call    sysload_hook_exit
-        jmp     sysload_hook_leave
+        testl   $SYSLOAD_ODD_FLAGS, SYSLOAD_BLOCK_FLAGS(%rsp)
+        jnz     .Lissued_odd
+.Lexit: testb   $SYSLOAD_INTEREST_SIMPLE, SYSLOAD_BLOCK_INTEREST(%rsp)
+        jz      .Lend_unseen
 
 // One hook, which may want to see the end: its call may have been changed, too.
-.Lsimple_end:
-        cmpl    $0, %gs:SYSLOAD_BLOCK_EXITS
+        cmpl    $0, SYSLOAD_BLOCK_EXITS(%rsp)
         je      .Lend_unseen
-        movq    %gs:SYSLOAD_BLOCK_RESULT, %rax
-        movq    %rax, %gs:SYSLOAD_CALL_RESULT
+        movq    SYSLOAD_BLOCK_RESULT(%rsp), %rax
+        movq    %rax, SYSLOAD_CALL_RESULT(%rsp)
         CALL_HOOK SYSLOAD_BLOCK_HOOK_EXIT
         LABEL   sysload_hook_end
-        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
+        cmpl    $0, SYSLOAD_BLOCK_PENDING(%rsp)
         jne     sysload_hook_end_slowly
         RESTORE_FLAGS .Lend_flags, .Lend_odd_flags
-        LOAD_ARGUMENTS
-        movq    %gs:SYSLOAD_CALL_RESULT, %rax
-        movq    %gs:SYSLOAD_BLOCK_FLAGS, %r11
-        movq    %gs:SYSLOAD_BLOCK_TAIL, %rcx
+        LOAD_ARGUMENTS_HERE
+        movq    SYSLOAD_CALL_RESULT(%rsp), %rax
+        movq    SYSLOAD_BLOCK_FLAGS(%rsp), %r11
+        movq    SYSLOAD_BLOCK_TAIL(%rsp), %rcx
         leaq    -SYSREWRITE_TAIL_FROM_RESUME(%rcx), %rcx
-        movq    %gs:SYSLOAD_BLOCK_RSP, %rsp
+        movq    SYSLOAD_BLOCK_RSP(%rsp), %rsp
         LABEL   sysload_hook_ending
         leaq    SYSREWRITE_RED_ZONE(%rsp), %rsp
         LABEL   sysload_hook_ended
         jmp     *%rcx
         RESTORE_ODD_FLAGS .Lend_flags, .Lend_odd_flags
         LABEL   sysload_hook_end_end
+.Lissued_odd:
+        pushq   $0x202
+        popfq
+        jmp     .Lexit
 .Lend_unseen:
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_exit
