@@ -103,6 +103,18 @@ class VectorState {
   ThreadBlock* block_;
 };
 
+// In place of the one hook's own functions, where hook_entry.S calls it.
+sysload_verdict entry_keeping_vectors(sysload_hook* hook, sysload_thread* thread,
+                                      sysload_call* call) {
+  const VectorState vectors(own_block());
+  return hook->entry(hook, thread, call);
+}
+
+void exit_keeping_vectors(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
+  const VectorState vectors(own_block());
+  hook->exit(hook, thread, call);
+}
+
 template <typename Notify>
 void for_each_hook(ThreadBlock* block, Notify notify) {
   const VectorState vectors(block);
@@ -239,8 +251,7 @@ void prepare_hooks(bool serves) {
   sysload_state.interest =
       align_down(static_cast<uint64_t>(start) + kInterestSize - 1, kInterestSize);
   auto* table = Memory::at<uint8_t>({sysload_state.interest});
-  const bool is_simple =
-      hooks.count == 1 && hooks.vectors == VectorKind::kNone && !sysload_state.exhaustive;
+  const bool is_simple = hooks.count == 1 && !sysload_state.exhaustive;
   for (uint64_t number = 0; number < SYSLOAD_MOST_NUMBERS; ++number) {
     for (uint32_t i = 0; i < hooks.count; ++i) {
       const sysload_hook& hook = hooks.loaded[i].hook;
@@ -317,6 +328,16 @@ void run_exits(ThreadBlock* block) {
     loaded.hook.exit(&loaded.hook, &thread, &block->call);
   }
   block->asked = 0;
+}
+
+void show_first_hook(ThreadBlock* block) {
+  HookSet& hooks = *sysload_state.hooks;
+  LoadedHook& first = hooks.loaded[0];
+  const bool keeps = hooks.vectors != VectorKind::kNone;
+  block->hook = &first.hook;
+  block->hook_entry = keeps ? &entry_keeping_vectors : first.hook.entry;
+  block->hook_exit = keeps ? &exit_keeping_vectors : first.hook.exit;
+  block->thread = thread_of(block, first);
 }
 
 void notify_thread_started(ThreadBlock* block) {

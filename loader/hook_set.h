@@ -76,6 +76,9 @@ bool run_entries(ThreadBlock* block, uint8_t interest);
 // Runs exit() of those that were asked, with the result in the block's call.
 void run_exits(ThreadBlock* block);
 
+// Fills in what hook_entry.S calls where there is but one.
+void show_first_hook(ThreadBlock* block);
+
 void notify_thread_started(ThreadBlock* block);
 void notify_thread_exiting(ThreadBlock* block);
 void notify_forked(ThreadBlock* block);

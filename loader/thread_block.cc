@@ -88,12 +88,8 @@ void give_back_all_but(ThreadBlock* own) {
 }
 
 void name_thread(ThreadBlock* block) {
-  LoadedHook& first = sysload_state.hooks->loaded[0];
   block->tid = sys::tid();
-  block->hook = &first.hook;
-  block->hook_entry = first.hook.entry;
-  block->hook_exit = first.hook.exit;
-  block->thread = {block->tid, &block->thread_memory[first.thread_offset]};
+  show_first_hook(block);
 }
 
 namespace {
