@@ -188,6 +188,15 @@ uint64_t end_thread(ThreadBlock* block) {
   return SYSLOAD_HOOK_EXIT;
 }
 
+// From here, and not from the stub's tail: a handler that strikes on the way there begins the call
+// again, hooks and all, and a timer that strikes more often than they take would keep the process
+// from ending. What has been put off strikes no more, as if the call had been just before it.
+[[noreturn]] void end_process(ThreadBlock* block) {
+  if (!block->is_child_of_vfork) finish_process(block);
+  forget_thread(block);
+  sys::exit_group(static_cast<int>(block->call.argument[0]));
+}
+
 bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   const sysload_call& call = block->call;
   if (call.argument[0] == kArchSetGs)
@@ -240,9 +249,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);
     case __NR_exit_group:
-      if (!block->is_child_of_vfork) finish_process(block);
-      forget_thread(block);
-      return false;
+      end_process(block);
     case __NR_sigaltstack:
       // The program is to see its own, or none.
       if (block->has_fault_stack) withdraw_fault_stack(block);
@@ -268,9 +275,9 @@ bool is_exec(uint64_t number) {
   return number == __NR_execve || number == __NR_execveat;
 }
 
-// Neither returns, and rt_sigreturn finds its frame by rsp.
+// It does not return, and finds its frame by rsp.
 bool must_take_tail(uint64_t number) {
-  return number == __NR_rt_sigreturn || number == __NR_exit_group;
+  return number == __NR_rt_sigreturn;
 }
 
 // Out of the way of the calls that sysload has nothing to do with.

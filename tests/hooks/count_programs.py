@@ -16,12 +16,14 @@ MEMBER = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 static void *leave(void *argument) {
   syscall(SYS_exit_group, 0);
   return argument;
 }
+static void nothing(int number) { (void)number; }
 static void calls(void) { for (int i = 0; i < 1000; i++) syscall(SYS_getppid); }
 int main(int argc, char **argv) {
   const char *how = argc > 1 ? argv[1] : "";
@@ -34,6 +36,12 @@ int main(int argc, char **argv) {
     }
     calls();
     return 3;
+  }
+  if (strcmp(how, "alarms") == 0) {
+    struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
+    struct itimerval often = {{0, 100}, {0, 100}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
   }
   calls();
   if (strcmp(how, "_exit") == 0) _exit(0);
@@ -102,6 +110,21 @@ def ends(folder):
     return failed
 
 
+def ends_among_alarms(folder):
+    """A timer that strikes while the table is written does not make the end begin again."""
+    program = os.path.join(folder, "static")
+    rewritten = program + ".rw"
+    subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, program, rewritten], check=True)
+    failed = 0
+    for way, command, environment in (("rewritten", [rewritten], {"SYSLOAD_HOOK": "count"}),
+                                      ("under run", [SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "count", "--", program], {})):
+        done = run([*command, "alarms"], folder, **environment)
+        ended = rows(done.stderr).get("exit_group")
+        failed += check(done.returncode == 0 and done.stderr.count("system calls of") == 1 and ended == (1, 0),
+                        f"{way}: one end and one table, whatever strikes", done)
+    return failed
+
+
 def as_strace(folder):
     """Calls and errors of programs that do the same each time."""
     failed = 0
@@ -146,7 +169,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sysrewrite-count-") as folder:
         with open(os.path.join(folder, "member.c"), "w", encoding="utf-8") as file:
             file.write(MEMBER)
-        failed = ends(folder) + as_strace(folder) + sorting(folder)
+        failed = ends(folder) + ends_among_alarms(folder) + as_strace(folder) + sorting(folder)
     sys.exit(1 if failed else 0)
 
 
