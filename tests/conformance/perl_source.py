@@ -82,7 +82,8 @@ def overlay(tree):
     show = "use Config; print join qq(\\n), @Config{qw(privlibexp archlibexp)}, grep m(/perl-base$), @INC"
     folders = subprocess.run(["/usr/bin/perl", "-e", show], check=True, capture_output=True, text=True).stdout.splitlines()
     for folder in folders:
-        shutil.copytree(folder, os.path.join(tree, "lib"), dirs_exist_ok=True)
+        # The source's files are read-only.
+        subprocess.run(["cp", "-a", "--no-preserve=ownership", "--remove-destination", folder + "/.", os.path.join(tree, "lib")], check=True)
     for place in (tree, os.path.join(tree, "t")):
         os.symlink("/usr/bin/perl", os.path.join(place, "perl"))
 
@@ -94,13 +95,12 @@ def perl_tree(cache):
         return tree
     work = tree + ".new"
     shutil.rmtree(work, ignore_errors=True)
-    os.makedirs(work)
-    archive = fetch(work)
+    apt = os.path.join(work, "apt")
+    os.makedirs(apt)
+    archive = fetch(apt)
     subprocess.run(["tar", "xf", archive, "-C", work, "--strip-components=1", "--no-same-owner", "--wildcards",
                     *(f"perl-*/{name}" for name in TESTED)], check=True)
-    for name in ("lists", "cache", "parts"):
-        shutil.rmtree(os.path.join(work, name))
-    os.remove(archive)
+    shutil.rmtree(apt)
     overlay(work)
     os.rename(work, tree)
     return tree

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import suites
-from suites import CACHE, FULL, Comparison, Folder, execute
+from suites import CACHE, FULL, HOOK, Comparison, Folder, execute
 
 STRESS_NG = "/usr/bin/stress-ng"
 CLASSES = ("os", "filesystem", "scheduler", "interrupt", "memory", "vm", "pipe", "network", "io")
@@ -42,6 +42,8 @@ EXPLAINED = {
     "usersyscall: *": "Syscall User Dispatch with libc's code as the range whose calls are let through: patched, they are made from "
                       "libc's trampoline, which lies outside (docs/limits.md)",
 }
+if HOOK != "none":
+    EXPLAINED["prctl: *"] = "sets the gs base, which hooks need (docs/limits.md)"
 
 
 def stressors():

@@ -48,10 +48,15 @@ def environment(folder, **more):
             "XDG_CACHE_HOME": CACHE + "/cache", "XDG_STATE_HOME": CACHE + "/state", "SYSLOAD_HOOK": HOOK, **more}
 
 
+# The leader of the session, and the parent: a program behind `run` is neither, and its tests can tell. Its status of
+# one that a signal has killed is as that of `run`.
+SHELL = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
+
+
 def execute(command, folder, timeout, identity=(), **more):
     """Runs a command in a session of its own, which is killed when time is up, and whatever is left of it at the end."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+        process = subprocess.Popen(SHELL + command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
                                    start_new_session=True, env=environment(folder, **more), **dict(identity))
         try:
             status = process.wait(timeout)
@@ -60,9 +65,6 @@ def execute(command, folder, timeout, identity=(), **more):
         end_session(process.pid)
         process.wait()
         said.seek(0)
-        # As a shell shows a death by signal, and as `run` exits.
-        if status != HANGS and status < 0:
-            status = 128 - status
         return Outcome(status, said.read().decode(errors="replace"))
 
 

@@ -286,6 +286,7 @@ int main(int argc, char **argv) {
   clock_gettime(CLOCK_MONOTONIC, &start);
   do {
     for (int i = 0; i < kWorkers; ++i) strike(&workers[i]);
+    usleep(100);
     clock_gettime(CLOCK_MONOTONIC, &now);
   } while (now.tv_sec - start.tv_sec < seconds);
   __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);

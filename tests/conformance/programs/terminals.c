@@ -3,9 +3,10 @@
  *   terminals THREADS TIMES     each thread has TIMES terminals, one after the other
  *   terminals -child            what is executed: says what it is asked through the terminal
  *
- * A child sets the terminal's echo off, tells "ready", is resized (SIGWINCH), reads a line, and answers with its
- * number, the size and the line, which the thread compares. A timer strikes all the while, SIGCHLD is handled, and
- * threads signal each other. Whatever differs is said, and ends the program with 1; a hang is for the caller to see. */
+ * A child sets the terminal's echo off, tells "ready", is resized (SIGWINCH), reads a line, answers with its number, the
+ * size and the line, which the thread compares, and ends when it is told to. A timer strikes all the while, SIGCHLD is
+ * handled, and threads signal each other. Whatever differs is said, and ends the program with 1; a hang is for the
+ * caller to see. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -72,15 +73,30 @@ static int child(void) {
   if (tcgetsid(0) != getpid() || tcgetpgrp(0) != getpid()) return 16;
   char answer[200];
   const int length = snprintf(answer, sizeof answer, "%d %d %d %s", (int)getpid(), size.ws_row, size.ws_col, line);
-  return write(1, answer, (size_t)length) == length ? 7 : 17;
+  if (write(1, answer, (size_t)length) != length) return 17;
+  /* Until it has been read: the end of a terminal's session may throw away what has not, now and then. */
+  return read(0, line, sizeof line) == 4 ? 7 : 18;
+}
+
+static void fail_with(pid_t pid, const char *what, int thread, int time) {
+  const int kept = errno;
+  int status = 0;
+  /* A child that ends is what closes a terminal. */
+  usleep(100000);
+  if (waitpid(pid, &status, WNOHANG) == pid) fprintf(stderr, "the child has ended with status %#x\n", status);
+  errno = kept;
+  fail(what, thread, time);
 }
 
 /* A line of the terminal, whose end it has turned into two characters. */
-static void read_line(int terminal, char *line, size_t room, int thread, int time) {
+static void read_line(int terminal, char *line, size_t room, pid_t pid, int thread, int time) {
   size_t length = 0;
   while (length == 0 || line[length - 1] != '\n') {
     const ssize_t got = read(terminal, line + length, 1);
-    if (got != 1 || ++length == room - 1) fail("read from the terminal", thread, time);
+    if (got != 1 || ++length == room - 1) {
+      fprintf(stderr, "after %zu characters: ", length);
+      fail_with(pid, "read from the terminal", thread, time);
+    }
   }
   line[length] = 0;
 }
@@ -105,15 +121,16 @@ static void one_terminal(int thread, int time) {
   const pid_t pid = start(name);
   if (pid < 0) fail("fork", thread, time);
   pthread_kill(all[(thread + 1) % threads], SIGUSR1);
-  read_line(terminal, line, sizeof line, thread, time);
+  read_line(terminal, line, sizeof line, pid, thread, time);
   if (strcmp(line, "ready\r\n") != 0) fail(line, thread, time);
   const struct winsize size = {.ws_row = (unsigned short)(thread + 10), .ws_col = (unsigned short)(time + 20)};
   if (ioctl(terminal, TIOCSWINSZ, &size) != 0) fail("TIOCSWINSZ", thread, time);
   const int length = snprintf(line, sizeof line, "line %d of %d\n", time, thread);
   if (write(terminal, line, (size_t)length) != length) fail("write to the terminal", thread, time);
   snprintf(expected, sizeof expected, "%d %d %d line %d of %d\r\n", (int)pid, thread + 10, time + 20, time, thread);
-  read_line(terminal, line, sizeof line, thread, time);
+  read_line(terminal, line, sizeof line, pid, thread, time);
   if (strcmp(line, expected) != 0) fail(line, thread, time);
+  if (write(terminal, "end\n", 4) != 4) fail("write to the terminal", thread, time);
   int status = 0;
   if (waitpid(pid, &status, 0) != pid) fail("waitpid", thread, time);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) {
