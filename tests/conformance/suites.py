@@ -147,6 +147,7 @@ class Comparison:
         print(f"{self.name}: {len(units)} units, {count} cases, natively {dict(self.kinds)}; "
               f"{len(self.different)} differ patched, {len(self.excused)} as explained; {len(self.unstable)} are unstable natively, "
               f"{len(self.seldom)} differed once in {RUNS} times")
+        print(f"{self.name}: {sum(os.times()[2:4]):.0f} s of processors, for both ways")
         for title, lines in (("unstable natively", self.unstable), ("seldom", self.seldom), ("explained", self.excused),
                              ("DIFFERENT", self.different)):
             for line in sorted(lines):
