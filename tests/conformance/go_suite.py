@@ -43,7 +43,8 @@ class Programs:
         if os.path.exists(patched):
             return
         # Time zones come along: whether a machine has them is not the question.
-        subprocess.run(["go", "test", "-c", "-vet=off", "-tags=timetzdata", "-o", native, package], check=True, env=environment(self.folder, **self.more))
+        subprocess.run(["go", "test", "-c", "-vet=off", "-tags=timetzdata", "-o", native, package], check=True,
+                       env=environment(self.folder, **self.more))
         done = subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, native, patched], check=False)
         # 3: bytes 0f 05 that are none for sure, by an accident of addresses, were left alone.
         if done.returncode not in (0, 3):

@@ -64,7 +64,8 @@ def fetch(folder):
     """The upstream tar file, of the first version that is there: what differs between them are a few patches."""
     apt = configure(folder)
     subprocess.run(["apt-get", "-q", "update"], check=False, env=apt)
-    shown = subprocess.run(["apt-cache", "showsrc", "--only-source", "perl"], capture_output=True, text=True, check=True, env=apt).stdout
+    shown = subprocess.run(["apt-cache", "showsrc", "--only-source", "perl"], capture_output=True, text=True, check=True,
+                           env=apt).stdout
     versions = re.findall(r"^Version: (\S+)$", shown, re.MULTILINE)
     installed = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "perl"], capture_output=True, text=True, check=True).stdout
     # The same upstream version as what is installed; and first of all the same version.
@@ -83,7 +84,8 @@ def overlay(tree):
     folders = subprocess.run(["/usr/bin/perl", "-e", show], check=True, capture_output=True, text=True).stdout.splitlines()
     for folder in folders:
         # The source's files are read-only.
-        subprocess.run(["cp", "-a", "--no-preserve=ownership", "--remove-destination", folder + "/.", os.path.join(tree, "lib")], check=True)
+        subprocess.run(["cp", "-a", "--no-preserve=ownership", "--remove-destination", folder + "/.",
+                        os.path.join(tree, "lib")], check=True)
     for place in (tree, os.path.join(tree, "t")):
         os.symlink("/usr/bin/perl", os.path.join(place, "perl"))
 

@@ -86,7 +86,8 @@ class Trees:
         place = self.place(is_patched)
         start, command = words(place, test)
         with Folder() as folder:
-            outcome = execute(under_run(command) if is_patched else command, os.path.join(place, start), SECONDS, HOME=folder, TMPDIR=folder)
+            outcome = execute(under_run(command) if is_patched else command, os.path.join(place, start), SECONDS,
+                              HOME=folder, TMPDIR=folder)
         found = results(outcome.output)
         found["(the file)"] = f"status {outcome.status}"
         return found, outcome.output
@@ -104,7 +105,7 @@ def main():
         comparison = Comparison("perl", trees.run, EXPLAINED)
         for name, reason in LEFT_OUT.items():
             print(f"left out: {name}: {reason}")
-        comparison.all(*((sys.argv[1:], 1) if len(sys.argv) > 1 else (tests_in(trees.source), 100000)))
+        comparison.all(*((sys.argv[1:], 1) if len(sys.argv) > 1 else (tests_in(trees.source), 300000)))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def main():
     elif not FULL:
         comparison.all(SHORT, 100)
     modules = subprocess.run([PYTHON, "-m", "test", "--list-tests"], check=True, capture_output=True, text=True).stdout
-    comparison.all(modules.split(), 20000)
+    comparison.all(modules.split(), 30000)
 
 
 if __name__ == "__main__":

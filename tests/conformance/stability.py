@@ -20,7 +20,8 @@ HOOKS = ("none", "count", "pass:entry:exit")
 
 def build(name, libc, folder):
     native, patched = (os.path.join(folder, f"{name}-{libc}{end}") for end in ("", ".rw"))
-    subprocess.run([COMPILERS[libc], "-O2", "-static", "-pthread", "-w", "-o", native, os.path.join(PROGRAMS, name + ".c")], check=True)
+    subprocess.run([COMPILERS[libc], "-O2", "-static", "-pthread", "-w", "-o", native, os.path.join(PROGRAMS, name + ".c")],
+                   check=True)
     subprocess.run([SYSREWRITE, "-q", "--interp", SYSLOAD, native, patched], check=True)
     return native, patched
 
