@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "cli/answer_board.h"
 #include "cli/descriptor.h"
 #include "cli/memory_copy.h"
 #include "rewriter/pipeline.h"
@@ -43,6 +44,10 @@ struct Outcome {
   MemoryCopy copy;  // where kCopy
 };
 using SharedOutcome = std::shared_future<std::shared_ptr<const Outcome>>;
+
+bool is_ready(const SharedOutcome& outcome) {
+  return outcome.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
 
 std::string path_of(int descriptor) {
   char path[4096];
@@ -81,12 +86,7 @@ std::optional<Request> receive(int socket) {
   return out;
 }
 
-void answer(int socket, ServerVerdict verdict, int descriptor,
-            const std::vector<CodePiece>& pieces = {}) {
-  ServerReply reply{};
-  reply.verdict = verdict;
-  reply.piece_count = static_cast<uint32_t>(pieces.size());
-  std::copy(pieces.begin(), pieces.end(), std::begin(reply.pieces));
+void answer(int socket, ServerReply reply, int descriptor) {
   iovec vector{&reply, sizeof(reply)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
@@ -105,8 +105,22 @@ void answer(int socket, ServerVerdict verdict, int descriptor,
   static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
 }
 
+void answer(int socket, ServerVerdict verdict, int descriptor) {
+  ServerReply reply{};
+  reply.verdict = verdict;
+  answer(socket, reply, descriptor);
+}
+
+ServerReply reply_of(const Outcome& outcome) {
+  ServerReply reply{};
+  reply.verdict = outcome.verdict;
+  reply.piece_count = static_cast<uint32_t>(outcome.copy.pieces.size());
+  std::copy(outcome.copy.pieces.begin(), outcome.copy.pieces.end(), std::begin(reply.pieces));
+  return reply;
+}
+
 void answer(int socket, const Outcome& outcome) {
-  answer(socket, outcome.verdict, outcome.copy.file.get(), outcome.copy.pieces);
+  answer(socket, reply_of(outcome), outcome.copy.file.get());
 }
 
 void answer_memory(int socket, int descriptor) {
@@ -158,7 +172,13 @@ struct RewriteServer::Impl {
   Descriptor listener;
   std::vector<Descriptor> silent;  // connections that have sent nothing yet
   std::list<Worker> workers;
-  std::map<FileIdentity, SharedOutcome> outcomes;
+  // What was found out about a file, and whether everybody can read it.
+  struct Known {
+    SharedOutcome outcome;
+    bool is_published = false;
+  };
+  std::map<FileIdentity, Known> files;
+  AnswerBoard board;
 
   mutable std::mutex mutex;
   std::vector<NativeObject> natives;
@@ -243,28 +263,41 @@ struct RewriteServer::Impl {
     const auto send = [](const Descriptor& to, const SharedOutcome& what) {
       answer(to.get(), *what.get());
     };
-    if (outcome.wait_for(std::chrono::seconds(0)) == std::future_status::ready)
-      return send(socket, outcome);
+    if (is_ready(outcome)) return send(socket, outcome);
     start_thread([send, outcome, socket = std::move(socket)] { send(socket, outcome); });
+  }
+
+  // Of a file that is asked for a second time, and so will be for a third. From then on nobody has
+  // to ask, and it takes one mapping.
+  void publish(const FileIdentity& identity, Known& entry) {
+    if (entry.is_published || !is_ready(entry.outcome)) return;
+    const Outcome& published = *entry.outcome.get();
+    board.publish(identity, reply_of(published), published.copy.file.get());
+    entry.is_published = true;
   }
 
   void serve_copy(Descriptor socket, Descriptor file) {
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return answer(socket.get(), ServerVerdict::kNothing, -1);
-    const auto [entry, inserted] = outcomes.try_emplace(identity_of(status));
-    if (!inserted) return answer_with(std::move(socket), entry->second);
+    const FileIdentity identity = identity_of(status);
+    const auto [place, inserted] = files.try_emplace(identity);
+    Known& entry = place->second;
+    if (!inserted) {
+      answer_with(std::move(socket), entry.outcome);
+      return publish(identity, entry);
+    }
     std::promise<std::shared_ptr<const Outcome>> promise;
-    entry->second = promise.get_future().share();
+    entry.outcome = promise.get_future().share();
     const auto keep = [](auto& into, Outcome outcome) {
       into.set_value(std::make_shared<const Outcome>(std::move(outcome)));
     };
     const Original original{file.get(), static_cast<uint64_t>(status.st_size)};
-    if (auto known = outcome_at_once(original, status)) {
-      keep(promise, std::move(*known));
-      return answer_with(std::move(socket), entry->second);
+    if (auto found = outcome_at_once(original, status)) {
+      keep(promise, std::move(*found));
+      return answer_with(std::move(socket), entry.outcome);
     }
     start_thread([this, keep, file = std::move(file), promise = std::move(promise),
-                  outcome = entry->second, socket = std::move(socket)]() mutable {
+                  outcome = entry.outcome, socket = std::move(socket)]() mutable {
       keep(promise, rewrite_file(std::move(file)));
       answer(socket.get(), *outcome.get());
     });
@@ -286,8 +319,9 @@ struct RewriteServer::Impl {
         ShareRequest wanted{};
         std::memcpy(&wanted, request.request.text, sizeof(wanted));
         const bool fits = wanted.size != 0 && wanted.size <= kMostShared;
-        return answer_memory(socket.get(),
-                             fits ? options.hooks->share(wanted.index, wanted.size) : -1);
+        const int memory = fits ? options.hooks->share(wanted.index, wanted.size) : -1;
+        if (memory >= 0) board.publish_share(wanted.index, memory);
+        return answer_memory(socket.get(), memory);
       }
       case RequestKind::kOutput:
         return answer_memory(socket.get(), options.hooks->ring());
@@ -338,7 +372,9 @@ Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions&
   uint64_t random[2] = {};
   if (getrandom(random, sizeof(random), 0) != sizeof(random))
     return system_error("cannot get", "random bytes", errno);
-  impl->name = fmt::format("sysrewrite-{:016x}{:016x}", random[0], random[1]);
+  impl->name =
+      fmt::format("sysrewrite-{:016x}{:016x}{}", random[0], random[1], impl->board.name_suffix());
+  impl->board.set_server(impl->name, options.loader, options.hooks->ring());
   impl->listener.reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!impl->listener.valid()) return system_error("cannot create", "a socket", errno);
   sockaddr_un address{};

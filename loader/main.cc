@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/answers.h"
 #include "loader/elf_image.h"
 #include "loader/exhaustive.h"
 #include "loader/hook_output.h"
@@ -202,6 +203,7 @@ void remember_server(const char* name) {
   const size_t size = strlen(name) + 1;
   if (size > kServerNameSize) fail("options", "the name of the server is too long");
   memcpy(sysload_state.server_name, name, size);
+  open_answers();
 }
 
 // As `ld.so [options] program`, by the name of a rewritten tree's interpreter.

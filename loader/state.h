@@ -14,6 +14,7 @@
 #include "loader/syscalls.h"
 #include "loader/thread_block.h"
 #include "trampoline/address.h"
+#include "trampoline/answer_table.h"
 #include "trampoline/layout.h"
 #include "trampoline/server_protocol.h"
 
@@ -85,6 +86,7 @@ struct State {
   RuntimeAddr interpreter_stubs;  // the trampoline of ld.so, to know its calls by
   uint64_t interpreter_stubs_size;
   char server_name[kServerNameSize];  // empty: there is none
+  const AnswerTable* answers;         // of the server; nullptr: they cannot be read from here
   bool follow;                        // what the program executes
   bool is_followed;                   // it was executed by a program of the same tree
   bool server_lost;                   // said once that it cannot be reached

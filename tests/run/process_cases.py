@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from comparison import (FULL, PYTHON, Failure, build, check, check_nothing_left, counts, environment, same,
-                        under_run)
+                        tool, under_run)
 
 ROUNDS = 2000 if FULL else 100
 
@@ -415,6 +415,60 @@ def case_another_user_and_another_network(runner):
             under_run([*way, "sh", "-c", "grep -c memfd:sysrewrite /proc/self/maps; :"]), folder)
         check(outcome.status == 0 and (outcome.stdout != "0\n" or "native" in outcome.stderr),
               f"{way}: ran native, and nobody said so\n{outcome}")
+
+
+def case_questions_that_were_answered(runner):
+    """What a tree asks again is read from memory that the rewriter shares, and not asked for."""
+    folder = runner.folder()
+    children = 30
+    strace = [tool("strace"), "-f", "-qq", "-e", "trace=connect", "-o", folder + "/calls"]
+    script = f"i=0; while [ $i -lt {children} ]; do /bin/true; i=$((i + 1)); done; " \
+             "cat /proc/self/maps"
+    outcome = runner.execute([*strace, *under_run(["sh", "-c", script])], folder)
+    with open(folder + "/calls", encoding="ascii") as calls:
+        asked = calls.read().count('@"sysrewrite-')
+    # sh, and the first of its children or two: the program, ld.so, libc.
+    check(outcome.status == 0 and 0 < asked < children, f"{asked} requests\n{outcome}")
+    copies = [line for line in outcome.stdout.splitlines() if "/memfd:sysrewrite" in line]
+    check(copies, f"cat ran native\n{outcome}")
+
+
+# The number of the process behind `run`, and of its table's descriptor, are another's here, whose table
+# says of every file that there is nothing to rewrite. All that differs is the name of the server.
+STRANGER = r"""
+for i in 1 2 3; do grep -q . /proc/self/maps; done
+table=$(ls -l /proc/$PPID/fd | sed -n 's,.* \([0-9]*\) -> /memfd:answers-of-sysrewrite.*,\1,p')
+python3 - /proc/$PPID/fd/$table <<'END' || exit
+import sys
+table = bytearray(open(sys.argv[1], "rb").read())
+answers = 8 + 64 + 18 * 32 + 8 + 512 * 8  # trampoline/answer_table.h
+assert len(table) == answers + 512 * 352 and table[8:19] == b"sysrewrite-"
+count = int.from_bytes(table[answers - 512 * 8 - 8:answers - 512 * 8 - 4], "little")
+assert count > 2
+for i in range(count):
+    table[answers + 352 * i + 56] = 1  # kNothing
+table[8:19] = @NAME@
+open("fake", "wb").write(table)
+END
+server=$PPID table=$table exec unshare --pid --fork --mount-proc bash -c '
+  echo $((server - 1)) > /proc/sys/kernel/ns_last_pid
+  eval "sleep 100 $table<fake & "
+  for i in {1..100}; do test -e /proc/$server/fd/$table && break; sleep 0.1; done
+  test $! = $server && test $i != 100 && echo stranger
+  grep -c memfd:sysrewrite /proc/self/maps
+  kill $!'
+"""
+
+
+def case_a_stranger_with_the_rewriters_number(runner):
+    """In another PID namespace the table of answers is not where it is said to be."""
+    for name, is_believed in (('b"sysrewrite_"', False), ('b"sysrewrite-"', True)):
+        outcome = runner.execute(
+            under_run(["bash", "-c", STRANGER.replace("@NAME@", name)]), runner.folder())
+        lines = outcome.stdout.split()
+        # What a table by the right name says is believed: the stranger could have been.
+        check(lines[:1] == ["stranger"] and len(lines) == 2 and outcome.stderr == "" and
+              (lines[1] == "0") == is_believed, f"{name}: believed or not\n{outcome}")
 
 
 def case_chroot(runner):
