@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -132,6 +133,62 @@ void close_smallest_gaps(std::vector<CodePiece>& pieces) {
   pieces = std::move(kept);
 }
 
+constexpr uint64_t kMostInOnePiece = uint64_t{4} << 20;  // bytes; 1 ms
+
+// From one file to another, at the same place. False where the system refuses, or a file ends.
+bool transfer(int from, int to, uint64_t at, uint64_t end) {
+  std::vector<std::byte> buffer(std::min<uint64_t>(end - at, uint64_t{256} << 10));
+  while (at < end) {
+    const size_t part = std::min<uint64_t>(buffer.size(), end - at);
+    const ssize_t got = pread(from, buffer.data(), part, static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    if (!write_at(to, ByteView(buffer).first(static_cast<size_t>(got)), at)) return false;
+    at += static_cast<uint64_t>(got);
+  }
+  return true;
+}
+
+// What there is in a memory file, between its holes.
+bool transfer_all(int from, int to, uint64_t size) {
+  for (uint64_t at = 0; at < size;) {
+    const off_t data = lseek(from, static_cast<off_t>(at), SEEK_DATA);
+    if (data < 0) return errno == ENXIO;  // nothing more
+    const off_t hole = lseek(from, data, SEEK_HOLE);
+    if (hole < 0) return false;
+    const uint64_t end = std::min(static_cast<uint64_t>(hole), size);
+    if (!transfer(from, to, static_cast<uint64_t>(data), end)) return false;
+    at = end;
+  }
+  return true;
+}
+
+// Of the executable segments that pieces lie in, whole pages; of them alone where that is too
+// large.
+CodePiece around(const std::vector<CodePiece>& pieces, int copy) {
+  const uint64_t first = pieces.front().offset, last = pieces.back().offset + pieces.back().size;
+  uint64_t from = first, to = last;
+  std::array<std::byte, kPageSize> page{};
+  if (pread(copy, page.data(), page.size(), 0) < static_cast<ssize_t>(sizeof(elf::Ehdr)))
+    return {from, to - from};
+  const auto header = load<elf::Ehdr>(page, 0);
+  for (uint64_t i = 0; i < header->phnum && header->phentsize == sizeof(elf::Phdr); ++i) {
+    const auto segment = load<elf::Phdr>(page, header->phoff + i * sizeof(elf::Phdr));
+    if (!segment) break;
+    const auto end = checked_add(segment->offset, segment->filesz);
+    if (segment->type != elf::kPtLoad || (segment->flags & elf::kFlagExec) == 0 || !end ||
+        segment->offset >= last || *end <= first || *end - segment->offset > kMostInOnePiece)
+      continue;
+    from = std::min(from, align_down(segment->offset, kPageSize));
+    to = std::max(to, align_up(*end, kPageSize));
+  }
+  return to - from > kMostInOnePiece ? CodePiece{first, last - first} : CodePiece{from, to - from};
+}
+
+bool seal(int file) {
+  return fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
+}
+
 bool fill(int descriptor, CopyWriter& writer, const OutputView& output,
           const std::vector<CodePiece>& pieces) {
   const uint64_t size = output.tail_offset.value + output.tail.size();
@@ -170,9 +227,23 @@ Result<std::optional<MemoryCopy>> make_memory_copy(const Original& original,
     if (writer.is_other()) return std::optional<MemoryCopy>{};
     return system_error("cannot write", "a memory file", errno);
   }
-  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
-    return system_error("cannot seal", "a memory file", errno);
+  if (!seal(file.get())) return system_error("cannot seal", "a memory file", errno);
   return std::optional(MemoryCopy{std::move(file), std::move(pieces)});
+}
+
+std::optional<MemoryCopy> in_one_piece(const MemoryCopy& copy, const Original& original) {
+  const off_t size = lseek(copy.file.get(), 0, SEEK_END);
+  if (copy.pieces.empty() || size < 0) return std::nullopt;
+  const CodePiece all = around(copy.pieces, copy.file.get());
+  if (all.size > kMostInOnePiece || all == copy.pieces.front()) return std::nullopt;
+  Descriptor file(create());
+  const bool is_made = file.valid() && ftruncate(file.get(), size) == 0 &&
+                       transfer(original.descriptor, file.get(), all.offset,
+                                std::min(original.size, all.offset + all.size)) &&
+                       transfer_all(copy.file.get(), file.get(), static_cast<uint64_t>(size)) &&
+                       seal(file.get());
+  if (!is_made) return std::nullopt;
+  return MemoryCopy{std::move(file), {all}};
 }
 
 }  // namespace sysrewrite

@@ -29,6 +29,13 @@ struct Original {
 Result<std::optional<MemoryCopy>> make_memory_copy(const Original& original,
                                                    const OutputView& output);
 
+// The same copy in one piece, for a file that is asked for again and again: a mapping fewer costs
+// more than a page that is there already. The code between the pieces is read from the original,
+// and the rest of its segment, where that is not large. Nothing where there is nothing to gain,
+// where it would be too large, or where the system refuses; whether the original is untouched has
+// to be asked afterwards.
+std::optional<MemoryCopy> in_one_piece(const MemoryCopy& copy, const Original& original);
+
 // The pages that hold a patch, ascending, no more than kMostPieces pieces. Near ones are one piece.
 std::vector<CodePiece> pieces_of(const std::vector<PatchView>& patches);
 

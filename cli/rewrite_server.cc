@@ -269,8 +269,20 @@ struct RewriteServer::Impl {
 
   // Of a file that is asked for a second time, and so will be for a third. From then on nobody has
   // to ask, and it takes one mapping.
-  void publish(const FileIdentity& identity, Known& entry) {
+  void publish(const FileIdentity& identity, const Descriptor& file, Known& entry) {
     if (entry.is_published || !is_ready(entry.outcome)) return;
+    const Outcome& outcome = *entry.outcome.get();
+    if (outcome.verdict == ServerVerdict::kCopy && options.may_widen) {
+      auto wide = in_one_piece(outcome.copy, {file.get(), identity.size});
+      struct stat now {};
+      const bool is_untouched = fstat(file.get(), &now) == 0 && identity_of(now) == identity;
+      if (wide && is_untouched) {
+        std::promise<std::shared_ptr<const Outcome>> promise;
+        promise.set_value(
+            std::make_shared<const Outcome>(Outcome{ServerVerdict::kCopy, std::move(*wide)}));
+        entry.outcome = promise.get_future().share();
+      }
+    }
     const Outcome& published = *entry.outcome.get();
     board.publish(identity, reply_of(published), published.copy.file.get());
     entry.is_published = true;
@@ -284,7 +296,7 @@ struct RewriteServer::Impl {
     Known& entry = place->second;
     if (!inserted) {
       answer_with(std::move(socket), entry.outcome);
-      return publish(identity, entry);
+      return publish(identity, file, entry);
     }
     std::promise<std::shared_ptr<const Outcome>> promise;
     entry.outcome = promise.get_future().share();

@@ -22,6 +22,7 @@ struct ServerOptions {
   int loader = -1;                      // sysload, open for reading; stays the caller's
   const RewriteCache* cache = nullptr;  // stays the caller's; none where `select` is
   HookMemory* hooks = nullptr;          // stays the caller's
+  bool may_widen = true;                // copies of files that are asked for again: in_one_piece()
   // How to rewrite a file, where not as always, and what was done to it. Several threads call them.
   std::function<void(const std::string& path, Options&)> select;
   std::function<void(const std::string& path, const Report&)> rewritten;

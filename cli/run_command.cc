@@ -202,7 +202,9 @@ int execute(const RunCommand& command) {
   auto hooks = HookMemory::start(command.hooks);
   if (!hooks) return complain(hooks.error().message), kCannotStart;
   auto server = RewriteServer::start(
-      {command.unpatched, loader->get(), &cache, hooks->get(), command.select, command.rewritten});
+      // A call that is caught is named by what is mapped there, which is better a file.
+      {command.unpatched, loader->get(), &cache, hooks->get(), !command.exhaustive, command.select,
+       command.rewritten});
   if (!server) return complain(server.error().message), kCannotStart;
   const Descriptor arrived(signalfd(-1, &signals, SFD_CLOEXEC));
   if (!arrived.valid())

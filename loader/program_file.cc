@@ -149,8 +149,11 @@ void ProgramFile::use_copy(const char* phase) {
 
 int64_t ProgramFile::replace_code(RuntimeAddr address, uint64_t size, uint32_t protection,
                                   uint64_t flags, uint64_t offset) const {
-  int64_t answer = sys::replace_like(address, size, protection, flags, fd_, offset);
   const uint64_t end = offset + align_up(size, kPageSize);
+  if (piece_count_ == 1 && pieces_[0].offset <= offset &&
+      end <= pieces_[0].offset + pieces_[0].size)
+    return sys::replace_like(address, size, protection, flags, copy_fd_, offset);
+  int64_t answer = sys::replace_like(address, size, protection, flags, fd_, offset);
   for (uint32_t i = 0; i < piece_count_ && !sys::failed(answer); ++i) {
     const uint64_t from = std::max(offset, pieces_[i].offset);
     const uint64_t to = std::min(end, pieces_[i].offset + pieces_[i].size);

@@ -130,6 +130,62 @@ TEST_F(Copies, AreNotMadeOfAFileThatHasBecomeShorter) {
   EXPECT_FALSE(make());
 }
 
+// The same copy as make()'s, but for what it holds between the pieces.
+TEST_F(Copies, InOnePieceHoldWhatLiesBetweenAsItStandsInTheOriginal) {
+  patch(20 * kPageSize + 5, 7);
+  patch(60 * kPageSize - 2, 4);
+  const auto copy = make();
+  ASSERT_TRUE(copy);
+  const auto whole = in_one_piece(*copy, {file_.get(), kOriginalSize});
+  ASSERT_TRUE(whole);
+  ASSERT_EQ(whole->pieces.size(), 1U);
+  const CodePiece piece = whole->pieces[0];
+  EXPECT_EQ(piece.offset, 20 * kPageSize);
+  EXPECT_EQ(piece.size, 41 * kPageSize);
+  std::vector<std::byte> expected = bytes_;
+  for (const PatchView& patch : view_.patches)
+    std::ranges::copy(patch.bytes, expected.begin() + static_cast<ptrdiff_t>(patch.offset.value));
+  EXPECT_TRUE(std::ranges::equal(read(*whole, piece.offset, piece.size),
+                                 ByteView(expected).subspan(piece.offset, piece.size)));
+  EXPECT_EQ(read(*whole, kOriginalSize, tail_.size()), tail_);
+  EXPECT_TRUE(std::ranges::equal(read(*whole, 0, kPageSize), ByteView(bytes_).first(kPageSize)));
+  EXPECT_FALSE(write_at(whole->file.get(), tail_, 0));
+}
+
+TEST_F(Copies, InOnePieceReachOverTheWholeSegmentOfTheCode) {
+  elf::Phdr segment{};
+  segment.type = elf::kPtLoad;
+  segment.flags = elf::kFlagRead | elf::kFlagExec;
+  segment.offset = 10 * kPageSize;
+  segment.filesz = segment.memsz = 70 * kPageSize + 5;
+  store(bytes_, sizeof(elf::Ehdr), segment);
+  ASSERT_TRUE(write_at(file_.get(), bytes_, 0));
+  patch(20 * kPageSize, 4);
+  const auto copy = make();
+  ASSERT_TRUE(copy);
+  const auto whole = in_one_piece(*copy, {file_.get(), kOriginalSize});
+  ASSERT_TRUE(whole);
+  ASSERT_EQ(whole->pieces.size(), 1U);
+  EXPECT_EQ(whole->pieces[0].offset, 10 * kPageSize);
+  EXPECT_EQ(whole->pieces[0].size, 71 * kPageSize);
+}
+
+TEST_F(Copies, AreNotMadeInOnePieceWhereThereIsOneAlready) {
+  patch(20 * kPageSize, 4);
+  const auto copy = make();
+  ASSERT_TRUE(copy);
+  EXPECT_FALSE(in_one_piece(*copy, {file_.get(), kOriginalSize}));
+}
+
+TEST_F(Copies, AreNotMadeInOnePieceOfAFileThatHasBecomeShorter) {
+  patch(20 * kPageSize, 4);
+  patch(60 * kPageSize, 4);
+  const auto copy = make();
+  ASSERT_TRUE(copy);
+  ASSERT_EQ(ftruncate(file_.get(), 40 * kPageSize), 0);
+  EXPECT_FALSE(in_one_piece(*copy, {file_.get(), kOriginalSize}));
+}
+
 TEST_F(Copies, CannotBeChanged) {
   patch(20 * kPageSize, 4);
   const auto copy = make();

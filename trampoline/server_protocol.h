@@ -56,6 +56,7 @@ enum class ServerVerdict : uint8_t {
 // Pages of code that come from the copy.
 struct CodePiece {
   uint64_t offset, size;  // of the file, in bytes; whole pages
+  friend bool operator==(const CodePiece&, const CodePiece&) = default;
 };
 
 // Each takes two mappings more, so near ones are made one.
