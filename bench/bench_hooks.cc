@@ -23,6 +23,11 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr int kAlternations = 7;
+constexpr int kProjectAlternations = 3;  // of ten seconds each
+
+// Debian's package binutils-source: the one project in C there that is configured by itself, in a
+// folder of its own, and needs nothing else.
+constexpr char kProjectArchive[] = "/usr/src/binutils/binutils-*.tar.xz";
 
 // A loop that prints its own time.
 struct Loop {
@@ -63,15 +68,33 @@ class Programs {
     return {"XDG_CACHE_HOME=" + scratch_.path("cache"), "XDG_STATE_HOME=" + scratch_.path("state")};
   }
 
-  // A C project of some files, built anew by each run.
-  Words build() const {
+  // Six tiny C files, built anew by each run: next to nothing but starts of programs.
+  Words build_tiny() const {
+    const std::string folder = scratch_.path("tiny");
+    if (access(folder.c_str(), F_OK) != 0) make_tiny(folder);
+    return {"make", "-C", folder, "-B", "-s", "-j2"};
+  }
+
+  // libiberty, as its own makefile builds it, with the flags that packages are built with.
+  Words build_project() const {
     const std::string folder = scratch_.path("project");
     if (access(folder.c_str(), F_OK) != 0) make_project(folder);
-    return {"make", "-C", folder, "-B", "-s", "-j2"};
+    return {"sh", "-c", "cd \"$0/libiberty\" && make -s clean >/dev/null && make -s -j2", folder};
   }
 
  private:
   static void make_project(const std::string& folder) {
+    must_run({"mkdir", folder});
+    must_run({"sh", "-c",
+              std::string("set -e; cd \"$0\"; archive=$(echo ") + kProjectArchive +
+                  "); test -f \"$archive\" || { echo install binutils-source >&2; exit 1; }; "
+                  "tar -xf \"$archive\" --strip-components=1 --wildcards '*/libiberty' "
+                  "'*/include' '*/config' '*/config*.*' '*/install-sh' '*/mkinstalldirs'; "
+                  "cd libiberty; ./configure CFLAGS='-O2 -g' >/dev/null",
+              folder});
+  }
+
+  static void make_tiny(const std::string& folder) {
     must_run({"mkdir", folder});
     std::ofstream makefile(folder + "/Makefile");
     makefile << "program: a.o b.o c.o d.o e.o f.o\n\t$(CC) -o $@ $^\n%.o: %.c\n\t$(CC) -O2 -c -o "
@@ -99,11 +122,11 @@ void compare(benchmark::State& state, const Loop& native, const Loop& seen) {
       [&] { return seen.nanoseconds(); });
 }
 
-void compare(benchmark::State& state, const Words& native, const Words& seen,
+void compare(benchmark::State& state, int alternations, const Words& native, const Words& seen,
              const Words& environment) {
   must_run(seen, environment);  // fills the cache
   compare_runs(
-      state, kAlternations, [&] { return must_run(native).seconds; },
+      state, alternations, [&] { return must_run(native).seconds; },
       [&] { return must_run(seen, environment).seconds; });
 }
 
@@ -153,24 +176,45 @@ void add_others(Suite& suite, const Programs& programs) {
   });
 }
 
-void add_builds(Suite& suite, const Programs& programs) {
-  const auto add = [&](const std::string& name, const std::function<Words()>& seen) {
-    suite.add(name, benchmark::kMillisecond, [&programs, seen](benchmark::State& state) {
-      compare(state, programs.build(), seen(), programs.cache());
-    });
-  };
-  add("build/native", [&] { return programs.build(); });
-  for (const char* hook : {"none", "files", "count", "trace"})
-    add(std::string("build/") + hook, [&programs, hook] {
-      const std::string options = std::string(hook) == "none" ? "" : ":output=/dev/null";
-      return programs.under_run(hook + options, programs.build());
-    });
-  add("build/other/strace", [&programs] {
-    Words words{"strace", "-f", "-qq", "-e", "trace=%file", "-o", "/dev/null"};
-    const Words build = programs.build();
-    words.insert(words.end(), build.begin(), build.end());
-    return words;
+Words under_strace(const Words& argv) {
+  Words words{"strace", "-f", "-qq", "-e", "trace=%file", "-o", "/dev/null"};
+  words.insert(words.end(), argv.begin(), argv.end());
+  return words;
+}
+
+using Wrap = std::function<Words(const Words& argv)>;
+
+void add_build(Suite& suite, const Programs& programs, const std::string& name, int alternations,
+               const std::function<Words()>& build, const Wrap& wrap) {
+  suite.add(name, benchmark::kMillisecond, [=, &programs](benchmark::State& state) {
+    compare(state, alternations, build(), wrap(build()), programs.cache());
   });
+}
+
+void add_builds(Suite& suite, const Programs& programs) {
+  const auto natively = [](const Words& argv) { return argv; };
+  const auto under = [&programs](const std::string& hook) {
+    return [&programs, hook](const Words& argv) { return programs.under_run(hook, argv); };
+  };
+  const auto tiny = [&](const std::string& name, const Wrap& wrap) {
+    add_build(
+        suite, programs, "build/tiny/" + name, kAlternations,
+        [&programs] { return programs.build_tiny(); }, wrap);
+  };
+  const auto project = [&](const std::string& name, const Wrap& wrap) {
+    add_build(
+        suite, programs, "build/project/" + name, kProjectAlternations,
+        [&programs] { return programs.build_project(); }, wrap);
+  };
+  tiny("native", natively);
+  tiny("none", under("none"));
+  for (const char* hook : {"files", "count", "trace"})
+    tiny(hook, under(std::string(hook) + ":output=/dev/null"));
+  tiny("other/strace", under_strace);
+  project("native", natively);
+  project("none", under("none"));
+  project("files", under("files:output=/dev/null"));
+  project("other/strace", under_strace);
 }
 
 }  // namespace
