@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "loader/program_file.h"
 #include "loader/report.h"
 
 namespace sysrewrite {
@@ -19,22 +20,24 @@ bool is_load(const elf::Phdr& header) {
 
 }  // namespace
 
-ElfImage ElfImage::read(const char* phase, const char* path, ByteView bytes) {
+ElfImage ElfImage::read(const char* phase, const ProgramFile& file) {
+  const ByteView bytes = file.bytes();
   ElfImage image;
   image.bytes_ = bytes;
+  image.file_size_ = file.size();
   const auto header = load<elf::Ehdr>(bytes, 0);
   if (!header || memcmp(header->ident, elf::kMagic, sizeof(elf::kMagic)) != 0)
-    fail(phase, path, ": not an ELF file");
+    fail(phase, file.path(), ": not an ELF file");
   if (header->ident[4] != elf::kClass64 || header->ident[5] != elf::kDataLittle ||
       header->machine != elf::kMachineX8664)
-    fail(phase, path, ": not an x86-64 program");
+    fail(phase, file.path(), ": not an x86-64 program");
   if (header->type != elf::kTypeExec && header->type != elf::kTypeDyn)
-    fail(phase, path, ": not an executable (e_type ", uint64_t{header->type}, ")");
+    fail(phase, file.path(), ": not an executable (e_type ", uint64_t{header->type}, ")");
   if (header->phentsize != sizeof(elf::Phdr))
-    fail(phase, path, ": e_phentsize is ", uint64_t{header->phentsize}, ", not 56");
+    fail(phase, file.path(), ": e_phentsize is ", uint64_t{header->phentsize}, ", not 56");
   const uint64_t table = uint64_t{header->phnum} * sizeof(elf::Phdr);
   if (table == 0 || table > kMaxHeaderBytes || !range_fits(header->phoff, table, bytes.size()))
-    fail(phase, path, ": the program headers leave the file");
+    fail(phase, file.path(), ": the program headers leave the file");
   image.header_ = *header;
   image.measure();
   return image;
@@ -59,26 +62,27 @@ void ElfImage::measure() {
   }
 }
 
-void ElfImage::check_segments(const char* phase, const char* path) const {
+void ElfImage::check_segments(const char* phase, const ProgramFile& file) const {
   uint64_t next_free = 0;
   for (uint32_t i = 0; i < header_count(); ++i) {
     const elf::Phdr segment = header(i);
     if (!is_load(segment)) continue;
     const char* problem = nullptr;
     if (segment.filesz > segment.memsz) problem = " has more bytes in the file than in memory";
-    if (!range_fits(segment.offset, segment.filesz, bytes_.size())) problem = " leaves the file";
+    if (!range_fits(segment.offset, segment.filesz, file_size_)) problem = " leaves the file";
     if (!range_fits(segment.vaddr, segment.memsz, kAddressSpaceEnd))
       problem = " leaves the address space";
     else if (segment.vaddr < next_free)
       problem = " overlaps the one before it, or is out of order";
     if (segment.filesz != 0 && !is_aligned(segment.offset - segment.vaddr, kPageSize))
       problem = " has an offset that does not fit its address";
-    if (problem != nullptr) fail(phase, path, ": segment ", uint64_t{i}, problem);
+    if (problem != nullptr) fail(phase, file.path(), ": segment ", uint64_t{i}, problem);
     next_free = segment.vaddr + segment.memsz;
   }
-  if (next_free == 0) fail(phase, path, ": there is no segment to load");
-  if (entry() < low_ || entry() >= high_) fail(phase, path, ": the entry point lies in no segment");
-  if (alignment_ > kAddressSpaceEnd) fail(phase, path, ": a segment's alignment is absurd");
+  if (next_free == 0) fail(phase, file.path(), ": there is no segment to load");
+  if (entry() < low_ || entry() >= high_)
+    fail(phase, file.path(), ": the entry point lies in no segment");
+  if (alignment_ > kAddressSpaceEnd) fail(phase, file.path(), ": a segment's alignment is absurd");
 }
 
 bool ElfImage::vaddr_of(FileOffset offset, uint64_t size, elf::Phdr* segment, Vaddr* vaddr) const {

@@ -10,6 +10,8 @@
 
 namespace sysrewrite {
 
+class ProgramFile;
+
 // What the kernel notes of a program's segments and shows in /proc/PID/stat.
 struct SegmentBounds {
   uint64_t start_code, end_code, start_data, end_data;
@@ -17,18 +19,17 @@ struct SegmentBounds {
 
 class ElfImage {
  public:
-  // Reads the headers; `bytes` is the whole file and must outlive the image. Ends the process with
-  // a line that names `phase` and `path` where this is no x86-64 executable.
-  static ElfImage read(const char* phase, const char* path, ByteView bytes);
+  // Reads the headers; the file's bytes must outlive the image. Ends the process with a line that
+  // names `phase` and the file where this is no x86-64 executable.
+  static ElfImage read(const char* phase, const ProgramFile& file);
 
   // Checks every PT_LOAD as far as mapping it relies on it, and ends the process where one does not
   // hold: ascending, apart from each other, inside the file and the address space. So must be the
   // entry point.
-  void check_segments(const char* phase, const char* path) const;
+  void check_segments(const char* phase, const ProgramFile& file) const;
 
   bool has_fixed_address() const { return header_.type == elf::kTypeExec; }
   Vaddr entry() const { return {header_.entry}; }
-  uint64_t file_size() const { return bytes_.size(); }
   ByteView bytes() const { return bytes_; }
   uint32_t header_count() const { return header_.phnum; }
   elf::Phdr header(uint32_t index) const;  // index below header_count()
@@ -46,6 +47,7 @@ class ElfImage {
 
  private:
   ByteView bytes_;
+  uint64_t file_size_ = 0;
   elf::Ehdr header_{};
   Vaddr low_, high_;
   uint64_t alignment_ = kPageSize;

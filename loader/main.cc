@@ -112,8 +112,8 @@ ProgramFile read_interpreter(const char* path) {
 
 MappedImage load_interpreter(ProgramFile& file, const char* path, RuntimeAddr* entry) {
   if (!file.is_rewritten() && sysload_state.has_hooks) report_unseen_libraries(path);
-  const ElfImage image = ElfImage::read(kInterpreter, path, file.bytes());
-  image.check_segments(kInterpreter, path);
+  const ElfImage image = ElfImage::read(kInterpreter, file);
+  image.check_segments(kInterpreter, file);
   const MappedImage mapped = map_image(kInterpreter, file, image, 0);
   serve(file, mapped);
   remember_interpreter(file, mapped);
@@ -192,7 +192,7 @@ void start_as_interpreter(StackView& stack) {
   ProgramFile program = open_running_program(stack);
   program.read_trailer("trailer");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
-  const ElfImage image = ElfImage::read("program", program.path(), program.bytes());
+  const ElfImage image = ElfImage::read("program", program);
   const MappedImage mapped = locate_running_program(stack, program, image);
   const Settings settings = choose_settings({}, stack, program.rewritten().options());
   start_program(stack, program, image, mapped, settings, current_brk());
@@ -209,8 +209,8 @@ void remember_server(const char* name) {
 // As `ld.so [options] program`, by the name of a rewritten tree's interpreter.
 void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
   program.read_trailer(kInterpreter);
-  const ElfImage image = ElfImage::read(kInterpreter, program.path(), program.bytes());
-  image.check_segments(kInterpreter, program.path());
+  const ElfImage image = ElfImage::read(kInterpreter, program);
+  image.check_segments(kInterpreter, program);
   const Settings settings = choose_settings({}, stack, program.rewritten().options());
   // The kernel keeps the programs' place free for whatever ld.so will start there, but for the
   // heap. Source: linux, fs/binfmt_elf.c, load_elf_binary().
@@ -221,13 +221,21 @@ void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
   start_program(stack, program, image, mapped, settings, placement.image_hint + placement.heap_gap);
 }
 
+// A function of its own: the file would lie on the stack of every other start, too.
+[[gnu::noinline]] bool start_beside_own_name(StackView& stack) {
+  ProgramFile interpreter;
+  if (!open_beside_own_name(stack, &interpreter)) return false;
+  start_as_interpreters_name(stack, interpreter);
+  return true;
+}
+
 void start_as_command(StackView& stack) {
   const Arguments arguments = read_arguments(stack);
   const char* path = stack.argument(arguments.program_index);
   ProgramFile program = arguments.program_fd >= 0
                             ? ProgramFile::adopt("program", path, arguments.program_fd)
                             : ProgramFile::open("program", path);
-  const ElfImage image = ElfImage::read("program", path, program.bytes());
+  const ElfImage image = ElfImage::read("program", program);
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   remember_server(arguments.server);
@@ -238,7 +246,7 @@ void start_as_command(StackView& stack) {
   if (!program.is_rewritten() && arguments.server == nullptr)
     fail("program", path, ": not a rewritten file; run sysrewrite first");
   const Settings settings = choose_settings(arguments, stack, program.rewritten().options());
-  image.check_segments("program", path);
+  image.check_segments("program", program);
   const Placement placement = choose_placement(stack);
   const MappedImage mapped = map_image("program", program, image, placement.image_hint);
   if (image.wants_executable_stack()) {
@@ -263,12 +271,9 @@ void start_as_command(StackView& stack) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_main(uint64_t stack_pointer) {
   StackView stack({stack_pointer});
   const uint64_t entry = stack.auxiliary_or(AT_ENTRY, 0);
-  ProgramFile interpreter;
   if (entry != Memory::address_of(&_start[0]).value) {
     start_as_interpreter(stack);
-  } else if (open_beside_own_name(stack, &interpreter)) {
-    start_as_interpreters_name(stack, interpreter);
-  } else {
+  } else if (!start_beside_own_name(stack)) {
     start_as_command(stack);
   }
   return stack.stack_pointer().value;

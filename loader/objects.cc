@@ -176,8 +176,8 @@ void restore_path_for_interpreter(const ProgramFile& file, const ElfImage& image
 // A program with fixed addresses that ld.so was asked to start: it maps that in its place, piece by
 // piece, and the place of the trampoline is free if the program's is.
 void adopt_executable(const ProgramFile& file) {
-  const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
-  image.check_segments(kPhase, file.path());
+  const ElfImage image = ElfImage::read(kPhase, file);
+  image.check_segments(kPhase, file);
   if (file.rewritten().is_segment()) return;
   if (file.rewritten().has_sites())
     serve_object(file, 0, {image.low().value}, image.high().value - image.low().value);
@@ -228,17 +228,16 @@ bool is_known(RuntimeAddr address) {
 
 void adopt_library(const PendingLibrary& library) {
   const auto [address, size, end, fd] = library;
-  char name[512];
   ProgramFile file;
   if (!ProgramFile::look_at(fd, &file)) return;
-  file.rename(sys::name_of(fd, name, sizeof(name)));
+  file.name_by_descriptor();
   file.read_trailer(kPhase);
   const bool own = file.is_rewritten();
   file.use_copy(kPhase);
   const bool needs_room =
       file.is_rewritten() && file.rewritten().has_sites() && !file.rewritten().is_segment();
   if (needs_room) {
-    const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
+    const ElfImage image = ElfImage::read(kPhase, file);
     const uint64_t bias = address.value - image.low().value;
     const Trailer& trailer = file.rewritten().trailer();
     const RuntimeAddr place = {trailer.vaddr + bias};
@@ -266,8 +265,8 @@ bool map_own_segments(const ProgramFile& file, RuntimeAddr address, uint64_t siz
   if (!rewritten.is_segment() || !rewritten.has_sites() || offset != trailer.offset + kPageSize ||
       size != trailer.size - kPageSize)
     return false;
-  const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
-  image.check_segments(kPhase, file.path());
+  const ElfImage image = ElfImage::read(kPhase, file);
+  image.check_segments(kPhase, file);
   const MappedImage mapped(address.value - (trailer.vaddr + kPageSize));
   *answer = sys::replace_like(address, size, protection, flags, file.fd(), offset);
   if (sys::failed(*answer)) return true;
@@ -294,7 +293,7 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
     file.release();
     return false;
   }
-  file.rename(sys::name_of(request.fd, name, sizeof(name)));
+  file.name_by_descriptor();
   file.read_trailer(kPhase);
   if (!file.is_rewritten() && free_entry() == nullptr) {
     report_unfollowed(file.path(), "1024 libraries have a trampoline already");
@@ -304,8 +303,8 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   file.use_copy(kPhase);
   const bool served = file.is_rewritten();
   if (served) {
-    const ElfImage image = ElfImage::read(kPhase, file.path(), file.bytes());
-    image.check_segments(kPhase, file.path());
+    const ElfImage image = ElfImage::read(kPhase, file);
+    image.check_segments(kPhase, file);
     const bool brings_room = file.rewritten().is_segment() || !file.rewritten().has_sites();
     *answer = brings_room ? map_as_asked(request) : map_with_trampoline(request, file, image);
     const auto bias = static_cast<uint64_t>(*answer) - image.low().value;
@@ -348,7 +347,6 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer) {
 
 bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
               uint64_t offset, int64_t* answer) {
-  char name[512];
   ProgramFile file;
   if (code_was_prepared(address, size, protection, flags, fd, offset)) {
     *answer = static_cast<int64_t>(address.value);
@@ -361,7 +359,7 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
     file.release();
     return false;
   }
-  file.rename(sys::name_of(fd, name, sizeof(name)));
+  file.name_by_descriptor();
   file.read_trailer(kPhase);
   file.use_copy(kPhase);
   if (file.is_rewritten() &&

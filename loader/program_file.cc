@@ -29,7 +29,7 @@ bool ProgramFile::try_open(const char* path, ProgramFile* file, int64_t* answer)
   if (sys::failed(*answer)) return false;
   file->path_ = path;
   file->fd_ = *answer;
-  file->map("program");
+  file->look("program");
   return true;
 }
 
@@ -38,24 +38,11 @@ ProgramFile ProgramFile::open(const char* phase, const char* path) {
   file.path_ = path;
   file.fd_ = open_beyond_limit(path);
   if (sys::failed(file.fd_)) fail_errno(file.fd_, phase, "cannot open ", path);
-  file.map(phase);
+  file.look(phase);
   return file;
 }
 
 namespace {
-
-// What a file with a trampoline in a segment begins with; most have no more headers than this.
-struct Start {
-  elf::Ehdr header;
-  elf::Phdr table[32];
-};
-
-// An ELF file that could hold code for this machine; objects and foreign ones are only data here.
-bool begins_as_elf(const elf::Ehdr& header) {
-  return memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
-         header.ident[4] == elf::kClass64 && header.machine == elf::kMachineX8664 &&
-         (header.type == elf::kTypeDyn || header.type == elf::kTypeExec);
-}
 
 template <size_t kSize>
 bool has_magic(sys::Fd fd, uint64_t at, const char (&magic)[kSize]) {
@@ -65,67 +52,119 @@ bool has_magic(sys::Fd fd, uint64_t at, const char (&magic)[kSize]) {
   return got == static_cast<int64_t>(kSize) && memcmp(found, magic, kSize) == 0;
 }
 
-// Whether a segment ends in a trailer (--embed=segment).
-bool has_trailer_in_segment(sys::Fd fd, const Start& start, uint64_t size) {
-  if (start.header.phoff != sizeof(elf::Ehdr)) return false;
-  const auto known = (size - sizeof(elf::Ehdr)) / sizeof(elf::Phdr);
-  for (uint64_t i = 0; i < std::min<uint64_t>(known, start.header.phnum); ++i) {
-    const elf::Phdr& segment = start.table[i];
+}  // namespace
+
+// Size and first bytes. False, with why not in `answer`, where it is no regular file.
+bool ProgramFile::measure(int64_t* answer) {
+  *answer = sys::size_of_regular_file(fd_);
+  if (sys::failed(*answer)) return false;
+  size_ = static_cast<uint64_t>(*answer);
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd_),
+                                Memory::address_of(&start_[0]).value, kStartSize, 0);
+  start_size_ = sys::failed(got) ? 0 : static_cast<uint64_t>(got);
+  return true;
+}
+
+// An ELF file that could hold code for this machine; objects and foreign ones are only data here.
+bool ProgramFile::starts_as_elf() const {
+  const auto header = load<elf::Ehdr>(start(), 0);
+  return header && memcmp(header->ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
+         header->ident[4] == elf::kClass64 && header->machine == elf::kMachineX8664 &&
+         (header->type == elf::kTypeDyn || header->type == elf::kTypeExec);
+}
+
+bool ProgramFile::ends_in_trailer() const {
+  if (size_ < sizeof(Trailer)) return false;
+  char magic[sizeof(kTrailerMagic)];
+  const int64_t got =
+      sys::call(__NR_pread64, static_cast<uint64_t>(fd_), Memory::address_of(magic).value,
+                sizeof(magic), size_ - sizeof(Trailer));
+  return got == sizeof(magic) && (memcmp(magic, kTrailerMagic, sizeof(magic)) == 0 ||
+                                  memcmp(magic, kLiteboxMagic, sizeof(magic)) == 0);
+}
+
+// Whether a segment ends in a trailer (--embed=segment), of whatever number of headers there are.
+bool ProgramFile::has_trailer_in_segment() const {
+  const auto header = load<elf::Ehdr>(start(), 0);
+  if (!header || header->phoff != sizeof(elf::Ehdr)) return false;
+  for (uint64_t i = 0; i < header->phnum; ++i) {
+    elf::Phdr segment{};
+    const int64_t got =
+        sys::call(__NR_pread64, static_cast<uint64_t>(fd_), Memory::address_of(&segment).value,
+                  sizeof(segment), header->phoff + i * sizeof(segment));
+    if (got != sizeof(segment)) return false;
     if (!may_hold_trailer(segment)) continue;
     const auto end = checked_add(segment.offset, segment.filesz);
-    if (end && has_magic(fd, *end - sizeof(Trailer), kSegmentMagic)) return true;
+    if (end && has_magic(fd_, *end - sizeof(Trailer), kSegmentMagic)) return true;
   }
   return false;
 }
 
-}  // namespace
-
-namespace {
-
-// Of a file that does not end in a trailer: it has one elsewhere, or may get a rewritten copy.
-bool may_be_wanted(sys::Fd fd) {
-  Start start;
-  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
-                                Memory::address_of(&start).value, sizeof(start), 0);
-  if (got < static_cast<int64_t>(sizeof(elf::Ehdr)) || !begins_as_elf(start.header)) return false;
-  return sysload_state.server_name[0] != 0 ||
-         has_trailer_in_segment(fd, start, static_cast<uint64_t>(got));
+// Of a file that does not end in a trailer: it has none elsewhere either, and its headers stand in
+// its first bytes.
+bool ProgramFile::start_holds_headers() const {
+  const auto header = load<elf::Ehdr>(start(), 0);
+  if (!header || !starts_as_elf() || header->phentsize != sizeof(elf::Phdr)) return false;
+  const uint64_t table = uint64_t{header->phnum} * sizeof(elf::Phdr);
+  if (!range_fits(header->phoff, table, start_size_)) return false;
+  for (uint64_t at = 0; at < table; at += sizeof(elf::Phdr))
+    if (may_hold_trailer(*load<elf::Phdr>(start(), header->phoff + at))) return false;
+  return true;
 }
 
-}  // namespace
+// If it names one; the headers are there.
+bool ProgramFile::start_holds_interpreter() const {
+  const auto header = load<elf::Ehdr>(start(), 0);
+  for (uint64_t i = 0; header && i < header->phnum; ++i) {
+    const auto segment = load<elf::Phdr>(start(), header->phoff + i * sizeof(elf::Phdr));
+    if (segment && segment->type == elf::kPtInterp &&
+        !range_fits(segment->offset, segment->filesz, start_size_))
+      return false;
+  }
+  return true;
+}
 
 bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
-  const int64_t size = sys::size_of_regular_file(fd);
-  if (sys::failed(size) || size < static_cast<int64_t>(sizeof(Trailer))) return false;
-  char magic[sizeof(kTrailerMagic)];
-  const uint64_t at = static_cast<uint64_t>(size) - sizeof(Trailer);
-  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
-                                Memory::address_of(magic).value, sizeof(magic), at);
-  if (got != sizeof(magic)) return false;
-  const bool has_trailer = memcmp(magic, kTrailerMagic, sizeof(magic)) == 0 ||
-                           memcmp(magic, kLiteboxMagic, sizeof(magic)) == 0;
-  if (!has_trailer && !may_be_wanted(fd)) return false;
-  file->path_ = "a library";
+  int64_t answer = 0;
   file->fd_ = fd;
-  file->map("library");
+  if (!file->measure(&answer) || file->size_ < sizeof(Trailer)) return false;
+  const bool has_trailer = file->ends_in_trailer();
+  const bool may_be_wanted = file->starts_as_elf() &&
+                             (sysload_state.server_name[0] != 0 || file->has_trailer_in_segment());
+  if (!has_trailer && !may_be_wanted) return false;
+  file->path_ = "a library";
+  // libc names an interpreter far behind, for whoever executes it; a library's is nobody's.
+  file->is_plain_ = !has_trailer && file->start_holds_headers();
+  if (!file->is_plain_) file->map("library");
   return true;
+}
+
+const char* ProgramFile::path() const {
+  if (path_ != nullptr) return path_;
+  char(&name)[sizeof(sysload_state.file_name)] = sysload_state.file_name;
+  return sys::name_of(fd_, &name[0], sizeof(name));
 }
 
 ProgramFile ProgramFile::adopt(const char* phase, const char* path, sys::Fd fd) {
   ProgramFile file;
   file.path_ = path;
   file.fd_ = fd;
-  file.map(phase);
+  file.look(phase);
   return file;
 }
 
+void ProgramFile::look(const char* phase) {
+  int64_t answer = 0;
+  if (!measure(&answer)) fail_errno(answer, phase, path(), " is no regular file");
+  if (size_ == 0) fail(phase, path(), ": the file is empty");
+  is_plain_ = !ends_in_trailer() && start_holds_headers() && start_holds_interpreter();
+  if (!is_plain_) map(phase);
+}
+
 void ProgramFile::map(const char* phase) {
-  const int64_t size = sys::size_of_regular_file(fd_);
-  if (sys::failed(size)) fail_errno(size, phase, path_, " is no regular file");
-  if (size == 0) fail(phase, path_, ": the file is empty");
-  const int64_t view = sys::map_file(static_cast<uint64_t>(size), sys::kRead, fd_, {0});
-  if (sys::failed(view)) fail_errno(view, phase, "cannot map ", path_);
-  bytes_ = Memory::view({static_cast<uint64_t>(view)}, static_cast<uint64_t>(size));
+  const int64_t view = sys::map_file(size_, sys::kRead, fd_, {0});
+  if (sys::failed(view)) fail_errno(view, phase, "cannot map ", path());
+  bytes_ = Memory::view({static_cast<uint64_t>(view)}, size_);
 }
 
 void ProgramFile::use_copy(const char* phase) {
@@ -133,13 +172,13 @@ void ProgramFile::use_copy(const char* phase) {
   RewrittenCopy copy;
   const ServerAnswer answer = ask_for_copy(fd_, &copy);
   if (answer == ServerAnswer::kRefused)
-    fail(phase, path_, ": cannot be rewritten, and --unpatched=fail was asked for");
-  if (answer == ServerAnswer::kNoServer) report_no_server(path_);
+    fail(phase, path(), ": cannot be rewritten, and --unpatched=fail was asked for");
+  if (answer == ServerAnswer::kNoServer) report_no_server(path());
   if (answer != ServerAnswer::kCopy) return;
   const int64_t size = sys::size_of_regular_file(copy.fd);
-  if (sys::failed(size) || size == 0) fail(phase, path_, ": its rewritten copy is no file");
+  if (sys::failed(size) || size == 0) fail(phase, path(), ": its rewritten copy is no file");
   const int64_t view = sys::map_file(static_cast<uint64_t>(size), sys::kRead, copy.fd, {0});
-  if (sys::failed(view)) fail_errno(view, phase, "cannot map the rewritten copy of ", path_);
+  if (sys::failed(view)) fail_errno(view, phase, "cannot map the rewritten copy of ", path());
   copy_fd_ = copy.fd;
   piece_count_ = copy.piece_count;
   std::copy_n(&copy.pieces[0], copy.piece_count, &pieces_[0]);
@@ -166,7 +205,7 @@ int64_t ProgramFile::replace_code(RuntimeAddr address, uint64_t size, uint32_t p
 }
 
 void ProgramFile::read_trailer(const char* phase) {
-  read_trailer_of(phase, bytes_, false);
+  if (!is_plain_) read_trailer_of(phase, bytes_, false);
 }
 
 // A copy was made a moment ago of what the sum is over, and nobody can change it. To compute that
@@ -175,25 +214,25 @@ void ProgramFile::read_trailer_of(const char* phase, ByteView whole, bool is_cop
   const RewrittenFile::Parsed parsed = RewrittenFile::parse(whole);
   if (parsed.status == TrailerStatus::kAbsent) return;
   if (parsed.status == TrailerStatus::kDamaged)
-    fail(phase, path_, ": the trailer is damaged: ", parsed.problem);
+    fail(phase, path(), ": the trailer is damaged: ", parsed.problem);
   const MetaHeader& meta = parsed.file.meta();
   if (!is_copy && parsed.file.checksum() != meta.checksum)
-    fail(phase, path_,
+    fail(phase, path(),
          ": the file was changed after it was rewritten (checksum); rewrite it again");
   if (parsed.file.is_litebox())
-    fail(phase, path_, ": written with --format=litebox, for a library OS's own loader");
+    fail(phase, path(), ": written with --format=litebox, for a library OS's own loader");
   if (parsed.file.has_sites() && (meta.flags & kMetaNativeTail) == 0)
-    fail(phase, path_, ": written with --no-native-tail, for a library OS's own loader");
+    fail(phase, path(), ": written with --no-native-tail, for a library OS's own loader");
   if (parsed.file.has_sites() && (meta.flags & kMetaPlainStub) != 0)
-    fail(phase, path_, ": written with --stub=plain, for a library OS's own loader");
+    fail(phase, path(), ": written with --stub=plain, for a library OS's own loader");
   if (parsed.file.edit_count() > kMaxEdits)
-    fail(phase, path_, ": the trailer is damaged: there are more than 256 edits");
+    fail(phase, path(), ": the trailer is damaged: there are more than 256 edits");
   rewritten_ = parsed.file;
   is_rewritten_ = true;
 }
 
 bool ProgramFile::read_original(FileOffset offset, MutableByteView into) const {
-  const auto now = slice(bytes_, offset.value, into.size());
+  const auto now = slice(bytes(), offset.value, into.size());
   if (!now) return false;
   std::copy(now->begin(), now->end(), into.begin());
   if (!is_rewritten_) return true;

@@ -1,5 +1,6 @@
-// A file that sysload reads: opened, mapped as a whole for as long as it is looked at, and, where
-// it was rewritten, validated.
+// A file that sysload reads: opened, and, where it was rewritten, mapped as a whole for as long as
+// it is looked at, and validated. Of others the first bytes are read, and nothing is mapped, where
+// they hold all that is asked of such a file: the headers, and the path of the interpreter.
 #ifndef SYSREWRITE_LOADER_PROGRAM_FILE_H_
 #define SYSREWRITE_LOADER_PROGRAM_FILE_H_
 
@@ -33,8 +34,10 @@ class ProgramFile {
   void use_copy(const char* phase);
 
   // The name for people, which is not always the one that the file was opened by.
-  const char* path() const { return path_; }
+  const char* path() const;
   void rename(const char* path) { path_ = path; }
+  // To the path that the descriptor was opened by, when somebody wants to know.
+  void name_by_descriptor() { path_ = nullptr; }
   sys::Fd fd() const { return fd_; }
   // What stubs and site table are mapped from.
   sys::Fd code_fd() const { return copy_fd_ >= 0 ? copy_fd_ : fd_; }
@@ -43,7 +46,9 @@ class ProgramFile {
   // copy has instead.
   int64_t replace_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags,
                        uint64_t offset) const;
-  ByteView bytes() const { return bytes_; }
+  // All of it, or its first bytes. A view into this object, then.
+  ByteView bytes() const { return is_plain_ ? start() : bytes_; }
+  uint64_t size() const { return size_; }  // bytes
   bool is_rewritten() const { return is_rewritten_; }
   const RewrittenFile& rewritten() const { return rewritten_; }  // where is_rewritten()
 
@@ -57,12 +62,27 @@ class ProgramFile {
   void release();
 
  private:
+  // Nearly all have no more headers than this; it lies on a stack that may be small.
+  static constexpr uint64_t kStartSize = sizeof(elf::Ehdr) + 16 * sizeof(elf::Phdr);
+
+  ByteView start() const { return as_byte_view(&start_[0], start_size_); }
+  bool measure(int64_t* answer);
+  bool starts_as_elf() const;
+  bool ends_in_trailer() const;
+  bool has_trailer_in_segment() const;
+  bool start_holds_headers() const;
+  bool start_holds_interpreter() const;
+  void look(const char* phase);
   void map(const char* phase);
   void read_trailer_of(const char* phase, ByteView whole, bool is_copy);
 
-  const char* path_ = "";
+  const char* path_ = "";  // nullptr: that of the descriptor
   sys::Fd fd_ = -1;
+  uint64_t size_ = 0;
   sys::Fd copy_fd_ = -1;
+  bool is_plain_ = false;  // nothing is mapped of it but its copy
+  uint64_t start_size_ = 0;
+  alignas(8) std::byte start_[kStartSize];
   ByteView bytes_;
   ByteView copy_;
   uint32_t piece_count_ = 0;
