@@ -1,6 +1,7 @@
 #include "loader/site_tables.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "loader/image_map.h"
 #include "loader/memory.h"
@@ -28,13 +29,13 @@ Mapping mapping_of(const SiteTable& table) {
   return {start, end - start};
 }
 
-// A handler of another thread finds the program's table in either place.
+// A handler of another thread finds the first tables in either place.
 void make_room(SiteTables& tables) {
   constexpr uint64_t kSize = (kMostObjects + 2) * sizeof(SiteTable);
   const int64_t memory = sys::map_anonymous(0, kSize, sys::kRead | sys::kWrite);
   if (sys::failed(memory)) fail_errno(memory, kPhase, "no memory for the tables of libraries");
   auto* const mapped = Memory::at<SiteTable>({static_cast<uint64_t>(memory)});
-  mapped[0] = tables.own;
+  std::copy(std::begin(tables.first), std::end(tables.first), mapped);
   __atomic_store_n(&tables.mapped, mapped, __ATOMIC_RELEASE);
 }
 
@@ -46,7 +47,7 @@ void keep(SiteTable table) {
   SiteTables& tables = sysload_state.site_tables;
   uint32_t free = 0;
   while (free < tables.count && tables.all()[free].count != 0) ++free;
-  if (free == 1 && tables.mapped == nullptr) make_room(tables);
+  if (free == kFirstTables && tables.mapped == nullptr) make_room(tables);
   if (free == tables.capacity()) fail(kPhase, "too many files are mapped");
   SiteTable& entry = tables.all()[free];
   entry = table;

@@ -15,6 +15,8 @@ class MappedImage;
 class ProgramFile;
 
 inline constexpr uint32_t kMostObjects = 1024;
+// Most programs have no more files with sites: the program, ld.so, libc and a few libraries.
+inline constexpr uint32_t kFirstTables = 8;
 
 // The sites of one mapped file; count 0: the entry is free.
 struct SiteTable {
@@ -32,15 +34,15 @@ struct SiteTable {
 // The program, its interpreter, and the libraries. Read by handlers while another thread adds one:
 // an entry is whole before its count says that it is there.
 struct SiteTables {
-  SiteTable own;      // the program's, which is all that a static one has
-  SiteTable* mapped;  // for more than that one: all of them, the program's too; nullptr: not yet
+  SiteTable first[kFirstTables];
+  SiteTable* mapped;  // for more than those: all of them, the first too; nullptr: not yet
   uint32_t count;
 
   SiteTable* all() {
     SiteTable* const tables = __atomic_load_n(&mapped, __ATOMIC_ACQUIRE);
-    return tables == nullptr ? &own : tables;
+    return tables == nullptr ? &first[0] : tables;
   }
-  uint32_t capacity() const { return mapped == nullptr ? 1 : kMostObjects + 2; }
+  uint32_t capacity() const { return mapped == nullptr ? kFirstTables : kMostObjects + 2; }
 };
 
 // One site, and the file that it is of; nullptr twice: none.

@@ -45,9 +45,16 @@ ProgramFile open_interpreter(const char* phase, const char* path) {
   return file;
 }
 
+// Executed by its descriptor it has no name, and the kernel gives it that of one. Source: linux,
+// fs/exec.c, alloc_bprm().
 bool open_beside_own_name(const StackView& stack, ProgramFile* file) {
   const uint64_t name = stack.auxiliary_or(AT_EXECFN, 0);
-  return name != 0 && try_beside(Memory::at<const char>({name}), file);
+  if (name == 0) return false;
+  const char* path = Memory::at<const char>({name});
+  const char by_descriptor[] = "/dev/fd/";
+  const size_t size = sizeof(by_descriptor) - 1;
+  const bool is_named = strlen(path) < size || memcmp(path, by_descriptor, size) != 0;
+  return is_named && try_beside(path, file);
 }
 
 }  // namespace sysrewrite
