@@ -155,10 +155,11 @@ static void without_alternate_stack(void) {
     check(seen == 1 && (uintptr_t)&here - handler_stack < 1 << 16,
           "a handler with SA_ONSTACK, without an alternate stack");
     handle(SIGALRM, note_stack, SA_ONSTACK);
-    struct itimerval once = {{0, 0}, {0, 500}};
-    setitimer(ITIMER_REAL, &once, NULL);
-    check(pause() == -1 && seen == 2 && (uintptr_t)&here - handler_stack < 1 << 16,
+    /* Again and again: where others work, too, the first may come before the call. */
+    tick_every(500);
+    check(pause() == -1 && seen >= 2 && (uintptr_t)&here - handler_stack < 1 << 16,
           "likewise, from a call that waits");
+    tick_every(0);
     check(sigaltstack(NULL, &stack) == 0 && stack.ss_flags == SS_DISABLE && stack.ss_size == 0,
           "there is no alternate stack to be seen");
   }
@@ -225,10 +226,11 @@ static void interrupted_and_restarted(void) {
   if (pipe(pipe_) != 0) exit(5);
   seen = 0;
   handle(SIGALRM, count, 0);
-  struct itimerval once = {{0, 0}, {0, 2000}};
-  setitimer(ITIMER_REAL, &once, NULL);
+  tick_every(2000);
   ssize_t got = read(pipe_[0], &byte, 1);
-  check(got == -1 && errno == EINTR && seen == 1, "EINTR without SA_RESTART");
+  check(got == -1 && errno == EINTR && seen >= 1, "EINTR without SA_RESTART");
+  tick_every(0);
+  seen = 0;
   handle(SIGALRM, count, SA_RESTART);
   pid_t child = fork();
   if (child == 0) {
@@ -236,13 +238,15 @@ static void interrupted_and_restarted(void) {
     nanosleep(&pause, NULL);
     _exit(write(pipe_[1], "x", 1) == 1 ? 0 : 1);
   }
-  setitimer(ITIMER_REAL, &once, NULL);
+  tick_every(2000);
   got = read(pipe_[0], &byte, 1);
-  check(got == 1 && byte == 'x' && seen == 2, "read goes on after a handler with SA_RESTART");
+  check(got == 1 && byte == 'x' && seen >= 1, "read goes on after a handler with SA_RESTART");
+  tick_every(0);
   waitpid(child, NULL, 0);
   struct pollfd wait = {pipe_[0], POLLIN, 0};
-  setitimer(ITIMER_REAL, &once, NULL);
+  tick_every(2000);
   check(poll(&wait, 1, 1000) == -1 && errno == EINTR, "poll is never restarted");
+  tick_every(0);
   close(pipe_[0]);
   close(pipe_[1]);
 }
