@@ -1,6 +1,7 @@
 #include "loader/client.h"
 
 #include <asm/unistd.h>
+#include <linux/errno.h>
 
 #include <cstring>
 
@@ -47,6 +48,23 @@ struct MessageHeader {
   uint32_t flags, padding2;
 };
 
+// The name may be taken by anybody once the server has ended, and stands in the arguments of
+// processes that start, so a stranger could answer: who listens must be of this user, or root, who
+// could do anything to this process as it is.
+bool is_trusted(sys::Fd socket) {
+  constexpr uint64_t kPeerCredentials = 17;  // SO_PEERCRED
+  struct {
+    int32_t pid;
+    uint32_t user, group;
+  } peer{};
+  uint32_t size = sizeof(peer);
+  const int64_t answer =
+      sys::call(__NR_getsockopt, static_cast<uint64_t>(socket), kSolSocket, kPeerCredentials,
+                Memory::address_of(&peer).value, Memory::address_of(&size).value);
+  return !sys::failed(answer) && size == sizeof(peer) &&
+         (peer.user == 0 || peer.user == static_cast<uint64_t>(sys::call(__NR_geteuid)));
+}
+
 sys::Fd connect_to_server() {
   const char* name = sysload_state.server_name;
   if (name[0] == 0) return -1;
@@ -58,9 +76,9 @@ sys::Fd connect_to_server() {
   memcpy(address.path + 1, name, length);  // a leading NUL: the abstract namespace
   const int64_t answer = sys::call(__NR_connect, static_cast<uint64_t>(fd),
                                    Memory::address_of(&address).value, 2 + 1 + length);
-  if (!sys::failed(answer)) return fd;
+  if (!sys::failed(answer) && is_trusted(fd)) return fd;
   sys::close(fd);
-  return answer;
+  return sys::failed(answer) ? answer : -EACCES;
 }
 
 bool send(sys::Fd socket, const ServerRequest& request, sys::Fd file) {

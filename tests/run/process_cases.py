@@ -6,10 +6,12 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 
-from comparison import (FULL, PYTHON, Failure, build, check, check_nothing_left, counts, environment, same,
+from comparison import (FULL, PYTHON, SYSLOAD, Failure, build, check, check_nothing_left, counts, environment, same,
                         tool, under_run)
 
 ROUNDS = 2000 if FULL else 100
@@ -469,6 +471,30 @@ def case_a_stranger_with_the_rewriters_number(runner):
         # What a table by the right name says is believed: the stranger could have been.
         check(lines[:1] == ["stranger"] and len(lines) == 2 and outcome.stderr == "" and
               (lines[1] == "0") == is_believed, f"{name}: believed or not\n{outcome}")
+
+
+def case_a_stranger_at_the_servers_name(runner):
+    """Who listens there must be this user, or root: its answer is code that runs here."""
+    check(os.geteuid() == 0, "this test has to be another user, too: run it as root")
+    name = f"sysrewrite-{os.getpid():032x}"
+    asked = []
+
+    def listen(listener):
+        connection, _ = listener.accept()
+        asked.append(connection.recv(1 << 16))
+        connection.close()
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.settimeout(60)
+        listener.bind("\0" + name)
+        os.seteuid(65534)  # whose credentials a peer sees is settled by listen()
+        listener.listen()
+        os.seteuid(0)
+        thread = threading.Thread(target=listen, args=(listener,))
+        thread.start()
+        outcome = runner.execute([SYSLOAD, "--server", name, "/bin/true"], runner.folder())
+        thread.join()
+    check(asked == [b""], f"the stranger was asked {asked}\n{outcome}")
 
 
 def case_chroot(runner):
