@@ -102,15 +102,21 @@ bool is_interpreter(const ProgramFile& program) {
   return program.is_rewritten() && (program.rewritten().meta().flags & kMetaInterpreter) != 0;
 }
 
-// The program's own interpreter. It may be a rewritten one.
-ProgramFile read_interpreter(const char* path) {
-  ProgramFile file = open_interpreter(kInterpreter, path);
-  file.read_trailer(kInterpreter);
-  file.use_copy(kInterpreter);
-  return file;
+// Not on the program's stack, of which there may be little: nothing is followed yet.
+InterpreterPath& room_for_path() {
+  static_assert(sizeof(InterpreterPath) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
+  return *Memory::at<InterpreterPath>(Memory::address_of(&sysload_follow_memory[0]));
 }
 
-MappedImage load_interpreter(ProgramFile& file, const char* path, RuntimeAddr* entry) {
+// The program's own interpreter. It may be a rewritten one.
+[[gnu::noinline]] void read_interpreter(const char* path, ProgramFile* file) {
+  *file = open_interpreter(kInterpreter, path);
+  file->read_trailer(kInterpreter);
+  file->use_copy(kInterpreter);
+}
+
+[[gnu::noinline]] MappedImage load_interpreter(ProgramFile& file, const char* path,
+                                               RuntimeAddr* entry) {
   if (!file.is_rewritten() && sysload_state.has_hooks) report_unseen_libraries(path);
   const ElfImage image = ElfImage::read(kInterpreter, file);
   image.check_segments(kInterpreter, file);
@@ -148,12 +154,12 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
 // Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, const Settings& settings, uint64_t brk) {
-  InterpreterPath interpreter;
+  InterpreterPath& interpreter = room_for_path();
   find_interpreter(program, &interpreter);
   if (interpreter.damaged)
     fail(kInterpreter, program.path(), ": the path of its interpreter is damaged");
   ProgramFile interpreter_file;
-  if (interpreter.found) interpreter_file = read_interpreter(interpreter.path);
+  if (interpreter.found) read_interpreter(interpreter.path, &interpreter_file);
   sysload_state.has_hooks = settings.specs.count != 0;
   sysload_state.open_signals = find_open_signals(program, interpreter_file);
   sysload_state.has_engine = sysload_state.has_hooks || sysload_state.open_signals != 0;
