@@ -59,7 +59,8 @@ bool take(HeldSignal* held, KernelSiginfo* info) {
   return true;
 }
 
-// A block that nobody has any more names a thread that is not there. nullptr: all have blocked it.
+// Until `use` says true of one; false where it never does, or all have blocked the signal. A block
+// that nobody has any more names a thread that is not there.
 template <typename Use>
 bool any_other_that_takes(const ThreadBlock& own, int signal, Use use) {
   for (const ThreadBlock* block = sysload_state.all_blocks; block != nullptr;
