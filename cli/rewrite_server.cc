@@ -72,15 +72,15 @@ std::optional<Request> receive(int socket) {
   header.msg_control = control;
   header.msg_controllen = sizeof(control);
   const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  const int problem = got < 0 ? errno : 0;
+  if (got < 0) return std::nullopt;  // and nothing stands in `control`
   const cmsghdr* message = CMSG_FIRSTHDR(&header);
-  if (message != nullptr && message->cmsg_type == SCM_RIGHTS &&
+  if (message != nullptr && message->cmsg_level == SOL_SOCKET && message->cmsg_type == SCM_RIGHTS &&
       message->cmsg_len == CMSG_LEN(sizeof(int))) {
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(message), sizeof(fd));
     out.file.reset(fd);
   }
-  errno = problem;
+  errno = 0;
   if (got != static_cast<ssize_t>(sizeof(out.request))) return std::nullopt;
   out.request.text[sizeof(out.request.text) - 1] = 0;
   return out;

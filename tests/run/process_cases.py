@@ -497,6 +497,37 @@ def case_a_stranger_at_the_servers_name(runner):
     check(asked == [b""], f"the stranger was asked {asked}\n{outcome}")
 
 
+SILENT = r"""
+import os, socket, subprocess
+of_parent = f".{os.getppid()}."
+names = [line.split()[-1] for line in open("/proc/net/unix") if "@sysrewrite-" in line]
+name = "\0" + next(name for name in names if of_parent in name)[1:]
+silent = []
+for i in range(100):
+    subprocess.run([f"./true{i}"], check=True)  # asks, and sends its file
+    silent.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    silent[-1].connect(name)
+dropped = 0
+for connection in silent:
+    try:
+        connection.recv(1, socket.MSG_DONTWAIT)
+        dropped += 1
+    except BlockingIOError:
+        pass
+print(len(silent), "wait,", dropped, "dropped")
+"""
+
+
+def case_clients_that_say_nothing(runner):
+    """Nobody else's descriptor is touched for them: the server once read the control data of a
+    message that had not come, and closed what the last message had brought."""
+    folder = runner.folder()
+    for i in range(100):
+        shutil.copy("/bin/true", os.path.join(folder, f"true{i}"))
+    outcome = runner.execute(under_run(["python3", "-c", SILENT]), folder)
+    check(outcome.stdout == "100 wait, 0 dropped\n" and outcome.stderr == "", f"{outcome}")
+
+
 def case_chroot(runner):
     def prepare(folder):
         root = os.path.join(folder, "root")
