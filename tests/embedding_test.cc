@@ -12,6 +12,7 @@
 #include "tests/rewrites.h"
 #include "tests/rewritten_samples.h"
 #include "tests/sample_files.h"
+#include "tests/sanitized.h"
 
 namespace sysrewrite {
 
@@ -33,13 +34,6 @@ std::vector<SampleFile> embeddable() {
   });
   return samples;
 }
-
-// Sanitized, a part of what is tried without.
-#ifdef __SANITIZE_ADDRESS__
-constexpr uint64_t kEach = 8;
-#else
-constexpr uint64_t kEach = 1;
-#endif
 
 // With symbols, and without.
 class Embedded : public testing::TestWithParam<std::tuple<SampleFile, bool>> {
@@ -103,7 +97,7 @@ TEST_P(Embedded, DamagedHeadersAreSeen) {
   const uint64_t table_end = header.phoff + uint64_t{header.phnum} * sizeof(elf::Phdr);
   std::vector<uint64_t> places;
   // One in so many, another one for each file: a verdict on a large file takes its time.
-  const uint64_t step = kEach * (1 + whole_.output.size() / (1 << 18));
+  const uint64_t step = one_in(32, 4) * (1 + whole_.output.size() / (1 << 18));
   for (uint64_t at = 4; at < table_end; at += step) places.push_back(at);
   const elf::Phdr& own = whole_.file.own_segment();
   const uint64_t tables = own.offset + own.filesz + whole_.file.trailer().size - kPageSize;
@@ -126,7 +120,7 @@ TEST_P(Embedded, DamagedUnwindTablesAreSeen) {
              section.addr >= whole_.file.own_segment().vaddr;
     });
     if (found == sections.end()) continue;
-    const uint64_t apart = kEach * (1 + found->size / 40);
+    const uint64_t apart = one_in(32, 4) * (1 + found->size / 40);
     for (uint64_t at = found->offset; at < found->offset + found->size; at += apart) {
       Bytes damaged = whole_.output;
       damaged[at] ^= std::byte{0x04};

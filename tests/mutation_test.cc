@@ -13,6 +13,7 @@
 #include "rewriter/verify.h"
 #include "tests/rewritten_samples.h"
 #include "tests/sample_files.h"
+#include "tests/sanitized.h"
 
 namespace sysrewrite {
 
@@ -125,13 +126,8 @@ bool is_padding(const Whole& whole, size_t at) {
          (bytes[0] == std::byte{0} || bytes[0] == std::byte{0xcc});
 }
 
-// Sanitized, a part of the bytes, another one in each sample, and of the random mutations: all of
-// them are tried without.
-#ifdef __SANITIZE_ADDRESS__
-constexpr size_t kEach = 8, kRandom = 25;
-#else
-constexpr size_t kEach = 1, kRandom = 100;
-#endif
+// Of the bytes, another one in each sample, and of the random mutations.
+const size_t kEach = one_in(32, 4), kRandom = 100 / one_in(8, 2);
 
 TEST(Mutation, EveryFlippedBitIsSeen) {
   size_t index = 0, tried = 0;

@@ -59,7 +59,7 @@ TEST(HookFormat, WritesTextAsPrintf) {
   expect_as_printf("%*d|", 7, 42);
   expect_as_printf("%c%c", 'a', 'b');
   expect_as_printf("%s is %d of %s (%lu)", "this", 7, "those", 12UL);
-  expect_as_printf("no conversion");
+  expect_as_printf("no conversion", 0);  // what is too much is not read
 }
 
 TEST(HookFormat, ReadsNoTextBeyondItsPrecision) {
