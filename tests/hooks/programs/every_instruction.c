@@ -2,7 +2,8 @@
  *
  *   every_instruction trace CHILD...   runs CHILD, steps k instructions into its call, sends a signal there,
  *                                      and lets it go on; for k = 0, 1, 2 ... until the call ends before
- *   every_instruction twice N CHILD... sends another one before, N instructions into the call, and steps from there
+ *   every_instruction twice N EACH CHILD... sends another one before, N instructions into the call, and steps from
+ *                                      there; for k = 0, EACH, 2 EACH ...
  *   every_instruction call             the child: makes one call after the other between two breakpoints,
  *                                      and checks what has become of it
  *   every_instruction call alternate   the same in a handler that runs on the alternate signal stack
@@ -363,7 +364,7 @@ static int step(pid_t pid, int *status) {
 }
 
 /* `first`: where another signal comes before; -1: nowhere. */
-static int trace(char **argv, int first) {
+static int trace(char **argv, int first, int each) {
   const pid_t pid = fork();
   int status = 0;
   if (pid == 0) {
@@ -373,7 +374,7 @@ static int trace(char **argv, int first) {
   }
   waitpid(pid, &status, 0);
   ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL);
-  for (int k = 0;; k++) {
+  for (int k = 0;; k += each) {
     status = run_to(pid, call_begins);
     if (status != -1) break;
     int over = 0;
@@ -399,7 +400,7 @@ static int trace(char **argv, int first) {
 
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2, -1);
-  if (argc > 3 && strcmp(argv[1], "twice") == 0) return trace(argv + 3, atoi(argv[2]));
+  if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2, -1, 1);
+  if (argc > 4 && strcmp(argv[1], "twice") == 0) return trace(argv + 4, atoi(argv[2]), atoi(argv[3]));
   return child(argc > 2 ? argv[2] : "ordinary");
 }
