@@ -1,5 +1,8 @@
 #include "loader/site_tables.h"
 
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -16,7 +19,7 @@ namespace {
 
 constexpr const char* kPhase = "sites";
 
-// The mapping begins in the page of the first site and ends with the blob, which stands behind the
+// The memory begins in the page of the first site and ends with the blob, which stands behind the
 // sites (trampoline/layout.h).
 struct Mapping {
   uint64_t start, size;
@@ -89,6 +92,30 @@ const SiteRecord* window_around(const SiteTable& table, uint64_t offset) {
   return nullptr;
 }
 
+// Of a copy in memory, which costs less than to read it: it cannot change, and nobody looks for an
+// object in what is named after it.
+RuntimeAddr map_sites(const ProgramFile& file, FileOffset start, uint64_t size) {
+  const FileOffset page = {align_down(start.value, kPageSize)};
+  const uint64_t in_page = start.value - page.value;
+  const int64_t answer = sys::map_file(in_page + size, sys::kRead, file.code_fd(), page);
+  if (sys::failed(answer)) fail_errno(answer, kPhase, "cannot map the sites of ", file.path());
+  return {static_cast<uint64_t>(answer) + in_page};
+}
+
+// Of a file, which somebody may truncate. perf, too, takes the lowest mapping of a file for the
+// start of its object, and one of the sites could lie below.
+RuntimeAddr read_sites(const ProgramFile& file, FileOffset start, uint64_t size) {
+  const int64_t memory = sys::map_anonymous(0, size, sys::kRead | sys::kWrite);
+  if (sys::failed(memory)) fail_errno(memory, kPhase, "no memory for the sites of ", file.path());
+  const RuntimeAddr place{static_cast<uint64_t>(memory)};
+  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(file.code_fd()), place.value,
+                                size, start.value);
+  if (got != static_cast<int64_t>(size))
+    fail_errno(sys::failed(got) ? got : -EIO, kPhase, "cannot read the sites of ", file.path());
+  sys::protect(place, size, sys::kRead);
+  return place;
+}
+
 }  // namespace
 
 void add_site_table(const ProgramFile& file, const MappedImage& image) {
@@ -97,21 +124,18 @@ void add_site_table(const ProgramFile& file, const MappedImage& image) {
   const MetaRange& blob = rewritten.meta().blob;
   const uint64_t end = uint64_t{blob.offset} + blob.count;
   const FileOffset start = rewritten.meta_offset() + sites.offset;
-  const FileOffset page = {align_down(start.value, kPageSize)};
-  const uint64_t in_page = start.value - page.value;
   if (end < sites.offset + uint64_t{sites.count} * sizeof(SiteRecord))
     fail(kPhase, file.path(), ": the trailer is damaged: original bytes stand before the sites");
-  const int64_t answer =
-      sys::map_file(in_page + (end - sites.offset), sys::kRead, file.code_fd(), page);
-  if (sys::failed(answer)) fail_errno(answer, kPhase, "cannot map the sites of ", file.path());
-  const RuntimeAddr mapped{static_cast<uint64_t>(answer) + in_page};
+  const uint64_t size = end - sites.offset;
+  const RuntimeAddr place =
+      file.has_copy() ? map_sites(file, start, size) : read_sites(file, start, size);
   const Trailer& trailer = rewritten.trailer();
-  const auto* const records = Memory::at<const SiteRecord>(mapped);
+  const auto* const records = Memory::at<const SiteRecord>(place);
   // Both lie within reach of a short jump.
   constexpr uint32_t kReach = 256;
   const uint32_t first = records[0].site, last = records[sites.count - 1].site;
   keep({image.at({rewritten.meta().base_vaddr}), image.at({trailer.vaddr}), trailer.size,
-        image.bias(), records, Memory::at<const std::byte>(mapped + (blob.offset - sites.offset)),
+        image.bias(), records, Memory::at<const std::byte>(place + (blob.offset - sites.offset)),
         blob.count, first - std::min(first, kReach), last + std::min(kReach, UINT32_MAX - last),
         sites.count});
 }
