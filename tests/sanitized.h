@@ -1,5 +1,5 @@
-// What is left out where there is no time: everything is tried with the full counts, in the build
-// without sanitizers. A sanitized one takes several times the time and memory for each access.
+// What a sanitized build leaves out: it takes several times the time and memory for each access,
+// and the build without tries everything.
 #ifndef SYSREWRITE_TESTS_SANITIZED_H_
 #define SYSREWRITE_TESTS_SANITIZED_H_
 
@@ -17,12 +17,11 @@ inline constexpr bool kSanitized = __has_feature(address_sanitizer);
 inline constexpr bool kSanitized = false;
 #endif
 
-// Of how many cases a test that goes through many tries one: of `sanitized` or of `plain`, by the
-// build; with the full counts of a quarter of the one, and every one in the other.
-inline size_t one_in(size_t sanitized, size_t plain = 1) {
-  const bool full = std::getenv("SYSREWRITE_TEST_FULL") != nullptr;
-  if (kSanitized) return full ? std::max<size_t>(1, sanitized / 4) : sanitized;
-  return full ? 1 : plain;
+// Of how many cases a test that goes through many tries one: of one without a sanitizer, of `few`
+// with one, and of a quarter as many with the full counts.
+inline size_t one_in(size_t few) {
+  if (!kSanitized) return 1;
+  return std::getenv("SYSREWRITE_TEST_FULL") != nullptr ? std::max<size_t>(1, few / 4) : few;
 }
 
 }  // namespace sysrewrite::test
