@@ -96,9 +96,11 @@ TEST_P(Embedded, DamagedHeadersAreSeen) {
   const auto header = *load<elf::Ehdr>(whole_.output, 0);
   const uint64_t table_end = header.phoff + uint64_t{header.phnum} * sizeof(elf::Phdr);
   std::vector<uint64_t> places;
-  // One in so many, another one for each file: a verdict on a large file takes its time.
-  const uint64_t step = one_in(32) * (1 + whole_.output.size() / (1 << 18));
-  for (uint64_t at = 4; at < table_end; at += step) places.push_back(at);
+  // One in so many, another one for each file: a verdict on a large file takes its time. An odd
+  // number, so that no field is left out.
+  const uint64_t step = (one_in(31) * (1 + whole_.output.size() / (1 << 18))) | 1;
+  for (uint64_t at = 4 + whole_.output.size() / kPageSize % step; at < table_end; at += step)
+    places.push_back(at);
   const elf::Phdr& own = whole_.file.own_segment();
   const uint64_t tables = own.offset + own.filesz + whole_.file.trailer().size - kPageSize;
   const uint64_t apart = 37 * step + (header.shoff - tables) / 60;
@@ -120,7 +122,7 @@ TEST_P(Embedded, DamagedUnwindTablesAreSeen) {
              section.addr >= whole_.file.own_segment().vaddr;
     });
     if (found == sections.end()) continue;
-    const uint64_t apart = one_in(32) * (1 + found->size / 40);
+    const uint64_t apart = one_in(3) * (1 + found->size / 40);
     for (uint64_t at = found->offset; at < found->offset + found->size; at += apart) {
       Bytes damaged = whole_.output;
       damaged[at] ^= std::byte{0x04};

@@ -257,7 +257,7 @@ uint64_t peak_memory() {
 
 // A site costs a stub, a record and its window, a kilobyte in all while the plan is made.
 TEST(BadInput, OfNothingButSystemCallsTakesMemoryInProportion) {
-  const size_t kCount = (1U << 17) / one_in(4);
+  const size_t kCount = (1U << 17) / one_in(5);
   Bytes code(2 * kCount);
   for (size_t i = 0; i < code.size(); ++i) code[i] = i % 2 == 0 ? std::byte{0x0f} : std::byte{5};
   const Bytes file = code_file(code).build();

@@ -104,7 +104,7 @@ std::string expression_of(const std::string& pattern) {
 
 TEST(DenyPath, IsLikeAPatternAsARegularExpressionSays) {
   std::mt19937 random(2);
-  const size_t rounds = 20000 / test::one_in(8);
+  const size_t rounds = 20000 / test::one_in(7);
   size_t matches = 0;
   for (size_t round = 0; round < rounds; ++round) {
     std::string path = "/", pattern = "/";
