@@ -81,8 +81,11 @@ class Shared {
   }
 
   bool make(const char* name, uint64_t size) {
-    file_.reset(memfd_create(name, MFD_CLOEXEC));
+    file_.reset(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!file_.valid() || ftruncate(file_.get(), static_cast<off_t>(size)) != 0) return false;
+    // Those who share it could make it shorter under whoever reads.
+    if (fcntl(file_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+      return false;
     void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
     if (at == MAP_FAILED) return false;
     address_ = at;
@@ -157,6 +160,7 @@ struct HookMemory::Impl {
   std::vector<std::unique_ptr<Hook>> hooks;
   Shared ring_memory;
   OutputRing* ring = nullptr;
+  uint64_t consumed = 0;  // of the ring; what stands there is for those who write
   std::mutex mutex;
   std::atomic<bool> stopping = false;
 
@@ -175,13 +179,25 @@ struct HookMemory::Impl {
     write_all(output.valid() ? output.get() : STDERR_FILENO, text.data(), text.size());
   }
 
+  // Bytes that were promised and not read. Others write in this memory: it may be nonsense.
+  uint64_t waiting() const {
+    const uint64_t bytes = __atomic_load_n(&ring->reserved, __ATOMIC_SEQ_CST) - consumed;
+    return bytes <= kRingData ? bytes : 0;
+  }
+
+  // What the next record's head says: of a record that was promised it fits in.
+  uint64_t length_in(uint32_t word) const {
+    const uint64_t length = word & ~OutputRing::kCommitted;
+    return length <= kMostRecord && OutputRing::record_size(length) <= waiting() ? length : 0;
+  }
+
   // Takes the next record out, if it is committed.
   bool read_record() {
-    const uint64_t at = ring->consumed;
-    if (at == __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE)) return false;
+    if (waiting() == 0) return false;
+    const uint64_t at = consumed;
     const uint32_t word = __atomic_load_n(ring->word(at), __ATOMIC_ACQUIRE);
     if ((word & OutputRing::kCommitted) == 0) return false;
-    const uint64_t length = std::min<uint64_t>(word & ~OutputRing::kCommitted, kMostRecord);
+    const uint64_t length = length_in(word);
     uint32_t index = 0;
     std::memcpy(&index, ring->place(at + 4), sizeof(index));
     std::string text(length, 0);
@@ -196,14 +212,16 @@ struct HookMemory::Impl {
 
   void consume(uint64_t at, uint64_t size) {
     for (uint64_t i = 0; i < size; i += 8) std::memset(ring->place(at + i), 0, 8);
-    __atomic_store_n(&ring->consumed, at + size, __ATOMIC_RELEASE);
+    consumed = at + size;
+    __atomic_store_n(&ring->consumed, consumed, __ATOMIC_RELEASE);
   }
 
-  // Somebody was killed between promise and commit. What he promised himself is not known, so the
-  // words up to the next record are stepped over.
+  // Somebody was killed between promise and commit: his record, as long as its head says. One who
+  // was killed before that has written nothing, and is stepped over word by word.
   void step_over() {
-    const uint64_t at = ring->consumed;
-    if (at != __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE)) consume(at, 8);
+    if (waiting() == 0) return;
+    const uint32_t word = __atomic_load_n(ring->word(consumed), __ATOMIC_ACQUIRE);
+    consume(consumed, OutputRing::record_size(length_in(word)));
   }
 
   // Says once of each thread whose hook has been in the same call for a while, always when looked
@@ -238,10 +256,9 @@ struct HookMemory::Impl {
   void wait() {
     __atomic_store_n(&ring->is_asleep, 1, __ATOMIC_SEQ_CST);
     const uint32_t bell = __atomic_load_n(&ring->bell, __ATOMIC_SEQ_CST);
-    const uint64_t at = ring->consumed;
     const bool is_empty =
-        at == __atomic_load_n(&ring->reserved, __ATOMIC_SEQ_CST) ||
-        (__atomic_load_n(ring->word(at), __ATOMIC_SEQ_CST) & OutputRing::kCommitted) == 0;
+        waiting() == 0 ||
+        (__atomic_load_n(ring->word(consumed), __ATOMIC_SEQ_CST) & OutputRing::kCommitted) == 0;
     const timespec a_while{0, 50'000'000};
     if (is_empty && !stopping)
       syscall(SYS_futex, &ring->bell, FUTEX_WAIT, bell, &a_while, nullptr, 0);
@@ -261,10 +278,13 @@ struct HookMemory::Impl {
         last = Clock::now();
         continue;
       }
-      const bool is_stuck = ring->consumed != __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE);
+      const bool is_stuck = waiting() != 0;
       if (!is_stuck) last = Clock::now();
       if (is_stuck && Clock::now() - last > kPatience) {
+        const bool is_whole = *ring->word(consumed) != 0;
         step_over();
+        // The next one may be somebody who lives, and only takes his time.
+        if (is_whole) last = Clock::now();
       } else {
         wait();
       }
@@ -275,7 +295,7 @@ struct HookMemory::Impl {
   // The first program has ended: what is not committed by now comes from others, or never.
   void drain() {
     const uint64_t end = __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE);
-    for (int patience = 20; static_cast<int64_t>(end - ring->consumed) > 0;) {
+    for (int patience = 20; static_cast<int64_t>(end - consumed) > 0 && waiting() != 0;) {
       if (read_record()) continue;
       if (patience-- > 0) {
         usleep(1000);
@@ -306,7 +326,7 @@ struct HookMemory::Impl {
 
   void show_counts(uint32_t index) {
     const Hook& hook = *hooks[index];
-    if (hook.name.name != "count" || hook.shared.address() == nullptr) return;
+    if (hook.name.name != "count" || hook.shared.size() < sizeof(CountHeader)) return;
     const auto* header = static_cast<const CountHeader*>(hook.shared.address());
     const auto most =
         static_cast<uint32_t>((hook.shared.size() - sizeof(CountHeader)) / sizeof(CountProcess));
@@ -338,7 +358,12 @@ Result<std::unique_ptr<HookMemory>> HookMemory::start(const std::vector<std::str
     if (!impl->ring_memory.make("sysrewrite-output", sizeof(OutputRing)))
       return system_error("cannot make", "memory for the output of hooks", errno);
     impl->ring = static_cast<OutputRing*>(impl->ring_memory.address());
-    impl->reader = std::thread([raw = impl.get()] { raw->read_until_stopped(); });
+    try {
+      impl->reader = std::thread([raw = impl.get()] { raw->read_until_stopped(); });
+    } catch (const std::system_error& error) {
+      return system_error("cannot start", "the thread that reads the output of hooks",
+                          error.code().value());
+    }
   }
   return std::unique_ptr<HookMemory>(new HookMemory(std::move(impl)));
 }

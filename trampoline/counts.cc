@@ -164,7 +164,9 @@ void write_title(const CountSink& sink, const CountProcess& process, uint32_t mo
 }  // namespace
 
 void write_counts(const CountView& view, const CountSink& sink) {
-  const uint32_t used = view.header->used < view.most ? view.header->used : view.most;
+  // Others may still be adding to it.
+  const uint32_t now = __atomic_load_n(&view.header->used, __ATOMIC_RELAXED);
+  const uint32_t used = now < view.most ? now : view.most;
   if (used == 0) return;
   if (used == 1 || view.each) {
     for (uint32_t i = 0; i < used; ++i) {

@@ -56,7 +56,8 @@ struct OutputRing {
 
   static uint64_t record_size(uint64_t length) { return 8 + (length + 7) / 8 * 8; }
 
-  // Promises room for a record; false where there is none now. `*at` is its place.
+  // Promises room for a record of at most kMostRecord; false where there is none now. `*at` is its
+  // place.
   bool reserve(uint64_t length, uint64_t* at) {
     const uint64_t size = record_size(length);
     uint64_t start = __atomic_load_n(&reserved, __ATOMIC_RELAXED);
@@ -64,6 +65,8 @@ struct OutputRing {
       if (start + size - __atomic_load_n(&consumed, __ATOMIC_ACQUIRE) > kRingData) return false;
     } while (!__atomic_compare_exchange_n(&reserved, &start, start + size, false, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
+    // So that the reader knows what to step over, should this writer be killed before it commits.
+    __atomic_store_n(word(start), static_cast<uint32_t>(length), __ATOMIC_RELEASE);
     *at = start;
     return true;
   }
