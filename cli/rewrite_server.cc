@@ -70,7 +70,7 @@ std::optional<Request> receive(int socket) {
   header.msg_iov = &vector;
   header.msg_iovlen = 1;
   header.msg_control = control;
-  header.msg_controllen = sizeof(control);
+  header.msg_controllen = CMSG_LEN(sizeof(int));  // with its padding there is room for two
   const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (got < 0) return std::nullopt;  // and nothing stands in `control`
   const cmsghdr* message = CMSG_FIRSTHDR(&header);
@@ -130,6 +130,9 @@ void answer_memory(int socket, int descriptor) {
 // In one piece, since many programs may report at once.
 void print_report(int socket) {
   constexpr size_t kMost = 1 << 20;
+  // Whoever has been stopped in the middle must not keep this process from ending.
+  const timeval patience{2, 0};
+  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   std::string text;
   char packet[4096];
   ssize_t size = 0;
@@ -252,10 +255,17 @@ struct RewriteServer::Impl {
   void start_thread(Work work) {
     workers.remove_if([](Worker& worker) { return worker.has_ended.load(); });
     Worker& worker = workers.emplace_back();
-    worker.thread = std::thread([&worker, work = std::move(work)]() mutable {
-      work();
-      worker.has_ended = true;
-    });
+    const auto kept = std::make_shared<Work>(std::move(work));
+    try {
+      worker.thread = std::thread([&worker, kept] {
+        (*kept)();
+        worker.has_ended = true;
+      });
+    } catch (const std::system_error&) {
+      // At a limit of processes or memory: then everybody waits.
+      workers.pop_back();
+      (*kept)();
+    }
   }
 
   // Two who ask for the same file wait for one rewrite.

@@ -140,12 +140,9 @@ void stop_with(pid_t child, pid_t* watcher) {
   *watcher = fork();
   if (*watcher == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const timespec pause{0, 10'000'000};
-    do {
-      nanosleep(&pause, nullptr);
-    } while (is_stopped(child));
-    kill(getppid(), SIGCONT);
-    _exit(0);
+    // Until it is killed: once might be before the parent has stopped.
+    for (const timespec pause{0, 10'000'000};; nanosleep(&pause, nullptr))
+      if (!is_stopped(child)) kill(getppid(), SIGCONT);
   }
   raise(SIGSTOP);
   if (*watcher < 0) return;

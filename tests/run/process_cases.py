@@ -8,11 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
-from comparison import (FULL, PYTHON, SYSLOAD, Failure, build, check, check_nothing_left, counts, environment, same,
-                        tool, under_run)
+from comparison import (FULL, PYTHON, SYSLOAD, Failure, build, check, check_nothing_left, counts,
+                        environment, same, tool, under_run, write)
 
 ROUNDS = 2000 if FULL else 100
 
@@ -497,16 +498,23 @@ def case_a_stranger_at_the_servers_name(runner):
     check(asked == [b""], f"the stranger was asked {asked}\n{outcome}")
 
 
-SILENT = r"""
-import os, socket, subprocess
+# Of a program whose parent is the server.
+SERVER = r"""
+import os, socket, struct, subprocess, sys, time
 of_parent = f".{os.getppid()}."
 names = [line.split()[-1] for line in open("/proc/net/unix") if "@sysrewrite-" in line]
 name = "\0" + next(name for name in names if of_parent in name)[1:]
+def connect():
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(name)
+    return connection
+"""
+
+SILENT = SERVER + r"""
 silent = []
 for i in range(100):
     subprocess.run([f"./true{i}"], check=True)  # asks, and sends its file
-    silent.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-    silent[-1].connect(name)
+    silent.append(connect())
 dropped = 0
 for connection in silent:
     try:
@@ -526,6 +534,76 @@ def case_clients_that_say_nothing(runner):
         shutil.copy("/bin/true", os.path.join(folder, f"true{i}"))
     outcome = runner.execute(under_run(["python3", "-c", SILENT]), folder)
     check(outcome.stdout == "100 wait, 0 dropped\n" and outcome.stderr == "", f"{outcome}")
+
+
+TWO_FILES = SERVER + r"""
+def held(): return len(os.listdir(f"/proc/{os.getppid()}/fd"))
+before = held()
+for i in range(50):
+    with connect() as connection:
+        socket.send_fds(connection, [struct.pack("I508x", 1)], [0, 1])
+        connection.recv(1000)
+print(held() - before < 10)
+"""
+
+
+def case_clients_that_send_two_files(runner):
+    """The server takes one, and does not keep the other."""
+    outcome = runner.execute(under_run(["python3", "-c", TWO_FILES]), runner.folder())
+    check(outcome.stdout == "True\n", f"{outcome}")
+
+
+BEGINS_TO_REPORT = SERVER + r"""
+connection = connect()
+connection.send(struct.pack("I508x", 4))
+if os.fork() == 0:
+    os.setsid()
+    for output in 1, 2: os.close(output)
+    end = time.monotonic() + 60
+    while not os.path.exists("stop") and time.monotonic() < end: time.sleep(0.05)
+    os._exit(0)
+sys.exit(5)
+"""
+
+
+def case_a_client_that_begins_to_report_and_stops(runner):
+    """run ends with its program, and not with whoever has such a connection: it waited for ever."""
+    begun = time.monotonic()
+    folder = runner.folder()
+    write(folder, "run.sh", 'timeout 40 "$@"; echo $?; touch stop; sleep 0.5')
+    outcome = runner.execute(["sh", "run.sh", *under_run(["python3", "-c", BEGINS_TO_REPORT])], folder)
+    check(outcome.stdout == "5\n" and time.monotonic() - begun < 30, f"{outcome}")
+
+
+def case_a_limit_of_two_processes(runner):
+    """There is no room for a thread that rewrites, so whoever serves does it himself."""
+    check(os.geteuid() == 0, "this test has to be another user, whom the limit concerns: run it as root")
+    with tempfile.TemporaryDirectory(prefix="sysrewrite-two-") as folder:
+        os.chmod(folder, 0o755)
+        tools = [shutil.copy(tool, folder) for tool in (os.environ["SYSREWRITE"], SYSLOAD)]
+        program = shutil.copy("/bin/echo", folder)
+        outcome = runner.execute(
+            ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", "prlimit", "--nproc=2",
+             tools[0], "run", "--no-cache", "--loader", tools[1], "--", program, "said"], runner.folder())
+    check((outcome.status, outcome.stdout, outcome.stderr) == (0, "said\n", ""), f"{outcome}")
+
+
+SLOW_TO_STOP = r"""
+strace -qq -o strace -e trace=tgkill -e inject=tgkill:delay_enter=300000 "$@" &
+for i in $(seq 100); do
+  run=$(pgrep -P $!); program=$(pgrep -P ${run:-0} -x sleep) && break; sleep 0.05
+done
+kill -STOP $program; sleep 0.05; kill -CONT $program
+for i in $(seq 200); do kill -0 $program 2>/dev/null || break; sleep 0.05; done
+sleep 0.5; kill -0 $run 2>/dev/null && echo "run is still there" && kill -KILL $run
+wait $!; echo $?; grep -q SIGSTOP strace && echo stopped
+"""
+
+
+def case_a_program_that_goes_on_before_run_has_stopped(runner):
+    """run stops with its program; one signal to go on was not enough where it came too early."""
+    outcome = runner.execute(["bash", "-c", SLOW_TO_STOP, "-", *under_run(["sleep", "2"])], runner.folder())
+    check((outcome.stdout, outcome.stderr) == ("0\nstopped\n", ""), f"{outcome}")
 
 
 def case_chroot(runner):
