@@ -217,11 +217,13 @@ struct HookMemory::Impl {
   }
 
   // Somebody was killed between promise and commit: his record, as long as its head says. One who
-  // was killed before that has written nothing, and is stepped over word by word.
-  void step_over() {
-    if (waiting() == 0) return;
+  // was killed before that has written nothing, and is stepped over word by word. Whether there was
+  // a head.
+  bool step_over() {
+    if (waiting() == 0) return false;
     const uint32_t word = __atomic_load_n(ring->word(consumed), __ATOMIC_ACQUIRE);
     consume(consumed, OutputRing::record_size(length_in(word)));
+    return word != 0;
   }
 
   // Says once of each thread whose hook has been in the same call for a while, always when looked
@@ -281,10 +283,8 @@ struct HookMemory::Impl {
       const bool is_stuck = waiting() != 0;
       if (!is_stuck) last = Clock::now();
       if (is_stuck && Clock::now() - last > kPatience) {
-        const bool is_whole = *ring->word(consumed) != 0;
-        step_over();
         // The next one may be somebody who lives, and only takes his time.
-        if (is_whole) last = Clock::now();
+        if (step_over()) last = Clock::now();
       } else {
         wait();
       }
