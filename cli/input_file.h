@@ -1,4 +1,5 @@
-// A file as bytes: mapped, never copied, so that a large input costs no private memory.
+// A file as bytes: mapped, so that a large input costs no private memory; or read, where somebody
+// may shorten it meanwhile, and a mapping would end the process by SIGBUS.
 #ifndef SYSREWRITE_CLI_INPUT_FILE_H_
 #define SYSREWRITE_CLI_INPUT_FILE_H_
 
@@ -19,6 +20,9 @@ class InputFile {
   // Takes over a descriptor; `path` is for messages.
   static Result<InputFile> adopt(int descriptor, const std::string& path);
 
+  // The same, read: what it holds stays as it is now, whatever becomes of the file.
+  static Result<InputFile> adopt_read(int descriptor, const std::string& path);
+
   // The same for a regular file of which nobody will ask for the bytes.
   static Result<InputFile> adopt_unmapped(int descriptor, const struct stat& status);
 
@@ -30,13 +34,17 @@ class InputFile {
   ByteView bytes() const { return bytes_; }
   int descriptor() const { return descriptor_; }
   const struct stat& status() const { return status_; }
+  // Of the clock that files' times are taken from, before status().
+  const timespec& opened_at() const { return opened_at_; }
 
  private:
   InputFile() = default;
+  static Result<InputFile> adopt_status(int descriptor, const std::string& path);
 
   int descriptor_ = -1;
   ByteView bytes_;
   struct stat status_ {};
+  timespec opened_at_{};
 };
 
 // An Error that carries the system's reason: "<what> <path>: <strerror>".

@@ -30,9 +30,10 @@
 // such an answer. For whatever takes longer (a rewrite, a digest of a whole file, a client that
 // takes its time to send) it starts a thread, and goes on.
 //
-// A file is known by device, inode, size and both times: whoever replaces it changes one of them.
-// Requests are answered only for the same user; what is answered is derived from what was attached,
-// so nobody gets anything that he could not read before.
+// A file is known by device, inode, size and both times: whoever replaces it changes one of them,
+// once it has been left alone for longer than a tick of the clock. Until then each request is
+// answered by what the file holds. Requests are answered only for the same user; what is answered
+// is derived from what was attached, so nobody gets anything that he could not read before.
 
 namespace sysrewrite {
 
@@ -183,6 +184,8 @@ struct RewriteServer::Impl {
   std::map<FileIdentity, Known> files;
   AnswerBoard board;
 
+  std::mutex unsettled;
+
   mutable std::mutex mutex;
   std::vector<NativeObject> natives;
 
@@ -228,7 +231,7 @@ struct RewriteServer::Impl {
 
   Outcome rewrite_file(Descriptor file) {
     const std::string path = path_of(file.get());
-    const auto input = InputFile::adopt(file.release(), path);
+    const auto input = InputFile::adopt_read(file.release(), path);
     if (!input) return give_up(path, input.error());
     const Original original{input->descriptor(), input->bytes().size()};
     const CacheLookup known = options.cache->find(*input);
@@ -298,10 +301,21 @@ struct RewriteServer::Impl {
     entry.is_published = true;
   }
 
+  // One at a time, so that of many who ask for the same new file the second finds it in the cache.
+  void serve_unsettled(Descriptor socket, Descriptor file) {
+    start_thread([this, socket = std::move(socket), file = std::move(file)]() mutable {
+      const std::lock_guard lock(unsettled);
+      answer(socket.get(), rewrite_file(std::move(file)));
+    });
+  }
+
   void serve_copy(Descriptor socket, Descriptor file) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return answer(socket.get(), ServerVerdict::kNothing, -1);
     const FileIdentity identity = identity_of(status);
+    if (!has_settled(identity, now)) return serve_unsettled(std::move(socket), std::move(file));
     const auto [place, inserted] = files.try_emplace(identity);
     Known& entry = place->second;
     if (!inserted) {

@@ -135,6 +135,30 @@ TEST(CacheIdentity, IsBelievedForTheSameFileOnly) {
   }
 }
 
+// Ticks: 10 ms at most with fractions of a second, 2 s without.
+TEST(CacheIdentity, StandsForItsContentOnceItHasSettled) {
+  constexpr int64_t kDay = 1'000'000;  // s
+  const auto settled = [](int64_t modified_ns, int64_t changed_ns, int64_t seconds, int64_t ns) {
+    const FileIdentity identity{1, 2, 3, kDay, modified_ns, kDay, changed_ns};
+    return has_settled(identity, {kDay + seconds, ns});
+  };
+  EXPECT_FALSE(settled(500, 500, 0, 500));
+  EXPECT_FALSE(settled(500, 500, 0, 50'000'500));
+  EXPECT_TRUE(settled(500, 500, 0, 50'000'501));
+  EXPECT_FALSE(settled(960'000'000, 500, 1, 0));  // the later of both
+  EXPECT_FALSE(settled(500, 960'000'000, 1, 0));
+  EXPECT_FALSE(settled(500, 960'000'000, 1, 10'000'000));
+  EXPECT_TRUE(settled(500, 960'000'000, 1, 10'000'001));
+  EXPECT_FALSE(settled(0, 0, 0, 999'999'999));  // whole seconds
+  EXPECT_FALSE(settled(0, 0, 3, 0));
+  EXPECT_TRUE(settled(0, 0, 3, 1));
+  EXPECT_TRUE(settled(0, 500, 1, 0));   // it is the last change that tells
+  EXPECT_FALSE(settled(0, 0, -10, 0));  // in the future
+  constexpr int64_t kMost = INT64_MAX, kLeast = INT64_MIN;
+  EXPECT_FALSE(has_settled({1, 2, 3, kMost, 0, 0, 1}, {kDay, 0}));
+  EXPECT_TRUE(has_settled({1, 2, 3, kLeast, 0, 0, 1}, {kDay, 0}));
+}
+
 // Source of the expected values: FIPS 180-4's example "abc", and RFC 4231, test case 2.
 TEST(Digest, IsSha256) {
   const char text[] = "abc";

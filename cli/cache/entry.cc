@@ -136,6 +136,19 @@ FileIdentity identity_of(const struct stat& status) {
           status.st_ctim.tv_nsec};
 }
 
+bool has_settled(const FileIdentity& identity, const timespec& seen) {
+  // Nobody but the kernel sets the time of the last change, so its fraction tells whether the file
+  // system counts fractions of a second. Then a tick takes 10 ms at most, else 2 s (FAT).
+  const bool is_fine = identity.changed_ns != 0;
+  constexpr int64_t kFine = 50'000'000, kSecond = 1'000'000'000;  // ns
+  const int64_t borrowed = is_fine && seen.tv_nsec < kFine ? 1 : 0;
+  const std::pair<int64_t, int64_t> before = {
+      seen.tv_sec - (is_fine ? borrowed : 3),
+      seen.tv_nsec - (is_fine ? kFine : 0) + borrowed * kSecond};
+  return std::pair(identity.modified_s, identity.modified_ns) < before &&
+         std::pair(identity.changed_s, identity.changed_ns) < before;
+}
+
 std::vector<std::byte> encode_entry(const CacheEntry& entry, const CacheSeal& seal) {
   EntryHeader header{};
   std::copy(std::begin(kEntryMagic), std::end(kEntryMagic), header.magic);

@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,6 +66,12 @@ struct FileIdentity {
   friend auto operator<=>(const FileIdentity&, const FileIdentity&) = default;
 };
 FileIdentity identity_of(const struct stat& status);
+
+// A file may be changed twice within one tick of the clock that its times are taken from, and show
+// the same times. So its identity stands for its content only when, at a time `seen`
+// (CLOCK_REALTIME) not after its status was read, it had been left alone for longer than any such
+// tick.
+bool has_settled(const FileIdentity& identity, const timespec& seen);
 
 // The same as it stands in an entry's bytes, which must outlive it: a libc has hundreds of patches,
 // and to give each memory of its own takes longer than to check them all.

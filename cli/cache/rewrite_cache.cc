@@ -1,21 +1,8 @@
 #include "cli/cache/rewrite_cache.h"
 
-#include <ctime>
-
 namespace sysrewrite {
 
 namespace {
-
-// A file may be changed twice within one tick of the clock that its times are taken from, and show
-// the same times. So an identity is kept only when the file has been left alone for longer than any
-// such tick (10 ms for Linux's own file systems, 2 s for FAT).
-constexpr int64_t kSettled = 3;  // seconds
-
-bool has_settled(const struct stat& status) {
-  const int64_t now = time(nullptr);
-  const int64_t last = std::max(status.st_mtim.tv_sec, status.st_ctim.tv_sec);
-  return now - last > kSettled;
-}
 
 // The file as it is now is the file that was opened.
 bool is_untouched(const InputFile& file) {
@@ -50,9 +37,10 @@ void RewriteCache::complain(const Error& error) const {
 }
 
 void RewriteCache::keep_identity(const InputFile& file, const Digest& content) const {
-  if (!has_settled(file.status()) || !is_untouched(file)) return;
+  const FileIdentity identity = identity_of(file.status());
+  if (!has_settled(identity, file.opened_at()) || !is_untouched(file)) return;
   added_ = true;
-  if (auto error = store_->keep_content(identity_of(file.status()), content)) complain(*error);
+  if (auto error = store_->keep_content(identity, content)) complain(*error);
 }
 
 std::optional<StoredEntry> RewriteCache::find_untouched(const struct stat& status) const {

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 
-from comparison import SYSLOAD, check, tool, under_run, write
+from comparison import SYSLOAD, build, check, tool, under_run, write
 
 
 def case_what_outlives_the_program(runner):
@@ -194,3 +194,107 @@ def case_a_limit_of_two_processes(runner):
             ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", "prlimit", "--nproc=2",
              tools[0], "run", "--no-cache", "--loader", tools[1], "--", program, "said"], runner.folder())
     check((outcome.status, outcome.stdout, outcome.stderr) == (0, "said\n", ""), f"{outcome}")
+
+
+LIBRARY = r"""
+long call_it(void) {
+  long answer;
+  __asm__ volatile("mov $39, %%eax\n syscall" : "=a"(answer) : : "rcx", "r11");
+  return answer;
+}
+int which(void) { return WHICH; }
+"""
+
+# Writes the library anew, at once, and looks whether its times show it.
+CHANGES_A_LIBRARY = r"""
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static char content[2][1 << 20];
+static ssize_t size[2];
+static int which(void) {
+  void* library = dlopen("./now/a.so", RTLD_NOW);
+  if (library == 0) return -1;
+  const int answer = ((int (*)(void))dlsym(library, "which"))();
+  if (((long (*)(void))dlsym(library, "call_it"))() != getpid()) return -2;
+  dlclose(library);
+  return answer;
+}
+static int is_same(const struct stat* a, const struct stat* b) {
+  return memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) == 0 &&
+         memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
+}
+int main(void) {
+  for (int i = 0; i < 2; ++i) {
+    const int fd = open(i ? "b.so" : "a.so", O_RDONLY);
+    size[i] = read(fd, content[i], sizeof(content[i]));
+    close(fd);
+  }
+  int unseen = 0, wrong = 0;
+  for (int i = 0; i < 300; ++i) {
+    struct stat before, after;
+    const int fd = open("now/a.so", O_RDWR | O_CREAT, 0755);
+    pwrite(fd, content[0], size[0], 0);
+    fstat(fd, &before);
+    wrong += which() != 1;
+    pwrite(fd, content[1], size[1], 0);
+    fstat(fd, &after);
+    unseen += is_same(&before, &after);
+    wrong += which() != 2;
+    close(fd);
+    unlink("now/a.so");
+  }
+  printf("%s %d wrong\n", size[0] == size[1] ? "the same size," : "", wrong);
+  fprintf(stderr, "%d\n", unseen);
+}
+"""
+
+
+def case_a_library_changed_within_a_tick(runner):
+    """The same device, inode, size and times, and another content: the answer must be the new one's."""
+    check(os.geteuid() == 0, "this test mounts a file system: run it as root")
+    folder = runner.folder()
+    for name, number in ("a", 1), ("b", 2):
+        build(folder, f"{name}.so", LIBRARY, "-shared", "-fPIC", "-O1", f"-DWHICH={number}")
+    build(folder, "changes", CHANGES_A_LIBRARY, "-O1")
+    os.mkdir(folder + "/now")
+    # Others give each change a time of its own where somebody has looked at the last (Linux 6.13).
+    coarse = ["unshare", "-m", "sh", "-c", "mount -t ramfs ramfs now && exec \"$@\"", "-"]
+    for options in [], ["--no-cache"]:
+        outcome = runner.execute([*coarse, *under_run(["./changes"], *options)], folder)
+        check(outcome.stdout == "the same size, 0 wrong\n", f"{options}\n{outcome}")
+        check(int(outcome.stderr) > 10, f"{outcome.stderr} changes of 300 did not show in the times")
+
+
+# A file that ends while it is read: half of it is kept by a mapping of the page cache, whose rest is gone.
+SHORTENS = r"""
+import ctypes, os, subprocess, sys, threading
+big = open("big.so", "rb").read()
+stop = threading.Event()
+def shorten():
+    while not stop.is_set():
+        with open("now.so", "r+b") as file:
+            file.truncate(4096 * 3)
+            file.write(big)
+thread = threading.Thread(target=shorten)
+open("now.so", "wb").write(big)
+thread.start()
+for i in range(40):
+    # In a child: a program that maps such a file can be killed natively, too.
+    subprocess.run([sys.executable, "-c", "import ctypes; ctypes.CDLL('./now.so')"], capture_output=True)
+stop.set()
+thread.join()
+os.execv("/bin/sh", ["sh", "-c", "grep -q memfd:sysrewrite /proc/self/maps && echo rewritten"])
+"""
+
+
+def case_a_library_that_is_shortened(runner):
+    """What becomes of it concerns whoever maps it, and not the process behind `run`."""
+    folder = runner.folder()
+    code = "\n".join(f"int f{i}(int x) {{ return x * {i}; }}" for i in range(20000))
+    build(folder, "big.so", LIBRARY + code, "-shared", "-fPIC", "-O0", "-DWHICH=1")
+    outcome = runner.execute(under_run(["python3", "-c", SHORTENS], "--no-cache"), folder)
+    check((outcome.status, outcome.stdout) == (0, "rewritten\n"), f"{outcome}")
