@@ -59,6 +59,12 @@ void AnswerBoard::set_server(const std::string& name, int loader, int ring) {
   fill(table_->ring, ring);
 }
 
+bool AnswerBoard::has_room() const {
+  if (table_ == nullptr) return false;
+  const std::lock_guard lock(mutex_);
+  return table_->count < kMostAnswers;
+}
+
 void AnswerBoard::publish(const FileIdentity& file, const ServerReply& reply, int copy) {
   if (table_ == nullptr) return;
   const std::lock_guard lock(mutex_);

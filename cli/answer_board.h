@@ -29,13 +29,14 @@ class AnswerBoard {
   // Once, before the first program.
   void set_server(const std::string& name, int loader, int ring);
 
+  bool has_room() const;
   void publish(const FileIdentity& file, const ServerReply& reply, int copy);
   void publish_share(uint32_t hook, int descriptor);
 
  private:
   Descriptor memory_;
   AnswerTable* table_ = nullptr;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
 };
 
 }  // namespace sysrewrite

@@ -180,8 +180,10 @@ struct RewriteServer::Impl {
   struct Known {
     SharedOutcome outcome;
     bool is_published = false;
+    uint64_t last_use = 0;
   };
   std::map<FileIdentity, Known> files;
+  uint64_t uses = 0;
   AnswerBoard board;
 
   std::mutex unsettled;
@@ -283,7 +285,7 @@ struct RewriteServer::Impl {
   // Of a file that is asked for a second time, and so will be for a third. From then on nobody has
   // to ask, and it takes one mapping.
   void publish(const FileIdentity& identity, const Descriptor& file, Known& entry) {
-    if (entry.is_published || !is_ready(entry.outcome)) return;
+    if (entry.is_published || !is_ready(entry.outcome) || !board.has_room()) return;
     const Outcome& outcome = *entry.outcome.get();
     if (outcome.verdict == ServerVerdict::kCopy && options.may_widen) {
       auto wide = in_one_piece(outcome.copy, {file.get(), identity.size});
@@ -299,6 +301,20 @@ struct RewriteServer::Impl {
     const Outcome& published = *entry.outcome.get();
     board.publish(identity, reply_of(published), published.copy.file.get());
     entry.is_published = true;
+  }
+
+  // A copy takes a descriptor and memory, and a build runs more new programs than there is room
+  // for. What has been published is mapped by whoever wants it, without a word, and stays.
+  void forget_oldest() {
+    constexpr size_t kMostKept = 256;
+    auto oldest = files.end();
+    size_t count = 0;
+    for (auto file = files.begin(); file != files.end(); ++file) {
+      if (file->second.is_published || !is_ready(file->second.outcome)) continue;
+      ++count;
+      if (oldest == files.end() || file->second.last_use < oldest->second.last_use) oldest = file;
+    }
+    if (count > kMostKept) files.erase(oldest);
   }
 
   // One at a time, so that of many who ask for the same new file the second finds it in the cache.
@@ -318,12 +334,14 @@ struct RewriteServer::Impl {
     if (!has_settled(identity, now)) return serve_unsettled(std::move(socket), std::move(file));
     const auto [place, inserted] = files.try_emplace(identity);
     Known& entry = place->second;
+    entry.last_use = ++uses;
     if (!inserted) {
       answer_with(std::move(socket), entry.outcome);
       return publish(identity, file, entry);
     }
     std::promise<std::shared_ptr<const Outcome>> promise;
     entry.outcome = promise.get_future().share();
+    forget_oldest();  // which this one is not, having no outcome yet
     const auto keep = [](auto& into, Outcome outcome) {
       into.set_value(std::make_shared<const Outcome>(std::move(outcome)));
     };
@@ -342,8 +360,10 @@ struct RewriteServer::Impl {
   void serve(Descriptor socket, Request request) {
     switch (request.request.kind) {
       case RequestKind::kCopy:
-        if (request.file.valid()) serve_copy(std::move(socket), std::move(request.file));
-        return;
+        if (request.file.valid()) return serve_copy(std::move(socket), std::move(request.file));
+        return answer(socket.get(), give_up("a file", {ErrorCode::kInputOutput, std::nullopt,
+                                                       "it could not be received: too many files "
+                                                       "are open"}));
       case RequestKind::kLoader:
         return answer(socket.get(), ServerVerdict::kCopy, options.loader);
       case RequestKind::kReport:
@@ -379,7 +399,11 @@ struct RewriteServer::Impl {
 
   void accept_one() {
     Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (socket.valid() && same_user(socket.get())) listen_to(std::move(socket));
+    if (socket.valid() && same_user(socket.get())) return listen_to(std::move(socket));
+    // At a limit of descriptors or memory whoever knocks stays at the door, and poll() returns at
+    // once.
+    const bool is_out = !socket.valid() && errno != EAGAIN && errno != ECONNABORTED;
+    if (is_out) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 
   void serve_until_readable(int descriptor) {

@@ -298,3 +298,24 @@ def case_a_library_that_is_shortened(runner):
     build(folder, "big.so", LIBRARY + code, "-shared", "-fPIC", "-O0", "-DWHICH=1")
     outcome = runner.execute(under_run(["python3", "-c", SHORTENS], "--no-cache"), folder)
     check((outcome.status, outcome.stdout) == (0, "rewritten\n"), f"{outcome}")
+
+
+WRITES = r"""
+void _start(void) {
+  long answer;
+  __asm__ volatile("syscall" : "=a"(answer) : "a"(1), "D"(1), "S"("a\n"), "d"(2) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall" : : "a"(231), "D"(0));
+}
+"""
+
+
+def case_more_programs_than_descriptors(runner):
+    """As a build runs them, each once: the copies of those that are gone are given up."""
+    folder = runner.folder()
+    build(folder, "program", WRITES, "-static", "-nostdlib")
+    for i in range(700):
+        shutil.copy(os.path.join(folder, "program"), os.path.join(folder, f"p{i}"))
+    time.sleep(0.2)  # before that they are not known by their times, and not kept
+    outcome = runner.execute(["prlimit", "--nofile=500:500", *under_run(
+        ["sh", "-c", "for i in $(seq 0 699); do ./p$i; done | grep -c a"], "--no-cache")], folder)
+    check((outcome.stdout, outcome.stderr) == ("700\n", ""), f"{outcome}")
