@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <atomic>
 #include <cerrno>
@@ -22,6 +21,7 @@
 #include "cli/answer_board.h"
 #include "cli/descriptor.h"
 #include "cli/memory_copy.h"
+#include "cli/server_socket.h"
 #include "rewriter/pipeline.h"
 #include "trampoline/server_protocol.h"
 
@@ -57,55 +57,6 @@ std::string path_of(int descriptor) {
   return size < 0 ? "a file" : std::string(path, static_cast<size_t>(size));
 }
 
-struct Request {
-  ServerRequest request{};
-  Descriptor file;
-};
-
-// Nothing, with EAGAIN, where it has not come yet; nothing, where it is none.
-std::optional<Request> receive(int socket) {
-  Request out;
-  iovec vector{&out.request, sizeof(out.request)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr header{};
-  header.msg_iov = &vector;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = CMSG_LEN(sizeof(int));  // with its padding there is room for two
-  const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (got < 0) return std::nullopt;  // and nothing stands in `control`
-  const cmsghdr* message = CMSG_FIRSTHDR(&header);
-  if (message != nullptr && message->cmsg_level == SOL_SOCKET && message->cmsg_type == SCM_RIGHTS &&
-      message->cmsg_len == CMSG_LEN(sizeof(int))) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(message), sizeof(fd));
-    out.file.reset(fd);
-  }
-  errno = 0;
-  if (got != static_cast<ssize_t>(sizeof(out.request))) return std::nullopt;
-  out.request.text[sizeof(out.request.text) - 1] = 0;
-  return out;
-}
-
-void answer(int socket, ServerReply reply, int descriptor) {
-  iovec vector{&reply, sizeof(reply)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr header{};
-  header.msg_iov = &vector;
-  header.msg_iovlen = 1;
-  if (descriptor >= 0) {
-    header.msg_control = control;
-    header.msg_controllen = sizeof(control);
-    cmsghdr* message = CMSG_FIRSTHDR(&header);
-    message->cmsg_level = SOL_SOCKET;
-    message->cmsg_type = SCM_RIGHTS;
-    message->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(message), &descriptor, sizeof(descriptor));
-  }
-  // A client that has died in the meantime is nobody's loss.
-  static_cast<void>(sendmsg(socket, &header, MSG_NOSIGNAL));
-}
-
 void answer(int socket, ServerVerdict verdict, int descriptor) {
   ServerReply reply{};
   reply.verdict = verdict;
@@ -126,26 +77,6 @@ void answer(int socket, const Outcome& outcome) {
 
 void answer_memory(int socket, int descriptor) {
   answer(socket, descriptor >= 0 ? ServerVerdict::kCopy : ServerVerdict::kNothing, descriptor);
-}
-
-// In one piece, since many programs may report at once.
-void print_report(int socket) {
-  constexpr size_t kMost = 1 << 20;
-  // Whoever has been stopped in the middle must not keep this process from ending.
-  const timeval patience{2, 0};
-  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  std::string text;
-  char packet[4096];
-  ssize_t size = 0;
-  while (text.size() < kMost && (size = recv(socket, packet, sizeof(packet), 0)) > 0)
-    text.append(packet, static_cast<size_t>(size));
-  std::fwrite(text.data(), 1, text.size(), stderr);
-}
-
-bool same_user(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof(peer);
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
 }
 
 struct Worker {
@@ -399,7 +330,7 @@ struct RewriteServer::Impl {
 
   void accept_one() {
     Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (socket.valid() && same_user(socket.get())) return listen_to(std::move(socket));
+    if (socket.valid() && is_same_user(socket.get())) return listen_to(std::move(socket));
     // At a limit of descriptors or memory whoever knocks stays at the door, and poll() returns at
     // once.
     const bool is_out = !socket.valid() && errno != EAGAIN && errno != ECONNABORTED;
@@ -435,15 +366,9 @@ Result<std::unique_ptr<RewriteServer>> RewriteServer::start(const ServerOptions&
   impl->name =
       fmt::format("sysrewrite-{:016x}{:016x}{}", random[0], random[1], impl->board.name_suffix());
   impl->board.set_server(impl->name, options.loader, options.hooks->ring());
-  impl->listener.reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!impl->listener.valid()) return system_error("cannot create", "a socket", errno);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path + 1, impl->name.data(), impl->name.size());
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + impl->name.size());
-  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
-  if (bind(impl->listener.get(), generic, size) != 0 || listen(impl->listener.get(), 4096) != 0)
-    return system_error("cannot listen on", impl->name, errno);
+  auto listener = listen_at(impl->name);
+  if (!listener) return listener.error();
+  impl->listener = std::move(*listener);
   return std::unique_ptr<RewriteServer>(new RewriteServer(std::move(impl)));
 }
 
