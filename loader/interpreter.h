@@ -2,7 +2,6 @@
 #ifndef SYSREWRITE_LOADER_INTERPRETER_H_
 #define SYSREWRITE_LOADER_INTERPRETER_H_
 
-#include "loader/image_map.h"
 #include "loader/program_file.h"
 
 namespace sysrewrite {
@@ -20,11 +19,6 @@ void find_interpreter(const ProgramFile& program, InterpreterPath* result);
 
 // Whether a file without a trailer still names a sysload as its interpreter: it lost the trailer.
 bool names_sysload(const ProgramFile& program);
-
-// Puts the path's old bytes in memory where PT_INTERP says, if that is in a segment: ld.so reads
-// its own name there.
-void restore_interpreter_path(const ProgramFile& program, const ElfImage& image,
-                              const MappedImage& mapped);
 
 }  // namespace sysrewrite
 

@@ -32,6 +32,7 @@
 #include "loader/memory.h"
 #include "loader/near_callback.h"
 #include "loader/options.h"
+#include "loader/original_headers.h"
 #include "loader/own_exe.h"
 #include "loader/placement.h"
 #include "loader/program_file.h"
@@ -167,7 +168,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   const bool serves = interpreter.found || loads || sysload_state.exe_size != 0;
   choose_callback(serves, program, image, mapped);
   // Before the segment that may hold it loses its write access.
-  if (interpreter.found) restore_interpreter_path(program, image, mapped);
+  restore_headers(program, image, mapped);
   serve(program, mapped);
   if (loads) remember_interpreter(program, mapped);
   sysload_state.entry = mapped.at(image.entry());

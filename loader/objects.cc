@@ -8,8 +8,8 @@
 
 #include "loader/client.h"
 #include "loader/image_map.h"
-#include "loader/interpreter.h"
 #include "loader/memory.h"
+#include "loader/original_headers.h"
 #include "loader/program_file.h"
 #include "loader/report.h"
 #include "loader/site_tables.h"
@@ -170,7 +170,7 @@ int64_t map_as_asked(const LibraryRequest& request) {
 void restore_path_for_interpreter(const ProgramFile& file, const ElfImage& image,
                                   const MappedImage& mapped) {
   if (file.rewritten().is_segment()) return;
-  restore_interpreter_path(file, image, mapped);
+  restore_headers(file, image, mapped);
 }
 
 // A program with fixed addresses that ld.so was asked to start: it maps that in its place, piece by
@@ -274,7 +274,7 @@ bool map_own_segments(const ProgramFile& file, RuntimeAddr address, uint64_t siz
   const int64_t data = sys::replace_file(mapped.at({own.vaddr}), own.filesz,
                                          sys::kRead | sys::kWrite, file.fd(), {own.offset});
   if (sys::failed(data)) fail_errno(data, kPhase, "cannot map the slot of ", file.path());
-  restore_interpreter_path(file, image, mapped);
+  restore_headers(file, image, mapped);
   serve_object(file, mapped.bias(), mapped.at(image.low()), image.high().value - image.low().value);
   return true;
 }

@@ -76,6 +76,30 @@ def argv0(report):
         report.equal(patched.stdout, native.stdout, "argv[0] patched")
 
 
+def headers(report):
+    """The ELF header that a program finds in its memory leads to its own program headers."""
+    for build in (*LIBCS, "lld"):
+        for options in ([], ["--symbols"], ["--embed=segment"]):
+            if build == "lld" and options == ["--embed=segment"]:
+                continue  # refused: the segment of everything would have to move
+            name = f"{build} ehdr {' '.join(options)}"
+            with e2e.Place() as place:
+                native = e2e.run([e2e.FIXTURES / f"{build}_ehdr"], place.fresh_work(), {})
+                report.check(native.status == 0 and native.stdout.count(b"\n") == 1, f"{name}: unpatched", native)
+                result = e2e.rewrite(e2e.FIXTURES / f"{build}_ehdr", place.bin / "ehdr", *options)
+                if not e2e.check_rewriting(report, name, result):
+                    return
+                for way, command in both_ways(place.bin / "ehdr"):
+                    patched = e2e.run(command, place.fresh_work(), {})
+                    if options == ["--embed=segment"]:
+                        # A table of its own, with the trampoline's segment in it, as linkers make it.
+                        report.check(patched.status == 0 and patched.stdout.endswith(b"; as told\n"),
+                                     f"{name}, by {way}", patched)
+                    else:
+                        report.equal((patched.status, patched.stdout, patched.stderr),
+                                     (0, native.stdout, b""), f"{name}, by {way}")
+
+
 # --- Memory --------------------------------------------------------------------------------------------
 
 
@@ -397,7 +421,7 @@ def failures(report):
                          "a stripped file does not start by itself", outcome)
 
 
-TOPICS = {"seen": seen, "argv0": argv0, "heap": heap, "mdwe": mdwe, "others": others,
+TOPICS = {"seen": seen, "argv0": argv0, "headers": headers, "heap": heap, "mdwe": mdwe, "others": others,
           "debugger-glibc": lambda report: debugger(report, "glibc"),
           "debugger-glibcpie": lambda report: debugger(report, "glibcpie"),
           "counts": counts, "descriptors": descriptors, "failures": failures}
