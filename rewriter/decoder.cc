@@ -56,7 +56,7 @@ Special special_of(const ZydisDecodedInstruction& in) {
     case ZYDIS_MNEMONIC_INT:
       return in.raw.imm[0].value.u == 0x80 ? Special::kInt80 : Special::kNone;
     case ZYDIS_MNEMONIC_NOP:
-      return Special::kNop;
+      return in.raw.disp.value == 8 || in.raw.disp.value == 512 ? Special::kSled : Special::kNop;
     case ZYDIS_MNEMONIC_INT3:
       return Special::kInt3;
     case ZYDIS_MNEMONIC_ENDBR32:

@@ -23,7 +23,9 @@ enum class Flow : uint8_t {
   kTrap,  // int3, ud2, hlt, icebp: nothing runs on behind it
 };
 
-enum class Special : uint8_t { kNone, kSyscall, kSysenter, kInt80, kNop, kEndbr, kInt3 };
+// kSled: a nop that LLVM leaves to be written over (XRay, patchable entries, patchpoints), told by
+// its displacement of 8 or 512, which padding does not have.
+enum class Special : uint8_t { kNone, kSyscall, kSysenter, kInt80, kNop, kEndbr, kInt3, kSled };
 
 struct Instruction {
   Vaddr address;

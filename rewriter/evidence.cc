@@ -2,6 +2,7 @@
 
 #include <emmintrin.h>
 
+#include "rewriter/patch_points.h"
 #include "rewriter/relocations.h"
 
 namespace sysrewrite {
@@ -92,6 +93,7 @@ Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges) {
   evidence.branch_targets = scan_branches(image, ranges);
   sort_unique(evidence.branch_targets);
   evidence.relocated_bytes = scan_relocated_bytes(image, ranges);
+  evidence.patch_points = scan_patch_points(image, ranges);
   return evidence;
 }
 

@@ -20,6 +20,7 @@ struct Evidence {
   std::vector<uint64_t> pointers;         // data or a relocation may hold this address
   std::vector<uint64_t> taken;            // code may take or compute this address
   std::vector<uint64_t> relocated_bytes;  // a relocation writes this byte
+  std::vector<uint64_t> patch_points;     // the program, or who traces it, may write this byte
 
   static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
 };

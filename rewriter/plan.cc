@@ -206,6 +206,10 @@ class Planner {
   bool relocated(Vaddr from, Vaddr to) const {
     return Evidence::any_in(evidence_.relocated_bytes, from, to);
   }
+  // Somebody else writes there, when the program starts or while it runs.
+  bool written_over(Vaddr from, Vaddr to) const {
+    return relocated(from, to) || Evidence::any_in(evidence_.patch_points, from, to);
+  }
   bool entered_directly(const Site& site) const {
     const Vaddr at = site.instruction.address;
     return branch_in(at, at + 1) || functions_.start_in(at, at + 1);
@@ -235,7 +239,7 @@ class Planner {
     // Behind a prefix another instruction starts, which a branch may use.
     return !branch_in(before->address + 1, before->address + before->prefixes + 1) &&
            !functions_.start_in(before->address + 1, at) &&
-           !relocated(before->address, site.instruction.end()) && in_reach({*before}) &&
+           !written_over(before->address, site.instruction.end()) && in_reach({*before}) &&
            placement_.reaches(at);
   }
 
@@ -255,7 +259,7 @@ class Planner {
 
   Attempt try_springboard(const Site& site) {
     const Vaddr at = site.instruction.address;
-    if (!options_.tiers.b || relocated(at, site.instruction.end()) || !placement_.reaches(at))
+    if (!options_.tiers.b || written_over(at, site.instruction.end()) || !placement_.reaches(at))
       return std::nullopt;
     if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
     for (const Range& run : site.padding) {
@@ -276,7 +280,7 @@ class Planner {
     const Vaddr end = pad + kSpringboardSize;
     return Rel8::between(site.instruction.address + 2, pad) && !branch_in(run, end) &&
            !Evidence::any_in(evidence_.pointers, run, end) &&
-           !Evidence::any_in(evidence_.taken, run, end) && !relocated(pad, end) &&
+           !Evidence::any_in(evidence_.taken, run, end) && !written_over(pad, end) &&
            claims_.free(pad, end, site.instruction.address);
   }
 
@@ -316,6 +320,7 @@ class Planner {
     if (enters(evidence_.taken, site, shape)) return Reason::kHiddenEntryInWindow;
     if (enters(site.around.hidden_entries, site, shape)) return Reason::kHiddenEntryInWindow;
     if (relocated(from, to)) return Reason::kRelocationInWindow;
+    if (written_over(from, to)) return Reason::kPatchPointInWindow;
     if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
     if (!in_reach(shape.before) || !in_reach(shape.behind) || !placement_.reaches(from))
       return Reason::kOutOfReach;

@@ -51,6 +51,8 @@ const char* special_name(Special special) {
       return " endbr";
     case Special::kInt3:
       return " int3";
+    case Special::kSled:
+      return " sled";
   }
   return "?";
 }
@@ -109,6 +111,10 @@ TEST(Decoder, KnowsPaddingAndLandingMarks) {
   EXPECT_EQ(facts("0f 1f 00"), "3 falls nop movable");
   EXPECT_EQ(facts("f3 0f 1e fa").substr(0, 13), "4 falls endbr");
   EXPECT_EQ(facts("f3 0f 1e fb").substr(0, 13), "4 falls endbr");
+  // What LLVM leaves for others to write over is neither padding nor anybody's to move.
+  EXPECT_EQ(facts("0f 1f 44 00 08"), "5 falls sled");
+  EXPECT_EQ(facts("66 0f 1f 84 00 00 02 00 00"), "9 falls sled prefixes 1");
+  EXPECT_EQ(facts("66 2e 0f 1f 84 00 00 02 00 00"), "10 falls sled prefixes 2");
   EXPECT_EQ(facts("f3 90").find("nop"), std::string::npos);  // pause
 }
 

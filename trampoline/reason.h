@@ -35,6 +35,7 @@ enum class Reason : uint8_t {
   kColdFragment = 42,
   kExcluded = 43,
   kHiddenEntryInWindow = 44,
+  kPatchPointInWindow = 45,
 };
 
 constexpr const char* reason_text(Reason reason) {
@@ -82,6 +83,9 @@ constexpr const char* reason_text(Reason reason) {
       return "data may hold a pointer into the window";
     case Reason::kColdFragment:
       return "the site lies in a split-off part of a function";
+    case Reason::kPatchPointInWindow:
+      return "the window holds bytes that a tracer writes over (XRay, patchable entry, mcount, "
+             "SDT)";
     case Reason::kHiddenEntryInWindow:
       return "a jump table or landing pad leads into the window";
     case Reason::kExcluded:
