@@ -157,6 +157,9 @@
 #define SYSLOAD_FOLLOW_MEMORY_SIZE 32768
 #define SYSLOAD_PAGE_SIZE 4096
 
+// How long whoever waits for a lock of sysload's sleeps before he looks again, in nanoseconds.
+#define SYSLOAD_LOCK_PAUSE 50000
+
 // Source: linux, arch/x86/entry/syscalls/syscall_64.tbl.
 #define SYSLOAD_NR_WRITE 1
 #define SYSLOAD_NR_OPEN 2
@@ -177,7 +180,7 @@
 #define SYSLOAD_NR_RT_SIGACTION 13
 #define SYSLOAD_NR_RT_SIGPROCMASK 14
 #define SYSLOAD_NR_RT_SIGRETURN 15
-#define SYSLOAD_NR_SCHED_YIELD 24
+#define SYSLOAD_NR_NANOSLEEP 35
 #define SYSLOAD_NR_EXIT 60
 #define SYSLOAD_NR_PRCTL 157
 

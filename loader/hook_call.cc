@@ -12,6 +12,7 @@
 #include "loader/own_exe.h"
 #include "loader/places.h"
 #include "loader/position.h"
+#include "loader/process_lock.h"
 #include "loader/program_mask.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
@@ -104,10 +105,8 @@ bool serve_mapping(ThreadBlock* block, int64_t* result) {
   frame.r9 = call.argument[5];
   frame.tail = block->tail;
   frame.mask = block->mask;
-  while (__atomic_exchange_n(&sysload_serve_lock[0], 1, __ATOMIC_ACQUIRE) != 0)
-    sys::call(__NR_sched_yield);
+  const ProcessLock lock(Guarded::kServing);
   const bool answered = sysload_serve(&frame) != 0;
-  __atomic_store_n(&sysload_serve_lock[0], 0, __ATOMIC_RELEASE);
   *result = static_cast<int64_t>(frame.rax);
   return answered;
 }

@@ -17,6 +17,58 @@
         .section .note.GNU-stack, "", @progbits
         .text
 
+// Goes on behind where the byte at `offset` of the path is this one, and passes where it is not. Clobbers
+// rcx, and no flags.
+.macro  BYTE    register, offset, value
+        movzbl  \offset(%\register), %ecx
+        leaq    -\value(%rcx), %rcx
+        jrcxz   .Lsame\@
+        jmp     *%r11
+.Lsame\@:
+.endm
+
+.macro  PATH    register
+        movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
+        jrcxz   .Lnone\@
+        jmp     .Lbegin\@
+.Lnone\@:
+        jmp     *%r11
+.Lbegin\@:
+        BYTE    \register, 0, '/'
+        BYTE    \register, 1, 'p'
+        BYTE    \register, 2, 'r'
+        BYTE    \register, 3, 'o'
+        BYTE    \register, 4, 'c'
+        BYTE    \register, 5, '/'
+        BYTE_IS_NOT_END \register, 6
+        .irp    offset, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+        SLASH_AND_E \register, \offset
+        .endr
+        jmp     *%r11
+.endm
+
+.macro  BYTE_IS_NOT_END register, offset
+        movzbl  \offset(%\register), %ecx
+        jrcxz   .Lend\@
+        jmp     .Lmore\@
+.Lend\@:
+        jmp     *%r11
+.Lmore\@:
+.endm
+
+// Serves where "/e" stands at `offset`; passes where another name does, or the path ends.
+.macro  SLASH_AND_E register, offset
+        movzbl  \offset(%\register), %ecx
+        leaq    -'/'(%rcx), %rcx
+        jrcxz   .Lslash\@
+        BYTE_IS_NOT_END \register, \offset
+        jmp     .Lname\@
+.Lslash\@:
+        BYTE    \register, (\offset+1), 'e'
+        jmp     .Lserve
+.Lname\@:
+.endm
+
 // --- The filter -------------------------------------------------------------------------------
 //
 // As filter.inc says; or at resume, with an answer. Flags are kept: munmap's comparison saves them in
@@ -50,30 +102,16 @@ sysload_callback_serve:
 .Lmunmap:
         jmp     .Lis_munmap
 
-// A path is of interest only where it begins as /proc/self/exe does, and sysload is what that names. The
-// program's pointer may name nothing: a fault of the load leads to sysload_filter_pass (watched_signals.cc).
 .Lpath_in_rsi:
-        movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
-        jrcxz   .Lpass
-        LABEL   sysload_filter_load_rsi
-        movl    (%rsi), %ecx
-        jmp     .Lcompare
+        jmp     .Lpath_rsi
 .Lpath_in_rdi:
-        movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
-        jrcxz   .Lpass
-        LABEL   sysload_filter_load_rdi
-        movl    (%rdi), %ecx
-.Lcompare:
-        leaq    -0x6f72702f(%rcx), %rcx         // "/pro"
-        jrcxz   .Lserve_near
-        LABEL   sysload_filter_pass
-        jmp     *%r11
+        jmp     .Lpath_rdi
 
 .Lrare:
         WHERE   SYSLOAD_NR_OPENAT2, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_FACCESSAT2, .Lpath_in_rsi
-        WHERE   SYSLOAD_NR_READLINK, .Lserve_near
-        WHERE   SYSLOAD_NR_READLINKAT, .Lserve_near
+        WHERE   SYSLOAD_NR_READLINK, .Lpath_in_rdi
+        WHERE   SYSLOAD_NR_READLINKAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_EXECVE, .Lserve_near
         WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_near
         jmp     *%r11
@@ -89,6 +127,18 @@ sysload_callback_serve:
 .Lanonymous:
         movl    %edx, %ecx
         jrcxz   .Lserve_near
+        jmp     *%r11
+
+// A path is of interest only where it may be /proc/self/exe by one of its names, and sysload is what that
+// names: "/proc/", a name of 1 to 11 bytes, "/e". All others pass here, where no lock is taken and no
+// signal blocked. One byte at a time, so that nothing behind a path's end is read. The program's pointer
+// may name nothing: a fault of a load leads to sysload_filter_pass (watched_signals.cc).
+        LABEL   sysload_filter_loads
+.Lpath_rsi:
+        PATH    rsi
+.Lpath_rdi:
+        PATH    rdi
+        LABEL   sysload_filter_pass
         jmp     *%r11
 
 .Lis_munmap:
@@ -166,7 +216,9 @@ sysload_callback_serve:
         xchgl   %eax, sysload_serve_lock(%rip)
         testl   %eax, %eax
         jz      .Ltaken
-        movl    $SYSLOAD_NR_SCHED_YIELD, %eax
+        movl    $SYSLOAD_NR_NANOSLEEP, %eax // not sched_yield: the owner may have a lower priority
+        leaq    .Lpause(%rip), %rdi
+        xorl    %esi, %esi
         syscall
         jmp     .Ltake
 .Ltaken:
@@ -218,3 +270,5 @@ sysload_callback_serve:
         TABLE   .Ltable, SYSLOAD_NR_OPEN, SYSLOAD_NR_STAT, SYSLOAD_NR_ACCESS, SYSLOAD_NR_OPENAT, SYSLOAD_NR_NEWFSTATAT, SYSLOAD_NR_FACCESSAT, SYSLOAD_NR_STATX, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_READLINKAT, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
         .p2align 3
 .Lall:  .quad   -1
+.Lpause:
+        .quad   0, SYSLOAD_LOCK_PAUSE

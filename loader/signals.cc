@@ -10,6 +10,7 @@
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/label.h"
+#include "loader/process_lock.h"
 #include "loader/program_mask.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
@@ -405,20 +406,6 @@ void watch_faults() {
 
 namespace {
 
-// Table and kernel change together. Open in a forked child: it lies beside the serving lock.
-class SignalsLock {
- public:
-  SignalsLock() {
-    while (__atomic_exchange_n(lock(), 1, __ATOMIC_ACQUIRE) != 0) sys::call(__NR_sched_yield);
-  }
-  SignalsLock(const SignalsLock&) = delete;
-  SignalsLock& operator=(const SignalsLock&) = delete;
-  ~SignalsLock() { __atomic_store_n(lock(), 0, __ATOMIC_RELEASE); }
-
- private:
-  static uint32_t* lock() { return &sysload_serve_lock[2]; }
-};
-
 // A disposition that execve is to find: what is ignored is ignored in the new program, too.
 void set_ignored(const ThreadBlock& block, const KernelSigaction& action) {
   for (const int signal : {kSigTrap, kSigSys}) {
@@ -450,7 +437,7 @@ int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, ui
   if (signal < 1 || signal > kMostSignals) return -EINVAL;
   const bool changes = action != 0;
   const bool handles = wanted.handler != kSigDefault && wanted.handler != kSigIgnore;
-  const SignalsLock lock;
+  const ProcessLock lock(Guarded::kSignals);  // table and kernel change together
   KernelSigaction& kept = block->signals->action[signal];
   const KernelSigaction before = kept;
   KernelSigaction given = wanted;

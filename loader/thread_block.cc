@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "loader/process_lock.h"
 #include "loader/report.h"
 #include "loader/state.h"
 
@@ -18,20 +19,6 @@ namespace {
 
 constexpr uint64_t kRegion =
     kBlockGuard + kBlockStack + kBlockSize + SYSLOAD_CALL_MEMORY + kFaultStack;
-
-class BlockLock {
- public:
-  BlockLock() {
-    while (__atomic_exchange_n(lock(), 1, __ATOMIC_ACQUIRE) != 0) sys::call(__NR_sched_yield);
-  }
-  BlockLock(const BlockLock&) = delete;
-  BlockLock& operator=(const BlockLock&) = delete;
-  ~BlockLock() { __atomic_store_n(lock(), 0, __ATOMIC_RELEASE); }
-
- private:
-  // Beside the serving lock: a forked child finds the page cleared.
-  static uint32_t* lock() { return &sysload_serve_lock[1]; }
-};
 
 ThreadBlock* new_block() {
   const int64_t start = sys::map_anonymous(0, kRegion, sys::kNoAccess);
@@ -62,7 +49,7 @@ void clear(ThreadBlock* block) {
 }  // namespace
 
 ThreadBlock* take_block() {
-  const BlockLock lock;
+  const ProcessLock lock(Guarded::kBlocks);
   ThreadBlock* head = __atomic_load_n(&sysload_state.free_blocks, __ATOMIC_ACQUIRE);
   while (head != nullptr &&
          !__atomic_compare_exchange_n(&sysload_state.free_blocks, &head, head->next, false,

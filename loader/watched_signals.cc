@@ -11,8 +11,8 @@ namespace sysrewrite {
 
 namespace {
 
-extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_load_rsi[],
-    sysload_filter_load_rdi[], sysload_filter_pass[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_loads[],
+    sysload_filter_pass[];
 
 }  // namespace
 
@@ -27,8 +27,9 @@ bool is_own(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* next)
   const auto& cause = *Memory::at<KernelSiginfo>({info});
   if (!is_watched(signal) || cause.code <= 0) return false;
   const uint64_t rip = Memory::at<KernelUcontext>({context})->rip;
-  const bool is_load = signal != kSigTrap && (rip == address(sysload_filter_load_rsi) ||
-                                              rip == address(sysload_filter_load_rdi));
+  const bool is_load =
+      signal != kSigTrap && rip - address(sysload_filter_loads) <
+                                address(sysload_filter_pass) - address(sysload_filter_loads);
   *next = {0};
   if (is_load) *next = {address(sysload_filter_pass)};
   if (!is_load && may_be_poisons(static_cast<int>(signal), cause))

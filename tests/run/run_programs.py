@@ -6,14 +6,15 @@ import basic_cases
 import cache_cases
 import exhaustive_cases
 import language_cases
+import lock_cases
 import process_cases
 import rewriter_cases
 import server_cases
 import tree_cases
 
 CASES = {}
-for module in (basic_cases, cache_cases, exhaustive_cases, language_cases, process_cases,
-               rewriter_cases, server_cases, tree_cases):
+for module in (basic_cases, cache_cases, exhaustive_cases, language_cases, lock_cases,
+               process_cases, rewriter_cases, server_cases, tree_cases):
     for name, function in vars(module).items():
         if name.startswith("case_"):
             CASES[name[len("case_"):]] = function
