@@ -26,8 +26,8 @@ constexpr PathSlot at(PathUse use, uint8_t directory, LastLink last = LastLink::
 constexpr PathSlot descriptor(PathUse use, uint8_t argument) {
   return {use, PathForm::kDescriptor, LastLink::kFollowed, kNoArgument, argument, kNoArgument, 0};
 }
-constexpr PathSlot socket(PathUse use, uint8_t argument) {
-  return {use, PathForm::kSocket, LastLink::kFollowed, argument, kNoArgument, kNoArgument, 0};
+constexpr PathSlot socket(PathUse use, uint8_t argument, LastLink last = LastLink::kFollowed) {
+  return {use, PathForm::kSocket, last, argument, kNoArgument, kNoArgument, 0};
 }
 constexpr PathSlot opened(uint8_t name, uint8_t directory, uint8_t flags) {
   return {PathUse::kOpen, PathForm::kString, LastLink::kOpen, name, directory, flags, 0};
@@ -49,7 +49,7 @@ constexpr PathCall kCalls[] = {
     {42, {socket(kConnect, 1), none()}},                           // connect
     {44, {socket(kConnect, 4), none()}},                           // sendto
     {46, {{kConnect, PathForm::kMessage, kFollowed, 1}, none()}},  // sendmsg
-    {49, {socket(kCreate, 1), none()}},                            // bind
+    {49, {socket(kCreate, 1, kNamed), none()}},                    // bind
     {59, {path(kExecute, 0), none()}},                             // execve
     {76, {path(kWrite, 0), none()}},                               // truncate
     {78, {descriptor(kList, 0), none()}},                          // getdents

@@ -40,12 +40,20 @@ Purpose purpose_of(const PathCall& row, uint32_t i, uint64_t open_flags) {
   const PathUse use = row.slot[i].use;
   if (use == PathUse::kMoveTo || (use == PathUse::kCreate && i == 1)) return Purpose::kNewName;
   if (use == PathUse::kCreate) return Purpose::kCreating;
-  const bool creates = use == PathUse::kOpen && (open_flags & O_CREAT) != 0;
+  const bool creates =
+      use == PathUse::kOpen && (open_flags & O_CREAT) != 0 && (open_flags & O_PATH) == 0;
   return creates ? Purpose::kCreating : Purpose::kExisting;
 }
 
-bool follows_last(const PathSlot& slot, const sysload_call& call, uint64_t open_flags) {
-  return follows_last(slot, slot.flags == kNoArgument ? 0 : call.argument[slot.flags], open_flags);
+bool is_of_entry(PathUse use) {
+  return use == PathUse::kCreate || use == PathUse::kDelete || use == PathUse::kMoveFrom ||
+         use == PathUse::kMoveTo;
+}
+
+NameEnd end_of(const PathSlot& slot, const sysload_call& call, uint64_t open_flags) {
+  if (is_of_entry(slot.use)) return NameEnd::kEntry;
+  const uint64_t flags = slot.flags == kNoArgument ? 0 : call.argument[slot.flags];
+  return follows_last(slot, flags, open_flags) ? NameEnd::kFollowed : NameEnd::kNamed;
 }
 
 // Flags of open, however they are given. False where the call has a root of its own.
@@ -102,6 +110,13 @@ int64_t put_name(const SysrootView& view, sysload_call& call, const PathSlot& sl
   return 0;
 }
 
+// Slashes alone. Nobody removes that, and the kernel says so in words that "." does not get.
+bool is_top(const char* text, uint32_t size) {
+  for (uint32_t i = 0; i < size; ++i)
+    if (text[i] != '/') return false;
+  return true;
+}
+
 bool is_below_proc(const char* text, uint32_t size) {
   const char proc[] = "/proc/";
   return size > sizeof(proc) - 1 && memcmp(text, proc, sizeof(proc) - 1) == 0;
@@ -116,6 +131,7 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   const uint32_t text_size = read_name(view, call, slot, text);
   uint64_t open_flags = 0;
   if (text_size == 0 || !read_open_flags(view, call, slot, &open_flags)) return 0;
+  if (slot.use == PathUse::kDelete && is_top(text, text_size)) return 0;
   uint32_t size = 0;
   bool is_inside = false;
   if (text[0] != '/' && !begin_at_directory(view, call, slot, given, &size, &is_inside)) return 0;
@@ -124,7 +140,7 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   if (slot.use == PathUse::kRead && is_below_proc(given, size)) call.scratch[0] = 1;
   AbsolutePath path;
   const SysrootName name{given, size, purpose_of(row, i, open_flags),
-                         follows_last(slot, call, open_flags), is_inside};
+                         end_of(slot, call, open_flags), is_inside};
   switch (walk_sysroot(view.api, view.root(), name, path)) {
     case WalkEnd::kUnchanged:
       return 0;

@@ -21,13 +21,13 @@ bool is_missing(int64_t error) {
 
 class Walk {
  public:
-  Walk(const sysload_api& api, const Sysroot& root, bool changed, AbsolutePath& path)
-      : api_(api), root_(root), path_(path), changed_(changed) {
+  Walk(const sysload_api& api, const Sysroot& root, const SysrootName& name, AbsolutePath& path)
+      : api_(api), root_(root), name_(name), path_(path), changed_(name.is_inside) {
     path_.begin(root_.name, root_.size);
   }
 
-  WalkEnd go(const char* given, uint32_t size, Purpose purpose, bool follow_last) {
-    if (!rest_.prepend(given, size)) return WalkEnd::kTooLong;
+  WalkEnd go() {
+    if (!rest_.prepend(name_.text, name_.size)) return WalkEnd::kTooLong;
     for (;;) {
       const char* component = nullptr;
       const uint32_t length = rest_.next(&component);
@@ -35,8 +35,10 @@ class Walk {
       if (length == 1 && component[0] == '.') {
         ends_in_dot_ = !rest_.more();
       } else if (is_parent(component, length)) {
+        // The kernel does not go there: it refuses such an entry, of the sysroot's top, too.
+        if (name_.end == NameEnd::kEntry && !rest_.more()) return in_sysroot("/..");
         up();
-      } else if (WalkEnd end; step(component, length, purpose, follow_last, &end)) {
+      } else if (WalkEnd end; step(component, length, &end)) {
         return end;
       }
     }
@@ -49,18 +51,25 @@ class Walk {
   }
 
   // True where the walk has ended.
-  bool step(const char* component, uint32_t length, Purpose purpose, bool follow_last,
-            WalkEnd* end) {
+  bool step(const char* component, uint32_t length, WalkEnd* end) {
     if (!path_.add(component, length)) return *end = WalkEnd::kTooLong, true;
     const bool last = !rest_.more();
     const int64_t got = read_link(api_, path_.text, link_, sizeof(link_));
-    if (is_missing(got)) return *end = last ? last_is_missing(purpose) : on_host(), true;
-    const bool followed = !last || follow_last || has_slash_behind();
-    if (got > 0 && followed) return follow(static_cast<uint32_t>(got), end);
+    if (is_missing(got)) return *end = last ? last_is_missing() : on_host(), true;
+    if (got > 0 && (!last || follows_last())) return follow(static_cast<uint32_t>(got), end);
     if (last) return *end = in_sysroot(), true;
     if (got == -EINVAL) return false;
     // No directory, or not to be searched. The kernel will say so, whatever stands behind.
     return *end = in_sysroot(), true;
+  }
+
+  // linux, fs/namei.c: a slash behind a link has it followed where a file is looked up
+  // (lookup_last), and not where an entry is (filename_parentat), nor by O_CREAT, which is EISDIR
+  // then.
+  bool follows_last() const {
+    if (name_.end == NameEnd::kEntry) return false;
+    if (has_slash_behind()) return name_.purpose == Purpose::kExisting;
+    return name_.end == NameEnd::kFollowed;
   }
 
   bool follow(uint32_t size, WalkEnd* end) {
@@ -80,12 +89,14 @@ class Walk {
   // With what stood at the end of the name, by which the kernel refuses some calls. The sysroot
   // itself is "/" to the program, and nothing that it could remove.
   WalkEnd in_sysroot() {
-    const bool dot = ends_in_dot_ || path_.size == root_.size;
-    const uint32_t size = dot ? 2 : has_slash_behind() ? 1 : 0;
+    if (ends_in_dot_ || path_.size == root_.size) return in_sysroot("/.");
+    return in_sysroot(has_slash_behind() ? "/" : "");
+  }
+  WalkEnd in_sysroot(const char* behind) {
+    const auto size = static_cast<uint32_t>(strlen(behind));
     if (path_.size + size >= kNameBytes) return WalkEnd::kTooLong;
-    memcpy(path_.text + path_.size, "/.", size);
+    memcpy(path_.text + path_.size, behind, size + 1);
     path_.size += size;
-    path_.text[path_.size] = 0;
     return WalkEnd::kSysroot;
   }
 
@@ -102,9 +113,9 @@ class Walk {
     return WalkEnd::kHost;
   }
 
-  WalkEnd last_is_missing(Purpose purpose) {
-    if (purpose == Purpose::kNewName) return in_sysroot();
-    if (purpose == Purpose::kCreating) {
+  WalkEnd last_is_missing() {
+    if (name_.purpose == Purpose::kNewName) return in_sysroot();
+    if (name_.purpose == Purpose::kCreating) {
       const char* const there = path_.text + root_.size;
       if (is_missing(read_link(api_, there, link_, sizeof(link_)))) return in_sysroot();
     }
@@ -113,6 +124,7 @@ class Walk {
 
   const sysload_api& api_;
   const Sysroot& root_;
+  const SysrootName& name_;
   AbsolutePath& path_;
   bool changed_;  // what has been gone is not how it was given
   RemainingPath rest_;
@@ -136,8 +148,7 @@ const char* Sysroot::inside(const char* path, uint32_t path_size, uint32_t* size
 
 WalkEnd walk_sysroot(const sysload_api& api, const Sysroot& root, const SysrootName& name,
                      AbsolutePath& path) {
-  return Walk(api, root, name.is_inside, path)
-      .go(name.text, name.size, name.purpose, name.follow_last);
+  return Walk(api, root, name, path).go();
 }
 
 }  // namespace sysrewrite

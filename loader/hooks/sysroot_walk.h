@@ -53,12 +53,20 @@ enum class WalkEnd : uint8_t {
   kCircles,  // of links
 };
 
+// What becomes of a link that the name ends in.
+enum class NameEnd : uint8_t {
+  kFollowed,
+  kNamed,  // it is meant itself, but where a slash stands behind it
+  kEntry,  // the directory's entry of this name is made, removed or renamed: no link at its end is
+           // followed, with a slash or without, and the kernel has its own word for "." and ".."
+};
+
 // Absolute, as the program sees it.
 struct SysrootName {
   const char* text;
   uint32_t size;
   Purpose purpose;
-  bool follow_last;  // a link that it ends in
+  NameEnd end;
   bool is_inside;  // it was given relative to a directory of the sysroot: the host has no such name
 };
 

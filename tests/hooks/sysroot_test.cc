@@ -145,9 +145,52 @@ TEST_F(SysrootHook, RemovesAndRenames) {
             0);
   EXPECT_TRUE(on_host("there/g"));
   EXPECT_EQ(hook_->call(SYS_unlink, tree_.path("there/g").c_str()), 0);
-  EXPECT_EQ(hook_->call(SYS_rmdir, "/"), -EINVAL);
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/"), -EBUSY);
+  EXPECT_EQ(hook_->call(SYS_unlink, "//"), -EISDIR);
   EXPECT_EQ(hook_->call(SYS_rmdir, "/proc/."), -EINVAL);
   EXPECT_EQ(hook_->call(SYS_rmdir, "/proc/"), 0);
+}
+
+TEST_F(SysrootHook, RemovesNothingThatALinkNames) {
+  tree_.link("root/empty", "usr/sub");
+  tree_.directory("root/usr/sub");
+  for (const char* link : {"/empty/", "/empty//", "/lib/", "/abs/", "/nowhere/"}) {
+    EXPECT_EQ(hook_->call(SYS_rmdir, link), -ENOTDIR) << link;
+    EXPECT_EQ(hook_->call(SYS_unlink, link), -ENOTDIR) << link;
+    EXPECT_EQ(hook_->call(SYS_rename, link, "/moved"), -ENOTDIR) << link;
+    EXPECT_EQ(hook_->call(SYS_rename, "/usr", link), -ENOTDIR) << link;
+  }
+  EXPECT_TRUE(on_host("root/usr/sub"));
+  EXPECT_TRUE(on_host("root/usr/lib/l"));
+  EXPECT_FALSE(on_host("root/moved"));
+}
+
+TEST_F(SysrootHook, RemovesNoParents) {
+  tree_.directory("root/usr/sub");
+  EXPECT_EQ(hook_->call(SYS_rename, "/usr/sub/..", "/moved"), -EBUSY);
+  EXPECT_EQ(hook_->call(SYS_rename, "/usr/sub/../", "/moved"), -EBUSY);
+  EXPECT_EQ(hook_->call(SYS_rename, "/usr/sub/.", "/moved"), -EBUSY);
+  EXPECT_EQ(hook_->call(SYS_rename, "/usr/sub", "/etc/.."), -EBUSY);
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/usr/sub/.."), -ENOTEMPTY);
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/.."), -ENOTEMPTY);
+  EXPECT_EQ(hook_->call(SYS_unlink, "/.."), -EISDIR);
+  EXPECT_EQ(hook_->call(SYS_mkdir, "/..", 0755), -EEXIST);
+  EXPECT_TRUE(on_host("root/usr/sub"));
+  EXPECT_FALSE(on_host("root/moved"));
+  EXPECT_EQ(hook_->call(SYS_rmdir, "/lib/../sub"), 0) << "one on the way is gone";
+}
+
+TEST_F(SysrootHook, MakesNothingBehindALink) {
+  for (const char* link : {"/nowhere", "/nowhere/", "/lib/"}) {
+    EXPECT_EQ(hook_->call(SYS_mkdir, link, 0755), -EEXIST) << link;
+    EXPECT_EQ(hook_->call(SYS_mknod, link, S_IFREG | 0644, 0), -EEXIST) << link;
+    EXPECT_EQ(hook_->call(SYS_symlink, "x", link), -EEXIST) << link;
+    EXPECT_EQ(hook_->call(SYS_link, "/etc/name", link), -EEXIST) << link;
+  }
+  tree_.link("root/circle", "circle");
+  EXPECT_EQ(read("/circle/", O_CREAT | O_RDWR), "EISDIR");
+  EXPECT_EQ(read("/lib/", O_CREAT | O_PATH | O_NOFOLLOW), "unreadable") << "no O_CREAT at all";
+  EXPECT_FALSE(on_host("root/etc/none"));
 }
 
 TEST_F(SysrootHook, RenamesOverNothingOfTheHosts) {
@@ -228,6 +271,9 @@ TEST_F(SysrootHook, PutsSocketsThere) {
   EXPECT_TRUE(on_host("root/etc/sock"));
   EXPECT_EQ(hook_->call(SYS_connect, client, &address, sizeof(address)), 0);
   EXPECT_STREQ(address.sun_path, "/etc/sock") << "the program's memory is its own";
+  strcpy(address.sun_path, "/nowhere");
+  EXPECT_EQ(hook_->call(SYS_bind, client, &address, sizeof(address)), -EADDRINUSE);
+  EXPECT_FALSE(on_host("root/etc/none")) << "what a link names is not made";
   memset(address.sun_path, 'x', 100);
   memcpy(address.sun_path, "/etc/", 5);
   EXPECT_EQ(hook_->call(SYS_bind, client, &address, 102), -ENAMETOOLONG);
