@@ -58,15 +58,12 @@ NameEnd end_of(const PathSlot& slot, const sysload_call& call, uint64_t open_fla
 
 // Flags of open, however they are given. False where the call has a root of its own.
 bool read_open_flags(const SysrootView& view, const sysload_call& call, const PathSlot& slot,
-                     uint64_t* flags) {
-  *flags = 0;
+                     open_how* how) {
   if (slot.use != PathUse::kOpen) return true;
-  if (slot.flags != kNoArgument) return *flags = call.argument[slot.flags], true;
-  if (static_cast<uint32_t>(call.number) == __NR_creat) return *flags = O_CREAT, true;
-  open_how how{};
-  if (view.api.read(&how, call.argument[2], sizeof(how)) != int64_t{sizeof(how)}) return false;
-  *flags = how.flags;
-  return (how.resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)) == 0;
+  if (slot.flags != kNoArgument) return how->flags = call.argument[slot.flags], true;
+  if (static_cast<uint32_t>(call.number) == __NR_creat) return how->flags = O_CREAT, true;
+  if (view.api.read(how, call.argument[2], sizeof(*how)) != int64_t{sizeof(*how)}) return false;
+  return (how->resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)) == 0;
 }
 
 // A struct sockaddr_un around a name.
@@ -129,8 +126,8 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   if (slot.form == PathForm::kDescriptor || slot.form == PathForm::kMessage) return 0;
   char text[kNameBytes], given[kPathBytes];
   const uint32_t text_size = read_name(view, call, slot, text);
-  uint64_t open_flags = 0;
-  if (text_size == 0 || !read_open_flags(view, call, slot, &open_flags)) return 0;
+  open_how how{};
+  if (text_size == 0 || !read_open_flags(view, call, slot, &how)) return 0;
   if (slot.use == PathUse::kDelete && is_top(text, text_size)) return 0;
   uint32_t size = 0;
   bool is_inside = false;
@@ -139,14 +136,18 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   size += text_size;
   if (slot.use == PathUse::kRead && is_below_proc(given, size)) call.scratch[0] = 1;
   AbsolutePath path;
-  const SysrootName name{given, size, purpose_of(row, i, open_flags),
-                         end_of(slot, call, open_flags), is_inside};
+  const SysrootName name{given,
+                         size,
+                         purpose_of(row, i, how.flags),
+                         end_of(slot, call, how.flags),
+                         (how.resolve & RESOLVE_NO_SYMLINKS) != 0,
+                         is_inside};
   switch (walk_sysroot(view.api, view.root(), name, path)) {
     case WalkEnd::kUnchanged:
       return 0;
     case WalkEnd::kTooLong:
       return -ENAMETOOLONG;
-    case WalkEnd::kCircles:
+    case WalkEnd::kLinks:
       return -ELOOP;
     case WalkEnd::kSysroot:
     case WalkEnd::kHost:

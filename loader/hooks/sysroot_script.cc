@@ -107,8 +107,8 @@ uint64_t use_interpreter(const SysrootView& view, sysload_call& call, uint64_t s
   const char* const interpreter = line.text + line.name;
   if (interpreter[0] != '/') return 0;
   AbsolutePath path;
-  const SysrootName wanted{interpreter, line.name_size, Purpose::kExisting, NameEnd::kFollowed,
-                           false};
+  const SysrootName wanted{interpreter,        line.name_size, Purpose::kExisting,
+                           NameEnd::kFollowed, false,          false};
   if (walk_sysroot(api, view.root(), wanted, path) != WalkEnd::kSysroot) return 0;
   const char* const host_name = keep(api, call, path.text, path.size);
   const char* const own_name = keep(api, call, interpreter, line.name_size);

@@ -37,7 +37,8 @@ class Walk {
       } else if (is_parent(component, length)) {
         // The kernel does not go there: it refuses such an entry, of the sysroot's top, too.
         if (name_.end == NameEnd::kEntry && !rest_.more()) return in_sysroot("/..");
-        up();
+        // It has none. The kernel will say so, or that it may not be searched.
+        if (!up()) return in_sysroot("/.");
       } else if (WalkEnd end; step(component, length, &end)) {
         return end;
       }
@@ -45,9 +46,23 @@ class Walk {
   }
 
  private:
-  void up() {
-    if (path_.size > root_.size) path_.remove_last();
+  // False where what has been gone is no directory, and so has no parent.
+  bool up() {
     changed_ = true;
+    if (path_.size == root_.size) return true;
+    if (!is_directory()) return false;
+    path_.remove_last();
+    return true;
+  }
+
+  // One that may be searched. A readlink of its "." is EINVAL then; that of a file's is ENOTDIR,
+  // where that of the file itself would be EINVAL, too.
+  bool is_directory() {
+    constexpr char kDot[] = "/.";
+    memcpy(path_.text + path_.size, kDot, sizeof(kDot));
+    const int64_t got = read_link(api_, path_.text, link_, sizeof(link_));
+    path_.text[path_.size] = 0;
+    return got == -EINVAL;
   }
 
   // True where the walk has ended.
@@ -73,7 +88,7 @@ class Walk {
   }
 
   bool follow(uint32_t size, WalkEnd* end) {
-    if (++links_ > kMostLinks) return *end = WalkEnd::kCircles, true;
+    if (name_.refuses_links || ++links_ > kMostLinks) return *end = WalkEnd::kLinks, true;
     changed_ = true;
     if (!rest_.prepend(link_, size)) return *end = WalkEnd::kTooLong, true;
     if (link_[0] == '/') {

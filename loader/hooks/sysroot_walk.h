@@ -18,8 +18,8 @@
 // From the first component on that is the host's, the kernel goes on alone: links and ".." there
 // are the host's.
 //
-// Each component below the sysroot costs one readlink. No descriptor is opened: other threads would
-// see it.
+// Each component below the sysroot costs one readlink, ".." too: a file has no parent. No
+// descriptor is opened: other threads would see it.
 #ifndef SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 #define SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 
@@ -50,7 +50,7 @@ enum class WalkEnd : uint8_t {
   kHost,       // `path` is the host's name of it, elsewhere
   kUnchanged,  // the host's, and its name is the one that was given
   kTooLong,
-  kCircles,  // of links
+  kLinks,  // too many, or one that is not to be followed
 };
 
 // What becomes of a link that the name ends in.
@@ -67,6 +67,7 @@ struct SysrootName {
   uint32_t size;
   Purpose purpose;
   NameEnd end;
+  bool refuses_links;  // RESOLVE_NO_SYMLINKS
   bool is_inside;  // it was given relative to a directory of the sysroot: the host has no such name
 };
 

@@ -30,6 +30,7 @@ int main(int count, char** arguments) {
   return 0;
 }
 """
+PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 APPLETS = "sh ls cat mkdir rm mv cp ln find pwd readlink grep rmdir mktemp sed stat touch tar sort env true".split()
 
 
@@ -63,9 +64,9 @@ class Tree:
         return os.path.lexists(os.path.join(self.base, name))
 
     def run(self, *command):
-        done = subprocess.run([os.environ["SYSREWRITE"], "run", "--quiet", "--hook", f"sysroot:root={self.root}", "--",
-                               *command], cwd=self.host, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=100, check=False, env={"PATH": "/bin:/usr/bin", "LC_ALL": "C", "HOST": self.host})
+        done = subprocess.run([os.environ["SYSREWRITE"], "run", "--quiet", "--hook", f"sysroot:root={self.root}",
+                               "--", *command], cwd=self.host, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=200, check=False, env={"PATH": "/bin:/usr/bin", "LC_ALL": "C", "HOST": self.host})
         return done.stdout + done.stderr + (f"status {done.returncode}\n" if done.returncode else "")
 
     def shell(self, script):
@@ -156,6 +157,25 @@ def case_own_names(tree):
     expect(tree.shell("cd /etc; /bin/pwd; readlink /proc/self/cwd; readlink /proc/self/exe; readlink /proc/self/root; "
                       "exec 5< /etc/os-release; readlink /proc/self/fd/5; cd $HOST; readlink /proc/self/cwd"),
            f"/etc\n/etc\n/bin/busybox\n/\n/etc/os-release\n{tree.host}\n")
+
+
+def case_as_chroot(tree):
+    """Each call with a name of each form: what the kernel answers in a chroot of the same tree, and leaves there."""
+    program = tree.root + "/bin/answers"
+    subprocess.run(["gcc", "-O1", "-static", "-o", program, os.path.join(PROGRAMS, "path_answers.c")], check=True)
+
+    def enter():
+        os.chroot(tree.root)
+        os.chdir("/")
+
+    wanted = subprocess.run(["/bin/answers"], preexec_fn=enter, capture_output=True, text=True, check=True).stdout
+    found = tree.run(program).splitlines()
+    wanted = wanted.splitlines()
+    if len(wanted) < 10000 or not any(line.startswith("rename from link/: -1") for line in wanted):
+        raise SystemExit(f"{len(wanted)} lines of the witness are not what was asked for")
+    others = [f"{one}\n    in a chroot: {other}" for one, other in zip(found, wanted) if one != other]
+    if others or len(found) != len(wanted):
+        raise SystemExit("\n".join([*others[:60], f"{len(others)} differ; {len(found)} of {len(wanted)} lines"]))
 
 
 CASES = {name[len("case_"):]: function for name, function in list(globals().items()) if name.startswith("case_")}

@@ -97,6 +97,37 @@ TEST_F(SysrootHook, KeepsLinksAndParentsInside) {
   EXPECT_EQ(read("/etc/name/x/etc/passwd"), "ENOTDIR");
 }
 
+TEST_F(SysrootHook, KnowsThatFilesHaveNoParent) {
+  tree_.link("root/file", "etc/name");
+  tree_.link("root/through", "/etc/name/../name");
+  EXPECT_EQ(read("/etc/name/../name"), "ENOTDIR");
+  EXPECT_EQ(read("/etc/name/.."), "ENOTDIR");
+  EXPECT_EQ(read("/etc/name/./../name"), "ENOTDIR");
+  EXPECT_EQ(read("/file/../name"), "ENOTDIR");
+  EXPECT_EQ(read("/through"), "ENOTDIR");
+  EXPECT_EQ(read("/etc/name/../new", O_CREAT | O_RDWR), "ENOTDIR");
+  EXPECT_EQ(hook_->call(SYS_mkdir, "/etc/name/../new", 0755), -ENOTDIR);
+  EXPECT_EQ(hook_->call(SYS_rename, "/usr", "/etc/name/../new"), -ENOTDIR);
+  EXPECT_FALSE(on_host("root/etc/new"));
+  EXPECT_EQ(read("/etc/../etc/name"), "sysroot");
+  EXPECT_EQ(read("/etc/none/../name"), "ENOENT");
+}
+
+TEST_F(SysrootHook, FollowsNoLinkForOpenat2ThatWantsNone) {
+  open_how how{};
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  const auto open_by = [&](const char* name) {
+    return hook_->call(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+  };
+  EXPECT_EQ(open_by("/lib/l"), -ELOOP);
+  EXPECT_EQ(open_by("/abs"), -ELOOP);
+  EXPECT_EQ(open_by("/lib/"), -ELOOP);
+  EXPECT_GE(open_by("/usr/lib/l"), 0);
+  EXPECT_GE(open_by("/usr/lib/../lib/l"), 0);
+  how.flags = O_PATH | O_NOFOLLOW;
+  EXPECT_GE(open_by("/lib"), 0) << "the link itself";
+}
+
 TEST_F(SysrootHook, FollowsLinksOutOfItByTheirName) {
   EXPECT_EQ(read("/host/f"), "host") << "the host's directory of the name that the link has";
   EXPECT_EQ(read("/nowhere"), "ENOENT");
