@@ -1,7 +1,9 @@
 #include "loader/hooks/sysroot_walk.h"
 
+#include <asm/statfs.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
+#include <linux/magic.h>
 
 #include <cstring>
 
@@ -71,6 +73,7 @@ class Walk {
     const bool last = !rest_.more();
     const int64_t got = read_link(api_, path_.text, link_, sizeof(link_));
     if (is_missing(got)) return *end = last ? last_is_missing() : on_host(), true;
+    if (got > 0 && lies_in_procfs()) return *end = in_procfs(static_cast<uint32_t>(got)), true;
     if (got > 0 && (!last || follows_last())) return follow(static_cast<uint32_t>(got), end);
     if (last) return *end = in_sysroot(), true;
     if (got == -EINVAL) return false;
@@ -99,6 +102,28 @@ class Walk {
     return false;
   }
 
+  // A link that has been arrived at. Asked of its directory, since statfs follows links.
+  bool lies_in_procfs() {
+    uint32_t end = path_.size - 1;
+    while (path_.text[end] != '/') --end;
+    path_.text[end] = 0;
+    struct statfs found {};
+    const int64_t got = api_.syscall(__NR_statfs, word(path_.text), word(&found), 0, 0, 0, 0);
+    path_.text[end] = '/';
+    return got == 0 && found.f_type == PROC_SUPER_MAGIC;
+  }
+
+  // The texts of its links are no paths: "pipe:[1]", and what the kernel calls a file on the host.
+  // So the kernel goes on alone: from the host's link where that is the same one, since
+  // /proc/self/exe is answered by this name (loader/own_exe.h), and otherwise, be it mounted at
+  // another place or the procfs of another PID namespace, from the one that is in the sysroot.
+  WalkEnd in_procfs(uint32_t size) {
+    char host[kNameBytes];
+    const int64_t got = read_link(api_, path_.text + root_.size, host, sizeof(host));
+    if (got == static_cast<int64_t>(size) && memcmp(host, link_, size) == 0) return on_host();
+    return add_rest() ? WalkEnd::kSysroot : WalkEnd::kTooLong;
+  }
+
   bool has_slash_behind() const { return rest_.size() != 0; }
 
   // With what stood at the end of the name, by which the kernel refuses some calls. The sysroot
@@ -120,12 +145,16 @@ class Walk {
     if (!changed_) return WalkEnd::kUnchanged;
     path_.size -= root_.size;
     memmove(path_.text, path_.text + root_.size, path_.size + 1);
-    // As it stands: "." and ".." are the kernel's from here on.
-    if (path_.size + rest_.size() >= kNameBytes) return WalkEnd::kTooLong;
+    return add_rest() ? WalkEnd::kHost : WalkEnd::kTooLong;
+  }
+
+  // As it stands: "." and ".." are the kernel's from here on.
+  bool add_rest() {
+    if (path_.size + rest_.size() >= kNameBytes) return false;
     memcpy(path_.text + path_.size, rest_.text(), rest_.size());
     path_.size += rest_.size();
     path_.text[path_.size] = 0;
-    return WalkEnd::kHost;
+    return true;
   }
 
   WalkEnd last_is_missing() {

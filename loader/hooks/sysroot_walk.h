@@ -16,10 +16,10 @@
 //     otherwise replace a file of the host's, or leave the file system that the old name is in.
 //
 // From the first component on that is the host's, the kernel goes on alone: links and ".." there
-// are the host's.
+// are the host's. So it does from the first link of a procfs on that is mounted in the sysroot.
 //
-// Each component below the sysroot costs one readlink, ".." too: a file has no parent. No
-// descriptor is opened: other threads would see it.
+// Each component below the sysroot costs one readlink, ".." too: a file has no parent; each link,
+// one statfs and what its target costs. No descriptor is opened: other threads would see it.
 #ifndef SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 #define SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 

@@ -31,7 +31,7 @@ int main(int count, char** arguments) {
 }
 """
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
-APPLETS = "sh ls cat mkdir rm mv cp ln find pwd readlink grep rmdir mktemp sed stat touch tar sort env true".split()
+APPLETS = "sh ls cat mkdir rm mv cp ln find pwd readlink grep rmdir mktemp sed stat touch tar sort env true cmp".split()
 
 
 class Tree:
@@ -63,8 +63,9 @@ class Tree:
     def exists(self, name):
         return os.path.lexists(os.path.join(self.base, name))
 
-    def run(self, *command):
-        done = subprocess.run([os.environ["SYSREWRITE"], "run", "--quiet", "--hook", f"sysroot:root={self.root}",
+    def run(self, *command, before=()):
+        """What a command writes, and how it ends; `before` is what starts sysrewrite."""
+        done = subprocess.run([*before, os.environ["SYSREWRITE"], "run", "--quiet", "--hook", f"sysroot:root={self.root}",
                                "--", *command], cwd=self.host, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=200, check=False, env={"PATH": "/bin:/usr/bin", "LC_ALL": "C", "HOST": self.host})
         return done.stdout + done.stderr + (f"status {done.returncode}\n" if done.returncode else "")
@@ -176,6 +177,34 @@ def case_as_chroot(tree):
     others = [f"{one}\n    in a chroot: {other}" for one, other in zip(found, wanted) if one != other]
     if others or len(found) != len(wanted):
         raise SystemExit("\n".join([*others[:60], f"{len(others)} differ; {len(found)} of {len(wanted)} lines"]))
+
+
+def case_proc_mounted(tree):
+    """A /proc in the tree serves as the host's does: descriptors, namespaces and the program itself."""
+    os.mkdir(tree.root + "/dev")
+    os.symlink("/proc/self/fd", tree.root + "/dev/fd")
+    os.symlink("/proc/self/fd/0", tree.root + "/dev/stdin")
+    script = """echo one | cat /dev/stdin; echo two | cat /proc/self/fd/0; echo three | cat /proc/thread-self/fd/0
+        exec 5> /var/gone; rm /var/gone; echo four >&5; cat /dev/fd/5
+        readlink /proc/self/exe; readlink /proc/self/root; cmp /proc/self/exe /bin/busybox && echo same
+        readlink /proc/self/ns/net; stat -L -c net:[%i] /proc/self/ns/net; ls /proc/self/none"""
+    network = os.readlink("/proc/self/ns/net") + "\n"
+    wanted = ("one\ntwo\nthree\nfour\n/bin/busybox\n/\nsame\n" + 2 * network +
+              "ls: /proc/self/none: No such file or directory\nstatus 1\n")
+    os.mkdir(tree.root + "/var/proc")
+    mount = (f"mount --make-rprivate / && mount -t proc proc {tree.root}/proc && mount -t proc proc {tree.root}/var/proc && "
+             'exec "$@"')
+
+    def mounted(text, *options):
+        return tree.run(tree.root + "/bin/busybox", "sh", "-c", text,
+                        before=("unshare", "--mount", *options, "sh", "-c", mount, "sh"))
+
+    expect(tree.shell(script), wanted)
+    expect(mounted(script), wanted)
+    # Of these the kernel alone knows the files. The shell's own words: it executes others by /proc/self/exe.
+    other = "echo one | { read x < /var/proc/self/fd/0; echo $x; }; echo two | { read x < /dev/stdin; echo $x; }"
+    expect(mounted(other), "one\ntwo\n")
+    expect(mounted(other, "--pid", "--fork"), "one\ntwo\n")
 
 
 CASES = {name[len("case_"):]: function for name, function in list(globals().items()) if name.startswith("case_")}
