@@ -134,7 +134,6 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   if (text[0] != '/' && !begin_at_directory(view, call, slot, given, &size, &is_inside)) return 0;
   memcpy(given + size, text, text_size);
   size += text_size;
-  if (slot.use == PathUse::kRead && is_below_proc(given, size)) call.scratch[0] = 1;
   AbsolutePath path;
   const SysrootName name{given,
                          size,
@@ -142,7 +141,11 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
                          end_of(slot, call, how.flags),
                          (how.resolve & RESOLVE_NO_SYMLINKS) != 0,
                          is_inside};
-  switch (walk_sysroot(view.api, view.root(), name, path)) {
+  const WalkEnd end = walk_sysroot(view.api, view.root(), name, path);
+  const bool shows_names =
+      is_below_proc(given, size) || (end == WalkEnd::kHost && is_below_proc(path.text, path.size));
+  if (slot.use == PathUse::kRead && shows_names) call.scratch[0] = 1;
+  switch (end) {
     case WalkEnd::kUnchanged:
       return 0;
     case WalkEnd::kTooLong:

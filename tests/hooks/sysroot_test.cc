@@ -247,6 +247,8 @@ TEST_F(SysrootHook, AnswersInTheProgramsView) {
   EXPECT_EQ(link("/proc/self/root"), "/");
   const int64_t file = hook_->call(SYS_open, "/etc/name", O_RDONLY);
   EXPECT_EQ(link("/proc/self/fd/" + std::to_string(file)), "/etc/name");
+  tree_.link("root/fd", "/proc/self/fd");
+  EXPECT_EQ(link("/fd/" + std::to_string(file)), "/etc/name");
   char small[9];
   EXPECT_EQ(hook_->call(SYS_getcwd, small, 8), -ERANGE);
   EXPECT_EQ(hook_->call(SYS_getcwd, small, 9), 9);
