@@ -18,6 +18,6 @@ int execute(const Message& message) {
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   using namespace sysrewrite;
-  return std::visit([](const auto& command) { return execute(command); },
-                    parse_arguments(argc, argv));
+  return finish_output(std::visit([](const auto& command) { return execute(command); },
+                                  parse_arguments(argc, argv)));
 }

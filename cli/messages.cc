@@ -1,5 +1,8 @@
 #include "cli/messages.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include "cli/arguments.h"
 #include "cli/report_text.h"
 
@@ -7,6 +10,14 @@ namespace sysrewrite {
 
 void print(std::FILE* stream, const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stream);
+}
+
+int finish_output(int status) {
+  const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (is_written) return status;
+  print(stderr,
+        std::string("sysrewrite: cannot write standard output: ") + std::strerror(errno) + "\n");
+  return status != 0 ? status : static_cast<int>(ExitStatus::kError);
 }
 
 int fail(const std::string& file, const Error& error, bool json) {

@@ -9,7 +9,12 @@
 
 namespace sysrewrite {
 
+// What a stream does not take is found out in the end: finish_output().
 void print(std::FILE* stream, const std::string& text);
+
+// The exit status; where standard output could not be written, a line about it, and an error's.
+// Once, and last of all.
+int finish_output(int status);
 
 // Says "sysrewrite: FILE: what was found" and, if asked, the same as JSON; returns the exit status.
 int fail(const std::string& file, const Error& error, bool json);

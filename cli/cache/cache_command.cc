@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/input_file.h"
+#include "cli/messages.h"
 #include "rewriter/pipeline.h"
 
 namespace sysrewrite {
@@ -60,19 +61,19 @@ int list(const CacheStore& store, bool json) {
       item["usable"] = entry.has_value();
       entries.push_back(item);
     } else if (entry) {
-      fmt::print("{}  {:>9}  {}  {}\n", digest.substr(0, 16), file.size, when(file.last_used_s),
-                 printable(entry->path));
+      print(stdout, fmt::format("{}  {:>9}  {}  {}\n", digest.substr(0, 16), file.size,
+                                when(file.last_used_s), printable(entry->path)));
     } else {
-      fmt::print("{}  {:>9}  {}  (not of this build, or damaged)\n", digest.substr(0, 16),
-                 file.size, when(file.last_used_s));
+      print(stdout, fmt::format("{}  {:>9}  {}  (not of this build, or damaged)\n",
+                                digest.substr(0, 16), file.size, when(file.last_used_s)));
     }
   }
   if (json) {
     const Json all{
         {"cache", store.path()}, {"files", files}, {"bytes", bytes}, {"entries", entries}};
-    fmt::print("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace));
+    print(stdout, fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
   } else {
-    fmt::print(stderr, "{}: {} files, {} bytes\n", store.path(), files, bytes);
+    print(stderr, fmt::format("{}: {} files, {} bytes\n", store.path(), files, bytes));
   }
   return 0;
 }
@@ -83,7 +84,7 @@ int verify(const CacheStore& store, bool json) {
   const auto report = [&](const CachedFile& file, const char* what) {
     ++bad;
     problems.push_back({{"file", file.name}, {"problem", what}});
-    if (!json) fmt::print("{}: {}\n", file.name, what);
+    if (!json) print(stdout, fmt::format("{}: {}\n", file.name, what));
   };
   for (const CachedFile& file : store.list()) {
     if (file.name.starts_with("new.")) continue;
@@ -117,13 +118,14 @@ int verify(const CacheStore& store, bool json) {
                    {"sealed", without_original},
                    {"identities", identities},
                    {"problems", problems}};
-    fmt::print("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace));
+    print(stdout, fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
   } else {
-    fmt::print(stderr,
-               "{}: {} entries proven against their originals, {} whose original is gone or has "
-               "changed bear the seal, {} identities; {} not believed{}\n",
-               store.path(), proven, without_original, identities, bad,
-               bad == 0 ? "" : " (never used; sysrewrite cache prune removes them)");
+    print(stderr,
+          fmt::format(
+              "{}: {} entries proven against their originals, {} whose original is gone or has "
+              "changed bear the seal, {} identities; {} not believed{}\n",
+              store.path(), proven, without_original, identities, bad,
+              bad == 0 ? "" : " (never used; sysrewrite cache prune removes them)"));
   }
   return bad == 0 ? 0 : 1;
 }
@@ -135,10 +137,10 @@ int prune_to(const CacheStore& store, const CacheCommand& command) {
                    {"removed_files", pruned.files},
                    {"removed_bytes", pruned.bytes},
                    {"bytes", pruned.left}};
-    fmt::print("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace));
+    print(stdout, fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
   } else {
-    fmt::print(stderr, "{}: removed {} files of {} bytes, {} bytes are left\n", store.path(),
-               pruned.files, pruned.bytes, pruned.left);
+    print(stderr, fmt::format("{}: removed {} files of {} bytes, {} bytes are left\n", store.path(),
+                              pruned.files, pruned.bytes, pruned.left));
   }
   return 0;
 }
@@ -148,7 +150,7 @@ int prune_to(const CacheStore& store, const CacheCommand& command) {
 int execute(const CacheCommand& command) {
   const auto store = CacheStore::open();
   if (!store) {
-    fmt::print(stderr, "sysrewrite: cache: {}\n", store.error().message);
+    print(stderr, fmt::format("sysrewrite: cache: {}\n", store.error().message));
     return 1;
   }
   switch (command.action) {
