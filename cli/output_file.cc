@@ -34,10 +34,13 @@ class TemporaryFile {
 
   std::optional<Error> open() {
     const std::string directory = directory_of(target_);
-    descriptor_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (descriptor_ >= 0) return std::nullopt;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
-      return system_error("cannot write to", directory, errno);
+    // What has no name is given one through /proc, which a chroot may not have.
+    if (access("/proc/self/fd", X_OK) == 0) {
+      descriptor_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+      if (descriptor_ >= 0) return std::nullopt;
+      if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+        return system_error("cannot write to", directory, errno);
+    }
     std::string pattern = directory + "/.sysrewrite.XXXXXX";
     descriptor_ = mkostemp(pattern.data(), O_CLOEXEC);
     if (descriptor_ < 0) return system_error("cannot write to", directory, errno);
