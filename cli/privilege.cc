@@ -12,11 +12,11 @@ namespace sysrewrite {
 
 namespace {
 
+// What an access control list grants to others shows in the group's bits, which are its mask.
 bool root_alone(const struct stat& status) {
   if (S_ISLNK(status.st_mode)) return false;
   const bool sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
-  if (status.st_uid != 0 || ((status.st_mode & S_IWOTH) != 0 && !sticky)) return false;
-  return (status.st_mode & S_IWGRP) == 0 || status.st_gid == 0;
+  return status.st_uid == 0 && (sticky || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0);
 }
 
 }  // namespace

@@ -308,7 +308,34 @@ class Writing(CommandTest):
         self.assertEqual(sorted(p.name for p in self.dir.iterdir()), ["in", "out", "wanted"])
 
 
+class WithoutProc(CommandTest):
+    """As in the chroot of a package's build."""
+
+    def test_files_are_written(self):
+        self.need_root()
+        script = 'mount -t tmpfs tmpfs /proc && "$0" -q "$1" "$2" && "$0" restore "$2" "$2.old"'
+        subprocess.run(["unshare", "-m", "sh", "-c", script, SYSREWRITE, self.input, self.output], check=True,
+                       timeout=120, capture_output=True)
+        self.assertEqual(pathlib.Path(f"{self.output}.old").read_bytes(), self.input.read_bytes())
+        self.run_command("verify", self.output)
+        self.assertEqual(sorted(path.name for path in self.dir.iterdir()), ["in", "out", "out.old"])
+
+
 class Failing(CommandTest):
+    def test_standard_output_that_takes_nothing(self):
+        self.run_command(self.input, self.output)
+        for words in (["inspect", self.output], ["inspect", "--json", self.output], ["verify", "--json", self.output],
+                      ["restore", "--json", "--dry-run", self.output, self.dir / "old"], ["--help"],
+                      ["--json", "--dry-run", self.input, self.output], ["cache", "list", "--json"]):
+            full = subprocess.run(["sh", "-c", '"$@" >/dev/full', "-", SYSREWRITE, *map(str, words)],
+                                  capture_output=True, text=True, timeout=120, check=False)
+            self.assertEqual((full.returncode, full.stderr.splitlines()[-1:]),
+                             (1, ["sysrewrite: cannot write standard output: No space left on device"]), words)
+            closed = subprocess.run(["sh", "-c", '"$@" >&-', "-", SYSREWRITE, *map(str, words)],
+                                    capture_output=True, text=True, timeout=120, check=False)
+            self.assertEqual((closed.returncode, closed.stderr.splitlines()[-1:]),
+                             (1, ["sysrewrite: cannot write standard output: Bad file descriptor"]), words)
+
     def test_missing_input(self):
         message = self.fail_command(self.dir / "nothing", self.output)
         self.assertIn("cannot open", message)
@@ -507,6 +534,18 @@ class Privileged(CommandTest):
         os.chown(group_file, 0, 1234)
         group_file.chmod(0o664)
         self.refused(group_file)
+
+    def test_interpreter_in_a_folder_that_a_list_gives_to_somebody_is_refused(self):
+        folder = self.dir / "listed"
+        folder.mkdir()
+        (folder / "sysload").write_bytes(b"")
+        nobody = -1 & 0xffffffff
+        # Source: linux, include/uapi/linux/posix_acl_xattr.h: version, then tag, rights and who.
+        entries = (1, 7, nobody), (2, 7, NOBODY), (4, 5, nobody), (0x10, 7, nobody), (0x20, 5, nobody)
+        os.setxattr(folder, "system.posix_acl_access",
+                    struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+        self.assertEqual(stat.S_IMODE(folder.stat().st_mode), 0o775)  # the group's bits are the mask
+        self.refused(folder / "sysload")
 
     def test_interpreter_behind_a_link_is_refused(self):
         (self.dir / "link").symlink_to("/usr/bin/env")
