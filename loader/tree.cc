@@ -41,7 +41,9 @@ ProgramFile open_interpreter(const char* phase, const char* path) {
   file = ProgramFile::open(phase, path);
   if (is_own_file(file))
     fail(phase, path, " is sysload, and there is no ", path, kSuffix,
-         " beside it: the rewritten ld.so belongs there");
+         " beside it: the rewritten ld.so belongs there (or the program was rewritten, and has "
+         "lost its "
+         "trailer: strip, objcopy)");
   return file;
 }
 

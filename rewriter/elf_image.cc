@@ -179,8 +179,10 @@ class ImageReader {
       if (++count > 1) return damaged(image_.header_.phoff, "there is more than one PT_INTERP");
       if (!path || path->size() < 2 || path->size() > 4096 || path->back() != std::byte{0})
         return damaged(phdr.offset,
-                       "PT_INTERP does not hold a path of 1 to 4095 bytes that ends "
-                       "in NUL");
+                       phdr.filesz == 0
+                           ? "PT_INTERP is empty, as strip and objcopy leave it in a file that was "
+                             "rewritten: strip the original, and rewrite that"
+                           : "PT_INTERP does not hold a path of 1 to 4095 bytes that ends in NUL");
       if (overlaps_headers(phdr.offset, phdr.filesz))
         return damaged(phdr.offset, "PT_INTERP overlaps the ELF header or the program headers");
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "rewriter/lost_trailer.h"
 #include "rewriter/payload.h"
 #include "rewriter/selection.h"
 #include "rewriter/stub_frames.h"
@@ -109,6 +110,17 @@ std::optional<Error> check_span(const ElfImage& image) {
   return std::nullopt;
 }
 
+// Of a file that has been through here no site is left.
+std::optional<Error> refuse_lost_trailer(const ElfImage& image, const Sites& sites) {
+  const auto jump = sites.syscalls.empty() ? find_jump_out(image) : std::nullopt;
+  if (!jump) return std::nullopt;
+  return Error{ErrorCode::kDamagedTrailer, jump->value,
+               fmt::format("it was rewritten and has lost its end since (strip and objcopy drop "
+                           "it): the jump at {:#x} leads out of the file; strip the original, and "
+                           "rewrite that",
+                           jump->value)};
+}
+
 FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate>& candidates) {
   if (candidates.empty()) return {};
   std::vector<Vaddr> addresses;
@@ -153,6 +165,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   const std::vector<Candidate> candidates = find_candidates(*image);
   const FunctionIndex functions = index_functions(*image, candidates);
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
+  if (auto error = refuse_lost_trailer(*image, sites)) return *error;
 
   // Where the trampoline goes. Afterwards: this, too, can no longer fail.
   auto embedding = plan_embedding(*image, sites, *start, options);

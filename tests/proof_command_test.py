@@ -174,6 +174,32 @@ class Verifying(CommandTest):
             self.assertIn(part, text)
 
 
+class Stripped(CommandTest):
+    """Rewritten, and then without its trampoline: not a file without sites."""
+
+    def refused(self, *options, source=None):
+        source = source or self.input
+        self.run_command("-q", *options, source, self.output)
+        subprocess.run(["/usr/bin/strip", self.output], check=True, capture_output=True)
+        again = self.dir / "again"
+        for words in ([self.output, again], ["-n", self.output, again], ["inspect", self.output]):
+            self.assertIn("strip and objcopy", self.fail_command(*words))
+
+    def test_static(self):
+        self.refused("--no-interp")
+        self.refused()
+
+    def test_dynamic(self):
+        source = self.dir / "source.c"
+        source.write_text("long call(long n) { long r; __asm__ volatile(\"mov $39, %%eax; syscall\" : \"=a\"(r) "
+                          ": : \"rcx\", \"r11\"); return r + n; }\nint main(void) { return call(0) < 0; }\n")
+        program = self.dir / "program"
+        subprocess.run([command_test.GCC, "-O1", source, "-o", program], check=True)
+        # One path fits where the old one stood, the other does not.
+        for options in (["--no-interp"], ["--interp", "/l"], ["--interp", "/a/path/of/twenty-eight/char"]):
+            self.refused(*options, source=program)
+
+
 class Inspecting(CommandTest):
     SITE = 0x401005
 
