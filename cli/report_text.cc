@@ -155,6 +155,11 @@ std::string report_text(const Report& report, const std::string& input, const st
                      report.sites.size(), report.candidates.size());
   out += tier_lines(report);
   out += fmt::format("  started {}\n", start_text(report));
+  if (report.kind == ImageKind::kSharedObject && report.trampoline_size != 0)
+    out +=
+        "  mapped by a rewritten ld.so under sysload (sysrewrite batch makes both): under any "
+        "other "
+        "its first call crashes\n";
   if (report.symbols)
     out += fmt::format("  stubs named for debuggers, {} of them with unwind tables\n",
                        report.framed_stubs);

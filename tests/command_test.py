@@ -481,6 +481,13 @@ class Deciding(CommandTest):
         self.assertIn(b"/lib64/ld-linux-x86-64.so.2\0", self.output.read_bytes())
         self.assertNotIn(b"sysload", self.output.read_bytes())
 
+    def test_a_library_says_what_it_needs(self):
+        for path, says in (("/lib/x86_64-linux-gnu/libc.so.6", True),
+                           ("/lib/x86_64-linux-gnu/libpthread.so.0", False),  # nothing to rewrite
+                           ("/usr/lib/x86_64-linux-musl/libc.so", False)):    # is an ld.so itself
+            done = self.run_command(path, self.output)
+            self.assertEqual("mapped by a rewritten ld.so under sysload" in done.stderr, says, done.stderr)
+
     def test_interpreter_must_be_absolute(self):
         message = self.fail_command("--interp", "sysload", self.input, self.output)
         self.assertIn("is no absolute path", message)
