@@ -128,7 +128,7 @@ class Maps {
 
 void redirect_caught(KernelUcontext& context) {
   constexpr size_t kRax = 9;
-  note_caught(context.rip - kSyscallSize, context.r12_to_rax[kRax]);
+  note_caught(context.rip - kSyscallSize, static_cast<uint32_t>(context.r12_to_rax[kRax]));
   context.rcx = context.rip;
   context.rsp -= SYSREWRITE_RED_ZONE;
   context.rip = sysload_state.callback;

@@ -302,6 +302,7 @@ bool must_take_tail(uint64_t number) {
 
 // After the hooks.
 uint64_t make_call(ThreadBlock* block) {
+  keep_lower_half(&block->call);
   const uint8_t interest = interest_in(sysload_state.interest, block->call.number);
   if ((interest & kWantsService) != 0) return serve(block);
   if (block->exits != 0 || is_changed(*block)) {

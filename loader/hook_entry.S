@@ -168,6 +168,7 @@
         movq    %r8, SYSLOAD_BLOCK_R8(%rsp)
         movq    %r9, SYSLOAD_BLOCK_R9(%rsp)
         movq    %r11, SYSLOAD_BLOCK_TAIL(%rsp)
+        movl    %eax, %eax              // of a number the kernel looks at this half only
         movq    %rax, IN_CALL(SYSLOAD_BLOCK_CALL)(%rcx)
         movq    %rdi, IN_CALL(SYSLOAD_CALL_ARGUMENT)(%rcx)
         movq    %rsi, IN_CALL(SYSLOAD_CALL_ARGUMENT+8)(%rcx)

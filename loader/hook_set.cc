@@ -281,6 +281,7 @@ bool run_entry(ThreadBlock* block, uint32_t index) {
   block->running = index + 1;
   const sysload_verdict verdict = loaded.hook.entry(&loaded.hook, &thread, &block->call);
   block->running = 0;
+  keep_lower_half(&block->call);
   return verdict == SYSLOAD_ANSWER;
 }
 

@@ -90,6 +90,13 @@ inline uint8_t interest_in(uint64_t table, uint64_t number) {
       {table})[number < SYSLOAD_MOST_NUMBERS ? number : SYSLOAD_MOST_NUMBERS - 1];
 }
 
+// Of a number the kernel looks at the lower half (linux, arch/x86/entry/entry_64.S: movslq %eax;
+// before 5.14 a number with anything above it was ENOSYS). hook_entry.S shows hooks no more of what
+// a program asks for; this is for what a hook has made of it.
+inline void keep_lower_half(sysload_call* call) {
+  call->number = static_cast<uint32_t>(call->number);
+}
+
 // The functions that hooks may call.
 const sysload_api* hook_api();
 

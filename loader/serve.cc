@@ -101,7 +101,8 @@ uint64_t serve_readlink(CallFrame& call, uint64_t path, uint64_t buffer, uint64_
 }  // namespace
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallFrame* call) {
-  switch (call->rax) {
+  const auto number = static_cast<uint32_t>(call->rax);  // the kernel looks at no more
+  switch (number) {
     case __NR_mmap:
       return serve_mmap(*call);
     case __NR_munmap:
@@ -118,7 +119,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
     default: {
       int64_t answer = 0;
       const uint64_t asked[] = {call->rdi, call->rsi, call->rdx, call->r10, call->r8, call->r9};
-      if (!serve_own_exe(call->rax, asked, &answer)) return kPass;
+      if (!serve_own_exe(number, asked, &answer)) return kPass;
       call->rax = static_cast<uint64_t>(answer);
       return kAnswered;
     }

@@ -70,7 +70,7 @@ enum sysload_verdict {
 
 /* One system call. Valid from entry() to exit(). */
 struct sysload_call {
-  uint64_t number;        /* rax; bits 32 and above are as the program had them */
+  uint64_t number;        /* eax: bits 32 and above of rax, which the kernel ignores, are 0 here */
   uint64_t argument[6];   /* rdi, rsi, rdx, r10, r8, r9 */
   int64_t result;         /* entry: set it to answer; exit: what the program will see, changeable */
   uint64_t stack_pointer; /* the program's rsp; it may name no stack */

@@ -1,0 +1,130 @@
+"""Numbers with bits above the lower half, at which the kernel does not look: hooks see such a call as what it is,
+and sysload serves it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
+
+PROGRAM = r"""
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static long call(unsigned long number, long a, long b, long c, long d) {
+  long result;
+  register long r10 asm("r10") = d;
+  asm volatile("syscall" : "=a"(result) : "a"(number | 7UL << 32), "D"(a), "S"(b), "d"(c), "r"(r10)
+               : "rcx", "r11", "memory");
+  return result;
+}
+static void parents(int count) { while (count-- > 0) syscall(SYS_getppid); }
+int main(int argc, char **argv) {
+  char name[4096], *base;
+  struct stat file, own;
+  int status;
+  if (argc > 1) return call(SYS_openat, AT_FDCWD, (long)"/no-such-name/executed", 0, 0) == -1 ? 5 : 4;
+  printf("openat %ld\n", call(SYS_openat, AT_FDCWD, (long)"/no-such-name/opened", 0, 0));
+  const long size = call(SYS_readlink, (long)"/proc/self/exe", (long)name, sizeof(name) - 1, 0);
+  name[size > 0 ? size : 0] = 0;
+  base = strrchr(name, '/');
+  printf("readlink %s\n", base ? base : name);
+  stat(argv[0], &file);
+  const long done = call(SYS_stat, (long)"/proc/self/exe", (long)&own, 0, 0);
+  printf("stat %ld %d\n", done, file.st_ino == own.st_ino);
+  fflush(stdout);
+  const long child = call(SYS_fork, 0, 0, 0, 0);
+  if (child == 0) {
+    parents(500);
+    char *words[] = {argv[0], "executed", NULL}, *none[] = {NULL};
+    call(SYS_execve, (long)argv[0], (long)words, (long)none, 0);
+    _exit(1);
+  }
+  parents(300);
+  waitpid((pid_t)child, &status, 0);
+  printf("child %d\n", WEXITSTATUS(status));
+  fflush(stdout);
+  call(SYS_exit_group, 3, 0, 0, 0);
+  return 9;
+}
+"""
+
+
+ROW = re.compile(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", re.MULTILINE)
+
+
+def check(good, sentence, *more):
+    print("ok:" if good else "FAILED:", sentence)
+    if not good:
+        print(*more, sep="\n")
+    return not good
+
+
+def run(command, folder):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+
+
+def hooked(folder, program, *hooks):
+    options = [word for hook in hooks for word in ("--hook", hook)]
+    return run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, *options, "--", program], folder)
+
+
+def read(folder, name):
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def one_program(folder, name):
+    program = os.path.join(folder, name)
+    native = run([program], folder)
+    failed = check(native.returncode == 3 and "openat -2" in native.stdout, f"{name}: the kernel makes such calls", native)
+
+    plain = hooked(folder, program)
+    same = (plain.returncode, plain.stdout) == (native.returncode, native.stdout)
+    failed += check(same, f"{name}: without hooks as natively", native, plain)
+
+    hooked(folder, program, "files:format=json:output=records")
+    records = [json.loads(line) for line in read(folder, "records").splitlines()]
+    missing = {record["path"] for record in records if record["kind"] == "missing"}
+    failed += check({"/no-such-name/opened", "/no-such-name/executed"} <= missing, f"{name}: files sees them", missing)
+
+    hooked(folder, program, "trace:filter=openat,fork,execve:output=lines")
+    lines = read(folder, "lines")
+    expected = [r'openat\(AT_FDCWD, "/no-such-name/opened"', r"fork\(\) += \d+", "execve", '"/no-such-name/executed"']
+    failed += check(all(re.search(line, lines) for line in expected), f"{name}: trace's filter sees them", lines)
+
+    with open(os.path.join(folder, "policy"), "w", encoding="utf-8") as file:
+        file.write("deny EPERM openat path under /no-such-name\n")
+    denied = hooked(folder, program, "deny:policy=policy")
+    failed += check("openat -1\n" in denied.stdout and "child 5\n" in denied.stdout, f"{name}: deny denies them", denied)
+
+    hooked(folder, program, "count:each:output=table")
+    tables = read(folder, "table").split("sysload: system calls of ")[1:]
+    counts = [{call: int(calls) for calls, call in ROW.findall(table)} for table in tables]
+    found = sorted(table.get("getppid", 0) for table in counts)
+    failed += check(found[-1] == 800 and 500 in found and 300 in found and counts[-1].get("fork") == 1,
+                    f"{name}: count has a table for the child", tables)
+    return failed
+
+
+def main():
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="sysrewrite-upper-") as folder:
+        source = os.path.join(folder, "upper.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(PROGRAM)
+        for name, flags in (("dynamic", []), ("static", ["-static"])):
+            subprocess.run(["gcc", "-O1", "-w", *flags, "-o", os.path.join(folder, name), source], check=True)
+            failed += one_program(folder, name)
+    sys.exit(1 if failed else 0)
+
+
+main()
