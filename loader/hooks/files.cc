@@ -52,7 +52,7 @@ void note_program(const FilesView& view) {
   FileName name;
   const auto size = static_cast<uint32_t>(strlen(program));
   if (program[0] != '/' && !add_working_directory(view, name)) return;
-  if (name.path.add(program, size)) note_execution(view, name);
+  if (name.path.add(program, size)) note_execution(view, name, 0);
 }
 
 void thread_started(sysload_hook* hook, sysload_thread* thread) {

@@ -51,14 +51,13 @@ void take_saved(uint64_t from, FileName& name) {
 
 // --- before the call ---
 
-bool may_be_executed(const sysload_api& api, const FileName& name) {
-  return api.syscall(__NR_access, word(name.path.text), 1, 0, 0, 0, 0) == 0;
+uint64_t at_flags_of(const sysload_call& call, const PathSlot& slot) {
+  return slot.flags == kNoArgument ? 0 : call.argument[slot.flags] & AT_SYMLINK_NOFOLLOW;
 }
 
 void before_execution(const FilesView& view, const sysload_call& call, const PathSlot& slot) {
   FileName name;
-  if (locate(view, call, slot, name) && may_be_executed(view.api(), name))
-    note_execution(view, name);
+  if (locate(view, call, slot, name)) note_execution(view, name, at_flags_of(call, slot));
 }
 
 // scratch[2]: the file was not there.
@@ -171,6 +170,12 @@ void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, con
   if (slot.use == PathUse::kRoot && result == 0) change_root(view, name);
 }
 
+// The file that was named may be there, and an interpreter not.
+void after_execution(const FilesView& view, const sysload_call& call, const PathSlot& slot) {
+  FileName name;
+  if (locate(view, call, slot, name)) note_refusal(view, name, at_flags_of(call, slot));
+}
+
 // The name of what was opened by a handle is known only now.
 void after_open_by_handle(const FilesView& view, const sysload_call& call) {
   char text[kNameBytes];
@@ -186,11 +191,17 @@ void after_open_by_handle(const FilesView& view, const sysload_call& call) {
 
 void behind_call(const FilesView& view, sysload_call* call) {
   const uint32_t number = number_of(*call);
-  if (const PathCall* row = path_call(number)) {
+  const PathCall* row = path_call(number);
+  if (row != nullptr) {
     after_slot(view, *call, 0, *row);
     if (row->slot[1].use != PathUse::kNothing) after_slot(view, *call, 1, *row);
   }
-  if (call->result < 0) return;
+  if (call->result < 0) {
+    if (row != nullptr && row->slot[0].use == PathUse::kExecute &&
+        call->result != SYSLOAD_RESTARTED)
+      after_execution(view, *call, row->slot[0]);
+    return;
+  }
   if (number == __NR_open_by_handle_at) after_open_by_handle(view, *call);
   after_success(view, number, *call);
 }

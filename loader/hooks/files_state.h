@@ -107,8 +107,12 @@ const char* name_of_root(const FilesView& view, uint32_t* size);
 // files_note.cc: writing each record once. Whether it was new.
 bool note(const FilesView& view, FileKind kind, FileName& name, int64_t error);
 void note_incomplete(const FilesView& view, const char* reason);
-// The program, if it can be executed, and what executes it: the interpreters of scripts, ld.so.
-void note_execution(const FilesView& view, FileName& name);
+
+// files_execution.cc. The program, if it can be executed, and what executes it: the interpreters of
+// scripts, ld.so. `at_flags`: AT_SYMLINK_NOFOLLOW, or 0.
+void note_execution(const FilesView& view, FileName& name, uint64_t at_flags);
+// Of an execution that failed: the interpreter for whose sake it did.
+void note_refusal(const FilesView& view, FileName& name, uint64_t at_flags);
 
 }  // namespace sysrewrite
 

@@ -307,14 +307,48 @@ TEST_F(Files, SaysThatAProgramIsMissing) {
   tree_.file("script", "#!/nowhere/interpreter\n");
   chmod("script", 0755);
   EXPECT_EQ(hook_.call(SYS_execve, "script", nullptr, nullptr), -ENOENT);
+  EXPECT_EQ(hook_.take_lines(), (Lines{"missing /nowhere/interpreter", at("test", "script")}));
+}
+
+TEST_F(Files, SaysThatNothingIsExecutedWhereTheKernelRefuses) {
+  tree_.directory("directory");
+  EXPECT_EQ(hook_.call(SYS_execve, "directory", nullptr, nullptr), -EACCES);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "directory")});
+  const auto executable = [&](const char* name, const std::string& text) {
+    tree_.file(name, text);
+    chmod(name, 0755);
+  };
+  executable("empty", "");
+  EXPECT_EQ(hook_.call(SYS_execve, "empty", nullptr, nullptr), -ENOEXEC);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "empty")});
+  executable("plain", std::string(100, 'x'));
+  EXPECT_EQ(hook_.call(SYS_execve, "plain", nullptr, nullptr), -ENOEXEC);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "plain")});
+  executable("unnamed", "#! \n");
+  EXPECT_EQ(hook_.call(SYS_execve, "unnamed", nullptr, nullptr), -ENOEXEC);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "unnamed")});
+  // Of interpreters: one that may not be executed, behind one that may.
+  tree_.file("forbidden", "#!/bin/sh\n");
+  executable("inner", "#!" + tree_.path("forbidden") + "\n");
+  executable("outer", "#!" + tree_.path("inner") + "\n");
+  EXPECT_EQ(hook_.call(SYS_execve, "outer", nullptr, nullptr), -EACCES);
   EXPECT_EQ(hook_.take_lines(),
-            (Lines{"execute /nowhere/interpreter", at("execute", "script"), at("test", "script")}));
+            (Lines{at("failed", "forbidden"), at("failed", "outer"), at("test", "inner")}));
+  executable("itself", "#!" + tree_.path("itself") + "\n");
+  EXPECT_EQ(hook_.call(SYS_execve, "itself", nullptr, nullptr), -ELOOP);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("failed", "itself"), at("test", "itself")}));
+  tree_.link("link", "/bin/true");
+  EXPECT_EQ(hook_.call(SYS_execveat, AT_FDCWD, "link", nullptr, nullptr, AT_SYMLINK_NOFOLLOW),
+            -ELOOP);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "link")});
 }
 
 TEST_F(Files, NamesTheProgramItself) {
-  tree_.file("prog");
+  tree_.file("prog", "#!/bin/sh\n");
+  chmod("prog", 0755);
   HostedHook hook(sysload_hook_init_files, "", "prog");
-  EXPECT_EQ(hook.take_lines(), Lines{at("execute", "prog")});
+  const Lines lines = hook.take_lines();
+  EXPECT_TRUE(std::count(lines.begin(), lines.end(), at("execute", "prog")));
 }
 
 TEST_F(Files, ReadsOpenat2) {
