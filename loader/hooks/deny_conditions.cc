@@ -175,7 +175,7 @@ bool ConditionParser::path_argument(Word word, Condition& condition) {
   }
   for (uint32_t i = 0; i < kNumbers; ++i) {
     if (!rule_.is_about(i)) continue;
-    const PathArguments paths = paths_of(i);
+    const PathArguments paths = possible_paths_of(i);
     bool has = false;
     for (uint32_t p = 0; p < paths.count; ++p)
       has = has || condition.argument == kAnyArgument || paths.at[p].path == condition.argument;

@@ -61,7 +61,7 @@ bool Judge::holds(const Condition& condition, Action action) {
 // Of several paths all have to suit what is allowed, and one suffices for anything else: moving a
 // file out of a directory touches two.
 bool Judge::path_holds(const Condition& condition, Action action) {
-  if (!knows_arguments_) arguments_ = paths_of(index_);
+  if (!knows_arguments_) arguments_ = paths_of(call_);
   knows_arguments_ = true;
   bool has_any = false;
   for (uint32_t i = 0; i < arguments_.count; ++i) {

@@ -13,7 +13,7 @@ CallText::CallText(const sysload_api* api, const sysload_call& call) {
   if (name == nullptr) api->format(unnamed, sizeof(unnamed), "syscall_%u", number);
   put(name != nullptr ? name : unnamed);
   put("(");
-  const PathArguments paths = paths_of(index_of(call.number));
+  const PathArguments paths = paths_of(call);
   uint32_t count = 6;
   while (count != 0 && call.argument[count - 1] == 0) --count;
   for (uint32_t i = 0; i < count; ++i) {

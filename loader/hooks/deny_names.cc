@@ -3,7 +3,8 @@
 #include <asm/unistd.h>
 
 #include <cstring>
-#include <iterator>
+
+#include "loader/hooks/path_calls.h"
 
 namespace sysrewrite::deny {
 
@@ -80,93 +81,6 @@ struct Alias {
 // Second names of errors. Source: linux, uapi/asm-generic/errno.h.
 constexpr Alias kAliases[] = {{11, "EWOULDBLOCK"}, {35, "EDEADLOCK"}, {95, "ENOTSUP"}};
 
-struct PathRow {
-  uint16_t number;
-  PathArgument argument;
-};
-constexpr uint8_t kCwd = kNoFolder;
-
-// Source: linux, the SYSCALL_DEFINEs of fs/; the numbers of calls that Debian 12's headers do not
-// know are arch/x86/entry/syscalls/syscall_64.tbl's.
-constexpr PathRow kPaths[] = {
-    {__NR_open, {0, kCwd}},
-    {__NR_stat, {0, kCwd}},
-    {__NR_lstat, {0, kCwd}},
-    {__NR_access, {0, kCwd}},
-    {__NR_execve, {0, kCwd}},
-    {__NR_truncate, {0, kCwd}},
-    {__NR_chdir, {0, kCwd}},
-    {__NR_rename, {0, kCwd}},
-    {__NR_rename, {1, kCwd}},
-    {__NR_mkdir, {0, kCwd}},
-    {__NR_rmdir, {0, kCwd}},
-    {__NR_creat, {0, kCwd}},
-    {__NR_link, {0, kCwd}},
-    {__NR_link, {1, kCwd}},
-    {__NR_unlink, {0, kCwd}},
-    {__NR_symlink, {1, kCwd}},
-    {__NR_readlink, {0, kCwd}},
-    {__NR_chmod, {0, kCwd}},
-    {__NR_chown, {0, kCwd}},
-    {__NR_lchown, {0, kCwd}},
-    {__NR_utime, {0, kCwd}},
-    {__NR_mknod, {0, kCwd}},
-    {__NR_uselib, {0, kCwd}},
-    {__NR_statfs, {0, kCwd}},
-    {__NR_pivot_root, {0, kCwd}},
-    {__NR_pivot_root, {1, kCwd}},
-    {__NR_chroot, {0, kCwd}},
-    {__NR_acct, {0, kCwd}},
-    {__NR_mount, {1, kCwd}},
-    {__NR_umount2, {0, kCwd}},
-    {__NR_swapon, {0, kCwd}},
-    {__NR_swapoff, {0, kCwd}},
-    {__NR_setxattr, {0, kCwd}},
-    {__NR_lsetxattr, {0, kCwd}},
-    {__NR_getxattr, {0, kCwd}},
-    {__NR_lgetxattr, {0, kCwd}},
-    {__NR_listxattr, {0, kCwd}},
-    {__NR_llistxattr, {0, kCwd}},
-    {__NR_removexattr, {0, kCwd}},
-    {__NR_lremovexattr, {0, kCwd}},
-    {__NR_utimes, {0, kCwd}},
-    {__NR_inotify_add_watch, {1, kCwd}},
-    {__NR_openat, {1, 0}},
-    {__NR_mkdirat, {1, 0}},
-    {__NR_mknodat, {1, 0}},
-    {__NR_fchownat, {1, 0}},
-    {__NR_futimesat, {1, 0}},
-    {__NR_newfstatat, {1, 0}},
-    {__NR_unlinkat, {1, 0}},
-    {__NR_renameat, {1, 0}},
-    {__NR_renameat, {3, 2}},
-    {__NR_linkat, {1, 0}},
-    {__NR_linkat, {3, 2}},
-    {__NR_symlinkat, {2, 1}},
-    {__NR_readlinkat, {1, 0}},
-    {__NR_fchmodat, {1, 0}},
-    {__NR_faccessat, {1, 0}},
-    {__NR_utimensat, {1, 0}},
-    {__NR_fanotify_mark, {4, 3}},
-    {__NR_name_to_handle_at, {1, 0}},
-    {__NR_renameat2, {1, 0}},
-    {__NR_renameat2, {3, 2}},
-    {__NR_execveat, {1, 0}},
-    {__NR_statx, {1, 0}},
-    {428, {1, 0}} /* open_tree */,
-    {429, {1, 0}} /* move_mount */,
-    {429, {3, 2}} /* move_mount */,
-    {433, {1, 0}} /* fspick */,
-    {437, {1, 0}} /* openat2 */,
-    {439, {1, 0}} /* faccessat2 */,
-    {442, {1, 0}} /* mount_setattr */,
-    {452, {1, 0}} /* fchmodat2 */,
-    {463, {1, 0}} /* setxattrat */,
-    {464, {1, 0}} /* getxattrat */,
-    {465, {1, 0}} /* listxattrat */,
-    {466, {1, 0}} /* removexattrat */,
-};
-
 constexpr uint32_t kOpenat2 = 437;
 
 bool is(const char* name, const char* word, uint64_t length) {
@@ -195,12 +109,26 @@ uint16_t error_number(const sysload_api* api, const char* word, uint64_t length)
   return 0;
 }
 
-PathArguments paths_of(uint32_t number) {
+namespace {
+
+// A descriptor without a name, and a name within a structure, are none of a policy's paths.
+PathArguments paths_in(const PathCall* row) {
   PathArguments found{};
-  for (const PathRow& row : kPaths)
-    if (row.number == number && found.count < std::size(found.at))
-      found.at[found.count++] = row.argument;
+  if (row == nullptr) return found;
+  for (const PathSlot& slot : row->slot)
+    if (slot.use != PathUse::kNothing && slot.form == PathForm::kString)
+      found.at[found.count++] = {slot.name, slot.directory};
   return found;
+}
+
+}  // namespace
+
+PathArguments paths_of(const sysload_call& call) {
+  return paths_in(path_call(call.number, call.argument));
+}
+
+PathArguments possible_paths_of(uint32_t number) {
+  return paths_in(widest_path_call(number));
 }
 
 bool opens(uint32_t number) {

@@ -2,6 +2,7 @@
 #ifndef SYSREWRITE_LOADER_HOOKS_DENY_NAMES_H_
 #define SYSREWRITE_LOADER_HOOKS_DENY_NAMES_H_
 
+#include "loader/hooks/path_calls.h"
 #include "loader/include/sysload/hook.h"
 
 namespace sysrewrite::deny {
@@ -12,19 +13,21 @@ bool constant_value(const char* word, uint64_t length, uint64_t& value);
 // The number of an error's name, EPERM for instance; 0 where there is none.
 uint16_t error_number(const sysload_api* api, const char* word, uint64_t length);
 
-inline constexpr uint8_t kNoFolder = 0xff;  // relative to the working directory
+inline constexpr uint8_t kNoFolder = kNoArgument;  // relative to the working directory
 
 struct PathArgument {
   uint8_t path;    // which argument is the path
   uint8_t folder;  // which is the descriptor of the directory that it is relative to; or kNoFolder
 };
 
-// The paths that a call is given; no call has more than two.
+// Paths among the arguments of a call, as path_calls.h has them; no call has more than two.
 struct PathArguments {
   uint32_t count;
   PathArgument at[2];
 };
-PathArguments paths_of(uint32_t number);
+// Those that this one is given, and those that a call of this number can be given.
+PathArguments paths_of(const sysload_call& call);
+PathArguments possible_paths_of(uint32_t number);
 
 // Calls that open files and say whether for writing: open, openat, openat2, creat.
 bool opens(uint32_t number);

@@ -103,7 +103,7 @@ bool is_saved(uint32_t number) {
 void before_call(const FilesView& view, sysload_call* call) {
   const uint32_t number = number_of(*call);
   if (number == __NR_clone || number == __NR_clone3) before_clone(view, *call);
-  const PathCall* row = path_call(number);
+  const PathCall* row = path_call(number, call->argument);
   if (row == nullptr) return;
   if (row->slot[0].use == PathUse::kOpen) before_open(view, *call, row->slot[0]);
   if (row->slot[0].use == PathUse::kExecute) before_execution(view, *call, row->slot[0]);
@@ -191,7 +191,7 @@ void after_open_by_handle(const FilesView& view, const sysload_call& call) {
 
 void behind_call(const FilesView& view, sysload_call* call) {
   const uint32_t number = number_of(*call);
-  const PathCall* row = path_call(number);
+  const PathCall* row = path_call(number, call->argument);
   if (row != nullptr) {
     after_slot(view, *call, 0, *row);
     if (row->slot[1].use != PathUse::kNothing) after_slot(view, *call, 1, *row);

@@ -1,6 +1,7 @@
 #include "loader/hooks/path_calls.h"
 
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 
 #include <iterator>
 
@@ -133,6 +134,18 @@ constexpr PathCall kCalls[] = {
     {469, {at(kChange, 0, kNamedIf, 4, kAtEmptyPath), none()}},      // file_setattr
 };
 
+constexpr uint16_t kMountNumber = 165;
+constexpr PathCall kMountOfPath = {kMountNumber,
+                                   {path(PathUse::kMount, 1), path(PathUse::kMount, 0)}};
+
+// Source: linux, fs/namespace.c, path_mount().
+bool mounts_path(uint64_t flags) {
+  constexpr uint64_t kPropagation = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+  if ((flags & MS_REMOUNT) != 0) return false;
+  if ((flags & MS_BIND) != 0) return true;
+  return (flags & kPropagation) == 0 && (flags & MS_MOVE) != 0;
+}
+
 constexpr uint32_t kNumbers = 512;
 
 // Row + 1 of each number; 0 where there is none.
@@ -161,6 +174,17 @@ const PathCall* path_call(uint64_t number) {
   const auto low = static_cast<uint32_t>(number);
   if (low >= kNumbers || kIndex.row[low] == 0) return nullptr;
   return &kCalls[kIndex.row[low] - 1];
+}
+
+const PathCall* path_call(uint64_t number, const uint64_t (&argument)[6]) {
+  const PathCall* row = path_call(number);
+  return row != nullptr && row->number == kMountNumber && mounts_path(argument[3]) ? &kMountOfPath
+                                                                                   : row;
+}
+
+const PathCall* widest_path_call(uint64_t number) {
+  const PathCall* row = path_call(number);
+  return row != nullptr && row->number == kMountNumber ? &kMountOfPath : row;
 }
 
 bool follows_last(const PathSlot& slot, uint64_t flags, uint64_t open_flags) {

@@ -73,6 +73,11 @@ struct PathCall {
 // nullptr where the call takes no path. The upper half of a number is not looked at: the kernel
 // does not (arch/x86/entry/common.c, do_syscall_64).
 const PathCall* path_call(uint64_t number);
+// The same of a call with these arguments: mount has its source as a second slot where that is
+// bound or moved; else it is a device, or a word for the file system.
+const PathCall* path_call(uint64_t number, const uint64_t (&argument)[6]);
+// With all slots that a call of this number can have.
+const PathCall* widest_path_call(uint64_t number);
 
 // Whether a link that is the name's last component is followed. `flags` is the argument that
 // slot.flags names, or 0; `open_flags` are those of a call that opens, however it is given them.

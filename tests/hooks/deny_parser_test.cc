@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "loader/hooks/deny_policy.h"
+#include "loader/hooks/path_calls.h"
 #include "tests/hooks/fake_api.h"
 
 namespace sysrewrite::test {
@@ -133,6 +134,20 @@ TEST(DenyPolicy, RefusesPathsOfCallsWithout) {
             "1:20: found '\"/x y', expected a closing quotation mark");
   EXPECT_EQ(said("log stat writing"),
             "1:10: found 'writing', expected only open, openat, openat2 and creat before writing");
+}
+
+// Those that the table of paths has, whichever become known to it.
+TEST(DenyPolicy, TakesPathsOfEveryCallThatHasOne) {
+  uint32_t with_names = 0;
+  for (uint32_t i = 0; i < path_call_count(); ++i) {
+    const PathCall& row = path_call_at(i);
+    if (row.slot[0].form != PathForm::kString) continue;
+    EXPECT_EQ(said("deny EPERM " + std::to_string(row.number) + " path under /a\n"), "good")
+        << row.number;
+    ++with_names;
+  }
+  EXPECT_GT(with_names, 70U);
+  EXPECT_EQ(said("deny EPERM mount path(0) is /a\n"), "good");
 }
 
 TEST(DenyPolicy, AStarIsAboutTheCallsThatTheConditionSuits) {

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -176,6 +177,18 @@ TEST_F(Deny, SeesBothPathsOfARename) {
   EXPECT_EQ(made(SYS_link, {word("/etc/a"), word("/tmp/b")}), -EPERM);
   EXPECT_EQ(made(SYS_symlinkat, {word("/secret/x"), 0, word("/x")}), kPassed);
   EXPECT_EQ(made(SYS_symlinkat, {word("/x"), 0, word("/secret/x")}), -EXDEV);
+}
+
+TEST_F(Deny, SeesTheSourceOfAMountWhereItIsAPath) {
+  start("deny EPERM mount path under /secret\n");
+  const uint64_t source = word("/secret/x"), target = word("/mnt"), type = word("ext4");
+  EXPECT_EQ(made(SYS_mount, {source, target, 0, MS_BIND}), -EPERM);
+  EXPECT_EQ(made(SYS_mount, {source, target, 0, MS_BIND | MS_REC}), -EPERM);
+  EXPECT_EQ(made(SYS_mount, {source, target, 0, MS_MOVE}), -EPERM);
+  EXPECT_EQ(made(SYS_mount, {source, target, type, MS_NOSUID}), kPassed);
+  EXPECT_EQ(made(SYS_mount, {source, target, 0, MS_BIND | MS_REMOUNT}), kPassed);
+  EXPECT_EQ(made(SYS_mount, {source, target, 0, MS_PRIVATE}), kPassed);
+  EXPECT_EQ(made(SYS_mount, {target, source, 0, MS_BIND}), -EPERM);
 }
 
 TEST_F(Deny, IsOnTheSafeSideWhereABaseIsUnknown) {

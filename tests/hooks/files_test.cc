@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -376,6 +377,19 @@ TEST_F(Files, SurvivesBadPointers) {
   const std::string overlong(5000, 'a');
   EXPECT_EQ(hook_.call(SYS_open, overlong.c_str(), O_RDONLY), -ENAMETOOLONG);
   EXPECT_EQ(hook_.take_lines(), Lines{});
+}
+
+TEST_F(Files, SeesBothEndsOfAMountThatHasTwo) {
+  tree_.directory("from");
+  tree_.directory("to");
+  hook_.pretend(0, SYS_mount, "from", "to", nullptr, MS_BIND, nullptr);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("mount", "from"), at("mount", "to")}));
+  hook_.pretend(0, SYS_mount, "moved", "to", nullptr, MS_MOVE, nullptr);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("mount", "moved")});
+  hook_.pretend(0, SYS_mount, "tmpfs", "to", "tmpfs", 0, nullptr);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  hook_.pretend(-ENOENT, SYS_mount, "none", "to", nullptr, MS_BIND | MS_REC, nullptr);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("missing", "none"), at("test", "to")}));
 }
 
 TEST_F(Files, SaysThatARingIsNotSeen) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -200,6 +201,10 @@ TEST(PathCalls, KnowsTheArguments) {
   EXPECT_EQ(names(SYS_symlinkat, 0), 2);
   EXPECT_EQ(names(SYS_linkat, 1), 3);
   EXPECT_EQ(names(SYS_mount, 0), 1);
+  const uint64_t binding[6] = {0, 0, 0, MS_BIND, 0, 0}, making[6] = {};
+  EXPECT_EQ(path_call(SYS_mount, binding)->slot[1].name, 0);
+  EXPECT_EQ(path_call(SYS_mount, making)->slot[1].use, PathUse::kNothing);
+  EXPECT_EQ(path_call(SYS_umount2, binding)->slot[1].use, PathUse::kNothing);
   EXPECT_EQ(names(SYS_inotify_add_watch, 0), 1);
   EXPECT_EQ(names(SYS_fanotify_mark, 0), 4);
   EXPECT_EQ(names(SYS_move_mount, 1), 3);
