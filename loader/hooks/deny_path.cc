@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "loader/hooks/resolve.h"
+
 namespace sysrewrite::deny {
 
 namespace {
@@ -13,8 +15,9 @@ uint64_t address_of(const void* object) {
   return reinterpret_cast<uintptr_t>(object);
 }
 
-// Where a descriptor leads, or the working directory, NUL-ended, into kLongestPath bytes.
-PathState read_base(const sysload_api* api, int32_t folder, char* into) {
+// Where a descriptor leads, or the working directory, NUL-ended, into kLongestPath bytes; `removed`
+// where that is no more.
+PathState read_base(const sysload_api* api, int32_t folder, PathState removed, char* into) {
   constexpr int32_t kAtFdcwd = -100;
   constexpr int64_t kBadDescriptor = -9;
   constexpr uint64_t kGetFlags = 1;  // F_GETFD
@@ -37,6 +40,8 @@ PathState read_base(const sysload_api* api, int32_t folder, char* into) {
   if (length <= 0 || length >= int64_t{kLongestPath} || into[0] != '/')
     return PathState::kUnknownBase;
   into[length] = 0;
+  if (folder != kAtFdcwd && is_removed_name(*api, folder, into, static_cast<uint32_t>(length)))
+    return removed;
   return PathState::kKnown;
 }
 
@@ -136,7 +141,9 @@ PathState CallPath::resolve(const sysload_api* api, const sysload_call& call,
     const int32_t folder = argument.folder == kNoFolder
                                ? kAtFdcwd
                                : static_cast<int32_t>(call.argument[argument.folder]);
-    const PathState base = read_base(api, folder, text_);
+    // A file that is meant itself, as fstat does it, has no path any more.
+    const PathState removed = text_[0] == 0 ? PathState::kInvalid : PathState::kUnknownBase;
+    const PathState base = read_base(api, folder, removed, text_);
     if (base != PathState::kKnown) return base;
     const uint64_t length = strlen(text_);
     text_[length] = '/';

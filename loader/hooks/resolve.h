@@ -73,6 +73,12 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path);
 // name that is no path begins with is not '/' ("pipe:[1]").
 int64_t name_of_descriptor(const sysload_api& api, int32_t descriptor, char* into, uint32_t size);
 
+// Whether a name from /proc is that of a file that was removed: the kernel puts " (deleted)" behind
+// it. A file may be called so, too: then its name leads to it.
+bool is_removed_name(const sysload_api& api, int32_t descriptor, const char* name, uint32_t size);
+// Of such a name.
+constexpr uint32_t kRemovedSuffix = sizeof(" (deleted)") - 1;
+
 // The working directory, where getcwd knows it, and otherwise as /proc has it: one that was removed
 // has " (deleted)" taken off. Its length, NUL-ended, or an error.
 int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size);

@@ -188,6 +188,27 @@ TEST_F(DenyCallPath, IsNoneWhereTheDescriptorIsNoDirectory) {
   EXPECT_EQ(read(-1, "x", &text), deny::PathState::kInvalid);
 }
 
+// As fchdir would have it: the kernel calls it "gone (deleted)", and another may have that very
+// name.
+TEST_F(DenyCallPath, IsOfAnUnknownBaseWhereTheDirectoryIsRemoved) {
+  std::string text;
+  const std::string folder = testing::TempDir() + "deny-removed-" + std::to_string(getpid());
+  std::filesystem::create_directories(folder + "/gone");
+  std::filesystem::create_directories(folder + "/here (deleted)");
+  const int gone = open((folder + "/gone").c_str(), O_PATH | O_DIRECTORY);
+  const int here = open((folder + "/here (deleted)").c_str(), O_PATH | O_DIRECTORY);
+  std::filesystem::remove(folder + "/gone");
+  EXPECT_EQ(read(gone, "x", &text), deny::PathState::kUnknownBase);
+  EXPECT_EQ(read(gone, "", &text), deny::PathState::kInvalid);
+  EXPECT_EQ(read(here, "x", &text), deny::PathState::kKnown);
+  EXPECT_EQ(text, folder + "/here (deleted)/x");
+  std::filesystem::create_directories(folder + "/gone (deleted)");
+  EXPECT_EQ(read(gone, "x", &text), deny::PathState::kUnknownBase);
+  std::filesystem::remove_all(folder);
+  close(gone);
+  close(here);
+}
+
 TEST_F(DenyCallPath, IsInvalidWhereTheKernelWouldNotTakeIt) {
   std::string text;
   EXPECT_EQ(read(AT_FDCWD, nullptr, &text), deny::PathState::kInvalid);
