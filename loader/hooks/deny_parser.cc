@@ -124,7 +124,7 @@ bool PolicyParser::one_call(const Word& word, Rule& rule) {
     if (written < kNumbers - 1) number = static_cast<int64_t>(written);
   } else if (!word.is_end() && word.length <= kLongest) {
     memcpy(name, word.text, word.length);
-    number = api_->call_number(name);
+    if (strlen(name) == word.length) number = api_->call_number(name);  // no NUL within
   }
   if (number < 0 || number >= kNumbers) return refuse(word, "the name of a system call, or *");
   const auto index = static_cast<uint32_t>(number);

@@ -136,6 +136,11 @@ TEST(DenyPolicy, RefusesPathsOfCallsWithout) {
             "1:10: found 'writing', expected only open, openat, openat2 and creat before writing");
 }
 
+TEST(DenyPolicy, RefusesNamesWithNul) {
+  const std::string policy("deny EPERM stat\0xyz\n", 20);
+  EXPECT_EQ(said(policy), "1:12: found 'stat?xyz', expected the name of a system call, or *");
+}
+
 // Those that the table of paths has, whichever become known to it.
 TEST(DenyPolicy, TakesPathsOfEveryCallThatHasOne) {
   uint32_t with_names = 0;
