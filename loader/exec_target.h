@@ -17,6 +17,7 @@ inline constexpr uint64_t kScriptLine = 256;  // BINPRM_BUF_SIZE
 // What is to be executed, after `#!` lines: strings live here.
 struct ExecTarget {
   char path[kExecPath];
+  char executed[kExecPath + 32];  // what AT_EXECFN is to be, where that is no path; else ""
   char line[kScriptDepth][kScriptLine];
   char scripts[kScriptDepth][kExecPath];
   const char* words[2 * kScriptDepth + 2];  // in front of argv[1]: interpreter's, then the script

@@ -114,6 +114,9 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
   if (target.word_count != 0) {
     list->add("--execfn");
     list->add(target.words[target.word_count - 1]);
+  } else if (target.executed[0] != 0) {
+    list->add("--execfn");
+    list->add(target.executed);
   }
   if (program_fd != nullptr) {
     list->add("--program-fd");
@@ -180,6 +183,37 @@ sys::Fd keep_open(sys::Fd fd) {
   return sys::call(__NR_dup, static_cast<uint64_t>(fd));
 }
 
+char* append(char* at, const char* text) {
+  const size_t size = strlen(text);
+  memcpy(at, text, size + 1);
+  return at + size;
+}
+
+// Of a program that is named by a descriptor, or from a folder's. The kernel gives it a name
+// through /dev/fd (fs/exec.c, alloc_bprm()), which means something only where that descriptor is
+// open; what sysload and hooks call it leads there from everywhere.
+void name_by_descriptor(const ExecRequest& request, const char* named, sys::Fd program,
+                        ExecTarget* target) {
+  char digits[17];
+  unsigned at = sizeof(digits) - 1;
+  digits[at] = 0;
+  auto rest = static_cast<uint32_t>(request.directory);
+  do digits[--at] = static_cast<char>('0' + rest % 10);
+  while ((rest /= 10) != 0);
+  char* end = append(append(target->executed, "/dev/fd/"), digits + at);
+  if (named[0] != 0) append(append(end, "/"), named);
+  const size_t size = strlen(named);
+  const uint64_t room = sizeof(target->path) - size - 1;
+  const bool is_below = size != 0 &&
+                        sys::name_of(request.directory, target->path, room) == target->path &&
+                        target->path[0] == '/';
+  if (is_below) {
+    append(append(target->path + strlen(target->path), "/"), named);
+  } else {
+    sys::name_of(program, target->path, sizeof(target->path));
+  }
+}
+
 }  // namespace
 
 bool follow_exec(const ExecRequest& request, int64_t* answer) {
@@ -187,6 +221,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   ExecTarget& target = *Memory::at<ExecTarget>(Memory::address_of(&sysload_follow_memory[0]));
   static_assert(sizeof(ExecTarget) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
   target.word_count = 0;
+  target.executed[0] = 0;
   if (read_program_string(request.path, target.path, sizeof(target.path)) < 0) return false;
   const int64_t count = count_arguments(request.argv);
   if (count < 0) return false;
@@ -205,7 +240,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   // By path where there is one, so that /proc/PID/cmdline and the like name it; else by descriptor.
   const bool by_path = target.word_count != 0 || (request.directory == AT_FDCWD && named[0] != 0);
   const sys::Fd handed = by_path ? -1 : keep_open(program);
-  if (named[0] == 0) sys::name_of(program, target.path, sizeof(target.path));
+  if (!by_path && named[0] != '/') name_by_descriptor(request, named, program, &target);
   sys::close(program);
   sys::Fd loader = -1;
   ArgumentList list;

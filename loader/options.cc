@@ -36,7 +36,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --no-follow     do not follow what PROGRAM executes
   --mask HEX      start PROGRAM with these signals blocked
   --program-fd HEX  read the program from this descriptor; PROGRAM only names it
-  --execfn NAME   what was executed: a script, where PROGRAM is its interpreter
+  --execfn NAME   what was executed: a script, where PROGRAM is its interpreter; or a name in /dev/fd
   --help          print this
   --version       print the version
 

@@ -376,6 +376,26 @@ def case_names_of_a_script(runner):
     same(runner, ["sh", "-c", "./comm.sh; ./fn.sh"], prepare=prepare)
 
 
+def case_names_by_descriptor(runner):
+    """What execveat is given beside a path shows in AT_EXECFN, as the kernel has it; comm is the file's."""
+    def prepare(folder):
+        build(folder, "name", "#include <stdio.h>\n#include <sys/auxv.h>\n#include <sys/prctl.h>\n"
+              "int main(void) { char comm[16]; prctl(PR_GET_NAME, comm);\n"
+              "  printf(\"%s %s\\n\", (char*)getauxval(AT_EXECFN), comm); return 0; }")
+        build(folder, "from", "#define _GNU_SOURCE\n#include <fcntl.h>\n#include <unistd.h>\n"
+              "#include <sys/syscall.h>\n"
+              "int main(int argc, char** argv) { char* words[] = {\"x\", 0};\n"
+              "  syscall(SYS_execveat, open(argv[1], O_PATH), argv[2], words, words + 1, AT_EMPTY_PATH);\n"
+              "  return 9; }")
+        os.mkdir(os.path.join(folder, "below"))
+
+    for folder, name in ((".", "name"), ("below", "../name"), (".", "./below/.././name")):
+        same(runner, ["./from", folder, name], prepare=prepare)
+    same(runner, ["sh", "-c", "./from / $PWD/name | sed s,$PWD,,"], prepare=prepare)
+    # Older kernels say the descriptor's number in comm.
+    same(runner, ["sh", "-c", "./from name '' | cut -d' ' -f1"], prepare=prepare)
+
+
 def case_vdso(runner):
     def prepare(folder):
         build(folder, "clock", "#include <stdio.h>\n#include <sys/auxv.h>\n#include <time.h>\n"
