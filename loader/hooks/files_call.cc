@@ -2,6 +2,7 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 
 #include <cstring>
@@ -20,7 +21,7 @@ uint32_t number_of(const sysload_call& call) {
 // --- names that are taken before the call ---
 
 struct SavedName {
-  uint32_t size;
+  uint32_t size, floor;
   bool has_parents, wants_directory, outside;
   char text[];
 };
@@ -33,6 +34,7 @@ void save_name(const FilesView& view, sysload_call& call, uint32_t i, const Path
       static_cast<SavedName*>(view.api().call_memory(&call, sizeof(SavedName) + name.path.size));
   if (saved == nullptr) return;
   saved->size = name.path.size;
+  saved->floor = name.path.floor;
   saved->has_parents = name.path.has_parents;
   saved->wants_directory = name.path.wants_directory;
   saved->outside = name.outside;
@@ -44,6 +46,7 @@ void take_saved(uint64_t from, FileName& name) {
   const auto& saved = *at_word<const SavedName>(from);
   name.path.begin(saved.text, saved.size);
   if (saved.size == 1) name.path.add("/", 1);
+  name.path.floor = saved.floor;
   name.path.has_parents = saved.has_parents;
   name.path.wants_directory = saved.wants_directory;
   name.outside = saved.outside;
@@ -60,14 +63,24 @@ void before_execution(const FilesView& view, const sysload_call& call, const Pat
   if (locate(view, call, slot, name)) note_execution(view, name, at_flags_of(call, slot));
 }
 
+// Looks where the call is going to look: what openat2 says of links and roots counts here too.
+int64_t look_for(const sysload_api& api, uint64_t directory, uint64_t name, uint64_t resolve) {
+  if (resolve == 0) return api.syscall(__NR_faccessat, directory, name, 0, 0, 0, 0);
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = resolve;
+  const int64_t opened = api.syscall(__NR_openat2, directory, name, word(&how), sizeof(how), 0, 0);
+  if (opened >= 0) api.syscall(__NR_close, static_cast<uint64_t>(opened), 0, 0, 0, 0, 0);
+  return opened;
+}
+
 // scratch[2]: the file was not there.
 void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot) {
-  const uint64_t flags = open_flags(view.api(), call, slot).flags;
-  if ((flags & (O_CREAT | O_EXCL)) != O_CREAT) return;
+  const OpenFlags open = open_flags(view.api(), call, slot);
+  if ((open.flags & (O_CREAT | O_EXCL)) != O_CREAT) return;
   const auto directory = slot.directory == kNoArgument ? static_cast<uint64_t>(AT_FDCWD)
                                                        : call.argument[slot.directory];
-  const int64_t found =
-      view.api().syscall(__NR_faccessat, directory, call.argument[slot.name], 0, 0, 0, 0);
+  const int64_t found = look_for(view.api(), directory, call.argument[slot.name], open.resolve);
   call.scratch[2] = found == -ENOENT ? 1 : 0;
 }
 

@@ -150,12 +150,13 @@ bool locate(const FilesView& view, const sysload_call& call, const PathSlot& slo
   const char* from = text;
   auto size = static_cast<uint32_t>(got);
   for (; own_root && size != 0 && *from == '/'; --size) ++from;
-  if (*from != '/') {
+  if (own_root || *from != '/') {
     const bool based = slot.directory == kNoArgument
                            ? add_working_directory(view, name)
                            : add_descriptor(view, argument[slot.directory], name);
     if (!based) return false;
   }
+  if (own_root && name.path.size > 1) name.path.floor = name.path.size;
   return name.path.add(from, size);
 }
 

@@ -36,6 +36,7 @@ bool note(const FilesView& view, FileKind kind, FileName& name, int64_t error) {
     // Asking the kernel about ".." is what costs, so it is asked once for each spelling.
     unfollowed = fingerprint_with(fingerprint_of(path.text, path.size), kUnfollowed + number);
     if (root_size != 0) unfollowed ^= fingerprint_of(root, root_size);
+    unfollowed ^= path.floor;
     if (unfollowed == 0) unfollowed = 1;
     if (set.contains(unfollowed)) return false;
     follow_parents(view.api(), path);

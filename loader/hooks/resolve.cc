@@ -26,6 +26,7 @@ void AbsolutePath::begin(const char* base, uint32_t base_size) {
   size = base_size == 1 ? 0 : base_size;  // "/" is the empty one while components are added
   memcpy(text, base, size);
   text[size] = 0;
+  floor = 0;
   has_parents = wants_directory = false;
 }
 
@@ -58,6 +59,12 @@ bool AbsolutePath::add(const char* name, uint32_t name_size) {
   if (size == 0) text[size++] = '/';
   text[size] = 0;
   return fits;
+}
+
+void AbsolutePath::cut(uint32_t new_size) {
+  size = new_size;
+  if (size == 0) text[size++] = '/';
+  text[size] = 0;
 }
 
 void AbsolutePath::remove_last() {
@@ -93,10 +100,10 @@ bool RemainingPath::more() const {
 bool follow_parents(const sysload_api& api, AbsolutePath& path) {
   if (!path.has_parents) return true;
   const bool wants_directory = path.wants_directory;
+  const uint32_t floor = path.floor;
   RemainingPath rest;
-  if (!rest.prepend(path.text, path.size)) return false;
-  path.begin("/", 1);
-  path.add("/", 1);
+  if (!rest.prepend(path.text + floor, path.size - floor)) return false;
+  path.cut(floor);
   char link[kNameBytes];
   int links = 0;
   bool good = true;
@@ -109,6 +116,7 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path) {
       continue;
     }
     // No link, not there, or not to be known: then its name says where it lies.
+    if (path.size <= floor) continue;
     const int64_t got = path.size > 1 ? read_link(api, path.text, link, sizeof(link) - 4) : 0;
     path.remove_last();
     if (got <= 0) continue;
@@ -117,7 +125,7 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path) {
     memcpy(link + got, kUp, sizeof(kUp));
     good = ++links <= kMostLinks && rest.prepend(link, static_cast<uint32_t>(got) + 3);
     if (!good) break;
-    if (link[0] == '/') path.begin("/", 1), path.add("/", 1);
+    if (link[0] == '/') path.cut(floor);
   }
   path.has_parents = false;
   path.wants_directory = wants_directory;

@@ -27,7 +27,8 @@ constexpr int kMostLinks = 40;  // linux, include/linux/namei.h, MAXSYMLINKS
 // An absolute path, NUL-ended.
 struct AbsolutePath {
   uint32_t size = 0;
-  bool has_parents = false;      // ".." is in it
+  uint32_t floor = 0;        // of what lies below a root of the call's own: the bytes of its name
+  bool has_parents = false;  // ".." is in it
   bool wants_directory = false;  // it was given with "/" or "/." at its end
   char text[kPathBytes];
 
@@ -38,6 +39,8 @@ struct AbsolutePath {
   // Adds what `name` says, component by component; an absolute one replaces what there is. False
   // where it does not fit.
   bool add(const char* name, uint32_t name_size);
+  // So many bytes stay, or "/".
+  void cut(uint32_t new_size);
   // The last component goes. "/" stays.
   void remove_last();
 
@@ -64,8 +67,8 @@ class RemainingPath {
 
 bool is_parent(const char* component, uint32_t size);
 
-// Makes ".." go, as the kernel would. False where it does not fit, or links go in circles; the path
-// is then as far as one came.
+// Makes ".." go, as the kernel would; above a root of the call's own nothing leads. False where it
+// does not fit, or links go in circles; the path is then as far as one came.
 bool follow_parents(const sysload_api& api, AbsolutePath& path);
 
 // What the kernel calls the file behind a descriptor of the calling thread: its length, or an error

@@ -366,6 +366,37 @@ TEST_F(Files, ReadsOpenat2) {
   close(directory);
 }
 
+TEST_F(Files, StaysBelowTheRootOfTheCall) {
+  tree_.directory("root/etc");
+  tree_.directory("etc");
+  tree_.file("etc/passwd");
+  tree_.link("root/up", "/etc");
+  open_how how{};
+  how.flags = O_RDWR | O_CREAT;
+  how.mode = 0600;
+  how.resolve = RESOLVE_IN_ROOT;
+  const int directory = open("root", O_RDONLY | O_DIRECTORY);
+  const auto opened = [&](const char* name) {
+    const int64_t file = hook_.call(SYS_openat2, directory, name, &how, sizeof(how));
+    EXPECT_GE(file, 0) << name;
+    close(static_cast<int>(file));
+    return hook_.take_lines();
+  };
+  // It is there outside, and not inside.
+  EXPECT_EQ(opened("/etc/passwd"), Lines{at("create", "root/etc/passwd")});
+  EXPECT_EQ(opened("../etc/passwd"), Lines{at("read-write", "root/etc/passwd")});
+  how.flags = O_RDONLY;
+  how.mode = 0;
+  EXPECT_EQ(opened("../../etc/passwd"), Lines{at("read", "root/etc/passwd")});
+  EXPECT_EQ(opened("up/../etc"), Lines{at("read", "root/etc")});
+  how.flags = O_PATH;
+  EXPECT_EQ(opened("/.."), Lines{at("test", "root")});
+  // The same name without a root of its own is another file.
+  hook_.call(SYS_openat, directory, "../etc/passwd", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "etc/passwd")});
+  close(directory);
+}
+
 TEST_F(Files, SurvivesBadPointers) {
   const uint64_t nowhere = 8;
   EXPECT_EQ(hook_.call(SYS_open, nowhere, O_CREAT), -EFAULT);
