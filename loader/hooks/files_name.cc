@@ -51,6 +51,14 @@ uint32_t without_deleted(const char* text, uint32_t size) {
   return size > length && memcmp(text + size - length, suffix, length) == 0 ? size - length : size;
 }
 
+// A name from the kernel that is not to be had, although there is a file.
+void note_nameless(const FilesView& view, int64_t error) {
+  if (error == -ENAMETOOLONG)
+    note_incomplete(
+        view,
+        "names of directories longer than 4095 bytes, and what is relative to them, are not known");
+}
+
 bool add_descriptor(const FilesView& view, uint64_t argument, FileName& name) {
   const auto descriptor = static_cast<int32_t>(argument);
   if (descriptor == AT_FDCWD) return add_working_directory(view, name);
@@ -58,6 +66,7 @@ bool add_descriptor(const FilesView& view, uint64_t argument, FileName& name) {
   const int64_t got = name_of_descriptor(view.api(), descriptor, text, sizeof(text));
   if (got == -ENOENT && view.api().syscall(__NR_fcntl, argument, F_GETFD, 0, 0, 0, 0) >= 0)
     note_incomplete(view, "/proc: not mounted, so names relative to descriptors are not known");
+  if (got < 0) note_nameless(view, got);
   if (got <= 0 || text[0] != '/') return false;
   const char memory[] = "/memfd:";
   if (memcmp(text, memory, sizeof(memory) - 1) == 0) return false;
@@ -110,6 +119,7 @@ bool add_working_directory(const FilesView& view, FileName& name) {
   const int64_t got = name_of_working_directory(view.api(), text, sizeof(text));
   const char unreachable[] = "(unreachable)";
   const uint32_t prefix = sizeof(unreachable) - 1;
+  if (got < 0) note_nameless(view, got);
   if (got <= 0) return false;
   const auto size = static_cast<uint32_t>(got);
   if (size > prefix && memcmp(text, unreachable, prefix) == 0) {

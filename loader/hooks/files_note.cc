@@ -12,14 +12,16 @@ namespace {
 // Fingerprints of paths in which ".." still is are kept apart from those of records.
 constexpr uint64_t kUnfollowed = 64;
 
-// From the name here to the name outside. Where it does not fit, it stays.
-void put_before(const char* root, uint32_t root_size, AbsolutePath& path) {
-  if (root_size == 0 || root_size + path.size >= kPathBytes) return;
+// From the name here to the name outside. False where it does not fit.
+bool put_before(const char* root, uint32_t root_size, AbsolutePath& path) {
+  if (root_size == 0) return true;
+  if (root_size + path.size >= kPathBytes) return false;
   if (path.size == 1) path.size = 0;
   memmove(path.text + root_size, path.text, path.size);
   memcpy(path.text, root, root_size);
   path.size += root_size;
   path.text[path.size] = 0;
+  return true;
 }
 
 }  // namespace
@@ -41,7 +43,11 @@ bool note(const FilesView& view, FileKind kind, FileName& name, int64_t error) {
     if (set.contains(unfollowed)) return false;
     follow_parents(view.api(), path);
   }
-  put_before(root, root_size, path);
+  if (!put_before(root, root_size, path)) {
+    note_incomplete(view,
+                    "names longer than 8191 bytes, in a changed root directory, are not known");
+    return false;
+  }
   // "file/" is not there although "file" is.
   if (kind == FileKind::kMissing && error == -ENOTDIR && path.wants_directory &&
       path.size + 2 < kPathBytes) {

@@ -187,6 +187,7 @@ int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t s
   if (got > 0) return got - 1;
   const int64_t linked = read_link(api, "/proc/thread-self/cwd", into, size - 1);
   if (linked < 0) return linked;
+  if (linked == int64_t{size} - 1) return -ENAMETOOLONG;
   auto length = static_cast<uint32_t>(linked);
   if (ends_as_removed(into, length)) length -= kRemovedSuffix;  // else getcwd would know it
   into[length] = 0;

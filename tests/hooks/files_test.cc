@@ -482,6 +482,28 @@ TEST_F(Files, WritesLongPathsWhole) {
   EXPECT_EQ(hook_.take_output().size(), 8 + tree_.root().size() + 1 + 15UL * 1001 + 3 + 1);
 }
 
+// Where the kernel itself has no name for the directory.
+TEST_F(Files, SaysThatAFolderHasTooLongAName) {
+  const std::string name(250, 'd');
+  for (int i = 0; i < 18; ++i) {
+    ASSERT_EQ(mkdir(name.c_str(), 0700), 0);
+    ASSERT_EQ(chdir(name.c_str()), 0);
+  }
+  const std::string line =
+      "incomplete names of directories longer than 4095 bytes, and what is relative to them, are "
+      "not "
+      "known";
+  HostedHook hook(sysload_hook_init_files, "");
+  hook.call(SYS_open, "relative", O_RDONLY);
+  EXPECT_EQ(hook.take_lines(), Lines{line});
+  const int folder = open(".", O_PATH | O_DIRECTORY);
+  HostedHook other(sysload_hook_init_files, "");
+  other.call(SYS_openat, folder, "relative", O_RDONLY);
+  EXPECT_EQ(other.take_lines(), Lines{line});
+  close(folder);
+  ASSERT_EQ(chdir(tree_.root().c_str()), 0);
+}
+
 std::string refusal(const char* options) {
   try {
     HostedHook hook(sysload_hook_init_files, options);
