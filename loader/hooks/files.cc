@@ -10,7 +10,8 @@
 //
 // System calls that the hook itself makes: none for an absolute path without "..", none for a
 // relative one while the working directory's name is known, one for a name relative to a
-// descriptor, one for each ".." that is seen for the first time. (Copies from the program's memory
+// descriptor (in a changed root directory two more), one for each ".." that is seen for the first
+// time; some ten for an execution. (Copies from the program's memory
 // come on top, one for each name: that is api->read_string.)
 #include <asm/unistd.h>
 

@@ -30,6 +30,8 @@ struct SavedName {
 void save_name(const FilesView& view, sysload_call& call, uint32_t i, const PathSlot& slot) {
   FileName name;
   if (!locate(view, call, slot, name)) return;
+  // Behind the call "/" is another directory.
+  if (slot.use == PathUse::kRoot && !make_outside(view, name)) return;
   auto* saved =
       static_cast<SavedName*>(view.api().call_memory(&call, sizeof(SavedName) + name.path.size));
   if (saved == nullptr) return;

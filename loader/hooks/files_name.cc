@@ -44,13 +44,6 @@ void store_directory(FilesState& state, const char* text, uint32_t size, uint64_
   __atomic_store_n(&cache.version, version + 2, __ATOMIC_RELEASE);
 }
 
-// Takes " (deleted)" off, which the kernel puts behind the names of what is no more.
-uint32_t without_deleted(const char* text, uint32_t size) {
-  const char suffix[] = " (deleted)";
-  const uint32_t length = sizeof(suffix) - 1;
-  return size > length && memcmp(text + size - length, suffix, length) == 0 ? size - length : size;
-}
-
 // A name from the kernel that is not to be had, although there is a file.
 void note_nameless(const FilesView& view, int64_t error) {
   if (error == -ENAMETOOLONG)
@@ -70,7 +63,15 @@ bool add_descriptor(const FilesView& view, uint64_t argument, FileName& name) {
   if (got <= 0 || text[0] != '/') return false;
   const char memory[] = "/memfd:";
   if (memcmp(text, memory, sizeof(memory) - 1) == 0) return false;
-  const uint32_t size = without_deleted(text, static_cast<uint32_t>(got));
+  auto size = static_cast<uint32_t>(got);
+  text[size] = 0;
+  uint32_t root_size = 0;
+  if (is_removed_name(view.api(), descriptor, text, size)) {
+    size -= kRemovedSuffix;
+  } else if (name_of_root(view, &root_size), root_size != 0) {
+    // The kernel says what it is called in there, or, of what is not in there, outside.
+    name.outside = !leads_to(view.api(), text, descriptor);
+  }
   name.path.begin(text, size);
   return true;
 }

@@ -24,7 +24,27 @@ bool put_before(const char* root, uint32_t root_size, AbsolutePath& path) {
   return true;
 }
 
+void follow(const FilesView& view, FileName& name) {
+  // Of what is outside the kernel can be asked only by names inside.
+  follow_parents(view.api(), name.path, !name.outside);
+  name.path.has_parents = false;
+}
+
+bool put_root_before(const FilesView& view, const char* root, uint32_t root_size, FileName& name) {
+  name.outside = true;
+  if (put_before(root, root_size, name.path)) return true;
+  note_incomplete(view, "names longer than 8191 bytes, in a changed root directory, are not known");
+  return false;
+}
+
 }  // namespace
+
+bool make_outside(const FilesView& view, FileName& name) {
+  uint32_t root_size = 0;
+  const char* root = name.outside ? "" : name_of_root(view, &root_size);
+  if (name.path.has_parents) follow(view, name);
+  return put_root_before(view, root, root_size, name);
+}
 
 bool note(const FilesView& view, FileKind kind, FileName& name, int64_t error) {
   if (kind == FileKind::kNone) return false;
@@ -41,13 +61,9 @@ bool note(const FilesView& view, FileKind kind, FileName& name, int64_t error) {
     unfollowed ^= path.floor;
     if (unfollowed == 0) unfollowed = 1;
     if (set.contains(unfollowed)) return false;
-    follow_parents(view.api(), path);
+    follow(view, name);
   }
-  if (!put_before(root, root_size, path)) {
-    note_incomplete(view,
-                    "names longer than 8191 bytes, in a changed root directory, are not known");
-    return false;
-  }
+  if (!put_root_before(view, root, root_size, name)) return false;
   // "file/" is not there although "file" is.
   if (kind == FileKind::kMissing && error == -ENOTDIR && path.wants_directory &&
       path.size + 2 < kPathBytes) {

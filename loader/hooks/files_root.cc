@@ -84,7 +84,8 @@ void find_root(const FilesView& view) {
 const char* name_of_root(const FilesView& view, uint32_t* size) {
   const FilesState& state = view.state;
   struct stat status {};
-  if (has_own(view) && count_of(*state.shared) != 0 && stat_root(view.api(), &status)) {
+  const bool asks = has_own(view) || state.never_cache;
+  if (asks && count_of(*state.shared) != 0 && stat_root(view.api(), &status)) {
     const ChangedRoot* root = root_of(*state.shared, status);
     *size = root == nullptr ? 0 : root->size;
     return root == nullptr ? "" : root->name;

@@ -104,7 +104,9 @@ void find_root(const FilesView& view);
 // The name of "/" outside; its size is 0 where it is "/" there too.
 const char* name_of_root(const FilesView& view, uint32_t* size);
 
-// files_note.cc: writing each record once. Whether it was new.
+// files_note.cc. Makes it the name outside, without "..". False where that does not fit.
+bool make_outside(const FilesView& view, FileName& name);
+// Writing each record once. Whether it was new.
 bool note(const FilesView& view, FileKind kind, FileName& name, int64_t error);
 void note_incomplete(const FilesView& view, const char* reason);
 

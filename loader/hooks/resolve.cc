@@ -97,7 +97,7 @@ bool RemainingPath::more() const {
   return false;
 }
 
-bool follow_parents(const sysload_api& api, AbsolutePath& path) {
+bool follow_parents(const sysload_api& api, AbsolutePath& path, bool asks) {
   if (!path.has_parents) return true;
   const bool wants_directory = path.wants_directory;
   const uint32_t floor = path.floor;
@@ -117,7 +117,8 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path) {
     }
     // No link, not there, or not to be known: then its name says where it lies.
     if (path.size <= floor) continue;
-    const int64_t got = path.size > 1 ? read_link(api, path.text, link, sizeof(link) - 4) : 0;
+    const int64_t got =
+        asks && path.size > 1 ? read_link(api, path.text, link, sizeof(link) - 4) : 0;
     path.remove_last();
     if (got <= 0) continue;
     // The link's target in its place, and its parent then.
@@ -168,18 +169,18 @@ bool ends_as_removed(const char* name, uint32_t size) {
 
 }  // namespace
 
-bool is_removed_name(const sysload_api& api, int32_t descriptor, const char* name, uint32_t size) {
-  if (!ends_as_removed(name, size) || size >= kNameBytes) return false;
-  char ended[kNameBytes];
-  memcpy(ended, name, size);
-  ended[size] = 0;
+bool leads_to(const sysload_api& api, const char* name, int32_t descriptor) {
   // struct stat, whose first two words say which file it is. Source: linux,
   // arch/x86/include/uapi/asm/stat.h, which does not go with the C library's.
   uint64_t named[18] = {}, open[18] = {};
-  if (api.syscall(__NR_lstat, word(ended), word(named), 0, 0, 0, 0) < 0) return true;
   const auto file = static_cast<uint64_t>(int64_t{descriptor});
-  return api.syscall(__NR_newfstatat, file, word(""), word(open), AT_EMPTY_PATH, 0, 0) < 0 ||
-         named[0] != open[0] || named[1] != open[1];
+  return api.syscall(__NR_lstat, word(name), word(named), 0, 0, 0, 0) == 0 &&
+         api.syscall(__NR_newfstatat, file, word(""), word(open), AT_EMPTY_PATH, 0, 0) == 0 &&
+         named[0] == open[0] && named[1] == open[1];
+}
+
+bool is_removed_name(const sysload_api& api, int32_t descriptor, const char* name, uint32_t size) {
+  return ends_as_removed(name, size) && !leads_to(api, name, descriptor);
 }
 
 int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size) {

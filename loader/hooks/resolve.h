@@ -69,15 +69,18 @@ bool is_parent(const char* component, uint32_t size);
 
 // Makes ".." go, as the kernel would; above a root of the call's own nothing leads. False where it
 // does not fit, or links go in circles; the path is then as far as one came.
-bool follow_parents(const sysload_api& api, AbsolutePath& path);
+// Where it must not be asked no component counts as a link.
+bool follow_parents(const sysload_api& api, AbsolutePath& path, bool asks = true);
 
 // What the kernel calls the file behind a descriptor of the calling thread: its length, or an error
 // (-ENOENT where /proc is not mounted). Not NUL-ended. AT_FDCWD is the working directory. What a
 // name that is no path begins with is not '/' ("pipe:[1]").
 int64_t name_of_descriptor(const sysload_api& api, int32_t descriptor, char* into, uint32_t size);
 
-// Whether a name from /proc is that of a file that was removed: the kernel puts " (deleted)" behind
-// it. A file may be called so, too: then its name leads to it.
+// Whether a name is that of the descriptor's file, as this process sees it. NUL-ended.
+bool leads_to(const sysload_api& api, const char* name, int32_t descriptor);
+// Whether a name from /proc, NUL-ended, is that of a file that was removed: the kernel puts
+// " (deleted)" behind it. A file may be called so, too: then its name leads to it.
 bool is_removed_name(const sysload_api& api, int32_t descriptor, const char* name, uint32_t size);
 // Of such a name.
 constexpr uint32_t kRemovedSuffix = sizeof(" (deleted)") - 1;

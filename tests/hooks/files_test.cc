@@ -448,6 +448,77 @@ TEST_F(Files, NamesWhatIsInsideAChangedRoot) {
   EXPECT_EQ(executed.take_lines(), Lines{at("missing", "jail/nowhere/either")});
 }
 
+// What a child of the test sees there, which may change its root directory.
+void expect_in_child(Lines expected, void (*act)(HostedHook&)) {
+  std::sort(expected.begin(), expected.end());
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    HostedHook hook(sysload_hook_init_files, "");
+    if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) _exit(2);
+    act(hook);
+    const Lines found = hook.take_lines();
+    if (found == expected) _exit(0);
+    for (const std::string& line : found) fprintf(stderr, "  %s\n", line.c_str());
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0) << "expected:\n" << testing::PrintToString(expected);
+}
+
+TEST_F(Files, NamesRootsWithinRoots) {
+  tree_.directory("jail/inner");
+  const Lines expected = {at("enter", "jail"), at("enter", "jail/inner"),
+                          at("missing", "jail/inner/nested"), at("test", "jail/inner")};
+  const auto act = [](HostedHook& hook) {
+    struct stat status {};
+    hook.call(SYS_chroot, "jail");
+    hook.call(SYS_chdir, "/");
+    hook.call(SYS_chroot, "/inner/../inner");
+    hook.call(SYS_chdir, "/");
+    hook.call(SYS_stat, "/nested", &status);
+    hook.call(SYS_stat, ".", &status);
+  };
+  expect_in_child(expected, act);
+  // With a root directory of the thread's own, as unshare gives it.
+  expect_in_child(expected, [](HostedHook& hook) {
+    struct stat status {};
+    hook.call(SYS_unshare, CLONE_FS);
+    hook.call(SYS_chroot, "jail");
+    hook.call(SYS_chdir, "/");
+    hook.call(SYS_chroot, "/inner/../inner");
+    hook.call(SYS_chdir, "/");
+    hook.call(SYS_stat, "/nested", &status);
+    hook.call(SYS_stat, ".", &status);
+  });
+}
+
+// /proc has to be in there for names of descriptors.
+TEST_F(Files, TellsWhatIsOutsideAChangedRoot) {
+  tree_.directory("jail/proc");
+  tree_.directory("jail/inside");
+  tree_.directory("beside");
+  expect_in_child(
+      {at("enter", "jail"), at("missing", "beside/relative"), at("missing", "beside/descriptor"),
+       at("missing", "parent"), at("missing", "jail/inside/descriptor"), at("mount", "jail/proc"),
+       "mount /proc"},
+      [](HostedHook& hook) {
+        if (unshare(CLONE_NEWNS) != 0) _exit(3);
+        hook.call(SYS_mount, "/proc", "jail/proc", nullptr, MS_BIND | MS_REC, nullptr);
+        const int outside = open("beside", O_PATH | O_DIRECTORY);
+        const int inside = open("jail/inside", O_PATH | O_DIRECTORY);
+        if (chdir("beside") != 0) _exit(4);
+        hook.hook().forked(&hook.hook(), &hook.thread());
+        hook.call(SYS_chroot, "../jail");
+        struct stat status {};
+        hook.call(SYS_stat, "relative", &status);
+        hook.call(SYS_newfstatat, outside, "descriptor", &status, 0);
+        hook.call(SYS_newfstatat, outside, "../parent", &status, 0);
+        hook.call(SYS_newfstatat, inside, "descriptor", &status, 0);
+      });
+}
+
 TEST_F(Files, EscapesInText) {
   open_file("a\nb\t\\\x01\xff", O_RDONLY);
   EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
