@@ -179,6 +179,8 @@ void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, con
   } else if (!locate(view, call, slot, name)) {
     return;
   }
+  // ENOENT says of an empty name that it is empty.
+  if (name.is_open && kind == FileKind::kMissing) return;
   const bool ambiguous = row.slot[1].use != PathUse::kNothing || slot.use == PathUse::kExecute;
   if (result < 0 && ambiguous) kind = kind_by_probe(view.api(), name, result);
   note(view, kind, name, result < 0 ? result : 0);

@@ -103,6 +103,7 @@ bool add_empty(const FilesView& view, const sysload_call& call, const PathSlot& 
   if (slot.use == PathUse::kTest || slot.may_be_empty == 0) return false;
   const bool allowed = slot.may_be_empty == kAlwaysMayBeEmpty ||
                        (call.argument[slot.flags] & slot.may_be_empty) != 0;
+  name.is_open = true;
   return allowed && add_descriptor(view, call.argument[slot.directory], name);
 }
 

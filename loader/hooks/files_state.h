@@ -74,6 +74,7 @@ struct FilesView {
 struct FileName {
   AbsolutePath path;
   bool outside = false;  // not below the root directory: its name is that of outside already
+  bool is_open = false;  // an empty name: the descriptor's file
 };
 
 // files_call.cc.

@@ -519,6 +519,15 @@ TEST_F(Files, TellsWhatIsOutsideAChangedRoot) {
       });
 }
 
+TEST_F(Files, SaysNothingOfEmptyNamesThatAreRefused) {
+  char target[16];
+  hook_.call(SYS_readlinkat, AT_FDCWD, "", target, sizeof(target));
+  hook_.call(SYS_utimensat, AT_FDCWD, "", nullptr, 0);
+  hook_.call(SYS_futimesat, AT_FDCWD, "", nullptr);
+  hook_.call(SYS_chdir, "");
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+}
+
 TEST_F(Files, EscapesInText) {
   open_file("a\nb\t\\\x01\xff", O_RDONLY);
   EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
