@@ -44,6 +44,14 @@ void store_directory(FilesState& state, const char* text, uint32_t size, uint64_
   __atomic_store_n(&cache.version, version + 2, __ATOMIC_RELEASE);
 }
 
+// An O_TMPFILE's, which never had a name: "#" and the inode's number. Source: linux, fs/dcache.c,
+// d_mark_tmpfile().
+bool is_nameless(const char* text, uint32_t size) {
+  uint32_t from = size;
+  while (from != 0 && text[from - 1] >= '0' && text[from - 1] <= '9') --from;
+  return from != size && from > 1 && text[from - 1] == '#' && text[from - 2] == '/';
+}
+
 // A name from the kernel that is not to be had, although there is a file.
 void note_nameless(const FilesView& view, int64_t error) {
   if (error == -ENAMETOOLONG)
@@ -68,6 +76,7 @@ bool add_descriptor(const FilesView& view, uint64_t argument, FileName& name) {
   uint32_t root_size = 0;
   if (is_removed_name(view.api(), descriptor, text, size)) {
     size -= kRemovedSuffix;
+    if (is_nameless(text, size)) return false;
   } else if (name_of_root(view, &root_size), root_size != 0) {
     // The kernel says what it is called in there, or, of what is not in there, outside.
     name.outside = !leads_to(view.api(), text, descriptor);

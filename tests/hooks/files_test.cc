@@ -528,6 +528,25 @@ TEST_F(Files, SaysNothingOfEmptyNamesThatAreRefused) {
   EXPECT_EQ(hook_.take_lines(), Lines{});
 }
 
+TEST_F(Files, SaysNothingOfFilesThatNeverHadAName) {
+  const int file = open(".", O_TMPFILE | O_RDWR, 0600);
+  ASSERT_GE(file, 0);
+  hook_.call(SYS_fchmod, file, 0644);
+  hook_.call(SYS_linkat, file, "", AT_FDCWD, "linked", AT_EMPTY_PATH);
+  const Lines lines = hook_.take_lines();
+  EXPECT_TRUE(lines == Lines{at("create", "linked")} || lines == Lines{at("missing", "linked")});
+  close(file);
+  tree_.file("#12 (deleted)");
+  tree_.file("was");
+  const int named = open("#12 (deleted)", O_RDWR), removed = open("was", O_RDWR);
+  unlink("was");
+  hook_.call(SYS_fchmod, named, 0600);
+  hook_.call(SYS_fchmod, removed, 0600);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("change", "#12 (deleted)"), at("change", "was")}));
+  close(named);
+  close(removed);
+}
+
 TEST_F(Files, EscapesInText) {
   open_file("a\nb\t\\\x01\xff", O_RDONLY);
   EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
