@@ -24,9 +24,11 @@ bool put_before(const char* root, uint32_t root_size, AbsolutePath& path) {
   return true;
 }
 
+// Where links go in circles the kernel finds nothing, and the name stays as it was spelt.
 void follow(const FilesView& view, FileName& name) {
+  const AbsolutePath spelt = name.path;
   // Of what is outside the kernel can be asked only by names inside.
-  follow_parents(view.api(), name.path, !name.outside);
+  if (!follow_parents(view.api(), name.path, !name.outside)) name.path = spelt;
   name.path.has_parents = false;
 }
 

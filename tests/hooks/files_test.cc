@@ -547,6 +547,14 @@ TEST_F(Files, SaysNothingOfFilesThatNeverHadAName) {
   close(removed);
 }
 
+TEST_F(Files, KeepsNamesThatGoInCircles) {
+  struct stat status {};
+  tree_.link("loop", "loop");
+  EXPECT_EQ(hook_.call(SYS_stat, "loop/../x", &status), -ELOOP);
+  EXPECT_EQ(hook_.call(SYS_stat, "loop/../x", &status), -ELOOP);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "loop/../x")});
+}
+
 TEST_F(Files, EscapesInText) {
   open_file("a\nb\t\\\x01\xff", O_RDONLY);
   EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
