@@ -103,7 +103,9 @@ FileFormat read_options(sysload_hook* hook) {
       format = FileFormat::kJson;
     } else if (option.has_value("null")) {
       format = FileFormat::kNull;
-    } else if (!option.has_value("text")) {
+    } else if (option.has_value("text")) {
+      format = FileFormat::kText;
+    } else {
       hook->api->fail(hook, "option at column %d: found format=%.*s, expected text, json or null",
                       option.value_column(), static_cast<int>(option.value_size()), option.value());
     }

@@ -555,6 +555,12 @@ TEST_F(Files, KeepsNamesThatGoInCircles) {
   EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "loop/../x")});
 }
 
+TEST_F(Files, TakesTheLastFormat) {
+  HostedHook hook(sysload_hook_init_files, "format=json:format=null:format=text");
+  hook.call(SYS_open, "none", O_RDONLY);
+  EXPECT_EQ(hook.take_output(), at("missing", "none\n"));
+}
+
 TEST_F(Files, EscapesInText) {
   open_file("a\nb\t\\\x01\xff", O_RDONLY);
   EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
