@@ -257,7 +257,7 @@ sysload_verdict on_entry(sysload_hook* hook, sysload_thread* thread, sysload_cal
       announce_execve(hook, sheet);
       call->scratch[kLengthAndIndex] = ~uint64_t{0};
     } else {
-      call->scratch[kBefore] = length_before(*hook->api, *call, row_of(number));
+      call->scratch[kBefore] = value_before(*hook->api, *call, row_of(number));
       keep(hook, call, sheet.arguments, index);
     }
     if (options.spent) call->scratch[kTime] = now(*hook->api, CLOCK_MONOTONIC);

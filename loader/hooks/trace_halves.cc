@@ -2,6 +2,8 @@
 
 #include <linux/fcntl.h>
 
+#include "loader/hooks/address.h"
+
 namespace sysrewrite::trace {
 
 namespace {
@@ -54,7 +56,18 @@ bool is_answer(const sysload_call& call, Kind kind) {
 
 }  // namespace
 
-uint64_t length_before(const sysload_api& api, const sysload_call& call, const CallRow& row) {
+namespace {
+
+uint64_t copied_timeout(const sysload_api& api, sysload_call& call, uint64_t address) {
+  constexpr uint64_t kSize = 16;  // of struct timespec
+  void* memory = address == 0 ? nullptr : api.call_memory(&call, kSize);
+  if (memory == nullptr || api.read(memory, address, kSize) != int64_t{kSize}) return 0;
+  return word(memory);
+}
+
+}  // namespace
+
+uint64_t value_before(const sysload_api& api, sysload_call& call, const CallRow& row) {
   constexpr uint64_t kNameSizeAt = 8;  // of struct msghdr
   uint32_t length = 0;
   for (unsigned i = 0; i < kArguments; ++i) {
@@ -63,6 +76,8 @@ uint64_t length_before(const sysload_api& api, const sysload_call& call, const C
       api.read(&length, call.argument[i], sizeof(length));
     } else if (kind == Kind::OutMessage) {
       api.read(&length, call.argument[i] + kNameSizeAt, sizeof(length));
+    } else if (kind == Kind::TimespecBefore) {
+      return copied_timeout(api, call, call.argument[i]);
     }
   }
   return length;

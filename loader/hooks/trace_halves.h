@@ -6,8 +6,9 @@
 
 namespace sysrewrite::trace {
 
-// What a length is before the call, which overwrites it.
-uint64_t length_before(const sysload_api& api, const sysload_call& call, const CallRow& row);
+// What the call is going to overwrite and a later argument shows: a length; or where a timeout was
+// copied to, 0 where it could not be.
+uint64_t value_before(const sysload_api& api, sysload_call& call, const CallRow& row);
 
 // The arguments from `index` on, to the end or, before the call, to the first that the kernel fills
 // in. Returns where it stopped.

@@ -23,7 +23,7 @@ struct Printer {
   uint32_t string_limit;
   bool leaving;
   unsigned index = 0;    // of the argument that is being printed
-  uint64_t before = 0;   // what an argument of the call pointed to before it: a length
+  uint64_t before = 0;   // value_before()
   uint64_t resumed = 0;  // the number of the call that restart_syscall resumes
 
   uint64_t argument() const { return call.argument[index]; }

@@ -61,6 +61,17 @@ void print_meaning(const Printer& p, const Names& names) {
   p.line.character(')');
 }
 
+// Of a timeout; there may be none.
+void print_left(const Printer& p, uint64_t timeout) {
+  if (p.call.result == 0) {
+    p.line.text(" (Timeout)");
+  } else if (timeout != 0) {
+    p.line.text(" (left ");
+    print_timespec(p, timeout);
+    p.line.character(')');
+  }
+}
+
 void print_success(const Printer& p, Result result) {
   const auto value = static_cast<uint64_t>(p.call.result);
   switch (result) {
@@ -78,6 +89,9 @@ void print_success(const Printer& p, Result result) {
       return print_ready(p, result);
     case Result::FcntlResult:
       return print_descriptor_flags(p);
+    case Result::MessagesResult:
+      p.line.decimal(p.call.result);
+      return print_left(p, p.call.argument[4]);
     case Result::SignalResult:
       return print_meaning(p, Names(kNamesOfSignals));
     case Result::SchedulerResult:

@@ -60,6 +60,7 @@ enum class Kind : uint8_t {
   Itimerspec,
   Itimerval,
   Utimbuf,
+  TimespecBefore,  // as it was before the call, printed behind what the kernel fills in
   Timezone,
   // Processes and signals.
   Sigaction,
@@ -180,7 +181,8 @@ enum class Result : uint8_t {
   SignalResult,
   TimeResult,
   SchedulerResult,
-  PersonalityResult
+  PersonalityResult,
+  MessagesResult
 };
 
 // The classes of the filter: %file and the like. kAnyStatfs holds what %%statfs has beyond %statfs

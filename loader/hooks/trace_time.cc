@@ -145,6 +145,8 @@ void print_time(Printer& p, Kind kind) {
     case Kind::Timeval:
     case Kind::TimevalOut:
       return print_timeval(p, address);
+    case Kind::TimespecBefore:
+      return print_timespec(p, p.before != 0 ? p.before : address);
     case Kind::Timespecs:
       return print_file_times(p, address, true);
     case Kind::Timevals:

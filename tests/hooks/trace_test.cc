@@ -439,6 +439,27 @@ TEST_F(Trace, PollShowsWhatBecameReady) {
             "{tv_sec=0, tv_nsec=7})");
 }
 
+// As strace 6.1 has them.
+TEST_F(Trace, ReceivedMessagesShowTheTimeoutAsItWasAndWhatIsLeft) {
+  mmsghdr message{};
+  timespec timeout{1, 5};
+  const std::string received =
+      "[{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=NULL, msg_iovlen=0, msg_controllen=0, "
+      "msg_flags=0}, msg_len=0}], 1, 0, ";
+  EXPECT_EQ(
+      traced(__NR_recvmmsg, {4, at(&message), 1, 0, at(&timeout)}, 1,
+             [&] {
+               timeout = {0, 999};
+             }),
+      "recvmmsg(4, " + received + "{tv_sec=1, tv_nsec=5}) = 1 (left {tv_sec=0, tv_nsec=999})");
+  EXPECT_EQ(traced(__NR_recvmmsg, {4, at(&message), 1, 0, 0}, 1),
+            "recvmmsg(4, " + received + "NULL) = 1");
+  EXPECT_EQ(traced(__NR_recvmmsg, {4, at(&message), 0, 0, at(&timeout)}, 0),
+            "recvmmsg(4, [], 0, 0, {tv_sec=0, tv_nsec=999}) = 0 (Timeout)");
+  EXPECT_EQ(traced(__NR_recvmmsg, {4, 0x1000, 1, 0, 8}, -EFAULT),
+            "recvmmsg(4, 0x1000, 1, 0, 0x8) = -1 EFAULT (Bad address)");
+}
+
 TEST_F(Trace, SelectShowsWhatBecameReady) {
   fd_set set;
   timeval left{1, 2};
