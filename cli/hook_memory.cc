@@ -20,6 +20,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include "cli/descriptor.h"
@@ -32,6 +33,15 @@
 namespace sysrewrite {
 
 namespace {
+
+// The value of key=value as it is meant, without its backslashes; nothing where the key is another.
+std::optional<std::string> value_of(const std::string& option, const std::string& key) {
+  if (option == key) return "";
+  if (option.rfind(key + "=", 0) != 0) return std::nullopt;
+  std::string value;
+  for (const char* at = option.c_str() + key.size() + 1; *at != 0;) value += take_option_byte(at);
+  return value;
+}
 
 // NAME:key=value:key=value, with "\\:" for a colon.
 struct HookName {
@@ -48,17 +58,18 @@ struct HookName {
     }
   }
 
-  // As it is meant, without its backslashes; nothing where there is no such key.
+  // Of several the first one, as hooks are told it; nothing where there is no such key.
   std::optional<std::string> option(const std::string& key) const {
-    for (const std::string& option : options) {
-      if (option == key) return "";
-      if (option.rfind(key + "=", 0) != 0) continue;
-      std::string value;
-      for (const char* at = option.c_str() + key.size() + 1; *at != 0;)
-        value += take_option_byte(at);
-      return value;
-    }
+    for (const std::string& option : options)
+      if (auto value = value_of(option, key)) return value;
     return std::nullopt;
+  }
+  // Of several the last one, as `files` has it of its format.
+  std::optional<std::string> last_option(const std::string& key) const {
+    std::optional<std::string> last;
+    for (const std::string& option : options)
+      if (auto value = value_of(option, key)) last = value;
+    return last;
   }
 
   std::string text() const {
@@ -137,6 +148,35 @@ std::string escaped(const std::string& text) {
     }
   }
   return result;
+}
+
+// Bytes of the UTF-8 sequence that `text` begins with; 0 where it begins with none. The library
+// decides, which drops what is none.
+size_t sequence_size(std::string_view text) {
+  for (size_t size = 1; size <= 4 && size <= text.size(); ++size) {
+    const nlohmann::json piece = std::string(text.substr(0, size));
+    const size_t shown =
+        piece.dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore).size() - 2;
+    // All of it is there; a single byte may have been escaped.
+    if (size == 1 ? shown != 0 : shown == size) return size;
+  }
+  return 0;
+}
+
+// A JSON string, in which what is no UTF-8 stands as Python's "surrogateescape" has it.
+std::string json_string(std::string_view text) {
+  std::string result = "\"";
+  while (!text.empty()) {
+    const size_t size = sequence_size(text);
+    if (size == 0) {
+      result += fmt::format("\\udc{:02x}", static_cast<unsigned char>(text[0]));
+    } else {
+      const std::string shown = nlohmann::json(std::string(text.substr(0, size))).dump();
+      result += shown.substr(1, shown.size() - 2);
+    }
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return result + "\"";
 }
 
 CountOrder order_of(const HookName& hook) {
@@ -309,12 +349,11 @@ struct HookMemory::Impl {
   void say_incomplete(uint32_t index, const std::vector<std::string>& unseen) {
     const HookName& name = hooks[index]->name;
     if (name.name != "files") return;
-    const std::string format = name.option("format").value_or("text");
+    const std::string format = name.last_option("format").value_or("text");
     std::string text;
     for (const std::string& line : unseen) {
       if (format == "json") {
-        const nlohmann::ordered_json record{{"kind", "incomplete"}, {"path", line}};
-        text += record.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+        text += R"({"kind":"incomplete","path":)" + json_string(line) + "}\n";
       } else if (format == "null") {
         text += "incomplete " + line + '\0';
       } else {

@@ -108,6 +108,30 @@ TEST_F(HookOutput, ThatIsNonsenseEndsNothing) {
   EXPECT_TRUE(comes_to(written().substr(0, written().size() - 6) + "sense\n"));
 }
 
+std::string written_of_unseen(const std::string& options) {
+  const std::string path = testing::TempDir() + "hook_memory_unseen." + std::to_string(getpid());
+  auto started = HookMemory::start({"files:output=" + path + options});
+  EXPECT_TRUE(started);
+  (*started)->stop({"/a\"\n\xc3\xa9\xff\xed\xa0\x80/\xf0\x9f\x98\x80\xc3: native"});
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  unlink(path.c_str());
+  return text;
+}
+
+// As the hook writes its own records.
+TEST(HookUnseen, IsWrittenInTheFormatOfFiles) {
+  const std::string json =
+      "{\"kind\":\"incomplete\",\"path\":\"/a\\\"\\n\xc3\xa9\\udcff\\udced\\udca0\\udc80/"
+      "\xf0\x9f\x98\x80\\udcc3: native\"}\n";
+  EXPECT_EQ(written_of_unseen(":format=json"), json);
+  EXPECT_EQ(written_of_unseen(":format=text:format=json"), json);
+  const std::string text =
+      "incomplete /a\"\\n\xc3\xa9\xff\xed\xa0\x80/\xf0\x9f\x98\x80\xc3: native\n";
+  EXPECT_EQ(written_of_unseen(""), text);
+  EXPECT_EQ(written_of_unseen(":format=json:format=text"), text);
+}
+
 TEST_F(HookOutput, LiesInMemoryThatNobodyMakesShorter) {
   EXPECT_NE(ftruncate(memory_->ring(), 0), 0);
   const int shared = memory_->share(1, 1 << 20);
