@@ -171,6 +171,7 @@ uint64_t begin_clone(ThreadBlock* block) {
 
 void finish_process(ThreadBlock* block) {
   notify_finishing(block, static_cast<int>(block->call.argument[0]));
+  tell_of_lost_output();
   if (sysload_state.exhaustive && sys::pid() == sysload_state.hooks->first_pid) print_caught();
 }
 
@@ -412,6 +413,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
   sysload_state.threads = 1;
   give_back_all_but(block);
   watch_thread(block);
+  forget_lost_output();
   notify_forked(block);
   leave_answered(block, 0);
 }

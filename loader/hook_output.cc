@@ -6,6 +6,7 @@
 
 #include "loader/client.h"
 #include "loader/memory.h"
+#include "loader/quiet_write.h"
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/thread_block.h"
@@ -31,14 +32,12 @@ sys::Fd open_output(const LoadedHook& loaded, uint32_t flags) {
                    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | flags, kMode);
 }
 
-void write_all(sys::Fd fd, const char* text, uint64_t size) {
-  for (uint64_t done = 0; done < size;) {
-    const int64_t answer = sys::write(fd, text + done, size - done);
-    if (answer == -EINTR) continue;
-    if (answer == -EAGAIN && sys::wait_until_writable(fd)) continue;
-    if (answer <= 0) return;  // nobody to tell
-    done += static_cast<uint64_t>(answer);
-  }
+// What is not written is counted, and told at the end.
+void write_or_lose(LoadedHook* loaded, sys::Fd fd, const char* text, uint64_t size) {
+  const int64_t error = sys::failed(fd) ? fd : write_quietly(fd, text, size);
+  if (error == 0) return;
+  __atomic_fetch_add(&loaded->lost, 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&loaded->lost_by, error, __ATOMIC_RELAXED);
 }
 
 FileIdentity file_of(sys::Fd fd) {
@@ -48,6 +47,12 @@ FileIdentity file_of(sys::Fd fd) {
           sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status[0]).value)))
     return {};
   return {status[0], status[1]};
+}
+
+// By now the descriptor may be that of a file of the program's.
+bool is_standard_error_there() {
+  const FileIdentity& file = sysload_state.hooks->error_file;
+  return file.inode != 0 && file == file_of(kStandardError);
 }
 
 // Waits for a reader who is slow; gives up on one who is gone.
@@ -117,18 +122,35 @@ void emit_text(const sysload_hook* hook, const char* text, uint64_t size) {
   HookSet& hooks = *sysload_state.hooks;
   const uint32_t index = index_of(hook);
   if (index >= hooks.count || size == 0) return;
-  const LoadedHook& loaded = hooks.loaded[index];
+  LoadedHook& loaded = hooks.loaded[index];
   if (hooks.ring != nullptr) return write_to_ring(*hooks.ring, index, text, size);
   if (loaded.output[0] != 0) {
     const sys::Fd fd = open_output(loaded, 0);
-    if (sys::failed(fd)) return;
-    write_all(fd, text, size);
-    sys::close(fd);
+    write_or_lose(&loaded, fd, text, size);
+    if (!sys::failed(fd)) sys::close(fd);
     return;
   }
-  // By now the descriptor may be that of a file of the program's.
-  if (hooks.error_file.inode != 0 && hooks.error_file == file_of(kStandardError))
-    write_all(kStandardError, text, size);
+  if (is_standard_error_there()) write_or_lose(&loaded, kStandardError, text, size);
+}
+
+void tell_of_lost_output() {
+  HookSet& hooks = *sysload_state.hooks;
+  for (uint32_t i = 0; i < hooks.count; ++i) {
+    const LoadedHook& loaded = hooks.loaded[i];
+    if (loaded.lost == 0 || !is_standard_error_there()) continue;
+    const char* error = error_name(loaded.lost_by);
+    char line[kHookSpecSize + 128];
+    const auto& format = hook_api()->format;
+    const uint64_t size = format(
+        line, sizeof(line), "sysload: hook: %s: %lu pieces of its output were lost: %s\n",
+        loaded.name, static_cast<unsigned long>(loaded.lost), error == nullptr ? "?" : error);
+    write_quietly(kStandardError, line, size);
+  }
+}
+
+void forget_lost_output() {
+  HookSet& hooks = *sysload_state.hooks;
+  for (uint32_t i = 0; i < hooks.count; ++i) hooks.loaded[i].lost = 0;
 }
 
 void* share_memory(const sysload_hook* hook, uint64_t size) {

@@ -34,6 +34,8 @@ struct LoadedHook {
   RuntimeAddr base;            // of its object; 0: it is built in
   uint64_t size;               // bytes of its object
   uint32_t thread_offset;      // of its part of the threads' memory
+  uint64_t lost;               // pieces of its output that could not be written, in this process
+  int64_t lost_by;             // the error of the last one
 };
 
 struct FileIdentity {
