@@ -86,7 +86,7 @@ enum sysload_verdict entry(sysload_hook* hook, sysload_thread* thread, sysload_c
   if (view.state.left || view.thread.left != 0) return SYSLOAD_PASS;
   const auto number = static_cast<uint32_t>(call->number);
   if (number == __NR_getcwd) return answer_getcwd(view, *call) ? SYSLOAD_ANSWER : SYSLOAD_PASS;
-  const PathCall* row = path_call(number);
+  const PathCall* row = path_call(number, call->argument);
   if (row == nullptr) return SYSLOAD_PASS;
   const uint8_t name = row->slot[0].name;
   const uint64_t given = name == kNoArgument ? 0 : call->argument[name];

@@ -207,6 +207,16 @@ def case_proc_mounted(tree):
     expect(mounted(other, "--pid", "--fork"), "one\ntwo\n")
 
 
+def case_bind_mount(tree):
+    """What is mounted is the sysroot's, like where; a device's name or a file system's word is what it is."""
+    os.mkdir(tree.root + "/var/etc")
+    script = """busybox mount -o bind /etc /var/etc && cat /var/etc/only-here
+        busybox mount -t tmpfs /etc /var/etc && ls /var/etc; cat /etc/only-here"""
+    expect(tree.run(tree.root + "/bin/busybox", "sh", "-c", script,
+                    before=("unshare", "--mount", "sh", "-c", 'mount --make-rprivate / && exec "$@"', "sh")),
+           "only here\nonly here\n")
+
+
 CASES = {name[len("case_"):]: function for name, function in list(globals().items()) if name.startswith("case_")}
 
 if __name__ == "__main__":
