@@ -9,11 +9,15 @@
 
 namespace sysrewrite {
 
-// The first jump out of the file that has poison behind it, as a window of tier A or C has:
+// The first of the jumps that lead to where the trampoline must have been: directly below the first
+// segment or behind the last (placement.h), and not further than so many stubs reach. Poison stands
+// behind each, as in a window of tier A or C:
 //
-//     E9 cd .. F1 F4     cd: to no segment     ..: up to 10 bytes, what is left of the last
-//     instruction
-std::optional<Vaddr> find_jump_out(const ElfImage& image);
+//     E9 cd .. F1 F4     ..: up to 10 bytes, what is left of the last instruction
+//
+// By chance a program of 30 MB has some twenty such places, of which one in half a million leads
+// there.
+std::optional<Vaddr> find_jump_to_lost_stub(const ElfImage& image);
 
 }  // namespace sysrewrite
 

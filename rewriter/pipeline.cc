@@ -112,7 +112,7 @@ std::optional<Error> check_span(const ElfImage& image) {
 
 // Of a file that has been through here no site is left.
 std::optional<Error> refuse_lost_trailer(const ElfImage& image, const Sites& sites) {
-  const auto jump = sites.syscalls.empty() ? find_jump_out(image) : std::nullopt;
+  const auto jump = sites.syscalls.empty() ? find_jump_to_lost_stub(image) : std::nullopt;
   if (!jump) return std::nullopt;
   return Error{ErrorCode::kDamagedTrailer, jump->value,
                fmt::format("it was rewritten and has lost its end since (strip and objcopy drop "

@@ -200,6 +200,13 @@ class Stripped(CommandTest):
             self.refused(*options, source=program)
 
 
+    def test_large_programs_without_sites_are_what_they_are(self):
+        # Their code has some such bytes by chance.
+        for path in ("/usr/bin/git", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "/usr/bin/node",
+                     "/usr/lib/x86_64-linux-gnu/libLLVM-14.so.1"):
+            self.run_command("-n", "-q", path, self.output)
+
+
 class Inspecting(CommandTest):
     SITE = 0x401005
 
