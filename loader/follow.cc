@@ -25,8 +25,8 @@
 //   execveat(sysload, "", {"sysload", "--server", NAME, "--mask", MASK, "--argv0", "a0", "--",
 //                          "prog", "a1"}, envp, AT_EMPTY_PATH)
 //
-// A program that is named by a descriptor (fexecve), or from a folder's, is opened here and handed
-// over as "--program-fd N": its path may lead nowhere, and its own descriptor may close at exec.
+// The program itself is handed over open, as "--program-fd N", and "prog" only names it: a path may
+// lead to another file a moment later, or nowhere, as /proc/self/fd/3 does once exec has closed 3.
 //
 // Three things survive into the new program that must not be ours. All signals are blocked while a
 // call is served, so the program's own mask goes along as an argument. The serving lock: a vfork
@@ -118,10 +118,8 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
     list->add("--execfn");
     list->add(target.executed);
   }
-  if (program_fd != nullptr) {
-    list->add("--program-fd");
-    list->add(program_fd);
-  }
+  list->add("--program-fd");
+  list->add(program_fd);
   const auto* words = Memory::at<const uint64_t>({argv});
   list->add("--argv0");
   if (target.word_count != 0) {
@@ -178,9 +176,9 @@ bool find_loader(const char* name, sys::Fd* loader) {
   return !sys::failed(*loader);
 }
 
-// A copy of a descriptor that stays open over exec.
-sys::Fd keep_open(sys::Fd fd) {
-  return sys::call(__NR_dup, static_cast<uint64_t>(fd));
+// Over exec.
+void keep_open(sys::Fd fd) {
+  sys::call(__NR_fcntl, static_cast<uint64_t>(fd), F_SETFD, 0);
 }
 
 char* append(char* at, const char* text) {
@@ -237,27 +235,26 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
     if (const char* why = reason_of(kind)) report_unfollowed(named, why);
     return false;
   }
-  // By path where there is one, so that /proc/PID/cmdline and the like name it; else by descriptor.
-  const bool by_path = target.word_count != 0 || (request.directory == AT_FDCWD && named[0] != 0);
-  const sys::Fd handed = by_path ? -1 : keep_open(program);
-  if (!by_path && named[0] != '/') name_by_descriptor(request, named, program, &target);
-  sys::close(program);
+  if (named[0] == 0) sys::name_of(program, target.path, sizeof(target.path));
+  const bool from_folder = request.directory != AT_FDCWD && named[0] != '/';
+  if (from_folder && target.word_count == 0) name_by_descriptor(request, named, program, &target);
   sys::Fd loader = -1;
   ArgumentList list;
   bool done = false;
-  const bool ready = (by_path || !sys::failed(handed)) && find_loader(named, &loader) &&
+  const bool ready = find_loader(named, &loader) &&
                      list.reserve(static_cast<uint64_t>(count) + uint64_t{2} * kScriptDepth + 20 +
                                   uint64_t{2} * SYSLOAD_MOST_HOOKS);
   if (ready) {
+    keep_open(program);
     char mask[17], fd[17];
     const uint64_t arguments = build_arguments(
         &list, target, request.argv, static_cast<uint64_t>(count), hexadecimal(request.mask, mask),
-        by_path ? nullptr : hexadecimal(static_cast<uint64_t>(handed), fd));
+        hexadecimal(static_cast<uint64_t>(program), fd));
     *answer = execute(loader, arguments, request.envp);
     done = true;
   }
   if (loader >= 0) sys::close(loader);
-  if (handed >= 0) sys::close(handed);
+  sys::close(program);
   return done;
 }
 
