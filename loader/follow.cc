@@ -176,6 +176,13 @@ bool find_loader(const char* name, sys::Fd* loader) {
   return !sys::failed(*loader);
 }
 
+// The kernel takes the lower half of the flags. Those that it does not know are an error, and
+// AT_EXECVE_CHECK asks whether the file may be executed: nothing is, whatever it says.
+bool is_execution(const ExecRequest& request) {
+  constexpr uint32_t kKnown = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
+  return (static_cast<uint32_t>(request.flags) & ~kKnown) == 0;
+}
+
 // Over exec.
 void keep_open(sys::Fd fd) {
   sys::call(__NR_fcntl, static_cast<uint64_t>(fd), F_SETFD, 0);
@@ -215,6 +222,7 @@ void name_by_descriptor(const ExecRequest& request, const char* named, sys::Fd p
 }  // namespace
 
 bool follow_exec(const ExecRequest& request, int64_t* answer) {
+  if (!is_execution(request)) return false;
   const LockOpener opener;
   ExecTarget& target = *Memory::at<ExecTarget>(Memory::address_of(&sysload_follow_memory[0]));
   static_assert(sizeof(ExecTarget) <= SYSLOAD_FOLLOW_MEMORY_SIZE);
@@ -224,7 +232,8 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   const int64_t count = count_arguments(request.argv);
   if (count < 0) return false;
   // As a command sysload is what /proc/self/exe names, and the program means itself.
-  const bool own = sysload_state.exe_size != 0 && names_own_exe(target.path);
+  const bool follows_link = (request.flags & AT_SYMLINK_NOFOLLOW) == 0;
+  const bool own = follows_link && sysload_state.exe_size != 0 && names_own_exe(target.path);
   if (own) memcpy(target.path, sysload_state.exe_path, sysload_state.exe_size + 1);
   if (!own && !sysload_state.follow) return false;
   char named[kExecPath];
