@@ -5,6 +5,7 @@
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "loader/client.h"
@@ -69,14 +70,22 @@ class ArgumentList {
   uint64_t count_ = 0;
 };
 
-// argv's length without the end; -EFAULT where it leaves memory.
+// argv's length without the end; -EFAULT where it leaves memory. Read by the page, since a call
+// costs as much for one word; and not beyond it, since the next one may not be there.
 int64_t count_arguments(uint64_t argv) {
   if (argv == 0) return 0;
-  for (uint64_t i = 0; i < kMostArguments; ++i) {
-    uint64_t word = 0;
-    const auto into = Memory::bytes(Memory::address_of(&word), sizeof(word));
-    if (read_program(argv + i * sizeof(word), into) != sizeof(word)) return -EFAULT;
-    if (word == 0) return static_cast<int64_t>(i);
+  uint64_t words[kPageSize / sizeof(uint64_t)];
+  for (uint64_t count = 0; count < kMostArguments;) {
+    const uint64_t at = argv + count * sizeof(uint64_t);
+    // None where one reaches into the next page, which is then read with it.
+    const uint64_t in_page = (kPageSize - at % kPageSize) / sizeof(uint64_t);
+    const uint64_t part = std::max<uint64_t>(in_page, 1);
+    const uint64_t size = part * sizeof(uint64_t);
+    const auto into = Memory::bytes(Memory::address_of(&words[0]), size);
+    if (read_program(at, into) != static_cast<int64_t>(size)) return -EFAULT;
+    const uint64_t* const end = std::find(&words[0], &words[part], 0);
+    count += static_cast<uint64_t>(end - &words[0]);
+    if (end != &words[part]) return static_cast<int64_t>(count);
   }
   return -E2BIG;
 }

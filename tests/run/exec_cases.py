@@ -1,7 +1,7 @@
 """What a program executes, by whatever name, and whether that is followed."""
 import os
 
-from comparison import build, same, write
+from comparison import build, check, same, under_run, write
 
 
 def program(name):
@@ -67,3 +67,57 @@ def case_flags_of_execveat(runner):
         write(folder, "data", "data\n")
 
     same(runner, ["./flags"], prepare=prepare)
+
+
+ARGUMENTS = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char** environ;
+// Words up to the last byte of a page, behind which nothing is mapped.
+static void go(const char* name, long count, int misplaced, int ended) {
+  const long size = (count + ended) * 8 + misplaced, pages = (size + 4095) & -4096l;
+  char* memory = mmap(0, pages + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char* at = memory + pages - size;
+  char* const word = "w";
+  munmap(memory + pages, 4096);
+  for (long i = 0; i < count; ++i) memcpy(at + i * 8, &word, 8);
+  if (fork() == 0) {
+    execve("./arguments", (char**)at, environ);
+    printf("%s: %s\n", name, strerrorname_np(errno));
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(0);
+}
+int main(int argc, char** argv) {
+  if (strcmp(argv[0], "w") == 0) return printf("%d arguments\n", argc), 0;
+  if (argc == 2) return go("many", atol(argv[1]), 0, 1), 0;
+  go("one", 1, 0, 1);
+  go("a page", 511, 0, 1);
+  go("a page and one", 512, 0, 1);
+  go("two pages", 1023, 0, 1);
+  go("misplaced", 2000, 3, 1);
+  go("not ended", 10, 0, 0);
+  go("a page, not ended", 512, 0, 0);
+  go("misplaced, not ended", 2000, 5, 0);
+  return 0;
+}
+"""
+
+
+def case_many_arguments(runner):
+    """argv may end with its page; and its words cost no call each."""
+    same(runner, ["./arguments"], prepare=lambda f: build(f, "arguments", ARGUMENTS, "-w"))
+    folder = runner.folder(lambda f: build(f, "arguments", ARGUMENTS, "-w"))
+    trace = os.path.join(folder, "trace")
+    outcome = runner.execute(["strace", "-f", "-e", "trace=process_vm_readv", "-o", trace,
+                              *under_run(["./arguments", "20000"])], folder)
+    with open(trace, encoding="ascii") as file:
+        calls = file.read().count("process_vm_readv(")
+    check(outcome.stdout == "20000 arguments\n" and 0 < calls < 200, f"{calls} calls\n{outcome}")
