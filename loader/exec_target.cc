@@ -10,6 +10,7 @@
 
 #include "loader/descriptor_limit.h"
 #include "loader/memory.h"
+#include "loader/own_image.h"
 #include "trampoline/elf_types.h"
 
 namespace sysrewrite {
@@ -59,11 +60,13 @@ ExecKind look(sys::Fd fd, char* head, int64_t* head_size) {
   if (capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec)
     return ExecKind::kPrivileged;
   if (memcmp(head, elf::kMagic, sizeof(elf::kMagic)) == 0) {
-    const auto header = load<elf::Ehdr>(as_byte_view(head, static_cast<uint64_t>(*head_size)), 0);
+    const ByteView start = as_byte_view(head, static_cast<uint64_t>(*head_size));
+    const auto header = load<elf::Ehdr>(start, 0);
     const bool ours = header && header->ident[4] == elf::kClass64 &&
                       header->machine == elf::kMachineX8664 &&
                       (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
     if (ours && !interpreter_is_there(fd, *header)) return ExecKind::kFails;
+    if (ours && is_own_image(start)) return ExecKind::kSysload;
     return ours ? ExecKind::kElf : ExecKind::kOther;
   }
   // Without either the kernel says ENOEXEC, and a shell reads the file itself.
@@ -145,6 +148,8 @@ const char* reason_of(ExecKind kind) {
       return "it is setuid, setgid or has capabilities";
     case ExecKind::kOther:
       return "not an x86-64 program";
+    case ExecKind::kSysload:
+      return kServesItself;
     case ExecKind::kNoDescriptor:
       return "no descriptor is free to look at it";
     default:

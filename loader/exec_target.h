@@ -30,6 +30,7 @@ enum class ExecKind {
   kOther,       // what only the kernel can start
   kUnreadable,  // may be executed, but not read
   kPrivileged,  // setuid, setgid, or with capabilities
+  kSysload,     // which serves what it starts
   kNoDescriptor,
   kFails,  // the kernel is going to say why
 };
@@ -37,6 +38,9 @@ enum class ExecKind {
 // Opens the ELF file to execute, through `#!` lines. `target->path` is the path that execve was
 // given, and becomes the ELF file's; `program` stays open where it is one.
 ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd* program);
+
+// Of sysload: rewritten, it and this one would both serve the mappings of what it starts.
+inline constexpr char kServesItself[] = "it is sysload, which serves what it starts by itself";
 
 // Why a program of this kind runs without sysload; nullptr for those that do not run at all.
 const char* reason_of(ExecKind kind);

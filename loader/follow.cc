@@ -250,7 +250,11 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   sys::Fd program = -1;
   const ExecKind kind = resolve_target(request, &target, &program);
   if (kind != ExecKind::kElf) {
-    if (const char* why = reason_of(kind)) report_unfollowed(named, why);
+    const char* why = reason_of(kind);
+    if (why == nullptr) return false;
+    const bool is_named = named[0] != 0;
+    report_unfollowed(
+        is_named ? named : sys::name_of(request.directory, target.path, sizeof(target.path)), why);
     return false;
   }
   if (named[0] == 0) sys::name_of(program, target.path, sizeof(target.path));

@@ -23,7 +23,9 @@
 #include <cstring>
 
 #include "loader/answers.h"
+#include "loader/client.h"
 #include "loader/elf_image.h"
+#include "loader/exec_target.h"
 #include "loader/exhaustive.h"
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
@@ -34,6 +36,7 @@
 #include "loader/options.h"
 #include "loader/original_headers.h"
 #include "loader/own_exe.h"
+#include "loader/own_image.h"
 #include "loader/placement.h"
 #include "loader/program_file.h"
 #include "loader/program_mask.h"
@@ -236,6 +239,17 @@ void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
   return true;
 }
 
+// sysload itself, under `run`.
+[[noreturn]] void execute_natively(StackView& stack, const Arguments& arguments) {
+  report_unfollowed(stack.argument(arguments.program_index), kServesItself);
+  const char* path = stack.drop_arguments(arguments.program_index, arguments.argv0);
+  constexpr uint64_t kWord = sizeof(uint64_t);
+  const uint64_t argv = stack.stack_pointer().value + kWord;
+  const uint64_t envp = argv + (stack.argc() + 1) * kWord;
+  fail_errno(sys::call(__NR_execve, Memory::address_of(path).value, argv, envp), "program",
+             "cannot execute ", path);
+}
+
 void start_as_command(StackView& stack) {
   const Arguments arguments = read_arguments(stack);
   const char* path = stack.argument(arguments.program_index);
@@ -246,6 +260,8 @@ void start_as_command(StackView& stack) {
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
   remember_server(arguments.server);
+  if (arguments.server != nullptr && is_own_image(program.bytes()))
+    execute_natively(stack, arguments);
   sysload_state.follow = arguments.follow && arguments.server != nullptr;
   sysload_state.exhaustive = arguments.exhaustive;
   remember_own_exe(program.fd());

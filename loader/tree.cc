@@ -6,8 +6,8 @@
 
 #include "loader/interpreter.h"
 #include "loader/memory.h"
+#include "loader/own_image.h"
 #include "loader/report.h"
-#include "loader/state.h"
 
 namespace sysrewrite {
 
@@ -27,19 +27,13 @@ bool try_beside(const char* path, ProgramFile* file) {
   return true;
 }
 
-// The same header: entry, tables and their places are those of the image that runs right now.
-bool is_own_file(const ProgramFile& file) {
-  const auto header = slice(file.bytes(), 0, sizeof(elf::Ehdr));
-  return header && memcmp(header->data(), __ehdr_start, sizeof(elf::Ehdr)) == 0;
-}
-
 }  // namespace
 
 ProgramFile open_interpreter(const char* phase, const char* path) {
   ProgramFile file;
   if (try_beside(path, &file)) return file;
   file = ProgramFile::open(phase, path);
-  if (is_own_file(file))
+  if (is_own_image(file.bytes()))
     fail(phase, path, " is sysload, and there is no ", path, kSuffix,
          " beside it: the rewritten ld.so belongs there (or the program was rewritten, and has "
          "lost its "

@@ -1,7 +1,10 @@
 """What a program executes, by whatever name, and whether that is followed."""
 import os
 
-from comparison import build, check, same, under_run, write
+import subprocess
+
+from comparison import (PYTHON, SYSLOAD, SYSREWRITE, build, check, counts, environment, same, tool, under_run,
+                        write)
 
 
 def program(name):
@@ -121,3 +124,47 @@ def case_many_arguments(runner):
     with open(trace, encoding="ascii") as file:
         calls = file.read().count("process_vm_readv(")
     check(outcome.stdout == "20000 arguments\n" and 0 < calls < 200, f"{calls} calls\n{outcome}")
+
+
+WRITES = r"""
+#include <unistd.h>
+int main(void) { for (int i = 0; i < 1000; i++) if (write(1, "w\n", 2) != 2) return 1; return 0; }
+"""
+
+
+def rewritten(folder):
+    """Programs that name sysload as their interpreter, and a stripped sysload."""
+    build(folder, "fixed", WRITES, "-static")
+    build(folder, "moving", WRITES)
+    for name in "fixed", "moving":
+        subprocess.run([SYSREWRITE, "--interp", SYSLOAD, name, name + ".rw"], cwd=folder, check=True,
+                       capture_output=True, env=environment(folder))
+    subprocess.run([tool("strip"), "-o", folder + "/stripped", SYSLOAD], check=True)
+
+
+SERVES = r"\S*sysload: it is sysload, which serves what it starts by itself"
+
+
+def case_sysload_inside(runner):
+    """run within run, and sysload as a command: each serves what it starts, and the outer one says so."""
+    for command in (["echo", "hi"], ["sh", "-c", "./moving; ./moving.rw; ./fixed.rw"]):
+        for loader in (SYSLOAD, "./stripped"):
+            words = [loader if word == SYSLOAD else word for word in under_run(command)]
+            name = os.path.basename(loader)
+            same(runner, words, prepare=rewritten, natives=[rf"\S*{name}: it is sysload, "])
+    for program in "./fixed.rw", "./moving.rw":
+        for words in ([SYSLOAD, program], ["sh", "-c", f"{SYSLOAD} {program}; echo $?"],
+                      [PYTHON, "-c", f"import os; os.execv('{SYSLOAD}', ['s', '--argv0', 'x', '{program}'])"]):
+            same(runner, words, prepare=rewritten, natives=[SERVES])
+
+
+def case_programs_that_are_rewritten_already(runner):
+    """They are followed, and each call is seen once."""
+    for name in "./fixed.rw", "./moving.rw":
+        same(runner, [name], prepare=rewritten)
+        for words in ([name], ["sh", "-c", f"{name}; :"]):
+            folder = runner.folder(rewritten)
+            outcome = runner.execute(under_run(words, "--hook", "count:each"), folder)
+            tables = dict(counts(outcome.stderr))
+            check(outcome.stdout == "w\n" * 1000 and tables.get(name[2:], {}).get("write") == 1000,
+                  f"{words}: {outcome}")
