@@ -19,6 +19,17 @@ namespace {
 
 constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW, kEmptyPath = AT_EMPTY_PATH;
 
+// By the effective user's rights, as execve asks. Kernels before 5.8 tell the real user's only.
+bool may_execute(uint64_t folder, const char* path, uint64_t flags) {
+  constexpr uint64_t kMayExecute = 1;  // X_OK
+  const uint64_t name = Memory::address_of(path).value;
+  int64_t answer = sys::call(__NR_faccessat2, folder, name, kMayExecute, flags | AT_EACCESS);
+  // The latter, where a filter does not know the call.
+  if (answer == -ENOSYS || answer == -EPERM)
+    answer = sys::call(__NR_faccessat, folder, name, kMayExecute);
+  return !sys::failed(answer);
+}
+
 // The kernel refuses a program whose interpreter it cannot execute, before anything is lost.
 bool interpreter_is_there(sys::Fd fd, const elf::Ehdr& header) {
   constexpr uint32_t kMostHeaders = 1170;  // linux, fs/binfmt_elf.c, load_elf_phdrs()
@@ -36,10 +47,7 @@ bool interpreter_is_there(sys::Fd fd, const elf::Ehdr& header) {
     const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
                                   Memory::address_of(&path[0]).value, size, segment.offset);
     if (got <= 0 || path[got - 1] != 0) return true;
-    constexpr uint64_t kMayExecute = 1;  // X_OK
-    const uint64_t name = Memory::address_of(&path[0]).value;
-    return !sys::failed(
-        sys::call(__NR_faccessat, static_cast<uint64_t>(AT_FDCWD), name, kMayExecute));
+    return may_execute(static_cast<uint64_t>(AT_FDCWD), &path[0], 0);
   }
   return true;
 }
@@ -82,11 +90,7 @@ sys::Fd open_file(uint64_t folder, const char* name, uint64_t flags) {
 // Opens what the kernel would execute, after the checks that only it would make otherwise.
 ExecKind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* fd) {
   const auto folder = static_cast<uint64_t>(int64_t{directory});
-  const uint64_t name = Memory::address_of(path).value;
-  constexpr uint64_t kMayExecute = 1;  // X_OK
-  if (sys::failed(sys::call(__NR_faccessat2, folder, name, kMayExecute, flags)) &&
-      sys::failed(sys::call(__NR_faccessat, folder, name, kMayExecute)))
-    return ExecKind::kFails;
+  if (!may_execute(folder, path, flags)) return ExecKind::kFails;
   if ((flags & kEmptyPath) != 0 && path[0] == 0) {
     // Through /proc, since the descriptor may be an O_PATH one.
     char link[64];

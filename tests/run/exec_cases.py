@@ -168,3 +168,19 @@ def case_programs_that_are_rewritten_already(runner):
             tables = dict(counts(outcome.stderr))
             check(outcome.stdout == "w\n" * 1000 and tables.get(name[2:], {}).get("write") == 1000,
                   f"{words}: {outcome}")
+
+
+def case_rights_of_the_effective_user(runner):
+    """Who may execute is the effective user, and what he may is followed."""
+    def prepare(folder):
+        build(folder, "mine", WRITES)
+        os.chmod(os.path.join(folder, "mine"), 0o700)
+
+    for users in "65534, 0, 0", "0, 65534, 0":
+        script = (f"import os\nos.setresuid({users})\n"
+                  "try: os.execv('./mine', ['mine'])\nexcept OSError as e: print(e.errno)")
+        same(runner, [PYTHON, "-c", script], prepare=prepare)
+        folder = runner.folder(prepare)
+        outcome = runner.execute(under_run([PYTHON, "-c", script], "--hook", "count:each"), folder)
+        written = dict(counts(outcome.stderr)).get("mine", {}).get("write", 0)
+        check(written == (1000 if outcome.stdout.startswith("w") else 0), f"{users}: {outcome}")
