@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/binfmt_misc.h"
 #include "loader/descriptor_limit.h"
 #include "loader/memory.h"
 #include "loader/own_image.h"
@@ -30,55 +31,75 @@ bool may_execute(uint64_t folder, const char* path, uint64_t flags) {
   return !sys::failed(answer);
 }
 
-// The kernel refuses a program whose interpreter it cannot execute, before anything is lost.
-bool interpreter_is_there(sys::Fd fd, const elf::Ehdr& header) {
-  constexpr uint32_t kMostHeaders = 1170;  // linux, fs/binfmt_elf.c, load_elf_phdrs()
-  if (header.phentsize != sizeof(elf::Phdr) || header.phnum > kMostHeaders) return true;
+// The kernel refuses a program whose headers it cannot use, or whose interpreter it cannot execute,
+// before anything is lost. Source: linux, fs/binfmt_elf.c, load_elf_phdrs(), load_elf_binary().
+bool kernel_takes(sys::Fd fd, const elf::Ehdr& header) {
+  constexpr uint32_t kMostHeaders = 1170;  // 64 KiB
+  if (header.phentsize != sizeof(elf::Phdr) || header.phnum == 0 || header.phnum > kMostHeaders)
+    return false;
   for (uint32_t i = 0; i < header.phnum; ++i) {
     elf::Phdr segment{};
     const auto into = Memory::address_of(&segment).value;
     const uint64_t at = header.phoff + uint64_t{i} * sizeof(segment);
     if (sys::call(__NR_pread64, static_cast<uint64_t>(fd), into, sizeof(segment), at) !=
         static_cast<int64_t>(sizeof(segment)))
-      return true;
+      return false;
     if (segment.type != elf::kPtInterp) continue;
     char path[kExecPath];
-    const uint64_t size = std::min<uint64_t>(segment.filesz, sizeof(path));
-    const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
-                                  Memory::address_of(&path[0]).value, size, segment.offset);
-    if (got <= 0 || path[got - 1] != 0) return true;
+    if (segment.filesz < 2 || segment.filesz > sizeof(path)) return false;
+    const int64_t got =
+        sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(&path[0]).value,
+                  segment.filesz, segment.offset);
+    if (got != static_cast<int64_t>(segment.filesz) || path[got - 1] != 0) return false;
     return may_execute(static_cast<uint64_t>(AT_FDCWD), &path[0], 0);
   }
   return true;
 }
 
-// Reads a file's first bytes and its rights.
-ExecKind look(sys::Fd fd, char* head, int64_t* head_size) {
+// A 32-bit program, which most kernels can start.
+bool is_for_compatibility(const elf::Ehdr& header) {
+  constexpr uint8_t kClass32 = 1;
+  constexpr uint16_t kMachine386 = 3;
+  return header.ident[4] == kClass32 &&
+         (header.machine == kMachine386 || header.machine == elf::kMachineX8664);
+}
+
+ExecKind kind_of_elf(sys::Fd fd, ByteView start) {
+  const auto header = load<elf::Ehdr>(start, 0);
+  if (!header || (header->type != elf::kTypeExec && header->type != elf::kTypeDyn))
+    return ExecKind::kFails;
+  if (is_for_compatibility(*header)) return ExecKind::kOther;
+  if (header->ident[4] != elf::kClass64 || header->machine != elf::kMachineX8664)
+    return ExecKind::kFails;
+  if (!kernel_takes(fd, *header)) return ExecKind::kFails;
+  return is_own_image(start) ? ExecKind::kSysload : ExecKind::kElf;
+}
+
+// Reads a file's first bytes and its rights. `name` is what the kernel calls it.
+ExecKind look(sys::Fd fd, const char* name, char* head, int64_t* head_size) {
   struct stat status {};
   sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
   constexpr uint32_t kTypeMask = 0170000, kRegular = 0100000;
   if ((status.st_mode & kTypeMask) != kRegular) return ExecKind::kFails;
   *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
                          kScriptLine - 1, 0);
+  if (sys::failed(*head_size)) return ExecKind::kFails;
+  const ByteView start = as_byte_view(head, static_cast<uint64_t>(*head_size));
+  const auto begins_with = [start](const auto& magic, uint64_t size) {
+    return start.size() >= size && memcmp(start.data(), &magic, size) == 0;
+  };
+  ExecKind kind = ExecKind::kFails;
+  if (begins_with(elf::kMagic, sizeof(elf::kMagic))) kind = kind_of_elf(fd, start);
+  if (begins_with("#!", 2)) kind = ExecKind::kScript;
+  // What is left is ENOEXEC, and a shell reads the file itself.
+  if (kind == ExecKind::kFails && has_registered_format(start, name)) return ExecKind::kRegistered;
   const char attribute[] = "security.capability";
   const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
                                  Memory::address_of(attribute).value, 0, 0) > 0;
   constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
-  if (sys::failed(*head_size) || *head_size < 4) return ExecKind::kFails;
-  if (capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec)
-    return ExecKind::kPrivileged;
-  if (memcmp(head, elf::kMagic, sizeof(elf::kMagic)) == 0) {
-    const ByteView start = as_byte_view(head, static_cast<uint64_t>(*head_size));
-    const auto header = load<elf::Ehdr>(start, 0);
-    const bool ours = header && header->ident[4] == elf::kClass64 &&
-                      header->machine == elf::kMachineX8664 &&
-                      (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
-    if (ours && !interpreter_is_there(fd, *header)) return ExecKind::kFails;
-    if (ours && is_own_image(start)) return ExecKind::kSysload;
-    return ours ? ExecKind::kElf : ExecKind::kOther;
-  }
-  // Without either the kernel says ENOEXEC, and a shell reads the file itself.
-  return head[0] == '#' && head[1] == '!' ? ExecKind::kScript : ExecKind::kFails;
+  const bool is_privileged =
+      capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec;
+  return is_privileged && kind != ExecKind::kFails ? ExecKind::kPrivileged : kind;
 }
 
 sys::Fd open_file(uint64_t folder, const char* name, uint64_t flags) {
@@ -152,6 +173,8 @@ const char* reason_of(ExecKind kind) {
       return "it is setuid, setgid or has capabilities";
     case ExecKind::kOther:
       return "not an x86-64 program";
+    case ExecKind::kRegistered:
+      return "its format is registered with binfmt_misc";
     case ExecKind::kSysload:
       return kServesItself;
     case ExecKind::kNoDescriptor:
@@ -166,7 +189,7 @@ ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd*
   for (int depth = 0; kind == ExecKind::kElf; ++depth) {
     char* line = target->line[std::min(depth, kScriptDepth - 1)];
     int64_t size = 0;
-    kind = look(*program, line, &size);
+    kind = look(*program, target->path, line, &size);
     if (kind == ExecKind::kElf) return kind;
     sys::close(*program);
     *program = -1;

@@ -203,7 +203,7 @@ def case_programs_that_cannot_run(runner):
     probe = ("import os\nfor p in './nosuch', './noexec', './badint', './broken':\n"
              "    try: os.execv(p, [p])\n    except OSError as e: print(p, e.errno)\n"
              "import subprocess\nprint(subprocess.call('./nolib', stderr=subprocess.DEVNULL))\n")
-    same(runner, [PYTHON, "-c", probe], prepare=prepare, natives=["./broken"])
+    same(runner, [PYTHON, "-c", probe], prepare=prepare)
 
 
 def case_execve_errors_are_the_kernels(runner):

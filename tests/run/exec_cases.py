@@ -1,6 +1,7 @@
 """What a program executes, by whatever name, and whether that is followed."""
 import os
 
+import struct
 import subprocess
 
 from comparison import (PYTHON, SYSLOAD, SYSREWRITE, build, check, counts, environment, same, tool, under_run,
@@ -184,3 +185,61 @@ def case_rights_of_the_effective_user(runner):
         outcome = runner.execute(under_run([PYTHON, "-c", script], "--hook", "count:each"), folder)
         written = dict(counts(outcome.stderr)).get("mine", {}).get("write", 0)
         check(written == (1000 if outcome.stdout.startswith("w") else 0), f"{users}: {outcome}")
+
+
+REGISTERED = r"""
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || exit 9
+cd /proc/sys/fs/binfmt_misc
+trap 'for f in sysrewrite-magic sysrewrite-name; do echo -1 > /proc/sys/fs/binfmt_misc/$f; done' EXIT
+echo ':sysrewrite-magic:M:1:YSREW?ITE:\xff\xff\xff\xff\xff\x00\xff\xff\xff:/bin/cat:' > register
+echo ':sysrewrite-name:E::sysrewrite-test::/bin/cat:' > register
+cd "$OLDPWD"
+./magic; ./name.sysrewrite-test; ./neither; echo $?
+echo 0 > /proc/sys/fs/binfmt_misc/sysrewrite-magic; ./off; echo $?
+"""
+
+
+def case_registered_formats(runner):
+    """What the kernel starts by an interpreter of somebody's is native, and listed; nothing else is."""
+    def prepare(folder):
+        write(folder, "magic", "SYSREWRITE\n", 0o755)
+        write(folder, "off", "SYSREWRITE\n", 0o755)
+        write(folder, "name.sysrewrite-test", "", 0o755)
+        write(folder, "neither", "SYSREWRONG\n", 0o755)
+
+    same(runner, ["unshare", "-m", "bash", "-c", REGISTERED], prepare=prepare, normalise=[(r"line \d+", "line")],
+         natives=["/usr/bin/mount: it is setuid", "./magic: its format is registered",
+                  "./name.sysrewrite-test: its format is registered"])
+
+
+def elf_file(**changes):
+    """A program's headers, of which some are wrong."""
+    fields = {"class": 2, "type": 2, "machine": 62, "phentsize": 56, "phnum": 1, **changes}
+    header = struct.pack("<4s12BHHIQQQIHHHHHH", b"\x7fELF", fields["class"], 1, 1, *[0] * 9,
+                         fields["type"], fields["machine"], 1, 0x400078, 64, 0, 0, 64,
+                         fields["phentsize"], fields["phnum"], 0, 0, 0)
+    code = bytes.fromhex("b83c00000031ff0f05")  # exit(0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 120 + len(code), 120 + len(code), 4096)
+    return header + segment + code
+
+
+def case_broken_headers(runner):
+    """ENOEXEC is the caller's to see, and nothing has run native then."""
+    def prepare(folder):
+        interpreter = struct.pack("<IIQQQQQQ", 3, 4, 120, 0, 0, 1, 1, 1)
+        files = {"whole": elf_file(), "object": elf_file(type=1), "arm": elf_file(machine=183),
+                 "none": elf_file(phnum=0), "many": elf_file(phnum=1171), "short": elf_file(phnum=9),
+                 "entries": elf_file(phentsize=32), "head": elf_file()[:60], "empty": b"",
+                 "interpreter": elf_file()[:64] + interpreter + elf_file()[120:]}
+        for name, content in files.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+            os.chmod(os.path.join(folder, name), 0o755)
+
+    script = ("import os\nfor name in sorted(os.listdir('.')):\n"
+              "    if os.fork() == 0:\n"
+              "        try: os.execv('./' + name, [name])\n"
+              "        except OSError as e: print(name, e.errno, flush=True)\n"
+              "        os._exit(9)\n"
+              "    print(name, os.wait()[1], flush=True)\n")
+    same(runner, [PYTHON, "-c", script], prepare=prepare)
