@@ -192,6 +192,27 @@ bool is_execution(const ExecRequest& request) {
   return (static_cast<uint32_t>(request.flags) & ~kKnown) == 0;
 }
 
+// Uses up the target.
+void report_native(const ExecRequest& request, const char* named, const char* why,
+                   ExecTarget* target) {
+  const bool is_named = named[0] != 0;
+  report_unfollowed(
+      is_named ? named : sys::name_of(request.directory, target->path, sizeof(target->path)), why);
+}
+
+// Whether this errno means sysload alone: rules for folders (Landlock), or a filter that lets
+// execve through. The kernel is asked, from 6.14 on, what it says of the program.
+bool is_for_sysload(const ExecRequest& request, int64_t answer) {
+  if (answer != -EACCES && answer != -EPERM && answer != -ENOSYS) return false;
+  constexpr uint64_t kCheck = 0x10000;  // AT_EXECVE_CHECK
+  const auto folder = static_cast<uint64_t>(int64_t{request.directory});
+  const int64_t verdict = sys::call(__NR_execveat, folder, request.path, request.argv, request.envp,
+                                    request.flags | kCheck);
+  // A filter that refuses execveat says the same of that question; the program may ask by execve.
+  const bool may_be_execve = request.directory == AT_FDCWD && request.flags == 0;
+  return verdict != -EACCES && (verdict != answer || may_be_execve);
+}
+
 // Over exec.
 void keep_open(sys::Fd fd) {
   sys::call(__NR_fcntl, static_cast<uint64_t>(fd), F_SETFD, 0);
@@ -250,11 +271,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   sys::Fd program = -1;
   const ExecKind kind = resolve_target(request, &target, &program);
   if (kind != ExecKind::kElf) {
-    const char* why = reason_of(kind);
-    if (why == nullptr) return false;
-    const bool is_named = named[0] != 0;
-    report_unfollowed(
-        is_named ? named : sys::name_of(request.directory, target.path, sizeof(target.path)), why);
+    if (const char* why = reason_of(kind)) report_native(request, named, why, &target);
     return false;
   }
   if (named[0] == 0) sys::name_of(program, target.path, sizeof(target.path));
@@ -273,7 +290,9 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
         &list, target, request.argv, static_cast<uint64_t>(count), hexadecimal(request.mask, mask),
         hexadecimal(static_cast<uint64_t>(program), fd));
     *answer = execute(loader, arguments, request.envp);
-    done = true;
+    // What names the program's own file names sysload to the kernel.
+    done = own || !is_for_sysload(request, *answer);
+    if (!done) report_native(request, named, "sysload may not be executed where it runs", &target);
   }
   if (loader >= 0) sys::close(loader);
   sys::close(program);

@@ -243,3 +243,64 @@ def case_broken_headers(runner):
               "        os._exit(9)\n"
               "    print(name, os.wait()[1], flush=True)\n")
     same(runner, [PYTHON, "-c", script], prepare=prepare)
+
+
+CONFINED = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+// What lies below these folders may be executed, and nothing else.
+static int by_landlock(void) {
+  struct landlock_ruleset_attr what = {.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE};
+  const char* folders[] = {"/usr", "/lib", "/lib64", "/bin"};
+  const int rules = syscall(SYS_landlock_create_ruleset, &what, sizeof what, 0);
+  for (int i = 0; i < 4; i++) {
+    struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_EXECUTE,
+                                              .parent_fd = open(folders[i], O_PATH | O_CLOEXEC)};
+    syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+  }
+  return syscall(SYS_landlock_restrict_self, rules, 0);
+}
+static int by_filter(int error) {
+  struct sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                               BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 0, 1),
+                               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+                               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog filter = {4, code};
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+int main(int argc, char** argv) {
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const int error = strcmp(argv[1], "EPERM") == 0 ? EPERM : ENOSYS;
+  if ((strcmp(argv[1], "landlock") == 0 ? by_landlock() : by_filter(error)) != 0) return 9;
+  if (strcmp(argv[3], "at") == 0)
+    syscall(SYS_execveat, open(argv[2], O_PATH), "", argv + 2, argv + argc, AT_EMPTY_PATH);
+  else
+    execvp(argv[2], argv + 2);
+  return puts(strerrorname_np(errno)), 0;
+}
+"""
+
+
+def case_sysload_may_not_be_executed(runner):
+    """By a rule for folders, or a filter: the program runs, native, and is listed."""
+    def prepare(folder):
+        build(folder, "confined", CONFINED, "-w")
+        build(folder, "mine", WRITES)
+
+    for way in "landlock", "EPERM", "ENOSYS":
+        same(runner, ["./confined", way, "echo", "hi"], prepare=prepare,
+             natives=["/usr/bin/echo: sysload may not be executed"])
+    for way in "EPERM", "ENOSYS":
+        same(runner, ["./confined", way, "./mine", "at"], prepare=prepare)
+    # Kernels before 6.14 cannot be asked whether it runs, and so it is listed there.
+    same(runner, ["./confined", "landlock", "./mine", ""], prepare=prepare, stderr=False)
