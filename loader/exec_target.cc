@@ -150,6 +150,24 @@ bool split_script_line(char* line, int64_t size, const char** interpreter, const
   return **interpreter != 0;
 }
 
+// A script gets its own name as an argument, and opens it. False where that would lead nowhere: the
+// kernel then says ENOENT. Source: linux, fs/exec.c, alloc_bprm(), fs/binfmt_script.c.
+bool name_script(int32_t directory, const char* path, char (&script)[kExecPath]) {
+  const auto fd = static_cast<uint64_t>(int64_t{directory});
+  if ((sys::call(__NR_fcntl, fd, F_GETFD) & FD_CLOEXEC) != 0) return false;
+  constexpr char kProc[] = "/proc/self/fd/", kDev[] = "/dev/fd/";
+  char link[64];
+  const char* number = sys::link_of(directory, link) + sizeof(kProc) - 1;
+  const size_t size = strlen(path), digits = strlen(number);
+  // The interpreter could not open that either.
+  if (sizeof(kDev) + digits + 1 + size > sizeof(script)) return false;
+  char* at = std::copy_n(&kDev[0], sizeof(kDev) - 1, &script[0]);
+  at = std::copy_n(number, digits, at);
+  if (size != 0) *at++ = '/';
+  *std::copy_n(path, size, at) = 0;
+  return true;
+}
+
 void put_words_in_front(ExecTarget* target, const char* interpreter, const char* argument,
                         const char* script) {
   const uint32_t more = argument == nullptr ? 2 : 3;
@@ -194,15 +212,17 @@ ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd*
     sys::close(*program);
     *program = -1;
     if (kind != ExecKind::kScript) return kind;
-    // A script gets its own path as an argument, which only a plain execve names.
-    const bool plain = request.directory == AT_FDCWD || target->path[0] == '/';
-    if (!plain) return ExecKind::kOther;
     if (depth == kScriptDepth) return ExecKind::kFails;  // ELOOP, says the kernel
     const char* interpreter = nullptr;
     const char* argument = nullptr;
     if (!split_script_line(line, size, &interpreter, &argument)) return ExecKind::kFails;
-    char* script = target->scripts[depth];
-    memcpy(script, target->path, strlen(target->path) + 1);
+    char(&script)[kExecPath] = target->scripts[depth];
+    const bool from_folder = depth == 0 && request.directory != AT_FDCWD && target->path[0] != '/';
+    if (!from_folder) {
+      memcpy(script, target->path, strlen(target->path) + 1);
+    } else if (!name_script(request.directory, target->path, script)) {
+      return ExecKind::kFails;
+    }
     put_words_in_front(target, interpreter, argument, script);
     memcpy(target->path, interpreter, strlen(interpreter) + 1);
     kind = open_target(AT_FDCWD, target->path, 0, program);

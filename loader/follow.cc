@@ -40,6 +40,7 @@ namespace sysrewrite {
 namespace {
 
 constexpr uint64_t kMostArguments = 1 << 20;
+constexpr uint64_t kCommSize = 16;  // TASK_COMM_LEN
 
 // Grows in memory of its own, which is kept for the next time.
 class ArgumentList {
@@ -101,7 +102,8 @@ char* hexadecimal(uint64_t value, char (&into)[17]) {
 }
 
 uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t argv,
-                         uint64_t count, const char* mask, const char* program_fd) {
+                         uint64_t count, const char* mask, const char* program_fd,
+                         const char* comm) {
   list->add("sysload");
   if (sysload_state.follow) {
     list->add("--server");
@@ -126,6 +128,10 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
   } else if (target.executed[0] != 0) {
     list->add("--execfn");
     list->add(target.executed);
+  }
+  if (comm[0] != 0) {
+    list->add("--comm");
+    list->add(comm);
   }
   list->add("--program-fd");
   list->add(program_fd);
@@ -190,6 +196,20 @@ bool find_loader(const char* name, sys::Fd* loader) {
 bool is_execution(const ExecRequest& request) {
   constexpr uint32_t kKnown = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
   return (static_cast<uint32_t>(request.flags) & ~kKnown) == 0;
+}
+
+// What a file that was executed by its descriptor alone is called, as the kernel has had it since
+// 6.14: its name in its folder, or the interpreter's where it is a script.
+void read_comm(const char* path, char (&comm)[kCommSize]) {
+  constexpr char kRemoved[] = " (deleted)";  // how /proc shows it
+  const char* end = path + strlen(path);
+  const uint64_t removed = sizeof(kRemoved) - 1;
+  if (end - path > static_cast<int64_t>(removed) && memcmp(end - removed, kRemoved, removed) == 0)
+    end -= removed;
+  const char* last = end;
+  while (last > path && last[-1] != '/') --last;
+  const auto size = std::min<uint64_t>(static_cast<uint64_t>(end - last), kCommSize - 1);
+  *std::copy_n(last, size, &comm[0]) = 0;
 }
 
 // Uses up the target.
@@ -274,7 +294,11 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
     if (const char* why = reason_of(kind)) report_native(request, named, why, &target);
     return false;
   }
-  if (named[0] == 0) sys::name_of(program, target.path, sizeof(target.path));
+  char comm[kCommSize] = "";
+  if (named[0] == 0) {
+    sys::name_of(program, target.path, sizeof(target.path));
+    read_comm(target.path, comm);
+  }
   const bool from_folder = request.directory != AT_FDCWD && named[0] != '/';
   if (from_folder && target.word_count == 0) name_by_descriptor(request, named, program, &target);
   sys::Fd loader = -1;
@@ -288,7 +312,7 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
     char mask[17], fd[17];
     const uint64_t arguments = build_arguments(
         &list, target, request.argv, static_cast<uint64_t>(count), hexadecimal(request.mask, mask),
-        hexadecimal(static_cast<uint64_t>(program), fd));
+        hexadecimal(static_cast<uint64_t>(program), fd), comm);
     *answer = execute(loader, arguments, request.envp);
     // What names the program's own file names sysload to the kernel.
     done = own || !is_for_sysload(request, *answer);

@@ -280,7 +280,7 @@ void start_as_command(StackView& stack) {
   program.rename(path);
   const char* executed = arguments.execfn != nullptr ? arguments.execfn : path;
   mend_for_command(stack, image, mapped, executed);
-  publish_name(arguments.program_fd >= 0 ? path : executed);
+  publish_name(arguments.comm != nullptr ? arguments.comm : executed);
   sysload_state.is_followed = arguments.mask.has_value();
   if (arguments.mask) set_signal_mask(*arguments.mask);
   start_program(stack, program, image, mapped, settings,

@@ -37,6 +37,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --mask HEX      start PROGRAM with these signals blocked
   --program-fd HEX  read the program from this descriptor; PROGRAM only names it
   --execfn NAME   what was executed: a script, where PROGRAM is its interpreter; or a name in /dev/fd
+  --comm NAME     what the process is called, where that is not the end of the name that was executed
   --help          print this
   --version       print the version
 
@@ -187,6 +188,8 @@ Arguments read_arguments(const StackView& stack) {
       arguments.argv0 = name;
     } else if (const char* executed = reader.value_of("--execfn")) {
       arguments.execfn = executed;
+    } else if (const char* comm = reader.value_of("--comm")) {
+      arguments.comm = comm;
     } else if (const char* vdso = reader.value_of("--vdso")) {
       arguments.hide_vdso = hides_vdso(vdso, "--vdso");
     } else {

@@ -28,6 +28,7 @@ struct Arguments {
   char* argv0 = nullptr;         // the name that the program is given, instead of its path
   const char* execfn = nullptr;  // the name that was executed: of a script, where the program is
                                  // its interpreter
+  const char* comm = nullptr;    // the process's name, where it is not the end of that
   std::optional<bool> hide_vdso;
   bool exhaustive = false;     // catch calls of code that nobody rewrote
   uint64_t program_index = 0;  // which argument is the program's path

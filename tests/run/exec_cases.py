@@ -1,5 +1,6 @@
 """What a program executes, by whatever name, and whether that is followed."""
 import os
+import re
 
 import struct
 import subprocess
@@ -304,3 +305,82 @@ def case_sysload_may_not_be_executed(runner):
         same(runner, ["./confined", way, "./mine", "at"], prepare=prepare)
     # Kernels before 6.14 cannot be asked whether it runs, and so it is listed there.
     same(runner, ["./confined", "landlock", "./mine", ""], prepare=prepare, stderr=False)
+
+
+BY_DESCRIPTOR = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char** environ;
+static void go(const char* name, int folder, const char* path) {
+  char* words[] = {"x", (char*)name, 0};
+  if (fork() == 0) {
+    syscall(SYS_execveat, folder, path, words, environ, AT_EMPTY_PATH);
+    printf("%s: %s\n", name, strerrorname_np(errno));
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(0);
+}
+int main(int argc, char** argv) {
+  if (strcmp(argv[0], "from") != 0) {
+    char comm[16];
+    prctl(PR_GET_NAME, comm);
+    if (argc == 2) return printf("%s: comm %s\n", argv[1], comm), 0;
+    for (int i = 0; i < argc; i++) printf("%s ", argv[i]);
+    return printf("execfn %s, comm %s\n", (char*)getauxval(AT_EXECFN), comm), 0;
+  }
+  const int memory = memfd_create("copy", 0), elf = memfd_create("elf", MFD_CLOEXEC);
+  struct stat status;
+  stat("from", &status);
+  sendfile(elf, open("from", O_RDONLY | O_CLOEXEC), 0, status.st_size);
+  write(memory, "#!./link one\n", 13);
+  go("script", open("script", O_RDONLY), "");
+  go("script of a script", open("outer", O_RDONLY), "");
+  go("closed", open("script", O_RDONLY | O_CLOEXEC), "");
+  go("folder", open(".", O_RDONLY), "script");
+  go("closed folder", open(".", O_RDONLY | O_CLOEXEC), "script");
+  go("path", open("script", O_PATH), "");
+  go("memory", memory, "");
+  go("program", open("link", O_RDONLY | O_CLOEXEC), "");
+  go("program in memory", elf, "");
+  return 0;
+}
+"""
+
+
+def case_scripts_by_descriptor(runner):
+    """The kernel gives the interpreter /dev/fd/3 as the script's name, which a closed one has not."""
+    def prepare(folder):
+        build(folder, "from", BY_DESCRIPTOR, "-w")
+        os.symlink("from", os.path.join(folder, "link"))
+        write(folder, "script", "#!./link one\n", 0o755)
+        write(folder, "outer", "#!./script two\n", 0o755)
+
+    # Before 6.14 comm is the descriptor's number, where the descriptor is the whole name.
+    release = tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+    drop = [] if release >= (6, 14) else [(", comm .*", "")]
+    same(runner, [PYTHON, "-c", "import os; os.execv('./from', ['from'])"], prepare=prepare, normalise=drop)
+    folder = runner.folder(prepare)
+    outcome = runner.execute(under_run(["bash", "-c", "exec -a from ./from"], "--hook", "count:each"), folder)
+    check(len(counts(outcome.stderr)) >= 6, f"not followed: {outcome}")
+
+
+def case_natives_by_descriptor(runner):
+    """What is listed has a name, although the call gave none."""
+    def prepare(folder):
+        build(folder, "suid", WRITES)
+        os.chmod(os.path.join(folder, "suid"), 0o4755)
+
+    script = "import os; os.execve(os.open('suid', os.O_RDONLY), ['x'], {})"
+    same(runner, [PYTHON, "-c", script], prepare=prepare, natives=["/.*/suid: it is setuid"])
