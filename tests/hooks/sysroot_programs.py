@@ -169,10 +169,11 @@ def case_as_chroot(tree):
         os.chroot(tree.root)
         os.chdir("/")
 
-    wanted = subprocess.run(["/bin/answers"], preexec_fn=enter, capture_output=True, text=True, check=True).stdout
-    found = tree.run(program).splitlines()
+    each = 1 if os.environ.get("SYSREWRITE_TEST_FULL") else 7  # no divisor of 330, the names of a call: each call gets others
+    wanted = subprocess.run(["/bin/answers", str(each)], preexec_fn=enter, capture_output=True, text=True, check=True).stdout
+    found = tree.run(program, str(each)).splitlines()
     wanted = wanted.splitlines()
-    if len(wanted) < 10000 or not any(line.startswith("rename from link/: -1") for line in wanted):
+    if len(wanted) < 10000 // each or (each == 1 and not any(line.startswith("rename from link/: -1") for line in wanted)):
         raise SystemExit(f"{len(wanted)} lines of the witness are not what was asked for")
     others = [f"{one}\n    in a chroot: {other}" for one, other in zip(found, wanted) if one != other]
     if others or len(found) != len(wanted):

@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -240,7 +241,10 @@ static void ask(size_t call, const char* name) {
   if (answer >= 0) chdir("/answers");
 }
 
-int main(void) {
+// Each N-th of the names, where N is the argument; the same ones of it each time.
+int main(int count, char** arguments) {
+  const int each = count > 1 ? atoi(arguments[1]) : 1;
+  int asked = 0;
   char name[128];
   make_tree();
   for (size_t call = 0; call < COUNT(kCalls); ++call) {
@@ -250,7 +254,7 @@ int main(void) {
           const char* const start =
               relative ? kBases[base][0] == 0 ? "../answers" : "" : "/answers/";
           snprintf(name, sizeof name, "%s%s%s", start, kBases[base], kTails[tail]);
-          ask(call, name);
+          if (asked++ % each == 0) ask(call, name);
         }
     for (size_t whole = 0; whole < COUNT(kWhole); ++whole) ask(call, kWhole[whole]);
   }
