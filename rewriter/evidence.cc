@@ -14,8 +14,8 @@ void sort_unique(std::vector<uint64_t>& list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
-// 32 bits at every position that equal an address of the ranges. Absolute addresses of files that
-// cannot move are below 4 GiB, and the low half of a 64-bit pointer is found as well.
+// 32 bits at every position that equal an address of the ranges. Files that cannot move lie below
+// 4 GiB, nearly all of them, and the low half of a 64-bit pointer is found as well.
 //
 // 16 positions at a time are asked whether theirs lies between the lowest and the highest range at
 // all, in four loads of four words each, every fourth position in one.
@@ -52,6 +52,17 @@ void scan_words(ByteView bytes, const RangeSet& ranges, std::vector<uint64_t>& f
   for (; at + 4 <= bytes.size(); ++at) check(at);
 }
 
+// 64 bits at every position, for the part of the ranges that lies at 4 GiB or above: an address of
+// it has all of them wherever it stands, in a table or in a movabs.
+void scan_long_words(ByteView bytes, const RangeSet& ranges, std::vector<uint64_t>& found) {
+  if (ranges.empty() || ranges.highest() - 1 <= UINT32_MAX) return;
+  for (uint64_t at = 0; at + 8 <= bytes.size(); ++at) {
+    uint64_t value;
+    std::memcpy(&value, bytes.data() + at, sizeof(value));
+    if (value > UINT32_MAX && ranges.contains(value)) found.push_back(value);
+  }
+}
+
 }  // namespace
 
 bool Evidence::any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to) {
@@ -65,8 +76,11 @@ std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& range
     if (ranges.contains(relocation.target)) found.push_back(relocation.target);
   });
   if (!image.position_independent())
-    for (const Segment& segment : image.segments())
-      scan_words(image.bytes().subspan(segment.offset.value, segment.file_size), ranges, found);
+    for (const Segment& segment : image.segments()) {
+      const ByteView bytes = image.bytes().subspan(segment.offset.value, segment.file_size);
+      scan_words(bytes, ranges, found);
+      scan_long_words(bytes, ranges, found);
+    }
   sort_unique(found);
   return found;
 }

@@ -31,6 +31,7 @@ class ForbiddenSet {
   }
 
   bool empty() const { return all_.empty(); }
+  bool beyond_32_bits() const { return !empty() && all_.back().address > UINT32_MAX; }
 
   const Forbidden* find(uint64_t address) const {
     if ((filter_[slot(address) / 64] >> (slot(address) % 64) & 1) == 0) return nullptr;
@@ -123,6 +124,11 @@ class EntryScan {
     for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
       const Forbidden* hit = set_.find(*load<uint32_t>(bytes, at));
       if (hit != nullptr && hit->to_pointers) report(hit, start + at, "a pointer");
+    }
+    if (!set_.beyond_32_bits()) return;
+    for (uint64_t at = 0; at + 8 <= bytes.size(); ++at) {
+      const auto value = *load<uint64_t>(bytes, at);
+      if (value > UINT32_MAX) check_pointer(value, start + at, "a pointer");
     }
   }
 

@@ -11,7 +11,8 @@
 //
 //     7x cb, EB cb, E0..E3 cb, 0F 8x cd, E8 cd, E9 cd, C7 F8 cd      branches
 //     8D /r with mod 00, rm 101                                       lea of a code address
-//     any 32 bits, in a position-dependent file                       a pointer
+//     any 32 bits, in a position-dependent file; any 64, where
+//     a forbidden address lies at 4 GiB or above                      a pointer
 //
 // and in the tables: relocations that write there, relative relocations and symbols that name it.
 // Pointers and leas count against windows of tier C and springboards only, as nothing but a branch

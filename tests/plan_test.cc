@@ -330,6 +330,27 @@ TEST(PlanTierC, IsRefusedWhereAnUnalignedWordPointsIntoTheWindow) {
   EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n");
 }
 
+// Above 4 GiB an address has 64 bits, in a table as in a movabs.
+TEST(PlanTierC, IsRefusedWhereA64BitWordPointsIntoAWindowAbove4GiB) {
+  constexpr uint64_t kHigh = 0x200001000;
+  const Bytes code = hex("48 89 fe 89 d0") + kSyscall + kRet;
+  const auto pointed_at = [&](uint64_t base, uint64_t address) {
+    return plan_of(ElfBuilder()
+                       .code(base, code)
+                       .symbol("f", base, code.size())
+                       .entry(base)
+                       .data(base + 0x2000, hex("00") + words({address})));
+  };
+  EXPECT_EQ(pointed_at(kHigh, kHigh + 3),
+            "200001005 D 200001005+2: data may hold a pointer into the window\n");
+  EXPECT_EQ(pointed_at(kHigh, kHigh),
+            std::string("200001005 C 200001000+7: instructions before the syscall, none of them "
+                        "entered\n"));
+  // Windows on both sides of the border.
+  EXPECT_EQ(pointed_at(0xfffffffd, 0x100000000).substr(0, 11), "100000002 D");
+  EXPECT_EQ(pointed_at(0xfffffff8, 0xfffffffb).substr(0, 10), "fffffffd D");
+}
+
 constexpr char kHidden[] = "a jump table or landing pad leads into the window\n";
 const Bytes kTwo = hex("48 89 fe 89 d0");  // mov %rdi, %rsi; mov %edx, %eax
 

@@ -390,10 +390,10 @@ TEST(Evidence, FindsPointersAtOddPlacesAndOf32Bits) {
 
 TEST(Evidence, FindsThePointersOfAPlainScanOverRandomBytes) {
   std::mt19937_64 random(5);
-  for (int round = 0; round < 60; ++round) {
-    // At both ends of the 32 bits too, where a signed comparison would go wrong.
-    constexpr uint64_t kBases[] = {0x400000, 0x7fff0000, 0xfffe0000};
-    const uint64_t base = kBases[round % 3];
+  for (int round = 0; round < 100; ++round) {
+    // At both ends of the 32 bits too, where a signed comparison would go wrong, and beyond them.
+    constexpr uint64_t kBases[] = {0x400000, 0x7fff0000, 0xfffe0000, 0xffff0000, 0x200000000};
+    const uint64_t base = kBases[round % 5];
     RangeSet ranges;
     for (int i = 0; i < 5; ++i) {
       const uint64_t from = base + random() % 0x20000;
@@ -401,15 +401,20 @@ TEST(Evidence, FindsThePointersOfAPlainScanOverRandomBytes) {
     }
     ranges.seal();
     Bytes data = random_bytes(random, 4 + static_cast<size_t>(round) + random() % 300);
-    for (size_t i = 0; i + 4 <= data.size(); i += 1 + random() % 9) {
+    for (size_t i = 0; i + 8 <= data.size(); i += 1 + random() % 14) {
       const Range& range = ranges.ranges()[random() % ranges.ranges().size()];
-      const Bytes word = bytes_of(static_cast<uint32_t>(range.from.value - 2 + random() % 40));
+      const uint64_t value = range.from.value - 2 + random() % 40;
+      const bool whole = random() % 2 == 0;  // or its low half alone
+      const Bytes word = whole ? bytes_of(value) : bytes_of(static_cast<uint32_t>(value));
       std::copy(word.begin(), word.end(), data.begin() + static_cast<std::ptrdiff_t>(i));
     }
     std::vector<uint64_t> plain;
-    for (size_t i = 0; i + 4 <= data.size(); ++i)
-      if (const uint64_t value = *load<uint32_t>(data, i); ranges.contains(value))
-        plain.push_back(value);
+    for (size_t i = 0; i + 4 <= data.size(); ++i) {
+      const uint64_t value = *load<uint32_t>(data, i);
+      if (ranges.contains(value)) plain.push_back(value);
+      const auto whole = load<uint64_t>(data, i);
+      if (whole && ranges.contains(*whole)) plain.push_back(*whole);
+    }
     std::sort(plain.begin(), plain.end());
     plain.erase(std::unique(plain.begin(), plain.end()), plain.end());
     const Bytes file = ElfBuilder().code(0x1000, repeat(0x90, 4)).data(0x3000, data).build();

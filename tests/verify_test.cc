@@ -131,6 +131,21 @@ TEST(Verify, SeesABranchIntoTheInsideOfAWindowOfSeveralInstructions) {
   EXPECT_FALSE(branch(to(kEveryTierWindow)));
 }
 
+TEST(Verify, SeesAPointerIntoAWindow) {
+  for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
+    const Whole whole = rewrite_whole(ElfBuilder()
+                                          .code(base, hex("48 89 fe 89 d0 0f 05 c3"))
+                                          .symbol("f", base, 8)
+                                          .entry(base)
+                                          .data(base + 0x2000, words({0, 0}))
+                                          .build());
+    ASSERT_EQ(whole.report.sites[0].tier, Tier::kWindow);
+    const uint64_t at = offset_of(whole, base + 0x2003);
+    EXPECT_TRUE(finds(with(whole.output, at, base + 3), "a pointer: found that it leads to"));
+    EXPECT_FALSE(finds(with(whole.output, at, base), "a pointer"));
+  }
+}
+
 TEST(Verify, SeesABranchToASyscallWhoseFirstByteTheJumpHasTaken) {
   const uint64_t window = kCode + 128, untouched = window + 7;
   const Bytes code =

@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+"""Programs that enter the bytes around a system call in every way that compilers know, and some that
+only assembly knows, do the same rewritten.
+
+Each of PROGRAMS is built, and run as it is: it checks itself, and must succeed. Then it is
+rewritten, proven, and run again.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+
+GCC = ["/usr/bin/gcc", "-O1", "-nostdlib", "-fno-stack-protector", "-fcf-protection=none",
+       "-Wl,-z,noexecstack"]
+CLANG = ["/usr/bin/clang", *GCC[1:]]
+HIGH = ["-fno-pie", "-static", "-mcmodel=large", "-Wl,-Ttext-segment=0x200000000"]
+
+# name: (compiler, options, sources)
+PROGRAMS = {
+    "a switch above 4 GiB": (CLANG, HIGH, ["switch.c"]),
+}
+
+
+class Failure(Exception):
+    pass
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check(sysrewrite, sysload, sources, work, program):
+    compiler, options, files = program
+    native, patched = work / "native", work / "patched"
+    status, out, err = run(*compiler, *options, *(sources / file for file in files), "-o", native)
+    if status != 0:
+        raise Failure(f"it does not build: {out}{err}")
+    ran = run(native)
+    if ran[0] != 0 or "ok" not in ran[1]:
+        raise Failure(f"natively: status {ran[0]}, {ran[1]}{ran[2]}")
+    patched.unlink(missing_ok=True)
+    status, out, err = run(sysrewrite, "-q", "--interp", sysload, native, patched)
+    if status != 0:
+        raise Failure(f"sysrewrite: status {status}, {out}{err}")
+    status, out, err = run(sysrewrite, "verify", patched, "--against", native)
+    if status != 0:
+        raise Failure(f"verify: status {status}, {out}{err}")
+    again = run(patched)
+    if again != ran:
+        raise Failure(f"rewritten: status {again[0]}, {again[1]}{again[2]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sysrewrite", type=pathlib.Path)
+    parser.add_argument("sysload", type=pathlib.Path)
+    parser.add_argument("work", type=pathlib.Path, help="a directory to write to")
+    arguments = parser.parse_args()
+    work = arguments.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    sources = pathlib.Path(__file__).resolve().parent
+    failures = 0
+    for name, program in PROGRAMS.items():
+        try:
+            check(arguments.sysrewrite.resolve(), arguments.sysload.resolve(), sources, work, program)
+            print(f"ok      {name}")
+        except (Failure, subprocess.TimeoutExpired) as failure:
+            print(f"FAILURE {name}: {failure}")
+            failures += 1
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
