@@ -32,7 +32,10 @@ constexpr uint64_t kLongestTable = 65536 * kWord;  // bytes
 class TakenWords {
  public:
   explicit TakenWords(const Segment& segment)
-      : start_(segment.vaddr.value), words_(segment.file_size / kWord), bits_(words_ / 64 + 1) {}
+      : skipped_((0 - segment.vaddr.value) % kWord),
+        start_(segment.vaddr.value + skipped_),
+        words_((segment.file_size - std::min(skipped_, segment.file_size)) / kWord),
+        bits_(words_ / 64 + 1) {}
 
   void add(uint64_t address) {
     const uint64_t offset = address - start_;
@@ -50,10 +53,19 @@ class TakenWords {
       bits = bits_[at];
     }
   }
+  // The same, of those at a multiple of `alignment`.
+  uint64_t next(uint64_t word, uint64_t alignment) const {
+    word = next(word);
+    while (word < words_ && address_of(word) % alignment != 0) word = next(word + 1);
+    return word;
+  }
   uint64_t words() const { return words_; }
   uint64_t address_of(uint64_t word) const { return start_ + word * kWord; }
+  // Where a word stands in the segment's file part.
+  uint64_t offset_of(uint64_t word) const { return skipped_ + word * kWord; }
 
  private:
+  uint64_t skipped_;  // bytes of the segment in front of the first aligned word
   uint64_t start_;
   uint64_t words_;
   std::vector<uint64_t> bits_;
@@ -112,16 +124,20 @@ class TableScan {
     near_.seal();
   }
 
+  // Tables of distances of this type: int32_t or int64_t, each at a multiple of its own size.
+  template <typename Distance>
   void read(const Segment& segment, const TakenWords& taken, std::vector<uint64_t>& found) const {
+    constexpr uint64_t kSize = sizeof(Distance), kWords = kSize / kWord;
     const ByteView bytes = image_.bytes().subspan(segment.offset.value, segment.file_size);
     std::vector<uint64_t> starts;  // of tables in the current run, ascending
-    for (uint64_t word = taken.next(0); word < taken.words(); ++word) {
+    for (uint64_t word = taken.next(0, kSize); word + kWords <= taken.words(); word += kWords) {
       if (taken.holds(word)) starts.push_back(taken.address_of(word));
-      const auto distance = static_cast<uint64_t>(int64_t{*load<int32_t>(bytes, word * kWord)});
+      const auto entry = *load<Distance>(bytes, taken.offset_of(word));
+      const auto distance = static_cast<uint64_t>(int64_t{entry});
       const uint64_t target = taken.address_of(word) + distance;
       if (target - (code_from_ - kLongestTable) >= code_to_ - code_from_ + 2 * kLongestTable) {
         starts.clear();
-        word = taken.next(word + 1) - 1;
+        word = taken.next(word + kWords, kSize) - kWords;
         continue;
       }
       if (near_.contains(target)) try_starts(starts, distance, found);
@@ -176,7 +192,10 @@ std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet
     });
   }
   const TableScan scan(image, ranges);
-  for (size_t i = 0; i < segments.size(); ++i) scan.read(segments[i], taken[i], found);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    scan.read<int32_t>(segments[i], taken[i], found);
+    scan.read<int64_t>(segments[i], taken[i], found);
+  }
   return found;
 }
 

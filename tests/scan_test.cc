@@ -422,9 +422,26 @@ TEST(Evidence, FindsThePointersOfAPlainScanOverRandomBytes) {
   }
 }
 
-// What address_scan.cc tells in its essay, the long way: every table to the end of its run.
-std::vector<uint64_t> plain_taken(const ElfImage& image, const RangeSet& ranges) {
+// What address_scan.cc tells in its essay, the long way: every table to the end of its run, once
+// for each size of its entries.
+template <typename Distance>
+void read_tables(const Segment& code, const Segment& segment, ByteView bytes,
+                 const std::vector<uint64_t>& tables, const RangeSet& ranges,
+                 std::vector<uint64_t>& found) {
   constexpr uint64_t kTable = 65536 * 4;
+  for (const uint64_t table : tables) {
+    if (table % sizeof(Distance) != 0) continue;
+    for (uint64_t at = table - segment.vaddr.value; at + sizeof(Distance) <= bytes.size();
+         at += sizeof(Distance)) {
+      const auto distance = static_cast<uint64_t>(int64_t{*load<Distance>(bytes, at)});
+      const uint64_t counted = segment.vaddr.value + at + distance;
+      if (counted - (code.vaddr.value - kTable) >= code.file_size + 2 * kTable) break;
+      if (ranges.contains(table + distance)) found.push_back(table + distance);
+    }
+  }
+}
+
+std::vector<uint64_t> plain_taken(const ElfImage& image, const RangeSet& ranges) {
   std::vector<uint64_t> found;
   const Segment& code = image.segments()[0];
   for (const Segment& segment : image.segments()) {
@@ -437,43 +454,42 @@ std::vector<uint64_t> plain_taken(const ElfImage& image, const RangeSet& ranges)
       const auto taken = code.vaddr.value + i + 6 +
                          static_cast<uint64_t>(int64_t{*load<int32_t>(instructions, i + 2)});
       if (ranges.contains(taken)) found.push_back(taken);
-      if (segment.holds({taken}) && (taken - segment.vaddr.value) % 4 == 0) tables.push_back(taken);
+      if (segment.holds({taken})) tables.push_back(taken);
     }
-    for (const uint64_t table : tables) {
-      for (uint64_t at = table - segment.vaddr.value; at + 4 <= bytes.size(); at += 4) {
-        const auto distance = static_cast<uint64_t>(int64_t{*load<int32_t>(bytes, at)});
-        const uint64_t counted = segment.vaddr.value + at + distance;
-        if (counted + kTable < code.vaddr.value ||
-            counted >= code.vaddr.value + code.file_size + kTable)
-          break;
-        if (ranges.contains(table + distance)) found.push_back(table + distance);
-      }
-    }
+    read_tables<int32_t>(code, segment, bytes, tables, ranges, found);
+    read_tables<int64_t>(code, segment, bytes, tables, ranges, found);
   }
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
+// Tables at any address, of both sizes of entries.
 TEST(Evidence, FindsTheTakenAddressesAndTablesOfAPlainScan) {
   std::mt19937_64 random(6);
   size_t hits = 0;
-  for (int round = 0; round < 40; ++round) {
-    constexpr uint64_t kText = 0x100000, kData = 0x140000, kTextSize = 3000;
-    const size_t words = 1 + random() % 400;
-    Bytes text = random_bytes(random, kTextSize), data;
+  for (int round = 0; round < 120; ++round) {
+    constexpr uint64_t kText = 0x100000, kTextSize = 3000;
+    const uint64_t start = 0x140000 + (round % 2 == 0 ? 0 : random() % 16);
+    const bool wide = random() % 2 == 0;
+    const uint64_t first = (0 - start) % 8, size = wide ? 8 : 4;
+    const size_t entries = 1 + random() % 400;
+    Bytes text = random_bytes(random, kTextSize), data(first);
     for (size_t i = 0; i + 6 <= kTextSize; i += 6 + random() % 60) {
       const bool of_code = random() % 4 == 0;
-      const uint64_t taken =
-          of_code ? kText + random() % kTextSize : kData + 4 * (random() % (words + 2));
+      const uint64_t taken = of_code ? kText + random() % kTextSize
+                                     : start + first + size * (random() % (entries + 2));
       const Bytes lea = hex("8d 05") + bytes_of(static_cast<int32_t>(taken - kText - i - 6));
       std::copy(lea.begin(), lea.end(), text.begin() + static_cast<std::ptrdiff_t>(i));
     }
-    for (size_t i = 0; i < words; ++i) {
+    for (size_t i = 0; i < entries; ++i) {
       const bool ends = random() % 50 == 0;
-      const uint64_t table = kData + 4 * (random() % words);
-      const auto distance = static_cast<int32_t>(kText + random() % kTextSize - table);
-      data = data + bytes_of(ends ? INT32_MAX : distance);
+      const uint64_t table = start + first + size * (random() % entries);
+      const uint64_t distance = kText + random() % kTextSize - table;
+      if (wide)
+        data = data + bytes_of(ends ? uint64_t{INT64_MAX} : distance);
+      else
+        data = data + bytes_of(ends ? INT32_MAX : static_cast<int32_t>(distance));
     }
     RangeSet ranges;
     for (int i = 0; i < 10; ++i) {
@@ -481,7 +497,7 @@ TEST(Evidence, FindsTheTakenAddressesAndTablesOfAPlainScan) {
       ranges.add({from}, {from + 1 + random() % 20});
     }
     ranges.seal();
-    const Bytes file = ElfBuilder(elf::kTypeDyn).code(kText, text).data(kData, data).build();
+    const Bytes file = ElfBuilder(elf::kTypeDyn).code(kText, text).data(start, data).build();
     const auto image = ElfImage::parse(file);
     std::vector<uint64_t> found = scan_taken_addresses(*image, ranges);
     std::sort(found.begin(), found.end());

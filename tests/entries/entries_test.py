@@ -19,6 +19,8 @@ HIGH = ["-fno-pie", "-static", "-mcmodel=large", "-Wl,-Ttext-segment=0x200000000
 # name: (compiler, options, sources)
 PROGRAMS = {
     "a switch above 4 GiB": (CLANG, HIGH, ["switch.c"]),
+    "a switch with distances of 64 bits":
+        (GCC, ["-fpie", "-static-pie"], ["main.c", "far_table.S"]),
 }
 
 
