@@ -86,15 +86,14 @@ std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& range
 }
 
 std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet& ranges) {
-  constexpr uint64_t kWidest = 16;  // bytes that a relocation of x86-64 writes at most (TLSDESC)
   RangeSet near;
   for (const Range& range : ranges.ranges())
-    near.add(range.from - std::min(kWidest - 1, range.from.value), range.to);
+    near.add(range.from - std::min(kWidestRelocation - 1, range.from.value), range.to);
   near.seal();
   std::vector<uint64_t> found;
   for_each_relocation(image, [&](const Relocation& relocation) {
     if (!near.contains(relocation.place.value)) return;
-    for (uint64_t i = 0; i < kWidest; ++i)
+    for (uint64_t i = 0; i < relocation.width; ++i)
       if (ranges.contains(relocation.place.value + i)) found.push_back(relocation.place.value + i);
   });
   sort_unique(found);

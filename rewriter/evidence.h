@@ -29,7 +29,7 @@ struct Evidence {
 std::vector<uint64_t> scan_branches(const ElfImage& image, const RangeSet& ranges);
 
 // Values in all segments that equal an address of the ranges (only position-dependent files keep
-// such values outside relocations), and the addends of relative relocations.
+// such values outside relocations), and the addresses that relocations write.
 std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& ranges);
 
 // Addresses that some lea may take, and targets of the relative jump tables that may lie there.

@@ -188,10 +188,9 @@ class PatchedBytes {
 
 void verify_relocations(const OriginalImage& original, const std::vector<SiteReading>& sites,
                         EntryScan& scan, Findings& findings) {
-  constexpr uint64_t kWidest = 16;  // TLSDESC writes two words
   const PatchedBytes patched(sites);
-  original.for_each_relocation([&](uint64_t place, uint64_t value) {
-    if (patched.meets(place, kWidest))
+  original.for_each_relocation([&](uint64_t place, uint64_t size, uint64_t value) {
+    if (patched.meets(place, size))
       findings.at_address({place}, "a relocation", "that it writes into a patch", "that none does");
     scan.check_pointer(value, place, "what a relocation writes");
   });

@@ -14,7 +14,7 @@
 //     any 32 bits, in a position-dependent file; any 64, where
 //     a forbidden address lies at 4 GiB or above                      a pointer
 //
-// and in the tables: relocations that write there, relative relocations and symbols that name it.
+// and in the tables: relocations that write there or write such an address, symbols that name it.
 // Pointers and leas count against windows of tier C and springboards only, as nothing but a branch
 // is known to lead behind a prefix.
 #ifndef SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_

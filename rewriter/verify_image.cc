@@ -46,6 +46,21 @@ std::vector<Place> places_of(const RewrittenFile& file, Findings& findings) {
   return places;
 }
 
+// How much a relocation writes, by its type: a word, half of one, or, as TLSDESC does, two. Those
+// that no loader of x86-64 knows are given the most.
+uint64_t bytes_written(uint64_t info) {
+  const auto type = static_cast<uint32_t>(info);
+  const auto is_one_of = [type](std::initializer_list<uint32_t> types) {
+    return std::find(types.begin(), types.end(), type) != types.end();
+  };
+  if (is_one_of({elf::kRPc32, elf::kR32, elf::kR32S})) return 4;
+  if (is_one_of({elf::kR64, elf::kRGlobDat, elf::kRJumpSlot, elf::kRRelative, elf::kRDtpmod64,
+                 elf::kRDtpoff64, elf::kRTpoff64, elf::kRPc64, elf::kRIrelative,
+                 elf::kRRelative64}))
+    return 8;
+  return 16;
+}
+
 // The trampoline's segments lie behind all others.
 void take_out_own_segments(std::vector<std::byte>& bytes, const RewrittenFile& file) {
   const auto header = *load<elf::Ehdr>(bytes, 0);
@@ -200,6 +215,14 @@ ByteView OriginalImage::dynamic_table(int64_t address_tag, int64_t size_tag) con
   return slice(bytes_from({*address}), 0, *size).value_or(ByteView{});
 }
 
+// Of the dynamic symbol table; 0 where it has none of that number.
+uint64_t OriginalImage::value_of_symbol(uint64_t index) const {
+  const auto table = dynamic(elf::kDtSymtab);
+  if (index == 0 || !table) return 0;
+  const auto symbol = load<elf::Sym>(bytes_from({*table}), index * sizeof(elf::Sym));
+  return symbol ? symbol->value : 0;
+}
+
 // Source: gABI "Relocation", "Relative Relocation Table"; x86-64 psABI 4.4.
 void OriginalImage::for_each_relocation(const VisitRelocation& visit) const {
   const auto word = [this](uint64_t address) {
@@ -210,23 +233,26 @@ void OriginalImage::for_each_relocation(const VisitRelocation& visit) const {
     for (uint64_t at = 0; range_fits(at, sizeof(elf::Rela), table.size());
          at += sizeof(elf::Rela)) {
       const auto rela = *load<elf::Rela>(table, at);
-      visit(rela.offset, static_cast<uint64_t>(rela.addend));
+      visit(rela.offset, bytes_written(rela.info),
+            value_of_symbol(rela.info >> 32) + static_cast<uint64_t>(rela.addend));
     }
   const ByteView rels = dynamic_table(elf::kDtRel, elf::kDtRelsz);
-  for (uint64_t at = 0; range_fits(at, 16, rels.size()); at += 16)
-    visit(*load<uint64_t>(rels, at), word(*load<uint64_t>(rels, at)));
+  for (uint64_t at = 0; range_fits(at, 16, rels.size()); at += 16) {
+    const uint64_t place = *load<uint64_t>(rels, at), info = *load<uint64_t>(rels, at + 8);
+    visit(place, bytes_written(info), value_of_symbol(info >> 32) + word(place));
+  }
   // An even entry is an address, an odd one a bitmap of the 63 words behind the last.
   const ByteView relr = dynamic_table(elf::kDtRelr, elf::kDtRelrsz);
   uint64_t next = 0;
   for (uint64_t at = 0; range_fits(at, 8, relr.size()); at += 8) {
     uint64_t entry = *load<uint64_t>(relr, at);
     if ((entry & 1) == 0) {
-      visit(entry, word(entry));
+      visit(entry, sizeof(uint64_t), word(entry));
       next = entry + 8;
       continue;
     }
     for (uint64_t place = next; (entry >>= 1) != 0; place += 8)
-      if ((entry & 1) != 0) visit(place, word(place));
+      if ((entry & 1) != 0) visit(place, sizeof(uint64_t), word(place));
     next += uint64_t{63} * 8;
   }
 }

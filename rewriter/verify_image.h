@@ -50,8 +50,9 @@ class OriginalImage {
   // From an address to the end of its segment's file part; empty where no segment holds it.
   ByteView bytes_from(Vaddr address) const;
 
-  // Where ld.so, or the program itself, writes at start, and what relative relocations write there.
-  using VisitRelocation = std::function<void(uint64_t place, uint64_t value)>;
+  // Where ld.so, or the program itself, writes at start, how many bytes, and the address in this
+  // file that it writes there, if it is one.
+  using VisitRelocation = std::function<void(uint64_t place, uint64_t size, uint64_t value)>;
   void for_each_relocation(const VisitRelocation& visit) const;
   // Where functions begin, as far as entry point, dynamic segment and symbol tables say.
   std::vector<uint64_t> starts() const;
@@ -62,6 +63,7 @@ class OriginalImage {
   bool add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings);
   void read_dynamic();
   const elf::Phdr* load_of(Vaddr address) const;
+  uint64_t value_of_symbol(uint64_t index) const;
   ByteView dynamic_table(int64_t address_tag, int64_t size_tag) const;
   void add_symbols(std::vector<uint64_t>& starts) const;
 

@@ -482,9 +482,10 @@ TEST(Plan, LetsCheapPatchesTakeTheirBytesFirst) {
 // -----------------------------------------------------------------------------------
 
 // A relocation of the word at `place`, by a RELA entry with the given addend.
-ElfBuilder relocated(const Bytes& code, uint64_t place, uint64_t addend) {
+ElfBuilder relocated(const Bytes& code, uint64_t place, uint64_t addend,
+                     uint32_t type = elf::kRRelative) {
   return padded(code)
-      .data(0x403000, words({place, 8, addend}))
+      .data(0x403000, words({place, type, addend}))
       .dynamic(0x405000, {{elf::kDtRela, 0x403000}, {elf::kDtRelasz, 24}});
 }
 
@@ -499,7 +500,15 @@ TEST(PlanRelocations, ForbidTheBytesTheyWrite) {
 TEST(PlanRelocations, LeaveASyscallBehindARelocatedInstructionToTheSpringboard) {
   // The widest relocation writes 16 bytes: this one ends right before the syscall.
   const Bytes code = repeat(0x50, 11) + kMov + kSyscall + kRet;
-  EXPECT_EQ(plan_of(relocated(code, kCode, 0)), std::string("401010 B 401010+2 by 401013: ") + kB);
+  const std::string sprung = std::string("401010 B 401010+2 by 401013: ") + kB;
+  EXPECT_EQ(plan_of(relocated(code, kCode, 0, elf::kRTlsdesc)), sprung);
+  EXPECT_EQ(plan_of(relocated(code, kCode + 1, 0, elf::kRTlsdesc)).substr(0, 8), "401010 N");
+  EXPECT_EQ(plan_of(relocated(code, kCode + 8, 0)), sprung);
+  EXPECT_EQ(plan_of(relocated(code, kCode + 9, 0)).substr(0, 8), "401010 N");
+  // movabs $symbol, %rsi; syscall, in a library with relocations of its code
+  const Bytes movabs = repeat(0x50, 8) + hex("48 be 00 00 00 00 00 00 00 00") + kSyscall + kRet;
+  EXPECT_EQ(plan_of(relocated(movabs, kCode + 10, 0)),
+            std::string("401012 B 401012+2 by 401015: ") + kB);
 }
 
 TEST(PlanRelocations, PointIntoWindowsByTheirAddends) {
@@ -508,6 +517,21 @@ TEST(PlanRelocations, PointIntoWindowsByTheirAddends) {
                         .data(0x403000, words({0x405000, 8, kCode + 3}))
                         .dynamic(0x405000, {{elf::kDtRela, 0x403000}, {elf::kDtRelasz, 24}});
   EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n");
+}
+
+TEST(PlanRelocations, PointIntoWindowsByASymbolAndAnAddend) {
+  constexpr uint64_t kOfOne = uint64_t{1} << 32 | elf::kR64;
+  const Bytes code = hex("48 89 fe 89 d0") + kSyscall + kRet;
+  const auto file = [&](uint64_t value, uint64_t addend) {
+    return plan_of(
+        code_file(code)
+            .data(0x403000, words({0x407000, kOfOne, addend}))
+            .data(0x405000, words({0, 0, 0, 0, value, 0}))
+            .dynamic(0x406000,
+                     {{elf::kDtRela, 0x403000}, {elf::kDtRelasz, 24}, {elf::kDtSymtab, 0x405000}}));
+  };
+  EXPECT_EQ(file(kCode, 3), "401005 D 401005+2: data may hold a pointer into the window\n");
+  EXPECT_EQ(file(kCode, 0), std::string("401005 C 401000+7: ") + kBefore);
 }
 
 // --- Options

@@ -333,6 +333,24 @@ TEST(Relocations, AreReadFromRelaAndFromThePltsOwnTable) {
             (Places{{0x5000, 0x1111}, {0x5008, 0x2222}, {0x5010, 0}}));
 }
 
+// Symbol 1 has the value 0x1008; there is no symbol 9 in the segment.
+TEST(Relocations, OfASymbolCountFromItsValue) {
+  const uint64_t of_one = uint64_t{1} << 32 | elf::kR64, of_nine = uint64_t{9} << 32 | elf::kR64;
+  const auto file = [&](int64_t table, int64_t size_tag, uint64_t size, const Bytes& relocations) {
+    return relocations_of(
+        library()
+            .data(0x3000, relocations)
+            .data(0x4000, words({0, 0, 0, 0, 0x1008, 0}))
+            .data(0x5000, words({0x20}))
+            .dynamic(0x6000, {{table, 0x3000}, {size_tag, size}, {elf::kDtSymtab, 0x4000}}));
+  };
+  EXPECT_EQ(file(elf::kDtRela, elf::kDtRelasz, 72,
+                 words({0x5000, of_one, 3, 0x5008, of_nine, 4, 0x5010, of_one, UINT64_MAX})),
+            (Places{{0x5000, 0x100b}, {0x5008, 4}, {0x5010, 0x1007}}));
+  EXPECT_EQ(file(elf::kDtRel, elf::kDtRelsz, 16, words({0x5000, of_one})),
+            (Places{{0x5000, 0x1028}}));
+}
+
 TEST(Relocations, OfRelHaveTheirAddendInPlace) {
   EXPECT_EQ(relocations_of(library()
                                .data(0x3000, words({0x4000, 8, 0x4008, 8, 0x9000, 8}))
@@ -523,16 +541,22 @@ TEST(Evidence, BelievesOnlyRelocationsWhereTheImageCanMove) {
             (std::vector<uint64_t>{0x1004, 0x1008}));
 }
 
-TEST(Evidence, TakesARelocationForSixteenBytes) {
-  const Bytes file = library()
-                         .data(0x3000, words({0x1000 - 8, 8, 0}))
-                         .dynamic(0x6000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}})
-                         .build();
-  const auto image = ElfImage::parse(file);
-  const auto bytes = scan_relocated_bytes(*image, one_range(0x1000, 0x1020));
-  ASSERT_EQ(bytes.size(), 8U);
-  EXPECT_EQ(bytes.front(), 0x1000U);
-  EXPECT_EQ(bytes.back(), 0x1007U);
+TEST(Evidence, TakesARelocationForAsManyBytesAsItsTypeWrites) {
+  const auto written = [](uint32_t type) {
+    const Bytes file = library()
+                           .data(0x3000, words({0x1000 - 2, type, 0}))
+                           .dynamic(0x6000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}})
+                           .build();
+    const auto bytes = scan_relocated_bytes(*ElfImage::parse(file), one_range(0x1000, 0x1020));
+    for (size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(bytes[i], 0x1000 + i);
+    return bytes.size() + 2;
+  };
+  for (const uint32_t type : {elf::kR64, elf::kRRelative, elf::kRJumpSlot, elf::kRIrelative})
+    EXPECT_EQ(written(type), 8U) << type;
+  for (const uint32_t type : {elf::kR32, elf::kRPc32}) EXPECT_EQ(written(type), 4U) << type;
+  // Two words, and what nobody knows.
+  for (const uint32_t type : {elf::kRTlsdesc, uint32_t{5}, uint32_t{999}})
+    EXPECT_EQ(written(type), 16U) << type;
 }
 
 TEST(Evidence, AnyInIsHalfOpen) {

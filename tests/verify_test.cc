@@ -257,8 +257,33 @@ TEST(Verify, SeesARelocationInAWindow) {
   const uint64_t at = offset_of(whole, 0x3000);
   EXPECT_TRUE(
       finds(with(whole.output, at, uint64_t{0x1002}), "a relocation: found that it writes"));
-  EXPECT_TRUE(finds(with(whole.output, at, uint64_t{0xff8}), "a relocation: found that it writes"));
+  EXPECT_TRUE(finds(with(whole.output, at, uint64_t{0xff9}), "a relocation: found that it writes"));
+  EXPECT_FALSE(finds(with(whole.output, at, uint64_t{0xff8}), "a relocation"));
   EXPECT_FALSE(finds(with(whole.output, at, uint64_t{0x1007}), "a relocation"));
+  const auto of_type = [&](uint64_t place, uint64_t type) {
+    return finds(with(with(whole.output, at, place), at + 8, type), "a relocation");
+  };
+  EXPECT_TRUE(of_type(0xff1, elf::kRTlsdesc));
+  EXPECT_FALSE(of_type(0xff0, elf::kRTlsdesc));
+  EXPECT_TRUE(of_type(0xffd, elf::kR32));
+  EXPECT_FALSE(of_type(0xffc, elf::kR32));
+}
+
+TEST(Verify, SeesARelocationThatNamesAWindowByASymbolAndAnAddend) {
+  const Bytes code = hex("48 89 fe 89 d0 0f 05 c3");
+  const uint64_t of_one = uint64_t{1} << 32 | elf::kR64;
+  const Whole whole = rewrite_whole(
+      ElfBuilder(elf::kTypeDyn)
+          .code(0x1000, code)
+          .symbol("f", 0x1000, 8)
+          .data(0x3000, words({0x3000, of_one, 0}))
+          .data(0x4000, words({0, 0, 0, 0, 0x1000, 0}))
+          .dynamic(0x5000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}, {elf::kDtSymtab, 0x4000}})
+          .build());
+  ASSERT_EQ(whole.report.sites[0].tier, Tier::kWindow);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const uint64_t addend = offset_of(whole, 0x3010);
+  EXPECT_TRUE(finds(with(whole.output, addend, uint64_t{3}), "what a relocation writes"));
 }
 
 TEST(Verify, NamesTheInstructionThatAStubGotWrong) {

@@ -1,7 +1,11 @@
-# site: N: a relocation applies to the window
-# exit: 3
+# site: D: a relocation applies to the window
 #include "golden.h"
         .text
         movabs  $0, %rax
-        syscall
-        ret
+        poison
+after:  ret
+
+        trampoline
+stub:   core    after
+        jmp     after
+        end_trampoline
