@@ -54,6 +54,7 @@ bool is_clean(const std::vector<Instruction>& code) {
 CodeReader::CodeReader(const ElfImage& image, const FunctionIndex& functions)
     : image_(image),
       functions_(functions),
+      dispatch_labels_(image, functions, decoder_),
       described_(kDescribedInstructions),
       budget_(kBudgetMinimum) {
   for (const Segment& segment : image.segments())
@@ -167,17 +168,21 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   return out;
 }
 
-bool CodeReader::takes_own_address(const Function& function, const Outline& known) {
-  for (auto span = known.next(function.start); span; span = known.next(span->end())) {
-    const Instruction in = describe(*span);
-    if (in.takes_address && in.target >= function.start && in.target < function.end) return true;
+// Its own start counts where it jumps indirectly: else a function that names itself hands itself to
+// somebody.
+bool CodeReader::takes_own_label(const Function& function, bool jumps) {
+  if (!asked_for_labels_ || asked_for_labels_->start != function.start ||
+      asked_for_labels_->end != function.end) {
+    asked_for_labels_ = function;
+    takes_label_ = !pay_for(function) ||
+                   takes_label(image_, function, {function.start + (jumps ? 0 : 1), function.end});
   }
-  return false;
+  return takes_label_;
 }
 
-// Landing pads are listed in the LSDA. A function that takes the address of a label of its own and
-// jumps indirectly computes addresses in a way that is not known; the tables that compilers write
-// are found by a scan (address_scan.cc).
+// Landing pads are listed in the LSDA. A function that takes the address of a label of its own may
+// compute others from it; the tables that compilers write are found by a scan (address_scan.cc).
+// Behind a bare entry point other functions follow, whose labels are their own.
 void CodeReader::add_hidden_entries(Neighborhood& around) {
   const Function& function = *around.function;
   if (function.lsda) {
@@ -187,13 +192,17 @@ void CodeReader::add_hidden_entries(Neighborhood& around) {
       around.hidden_entries.push_back(pad.value);
     std::sort(around.hidden_entries.begin(), around.hidden_entries.end());
   }
-  const Outline* known = around.indirect_jump ? outline(function) : nullptr;
+  const Outline* known = outline(function);
   if (known == nullptr) return;
-  if (known->lost_step() || takes_own_address(function, *known))
+  const bool jumps = around.indirect_jump;
+  if ((jumps && known->lost_step()) ||
+      ((jumps || function.sized) && takes_own_label(function, jumps)))
     around.opaque = Reason::kFunctionHasIndirectJump;
 }
 
 void CodeReader::widen(Neighborhood& around, Vaddr address) {
+  const bool bounded = around.function && around.function->sized;
+  if (!bounded && dispatch_labels_.near(address)) around.opaque = Reason::kFunctionHasIndirectJump;
   if (around.trust != Trust::kKnownStart || around.code.empty()) return;
   add_hidden_entries(around);
   const Vaddr start = around.code.front().address, end = around.code.back().end();

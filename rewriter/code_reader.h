@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rewriter/decoder.h"
+#include "rewriter/dispatch.h"
 #include "rewriter/elf_image.h"
 #include "rewriter/functions.h"
 #include "rewriter/outline.h"
@@ -89,7 +90,7 @@ class CodeReader {
   const Outline* outline(const Function& function);
   Instruction describe(const Outline::Span& span);
   std::vector<Instruction> describe(const Outline& function, Vaddr from, Vaddr to);
-  bool takes_own_address(const Function& function, const Outline& known);
+  bool takes_own_label(const Function& function, bool jumps);
   std::optional<Neighborhood> from_known_start(Vaddr address);
   void add_hidden_entries(Neighborhood& around);
   std::optional<Vaddr> describe_end_of(const Function& function, Vaddr limit, Vaddr border,
@@ -104,6 +105,9 @@ class CodeReader {
   const FunctionIndex& functions_;
   Decoder decoder_;
   std::deque<Outline> recent_;
+  DispatchLabels dispatch_labels_;
+  std::optional<Function> asked_for_labels_;  // the last that was
+  bool takes_label_ = false;                  // what the answer was
   std::vector<Instruction> described_;  // by the low bits of its address, the one described last
   uint64_t budget_;                     // bytes of functions that may still be decoded
 };

@@ -358,10 +358,77 @@ TEST(PlanTierC, IsRefusedInAFunctionThatComputesAnAddressOfItsOwnAndJumps) {
   // lea 401009(%rip), %rcx; mov, mov; syscall; jmp *%rcx
   EXPECT_EQ(plan_of(hex("48 8d 0d 02 00 00 00") + kTwo + kSyscall + hex("ff e1")),
             "40100c D 40100c+2: the function has an indirect jump whose targets are not known\n");
+  // Its own start, from which all of its labels can be computed.
+  EXPECT_EQ(plan_of(hex("48 8d 0d f9 ff ff ff") + kTwo + kSyscall + hex("ff e1")).substr(0, 8),
+            "40100c D");
 }
 
 TEST(PlanTierC, IsAllowedInAFunctionThatJumpsThroughAPointerItWasGiven) {
   EXPECT_EQ(plan_of(kTwo + kSyscall + hex("ff e1")), std::string("401005 C 401000+7: ") + kBefore);
+}
+
+constexpr char kComputed[] = "the function has an indirect jump whose targets are not known\n";
+
+// The jump may be elsewhere: `lea 401009(%rip), %rcx` without one, as a thunk's caller has it.
+TEST(PlanTierC, IsRefusedInAFunctionThatTakesALabelOfItsOwn) {
+  EXPECT_EQ(plan_of(hex("48 8d 0d 02 00 00 00") + kTwo + kSyscall + kRet),
+            std::string("40100c D 40100c+2: ") + kComputed);
+  // Its own start, which it may hand to somebody, and what lies behind its end.
+  EXPECT_EQ(plan_of(hex("48 8d 0d f9 ff ff ff") + kTwo + kSyscall + kRet).substr(0, 8), "40100c C");
+  EXPECT_EQ(plan_of(hex("48 8d 0d 08 00 00 00") + kTwo + kSyscall + kRet).substr(0, 8), "40100c C");
+}
+
+// add $0x401008, %rax; lea 0x401008(,%rdi,1), %rax; movabs $0x401008, %rax
+TEST(PlanTierC, IsRefusedWhereALabelOfItsOwnIsAConstantOfTheFunction) {
+  for (const char* taken :
+       {"48 05 08 10 40 00", "48 8d 04 3d 08 10 40 00", "48 b8 08 10 40 00 00 00 00 00"}) {
+    const auto file = [&](uint16_t type) {
+      const Bytes code = hex(taken) + kTwo + kSyscall + kRet;
+      return plan_of(
+          ElfBuilder(type).code(kCode, code).symbol("f", kCode, code.size()).entry(kCode));
+    };
+    EXPECT_NE(file(elf::kTypeExec).find(kComputed), std::string::npos) << taken;
+    // In a file that moves it is a number like any other.
+    EXPECT_EQ(file(elf::kTypeDyn).find(kComputed), std::string::npos) << taken;
+  }
+}
+
+TEST(PlanTierC, IsRefusedWhereALabelAbove4GiBIsAConstantOfTheFunction) {
+  constexpr uint64_t kHigh = 0x200001000;
+  const auto file = [](uint64_t label) {
+    const Bytes code = hex("48 b8") + words({label}) + kTwo + kSyscall + kRet;
+    return plan_of(ElfBuilder().code(kHigh, code).symbol("f", kHigh, code.size()).entry(kHigh));
+  };
+  EXPECT_NE(file(kHigh + 8).find(kComputed), std::string::npos);
+  EXPECT_EQ(file(kHigh).find(kComputed), std::string::npos);
+}
+
+// Code that nothing names: `taken`, then 200 bytes to what ends its path, then the site.
+std::string plan_of_nameless(const Bytes& taken, const Bytes& end) {
+  const Bytes code =
+      repeat(0x50, 0x200) + taken + repeat(0x50, 200) + end + repeat(0x50, 200) + kTwo + kSyscall;
+  return plan_of(ElfBuilder(elf::kTypeDyn).code(kCode, code + hex("48 89 c1 c3")).entry(0));
+}
+
+TEST(PlanTierC, IsRefusedNearALabelThatALeaOfNamelessCodeTakesAndThatAJumpFollows) {
+  const auto has_window = [](const char* taken, const char* end) {
+    const std::string plan = plan_of_nameless(hex(taken), hex(end));
+    if (plan.find(kComputed) != std::string::npos) return false;
+    EXPECT_NE(plan.find(" C "), std::string::npos) << plan;
+    return true;
+  };
+  constexpr char kLea[] = "48 8d 15 f8 00 00 00";            // lea 248 bytes on, %rdx
+  EXPECT_FALSE(has_window(kLea, "ff e2"));                   // jmp *%rdx
+  EXPECT_FALSE(has_window(kLea, "3e ff 24 d0"));             // notrack jmp *(%rax,%rdx,8)
+  EXPECT_FALSE(has_window(kLea, "e8 07 00 00 00"));          // call over a few bytes: a thunk
+  EXPECT_TRUE(has_window(kLea, "c3"));                       // ret
+  EXPECT_TRUE(has_window(kLea, "ff 25 00 10 00 00"));        // jmp *0x1000(%rip): of a PLT
+  EXPECT_TRUE(has_window("48 8d 15 f8 00 00 01", "ff e2"));  // far away
+  // Handed to a call, and lost behind it: a function. Kept in rbx, or read before: it may be used.
+  EXPECT_TRUE(has_window("48 8d 15 f8 00 00 00 4c 89 f7 e8 00 10 00 00", "ff e0"));
+  EXPECT_FALSE(has_window("48 8d 1d f8 00 00 00 4c 89 f7 e8 00 10 00 00", "ff e0"));
+  EXPECT_FALSE(has_window("48 8d 15 f8 00 00 00 48 89 d3 e8 00 10 00 00", "ff e3"));
+  EXPECT_FALSE(has_window("48 8d 15 f8 00 00 00 48 01 d0 e8 00 10 00 00", "ff e0"));
 }
 
 TEST(PlanTierC, IsRefusedWhereAnotherFunctionTakesTheAddress) {

@@ -14,6 +14,11 @@ import sys
 GCC = ["/usr/bin/gcc", "-O1", "-nostdlib", "-fno-stack-protector", "-fcf-protection=none",
        "-Wl,-z,noexecstack"]
 CLANG = ["/usr/bin/clang", *GCC[1:]]
+PACKED = ["-fno-align-labels", "-fno-align-jumps"]
+FIXED = [*PACKED, "-fno-pie", "-static"]
+MOVING = [*PACKED, "-fpie", "-static-pie"]
+NAMELESS = ["-fno-asynchronous-unwind-tables", "-s"]
+THUNK, INLINE = ["-mindirect-branch=thunk"], ["-mindirect-branch=thunk-inline"]
 HIGH = ["-fno-pie", "-static", "-mcmodel=large", "-Wl,-Ttext-segment=0x200000000"]
 
 # name: (compiler, options, sources)
@@ -21,6 +26,16 @@ PROGRAMS = {
     "a switch above 4 GiB": (CLANG, HIGH, ["switch.c"]),
     "a switch with distances of 64 bits":
         (GCC, ["-fpie", "-static-pie"], ["main.c", "far_table.S"]),
+    "distances between labels": (GCC, MOVING, ["labels.c"]),
+    "distances between labels, by a thunk": (GCC, [*MOVING, *THUNK], ["labels.c"]),
+    "distances between labels, by an inline thunk": (GCC, [*MOVING, *INLINE], ["labels.c"]),
+    "distances between labels, fixed": (GCC, FIXED, ["labels.c"]),
+    "distances between labels, nameless": (GCC, [*MOVING, *NAMELESS], ["labels.c"]),
+    "distances between labels, nameless, by a thunk":
+        (GCC, [*MOVING, *NAMELESS, *THUNK], ["labels.c"]),
+    "distances between labels, nameless, by an inline thunk":
+        (GCC, [*MOVING, *NAMELESS, *INLINE], ["labels.c"]),
+    "distances between labels, nameless and fixed": (GCC, [*FIXED, *NAMELESS], ["labels.c"]),
 }
 
 
