@@ -163,7 +163,9 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   Neighborhood out;
   out.function = *function;
   out.indirect_jump = known->indirect_jump();
-  out.code = describe(*known, address - std::min(kReach, address.value), address + kReach);
+  const Vaddr from = address - std::min(kReach, address.value), to = address + kReach;
+  out.code = describe(*known, from, to);
+  out.overlapping = known->overlapping(from, to);
   out.clean = is_clean(out.code);
   return out;
 }
@@ -299,7 +301,49 @@ std::optional<Neighborhood> CodeReader::by_agreement(Vaddr address) {
   out.clean = is_clean(*code);
   for (const Instruction& in : *code) out.indirect_jump |= in.flow == Flow::kIndirectJump;
   out.code = std::move(*code);
+  add_overlapping(out);
   return out;
+}
+
+void CodeReader::add_overlapping(Neighborhood& around) const {
+  for (const Instruction& in : around.code) {
+    if (!in.direct) continue;
+    const Instruction* holder = around.holding(in.target);
+    if (holder == nullptr || holder->address == in.target) continue;
+    if (const auto step = decoder_.step(*image_.bytes_from(in.target)))
+      around.overlapping.push_back({in.target, step->length, false});
+  }
+}
+
+// Whether any bytes within its reach are one, whatever they are meant to be.
+bool CodeReader::short_branch_to(Vaddr address) const {
+  constexpr uint64_t kBack = 129, kAhead = 126;
+  const Segment* segment = image_.executable_segment_of(address);
+  if (segment == nullptr) return false;
+  const Vaddr first = std::max(segment->vaddr, address - std::min(kBack, address.value));
+  const ByteView bytes = *image_.bytes_from(first);
+  const uint64_t size = std::min<uint64_t>(bytes.size(), address.value - first.value + kAhead + 2);
+  for (uint64_t at = 0; at + 2 <= size; ++at) {
+    const auto opcode = std::to_integer<unsigned>(bytes[at]);
+    if ((opcode & 0xf0) != 0x70 && opcode != 0xeb && (opcode & 0xfc) != 0xe0) continue;
+    if (first + at + 2 + static_cast<uint64_t>(int64_t{*load<int8_t>(bytes, at + 1)}) == address)
+      return true;
+  }
+  return false;
+}
+
+std::vector<Outline::Span> CodeReader::other_readings(Vaddr pair) {
+  const Vaddr end = pair + 2;
+  const auto function = believed_function(pair);
+  const Outline* known = function ? outline(*function) : nullptr;
+  if (known != nullptr && known->end_of_code() > pair) return known->overlapping(pair, end);
+  // Nearly all pairs that nothing is known of are accidents, which no branch seems to lead to.
+  const auto around = short_branch_to(pair) ? by_agreement(pair) : std::nullopt;
+  std::vector<Outline::Span> found;
+  if (!around) return found;
+  for (const Outline::Span& span : around->overlapping)
+    if (span.address < end && span.end() > pair) found.push_back(span);
+  return found;
 }
 
 std::optional<Vaddr> CodeReader::agreed_holder(Vaddr address) const {

@@ -37,7 +37,9 @@ struct Neighborhood {
   // complete unless `opaque`. Filled by widen().
   std::vector<uint64_t> hidden_entries;
   Reason opaque = Reason::kNone;  // what could not be read
-  bool clean = true;              // is_clean(code)
+  // Instructions in the middle of these that something leads to as well (Outline::overlapping).
+  std::vector<Outline::Span> overlapping;
+  bool clean = true;  // is_clean(code)
 
   // The instruction that holds the address, or null.
   const Instruction* holding(Vaddr address) const;
@@ -76,6 +78,12 @@ class CodeReader {
   // What decodes from many places agree on, whatever is known of functions.
   std::optional<Neighborhood> by_agreement(Vaddr address);
 
+  // Other readings of a pair of bytes: overlapping instructions with one of them.
+  std::vector<Outline::Span> other_readings(Vaddr pair);
+
+  // Adds those that a branch of the code itself leads to.
+  void add_overlapping(Neighborhood& around) const;
+
   // The start of the instruction in by_agreement() that holds the address.
   std::optional<Vaddr> agreed_holder(Vaddr address) const;
 
@@ -86,6 +94,7 @@ class CodeReader {
 
  private:
   std::optional<Holder> agreed(Vaddr address) const;
+  bool short_branch_to(Vaddr address) const;
   std::optional<ByteView> pay_for(const Function& function);
   const Outline* outline(const Function& function);
   Instruction describe(const Outline::Span& span);

@@ -40,10 +40,12 @@ void Outline::drop_overlapping() {
   uint64_t free = 0;  // where the last one that stays ends
   for (uint64_t at = 0; at < lengths_.size(); ++at) {
     if (lengths_[at] == 0) continue;
-    if ((lengths_[at] & kReached) != 0 && at >= free) {
+    const bool reached = (lengths_[at] & kReached) != 0;
+    if (reached && at >= free) {
       free = at + (lengths_[at] & kLength);
       indirect_jump_ |= (lengths_[at] & kIndirectJump) != 0;
     } else {
+      if (reached) overlapping_.push_back(span_at(at));
       lengths_[at] = 0;
       lost_step_ = true;
     }
@@ -52,6 +54,7 @@ void Outline::drop_overlapping() {
 
 void Outline::sweep_gaps(const Decoder& decoder, ByteView body) {
   const uint64_t size = lengths_.size();
+  std::vector<uint64_t> targets;
   for (uint64_t at = 0; at < size;) {
     if (lengths_[at] != 0) {
       at += lengths_[at] & kLength;
@@ -71,9 +74,35 @@ void Outline::sweep_gaps(const Decoder& decoder, ByteView body) {
       lengths_[at] = step->length;
       at += step->length;
       end_of_code_ = at;
+      const uint64_t target = at + static_cast<uint64_t>(int64_t{step->distance});
+      if (step->direct && target < size) targets.push_back(target);
     }
     at = border;
   }
+  add_overlapping(decoder, body, std::move(targets));
+}
+
+// What flow does not reach may be data, whose branches mean nothing, or the cases of a jump table.
+void Outline::add_overlapping(const Decoder& decoder, ByteView body,
+                              std::vector<uint64_t> swept_targets) {
+  for (const uint64_t target : swept_targets) {
+    if (lengths_[target] != 0 || !holding(start_ + target)) continue;
+    if (const auto step = decoder.step(body.subspan(target)))
+      overlapping_.push_back({start_ + target, step->length, false});
+  }
+  std::sort(overlapping_.begin(), overlapping_.end(),
+            [](const Span& a, const Span& b) { return a.address < b.address; });
+}
+
+std::vector<Outline::Span> Outline::overlapping(Vaddr from, Vaddr to) const {
+  std::vector<Span> found;
+  auto span = std::lower_bound(overlapping_.begin(), overlapping_.end(), from.value,
+                               [](const Span& s, uint64_t address) {
+                                 return s.address.value + kLongestInstruction <= address;
+                               });
+  for (; span != overlapping_.end() && span->address < to; ++span)
+    if (span->end() > from) found.push_back(*span);
+  return found;
 }
 
 Outline::Span Outline::span_at(uint64_t offset) const {

@@ -24,9 +24,9 @@ class Outline {
   };
 
   // Follows control flow from the first byte, then sweeps what lies between: instructions that flow
-  // reaches come first, the lower of two that overlap, and a sweep stops where it would run into
-  // the middle of one. All flow is followed, since what it reaches last may overlap, and so
-  // displace, what it reached first.
+  // reaches come first, the lower of two that overlap (the other is overlapping() then), and a
+  // sweep stops where it would run into the middle of one. All flow is followed, since what it
+  // reaches last may overlap, and so displace, what it reached first.
   Outline(const Decoder& decoder, ByteView body, Vaddr start);
 
   Vaddr start() const { return start_; }
@@ -36,6 +36,9 @@ class Outline {
   // True where some bytes are no instructions, or two that flow reaches overlap.
   bool lost_step() const { return lost_step_; }
   bool indirect_jump() const { return indirect_jump_; }  // it has one
+  // Other readings of the same bytes: instructions in the middle of those above, to which flow or
+  // one of their branches leads, with a byte in [from, to). Nearly always none.
+  std::vector<Span> overlapping(Vaddr from, Vaddr to) const;
 
   std::optional<Span> holding(Vaddr address) const;
   // The first that starts at the address or behind it; the last that starts in front of it.
@@ -52,9 +55,11 @@ class Outline {
   void follow_flow(const Decoder& decoder, ByteView body);
   void drop_overlapping();
   void sweep_gaps(const Decoder& decoder, ByteView body);
+  void add_overlapping(const Decoder& decoder, ByteView body, std::vector<uint64_t> swept_targets);
 
   Vaddr start_;
   std::vector<uint8_t> lengths_;
+  std::vector<Span> overlapping_;  // ascending
   uint64_t end_of_code_ = 0;
   bool lost_step_ = false;
   bool indirect_jump_ = false;

@@ -215,6 +215,21 @@ class Planner {
     return branch_in(at, at + 1) || functions_.start_in(at, at + 1);
   }
 
+  // True where one of these bytes belongs to an instruction that overlaps those known, and that
+  // something leads to.
+  static bool read_otherwise(const Site& site, Vaddr from, Vaddr to) {
+    const auto& others = site.around.overlapping;
+    return std::any_of(others.begin(), others.end(), [from, to](const Outline::Span& other) {
+      return other.address < to && other.end() > from;
+    });
+  }
+  // Behind a prefix of the syscall instruction, where no patch of it can serve who comes.
+  bool entered_inside(const Site& site) const {
+    const Vaddr at = site.instruction.address, end = site.instruction.end();
+    return branch_in(at + 1, at + site.instruction.prefixes + 1) ||
+           functions_.start_in(at + 1, end) || read_otherwise(site, at, end);
+  }
+
   // Displaced operands must be in reach from wherever the stub will lie.
   bool in_reach(const std::vector<Instruction>& displaced) const {
     return std::all_of(displaced.begin(), displaced.end(), [this](const Instruction& in) {
@@ -238,7 +253,8 @@ class Planner {
     const Vaddr at = site.instruction.address;
     // Behind a prefix another instruction starts, which a branch may use.
     return !branch_in(before->address + 1, before->address + before->prefixes + 1) &&
-           !functions_.start_in(before->address + 1, at) &&
+           !functions_.start_in(before->address + 1, at) && !entered_inside(site) &&
+           !read_otherwise(site, before->address, at) &&
            !written_over(before->address, site.instruction.end()) && in_reach({*before}) &&
            placement_.reaches(at);
   }
@@ -259,7 +275,8 @@ class Planner {
 
   Attempt try_springboard(const Site& site) {
     const Vaddr at = site.instruction.address;
-    if (!options_.tiers.b || written_over(at, site.instruction.end()) || !placement_.reaches(at))
+    if (!options_.tiers.b || written_over(at, site.instruction.end()) || !placement_.reaches(at) ||
+        entered_inside(site))
       return std::nullopt;
     if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
     for (const Range& run : site.padding) {
@@ -315,7 +332,9 @@ class Planner {
         if (!in.movable || in.moves_stack) return Reason::kNotReencodable;
     if (function && (from < function->start || to > function->end)) return Reason::kSymbolInWindow;
     if (functions_.start_in(from + 1, to)) return Reason::kSymbolInWindow;
-    if (enters(evidence_.branch_targets, site, shape)) return Reason::kBranchIntoWindow;
+    if (enters(evidence_.branch_targets, site, shape) || entered_inside(site) ||
+        read_otherwise(site, from, to))
+      return Reason::kBranchIntoWindow;
     if (enters(evidence_.pointers, site, shape)) return Reason::kPointerIntoWindow;
     if (enters(evidence_.taken, site, shape)) return Reason::kHiddenEntryInWindow;
     if (enters(site.around.hidden_entries, site, shape)) return Reason::kHiddenEntryInWindow;
@@ -361,6 +380,7 @@ class Planner {
     if (relocated(at, end)) return {&site, LeftNative{}, Reason::kRelocationInWindow};
     // The trap needs a stub too, and that stub a way back.
     if (!placement_.reaches(at)) return {&site, LeftNative{}, Reason::kOutOfReach};
+    if (entered_inside(site)) return {&site, LeftNative{}, Reason::kBranchIntoWindow};
     const Reason reason = what_is_missing(site);
     if (options_.on_unpatchable == OnUnpatchable::kKeep || !options_.tiers.d)
       return {&site, LeftNative{}, reason};

@@ -102,12 +102,10 @@ class Classifier {
     ClassifiedCandidate out;
     out.candidate = candidate;
     std::optional<Site> site;
-    if (functions_.is_object(candidate.address)) {
-      out.kind = CandidateClass::kData;
-      out.evidence = CandidateEvidence::kObjectSymbol;
-    } else {
+    if (functions_.is_object(candidate.address))
+      judge_object(out);
+    else
       site = judge(out);
-    }
     if (out.candidate.kind != PairKind::kSyscall) {
       if (out.kind == CandidateClass::kInstruction) sites_.others.push_back(out);
       return;
@@ -132,6 +130,24 @@ class Classifier {
     return in && is_call(*in, candidate);
   }
 
+  // A type is easily got wrong in assembly; that flow arrives is no accident.
+  void judge_object(ClassifiedCandidate& out) {
+    const auto holder = reader_.holder_of(out.candidate.address);
+    const bool reached_call = holder && holder->reached && may_be_call(*holder, out.candidate);
+    out.kind = reached_call ? CandidateClass::kUncertain : CandidateClass::kData;
+    out.evidence =
+        reached_call ? CandidateEvidence::kReachedObject : CandidateEvidence::kObjectSymbol;
+  }
+
+  // True where another instruction that overlaps the holder says of the pair what it does not.
+  bool contradicted(const Holder& holder, const Candidate& candidate) {
+    const bool call = may_be_call(holder, candidate);
+    const auto others = reader_.other_readings(candidate.address);
+    return std::any_of(others.begin(), others.end(), [&](const Outline::Span& other) {
+      return call != may_be_call({other.address, other.end()}, candidate);
+    });
+  }
+
   // Most candidates are accidents inside another instruction, which is seen without describing any:
   // only what may be a call has its surroundings decoded.
   std::optional<Site> judge(ClassifiedCandidate& out) {
@@ -144,6 +160,10 @@ class Classifier {
     }
     if (!holder) return judge_nearby(out);
     out.holder = holder->start;
+    if (contradicted(*holder, out.candidate)) {
+      out.evidence = CandidateEvidence::kTwoReadings;
+      return std::nullopt;
+    }
     const bool call = may_be_call(*holder, out.candidate);
     if (!reached && holder->trust == Trust::kKnownStart && !confirmed(*holder, out.candidate))
       return judge_nearby(out);
@@ -166,6 +186,7 @@ class Classifier {
     around.trust = Trust::kAgreement;
     around.code = std::move(*code);
     around.clean = is_clean(around.code);
+    reader_.add_overlapping(around);
     const Instruction in = *around.holding(pair);
     if (is_call(in, out.candidate)) {
       const size_t index = *around.index_of(in.address);
@@ -267,6 +288,7 @@ class Classifier {
       if (auto around = reader_.around(out.candidate.address))
         if (around->index_of(out.candidate.address)) site.around = std::move(*around);
     if (!site.around.index_of(out.candidate.address)) site.around.code = {site.instruction};
+    site.around.overlapping = reader_.other_readings(out.candidate.address);
     site.padding = find_dead_padding(site.around, functions_);
     keep_nearest(site.around.code, *site.around.index_of(out.candidate.address));
     site.index = *site.around.index_of(out.candidate.address);
@@ -301,6 +323,10 @@ const char* evidence_text(CandidateEvidence evidence) {
       return "no known start, and decodes from different places disagree";
     case CandidateEvidence::kImplausible:
       return "no known start; decodes agree, but the code around makes no sense";
+    case CandidateEvidence::kTwoReadings:
+      return "two instructions overlap here, and only one of them is a system call";
+    case CandidateEvidence::kReachedObject:
+      return "a data symbol covers it, but control flow leads to it";
   }
   return "";
 }

@@ -29,6 +29,8 @@ enum class CandidateEvidence : uint8_t {
   kDataSection,      // the section headers say that no code is there
   kNoAgreement,      // decodes disagree, or meet bytes that are no instructions
   kImplausible,      // decodes agree, but the code around makes no sense
+  kTwoReadings,      // two instructions that overlap are reached, and one of them is a system call
+  kReachedObject,    // an STT_OBJECT symbol covers it, and yet flow from a known start arrives
 };
 
 const char* evidence_text(CandidateEvidence evidence);

@@ -193,7 +193,7 @@ class Verifier {
     }
     check_rest_of_trampoline(next);
     check_overlaps(sites);
-    verify_entries(image, sites, findings());
+    verify_entries(image, decoder, sites, findings());
     if (!file_.is_segment())
       verify_symbols(in, sites, findings());
     else if (!verdict_.changed_since && sites.size() == file_.site_count())

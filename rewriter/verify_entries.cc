@@ -11,17 +11,25 @@ namespace {
 
 constexpr uint64_t kJumpSize = 5;
 
+// To whom an address is forbidden.
+enum class Forbids : uint8_t {
+  kInstructions,  // to what is a branch beyond doubt: another instruction would begin inside a
+                  // known
+  kBranches,      // to whatever may be a branch
+  kPointers,      // and to whatever may be a pointer
+};
+
 struct Forbidden {
   uint64_t address;
   Vaddr site;
-  bool to_pointers;  // forbidden to pointers as well as to branches
+  Forbids forbids;
 };
 
 // The forbidden addresses, with a filter in front that answers nearly every question with one load.
 class ForbiddenSet {
  public:
-  void add(Vaddr address, Vaddr site, bool to_pointers) {
-    all_.push_back({address.value, site, to_pointers});
+  void add(Vaddr address, Vaddr site, Forbids forbids) {
+    all_.push_back({address.value, site, forbids});
     filter_[slot(address.value) / 64] |= uint64_t{1} << (slot(address.value) % 64);
   }
 
@@ -57,7 +65,10 @@ ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
     const bool poisoned = static_cast<uint64_t>(site.site - site.window) >= kJumpSize;
     // `from` 1: the instruction's own start is no forbidden entry.
     const auto starts = [&](const Instruction& in, unsigned from) {
-      for (unsigned i = from; i <= in.prefixes; ++i) set.add(in.address + i, site.site, window);
+      for (unsigned i = from; i <= in.prefixes; ++i)
+        set.add(in.address + i, site.site, window ? Forbids::kPointers : Forbids::kBranches);
+      for (unsigned i = in.prefixes + 1U; i < in.length; ++i)
+        set.add(in.address + i, site.site, Forbids::kInstructions);
     };
     bool first = true;
     for (const Instruction& in : site.before) {
@@ -68,7 +79,7 @@ ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
     for (const Instruction& in : site.behind) starts(in, 0);
     if (!site.springboard) continue;
     for (Vaddr at = site.padding; at < *site.springboard + kSpringboardSize; at = at + 1)
-      set.add(at, site.site, true);
+      set.add(at, site.site, Forbids::kPointers);
   }
   set.seal();
   return set;
@@ -92,7 +103,9 @@ constexpr std::array<Opening, 256> kOpenings = make_openings();
 
 class EntryScan {
  public:
-  EntryScan(const ForbiddenSet& set, Findings& findings) : set_(set), findings_(findings) {}
+  EntryScan(const OriginalImage& original, const Decoder& decoder, const ForbiddenSet& set,
+            Findings& findings)
+      : original_(original), decoder_(decoder), set_(set), findings_(findings) {}
 
   void scan_code(ByteView code, uint64_t start) {
     for (uint64_t at = 0; at + 2 <= code.size(); ++at) {
@@ -101,8 +114,8 @@ class EntryScan {
         case Opening::kNone:
           break;
         case Opening::kShort:
-          report(set_.find(start + at + 2 + extended(static_cast<int8_t>(second))), start + at,
-                 "a branch");
+          meet(set_.find(start + at + 2 + extended(static_cast<int8_t>(second))), start + at,
+               "a branch");
           break;
         case Opening::kLong:
           follow(code, start, at, 1, "a branch");
@@ -122,8 +135,7 @@ class EntryScan {
 
   void scan_pointers(ByteView bytes, uint64_t start) {
     for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
-      const Forbidden* hit = set_.find(*load<uint32_t>(bytes, at));
-      if (hit != nullptr && hit->to_pointers) report(hit, start + at, "a pointer");
+      check_pointer(*load<uint32_t>(bytes, at), start + at, "a pointer");
     }
     if (!set_.beyond_32_bits()) return;
     for (uint64_t at = 0; at + 8 <= bytes.size(); ++at) {
@@ -134,7 +146,7 @@ class EntryScan {
 
   void check_pointer(uint64_t value, uint64_t where, const char* what) {
     const Forbidden* hit = set_.find(value);
-    if (hit != nullptr && hit->to_pointers) report(hit, where, what);
+    if (hit != nullptr && hit->forbids == Forbids::kPointers) report(hit, where, what);
   }
 
  private:
@@ -144,19 +156,49 @@ class EntryScan {
   void follow(ByteView code, uint64_t start, uint64_t at, uint64_t opcode, const char* what) {
     const auto displacement = load<int32_t>(code, at + opcode);
     if (!displacement) return;
-    const Forbidden* hit = set_.find(start + at + opcode + 4 + extended(*displacement));
-    const bool lea = code[at] == std::byte{0x8d};
-    if (hit != nullptr && (!lea || hit->to_pointers)) report(hit, start + at, what);
+    const uint64_t target = start + at + opcode + 4 + extended(*displacement);
+    if (code[at] == std::byte{0x8d})
+      check_pointer(target, start + at, what);
+    else
+      meet(set_.find(target), start + at, what);
+  }
+
+  void meet(const Forbidden* hit, uint64_t where, const char* what) {
+    if (hit == nullptr) return;
+    if (hit->forbids != Forbids::kInstructions || most_decodes_branch(where, hit->address))
+      report(hit, where, what);
+  }
+
+  // True where most decodes that start up to 128 bytes in front come by a branch to the target at
+  // `where`, its opcode, or before. Over bytes that are no instruction they go on one byte later.
+  bool most_decodes_branch(uint64_t where, uint64_t target) const {
+    constexpr uint64_t kBack = 128;
+    const elf::Phdr* load = original_.code_around({where}, 1);
+    if (load == nullptr) return false;
+    const uint64_t back = std::min(kBack, where - load->vaddr);
+    const Vaddr first = Vaddr{where} - back;
+    const ByteView code = original_.bytes_from(first);
+    std::array<bool, kBack + 1> comes_by{};
+    uint64_t votes = 0;
+    for (uint64_t at = back + 1; at-- > 0;) {
+      const auto in = decoder_.decode(code.subspan(at), first + at);
+      const uint64_t next = at + (in ? in->length : 1);
+      const bool branch = in && in->direct && in->target.value == target;
+      comes_by[at] = branch || (next <= back && comes_by[next]);
+      votes += comes_by[at] ? 1 : 0;
+    }
+    return 2 * votes > back + 1;
   }
 
   void report(const Forbidden* hit, uint64_t where, const char* what) {
-    if (hit == nullptr) return;
     findings_.at_address({where}, what,
                          fmt::format("that it leads to {:#x}, into the patch of the site {:#x}",
                                      hit->address, hit->site.value),
                          "that nothing leads there");
   }
 
+  const OriginalImage& original_;
+  const Decoder& decoder_;
   const ForbiddenSet& set_;
   Findings& findings_;
 };
@@ -216,10 +258,10 @@ void verify_starts(const OriginalImage& original, const std::vector<SiteReading>
 
 }  // namespace
 
-void verify_entries(const OriginalImage& original, const std::vector<SiteReading>& sites,
-                    Findings& findings) {
+void verify_entries(const OriginalImage& original, const Decoder& decoder,
+                    const std::vector<SiteReading>& sites, Findings& findings) {
   const ForbiddenSet set = forbidden_by(sites);
-  EntryScan scan(set, findings);
+  EntryScan scan(original, decoder, set, findings);
   verify_relocations(original, sites, scan, findings);
   verify_starts(original, sites, findings);
   if (set.empty()) return;

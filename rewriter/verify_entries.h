@@ -24,8 +24,8 @@
 
 namespace sysrewrite {
 
-void verify_entries(const OriginalImage& original, const std::vector<SiteReading>& sites,
-                    Findings& findings);
+void verify_entries(const OriginalImage& original, const Decoder& decoder,
+                    const std::vector<SiteReading>& sites, Findings& findings);
 
 }  // namespace sysrewrite
 

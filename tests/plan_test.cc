@@ -111,9 +111,31 @@ TEST(PlanTierA, IsRefusedWhereABranchGoesBehindThePrefix) {
 }
 
 TEST(PlanTierA, MayCoverAnInstructionWhoseImmediateABranchSeemsToEnter) {
-  // A branch to 401003, the middle of the immediate: no instruction starts there.
-  const Bytes code = hex("b8 27 00 00 00") + kSyscall + hex("74 fa") + kRet;
+  // mov $0x9090f974, %eax, whose constant would be a branch to 401003, the middle of the first
+  // one's.
+  const Bytes code = hex("b8 27 00 00 00") + kSyscall + hex("b8 74 f9 90 90") + kRet;
   EXPECT_EQ(plan_of(code), std::string("401005 A 401000+7: ") + kA);
+}
+
+// The constant of one instruction holds others, and a branch leads to them: je 401003 into `test
+// $0x27b09066, %eax`, in which `xchg %ax, %ax; mov $39, %al` stand.
+TEST(PlanTierA, IsRefusedWhereABranchOfTheFunctionGoesIntoTheInstruction) {
+  const Bytes code = hex("74 01  a9 66 90 b0 27") + kSyscall + kRet;
+  EXPECT_EQ(plan_of(code), "401007 D 401007+2: a branch may go into the window\n");
+  EXPECT_EQ(plan_of(padded(code)), std::string("401007 B 401007+2 by 40100a: ") + kB);
+  // The same where only a jump table leads to the branch, and where nothing names the function.
+  const Bytes part = repeat(0x90, 32) + hex("48 89 f8") + code;  // mov %rdi, %rax in front
+  EXPECT_EQ(plan_of(hex("ff e0") + part), "40102c D 40102c+2: a branch may go into the window\n");
+  const auto nameless = ElfBuilder().code(kCode, repeat(0x50, 0x200) + part).entry(0);
+  EXPECT_EQ(plan_of(nameless), "40122a D 40122a+2: a branch may go into the window\n");
+}
+
+// An instruction that starts in front of the window ends in it: je 401001 into `mov $0x5b8, %eax`,
+// in which `mov $5, %eax` stands, and reads on from the window's first byte as its last.
+TEST(PlanTierA, IsRefusedWhereAnOverlappingInstructionReadsOnIntoTheWindow) {
+  // je 401003; mov $0x000005b8, %eax; mov $39, %eax; syscall
+  const Bytes code = hex("74 01  b8 b8 05 00 00") + kMov + kSyscall + kRet;
+  EXPECT_EQ(plan_of(code), "40100c D 40100c+2: a branch may go into the window\n");
 }
 
 // musl's utimensat.
@@ -271,6 +293,19 @@ TEST(PlanTierB, LeavesTheByteBeforeASignalFrame) {
   for (const uint64_t early : {uint64_t{0}, uint64_t{1}}) {
     EXPECT_EQ(restorer_behind(10, early).substr(0, 29), "401003 B 401003+2 by 401006: ") << early;
     EXPECT_EQ(restorer_behind(2, early).substr(0, 8), "401003 D") << early;
+  }
+}
+
+// Where a branch leads behind a prefix of the syscall, no patch serves both ways, nor does a trap.
+TEST(Plan, LeavesASyscallNativeThatABranchEntersBehindItsPrefix) {
+  for (const char* prefix : {"66", "48", "f3"}) {
+    const Bytes call = hex(prefix) + kSyscall;
+    const auto code = [&](const char* branch) { return hex(branch) + kMov + call + kRet; };
+    EXPECT_EQ(plan_of(padded(code("74 06"))),
+              "401007 N 401007+0: a branch may go into the window\n");
+    EXPECT_EQ(plan_of(code("74 06")), "401007 N 401007+0: a branch may go into the window\n");
+    EXPECT_EQ(plan_of(padded(code("74 05"))).substr(0, 24), "401007 B 401007+3 by 401");
+    EXPECT_EQ(plan_of(code("74 00")), std::string("401007 A 401002+8: ") + kA);
   }
 }
 

@@ -106,6 +106,7 @@ Bytes random_code(std::mt19937_64& random, size_t size) {
 // lies between.
 struct PlainFunction {
   std::vector<Instruction> code;
+  std::map<uint64_t, uint8_t> overlapping;  // address and length
   bool lost_step = false;
 };
 
@@ -138,6 +139,7 @@ PlainFunction plain_function(const Decoder& decoder, ByteView body, Vaddr start)
   for (auto& [where, in] : reached) {
     if (!in) continue;
     out.lost_step |= where < at;
+    if (where < at) out.overlapping[start.value + where] = in->length;
     if (where < at) continue;
     sweep_to(where);
     in->reached = true;
@@ -145,6 +147,12 @@ PlainFunction plain_function(const Decoder& decoder, ByteView body, Vaddr start)
     at = where + in->length;
   }
   sweep_to(body.size());
+  for (const Instruction& from : out.code)
+    for (const Instruction& over : out.code)
+      if (!from.reached && from.direct && from.target > over.address && from.target < over.end())
+        if (const auto in = decoder.decode(body.subspan(static_cast<uint64_t>(from.target - start)),
+                                           from.target))
+          out.overlapping[from.target.value] = in->length;
   return out;
 }
 
@@ -167,6 +175,14 @@ void expect_same(const Outline& outline, const PlainFunction& plain) {
     span = outline.next(span->end());
   }
   ASSERT_FALSE(span);
+  std::map<uint64_t, uint8_t> overlapping;
+  for (const auto& other : outline.overlapping({0}, {UINT64_MAX}))
+    overlapping[other.address.value] = other.length;
+  ASSERT_EQ(overlapping, plain.overlapping);
+  for (const auto& [address, length] : plain.overlapping) {
+    EXPECT_FALSE(outline.overlapping({address + length - 1}, {address + length}).empty());
+    EXPECT_FALSE(outline.overlapping({address}, {address + 1}).empty());
+  }
   const Vaddr end = plain.code.empty() ? outline.start() : plain.code.back().end();
   ASSERT_EQ(outline.end_of_code(), end);
   ASSERT_FALSE(outline.holding(end));
@@ -232,6 +248,10 @@ TEST(Outline, TakesTheLowerOfTwoThatOverlapWhicheverFlowComesToFirst) {
   ASSERT_TRUE(also);
   EXPECT_EQ(also->address.value, kCode + 2);
   EXPECT_TRUE(also->reached);
+  // The syscall, and what it goes on to, are known all the same.
+  ASSERT_EQ(one.overlapping({kCode + 5}, {kCode + 6}).size(), 1U);
+  EXPECT_EQ(one.overlapping({kCode + 5}, {kCode + 6})[0].address.value, kCode + 5);
+  EXPECT_EQ(two.overlapping({kCode}, {kCode + 12}).size(), 1U);
 }
 
 TEST(Outline, OfBytesThatAreNoInstructionsHoldsNothing) {

@@ -46,6 +46,7 @@ constexpr char kDisagreed[] = "no known start, and decodes from different places
 constexpr char kImplausible[] =
     "no known start; decodes agree, but the code around makes no sense\n";
 constexpr char kObject[] = "a data symbol covers it\n";
+constexpr char kTwo[] = "two instructions overlap here, and only one of them is a system call\n";
 constexpr char kSection[] = "it lies in a section that holds no code\n";
 
 const Bytes kCall = hex("b8 27 00 00 00 0f 05 c3");  // mov $39, %eax; syscall; ret
@@ -82,6 +83,53 @@ TEST(Sites, AreNotInsideAnotherInstruction) {
   // mov $0x0f000000, %eax; add ...: the pair lies across two instructions
   EXPECT_EQ(classes_of(code_file(hex("b8 00 00 00 0f 05 01 00 00 00 c3"))),
             std::string("401004 inside: ") + kDecoded);
+}
+
+// je 40100a, into the constant of a mov: both ways are taken, and only one makes a call.
+TEST(Sites, AreUncertainWhereABranchLeadsIntoAnInstructionThatHoldsThePair) {
+  const Bytes hidden = hex("b8 27 00 00 00 39 c0 74 01 b8 0f 05 90 90 90 c3");
+  EXPECT_EQ(classes_of(code_file(hidden)), std::string("40100a uncertain: ") + kTwo);
+  // As a case of a jump table, and where nothing names the function.
+  EXPECT_EQ(classes_of(code_file(repeat(0x90, 32) + hex("ff e0") + hidden)),
+            std::string("40102c uncertain: ") + kTwo);
+  EXPECT_EQ(classes_of(unnamed(repeat(0x50, 80) + hidden)),
+            std::string("40125a uncertain: ") + kTwo);
+  // A branch to the mov itself, or further into it.
+  EXPECT_EQ(classes_of(code_file(hex("b8 27 00 00 00 39 c0 74 00 b8 0f 05 90 90 90 c3"))),
+            std::string("40100a inside: ") + kDecoded);
+  EXPECT_EQ(classes_of(code_file(hex("b8 27 00 00 00 39 c0 74 03 b8 0f 05 90 90 90 c3"))),
+            std::string("40100a inside: ") + kDecoded);
+}
+
+// je 401006, into the call's second byte: add $0xc390, %eax.
+TEST(Sites, AreUncertainWhereABranchLeadsIntoTheCall) {
+  EXPECT_EQ(classes_of(code_file(hex("39 c0 74 02 90 0f 05 90 c3 00 00 c3"))),
+            std::string("401005 uncertain: ") + kTwo);
+}
+
+TEST(Sites, AreTheSameBehindAPrefixAndWithoutIt) {
+  EXPECT_EQ(classes_of(code_file(hex("b8 27 00 00 00 74 01 48 0f 05 c3"))),
+            std::string("401008 site: ") + kDecoded);
+}
+
+TEST(Sites, AreUncertainUnderADataSymbolWhereFlowArrives) {
+  const std::string reached = "a data symbol covers it, but control flow leads to it\n";
+  const auto file =
+      code_file(kCall + kCall).symbol("object", kCode, kCall.size() * 2, elf::kSttObject);
+  EXPECT_EQ(classes_of(file), "401005 uncertain: " + reached + "40100d data: " + kObject);
+}
+
+// Both ways are taken, so that a patch would break one of them, whoever asks for it.
+TEST(Sites, OfTwoReadingsStayNativeOnRequest) {
+  const Bytes hidden = hex("b8 27 00 00 00 39 c0 74 01 b8 0f 05 90 90 90 c3");
+  for (const auto policy : {UncertainPolicy::kTrap, UncertainPolicy::kPatch}) {
+    Options options;
+    options.uncertain = policy;
+    const Whole whole = rewrite_whole(code_file(hidden).build(), options);
+    ASSERT_EQ(whole.report.sites.size(), 1U);
+    EXPECT_EQ(whole.report.sites[0].tier, Tier::kNative);
+    EXPECT_TRUE(whole.report.incomplete());
+  }
 }
 
 TEST(Sites, AreNotWhereADataSymbolLies) {

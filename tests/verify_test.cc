@@ -131,6 +131,24 @@ TEST(Verify, SeesABranchIntoTheInsideOfAWindowOfSeveralInstructions) {
   EXPECT_FALSE(branch(to(kEveryTierWindow)));
 }
 
+// A branch into the middle of the instruction that a jump replaced: nearly all that look like one
+// are bytes of something else, as in the last case, the constant of a mov.
+TEST(Verify, SeesABranchIntoTheMiddleOfAnInstruction) {
+  const Bytes code = repeat(0x50, 64) + hex("a9 66 90 b0 27 0f 05") + repeat(0x90, 64) + hex("c3");
+  const Whole whole = rewrite_whole(code_file(code).build());
+  ASSERT_EQ(describe(whole.report).substr(0, 15), "401045 A 401040");
+  const auto branch = [&](const std::string& bytes) {
+    return finds(with_code(whole, kCode + 0x50, hex(bytes)), "a branch: found that it leads to");
+  };
+  EXPECT_TRUE(branch("74 ef"));            // je 401041
+  EXPECT_TRUE(branch("74 f2"));            // je 401044
+  EXPECT_TRUE(branch("e9 ec ff ff ff"));   // jmp 401041
+  EXPECT_TRUE(branch("eb f4"));            // jmp 401046, behind the poison's first byte
+  EXPECT_FALSE(branch("eb f3"));           // jmp 401045
+  EXPECT_FALSE(branch("74 ee"));           // je 401040
+  EXPECT_FALSE(branch("b8 00 74 ed 90"));  // mov $0x90ed7400, %eax
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
