@@ -136,6 +136,28 @@ class Tracers(unittest.TestCase):
                                   "-O1", "-fcf-protection=none", "-fpatchable-function-entry=5", *model)
                 self.same(path, "right\nright\n1 patched, 1 hits\n")
 
+    def test_verify_reads_the_lists_itself(self):
+        """What was rewritten while the list had another name is no proof once it has its own."""
+        for name, source, section, what in (
+                ("listed", PATCHABLE.replace("NOT_PATCHED", ""), b"__patchable_function_entries", "a patchable entry"),
+                ("noted", PROBE, b".note.stapsdt", "an SDT probe")):
+            path = self.build(name, source, "gcc", "-O1", "-fcf-protection=none", "-fpatchable-function-entry=5")
+            hidden = section.replace(b"t", b"T", 1)
+            with open(path, "rb") as file:
+                contents = file.read()
+            with open(path, "wb") as file:
+                file.write(contents.replace(section + b"\0", hidden + b"\0"))
+            run(SYSREWRITE, "-q", "--interp", SYSLOAD, path, path + ".rw")
+            run(SYSREWRITE, "verify", path + ".rw")
+            with open(path + ".rw", "rb") as file:
+                contents = file.read()
+            with open(path + ".rw", "wb") as file:
+                file.write(contents.replace(hidden + b"\0", section + b"\0"))
+            done = subprocess.run([SYSREWRITE, "verify", path + ".rw"], capture_output=True, text=True, check=False,
+                                  timeout=120)
+            self.assertEqual(done.returncode, 1, name)
+            self.assertIn(f"{what}: found it in the patch of the site", done.stderr)
+
     def test_no_window_has_a_probe(self):
         for name, strip in (("probe", False), ("probe-stripped", True)):
             path = self.build(name, PROBE, "gcc", "-O1")
