@@ -234,7 +234,7 @@ int main(void) {
     close(fd);
   }
   int unseen = 0, wrong = 0;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 2000 && unseen < 40; ++i) {
     struct stat before, after;
     const int fd = open("now/a.so", O_RDWR | O_CREAT, 0755);
     pwrite(fd, content[0], size[0], 0);
@@ -266,7 +266,7 @@ def case_a_library_changed_within_a_tick(runner):
     for options in [], ["--no-cache"]:
         outcome = runner.execute([*coarse, *under_run(["./changes"], *options)], folder)
         check(outcome.stdout == "the same size, 0 wrong\n", f"{options}\n{outcome}")
-        check(int(outcome.stderr) > 10, f"{outcome.stderr} changes of 300 did not show in the times")
+        check(int(outcome.stderr) >= 5, f"{outcome.stderr} changes did not show in the times")
 
 
 # A file that ends while it is read: half of it is kept by a mapping of the page cache, whose rest is gone.
