@@ -34,13 +34,11 @@ class TemporaryFile {
 
   std::optional<Error> open() {
     const std::string directory = directory_of(target_);
-    // What has no name is given one through /proc, which a chroot may not have.
-    if (access("/proc/self/fd", X_OK) == 0) {
-      descriptor_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-      if (descriptor_ >= 0) return std::nullopt;
-      if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
-        return system_error("cannot write to", directory, errno);
-    }
+    descriptor_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (descriptor_ >= 0 && can_be_named()) return std::nullopt;
+    if (descriptor_ < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+      return system_error("cannot write to", directory, errno);
+    if (descriptor_ >= 0) close(descriptor_);
     std::string pattern = directory + "/.sysrewrite.XXXXXX";
     descriptor_ = mkostemp(pattern.data(), O_CLOEXEC);
     if (descriptor_ < 0) return system_error("cannot write to", directory, errno);
@@ -60,9 +58,14 @@ class TemporaryFile {
   }
 
  private:
+  std::string link() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+
+  // What has no name is given one through /proc, which a chroot may not have.
+  bool can_be_named() const { return access(link().c_str(), F_OK) == 0; }
+
   // linkat() cannot replace, so the file first gets a name that nobody has.
   std::optional<Error> give_name() {
-    const std::string self = fmt::format("/proc/self/fd/{}", descriptor_);
+    const std::string self = link();
     for (unsigned attempt = 0; attempt < 1000; ++attempt) {
       const std::string name =
           fmt::format("{}/.sysrewrite.{}.{}", directory_of(target_), getpid(), attempt);

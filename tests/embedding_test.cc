@@ -122,7 +122,7 @@ TEST_P(Embedded, DamagedUnwindTablesAreSeen) {
              section.addr >= whole_.file.own_segment().vaddr;
     });
     if (found == sections.end()) continue;
-    const uint64_t apart = one_in(3) * (1 + found->size / 40);
+    const uint64_t apart = one_in(7) * (1 + found->size / 40);
     for (uint64_t at = found->offset; at < found->offset + found->size; at += apart) {
       Bytes damaged = whole_.output;
       damaged[at] ^= std::byte{0x04};

@@ -127,7 +127,7 @@ bool is_padding(const Whole& whole, size_t at) {
 }
 
 // Of the bytes, another one in each sample, and of the random mutations.
-const size_t kEach = one_in(29), kRandom = 100 / one_in(7);
+const size_t kEach = one_in(59), kRandom = 100 / one_in(7);
 
 TEST(Mutation, EveryFlippedBitIsSeen) {
   size_t index = 0, tried = 0;
