@@ -173,7 +173,9 @@ bool DispatchLabels::is_handed_over(Vaddr behind) const {
   constexpr uint64_t kBefore = 7;
   constexpr int kOtherArguments = 8;
   const auto taking = image_.bytes_from(behind - kBefore);
-  const auto reg = taking ? taken_into(*taking, kBefore) : std::nullopt;
+  // The bytes in front may be another segment's, with none behind them.
+  if (!taking || taking->size() < kBefore) return false;
+  const auto reg = taken_into(*taking, kBefore);
   if (!reg || !passes_an_argument(*reg)) return false;
   ByteView code = taking->subspan(kBefore);
   for (int i = 0; i < kOtherArguments; ++i) {
