@@ -180,8 +180,9 @@ class ImageReader {
       if (!path || path->size() < 2 || path->size() > 4096 || path->back() != std::byte{0})
         return damaged(phdr.offset,
                        phdr.filesz == 0
-                           ? "PT_INTERP is empty, as strip and objcopy leave it in a file that was "
-                             "rewritten: strip the original, and rewrite that"
+                           ? "PT_INTERP is empty: these are debugging symbols alone (objcopy "
+                             "--only-keep-debug), or the file was rewritten and then stripped "
+                             "(strip and objcopy drop the trampoline); rewrite the original"
                            : "PT_INTERP does not hold a path of 1 to 4095 bytes that ends in NUL");
       if (overlaps_headers(phdr.offset, phdr.filesz))
         return damaged(phdr.offset, "PT_INTERP overlaps the ELF header or the program headers");

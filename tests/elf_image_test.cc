@@ -209,9 +209,11 @@ TEST(ElfImage, RefusesAnInterpreterThatIsNoPath) {
   EXPECT_EQ(verdict(file), "accepted");
   EXPECT_EQ(verdict(with(file, 0x1000 + 10, uint8_t{'x'})), kMessage);  // the NUL is gone
   EXPECT_EQ(verdict(with(file, PHDR(0, filesz), uint64_t{1})), kMessage);
-  EXPECT_EQ(verdict(with(file, PHDR(0, filesz), uint64_t{0})),
-            "damaged@4096: PT_INTERP is empty, as strip and objcopy leave it in a file that was "
-            "rewritten: strip the original, and rewrite that");
+  EXPECT_EQ(
+      verdict(with(file, PHDR(0, filesz), uint64_t{0})),
+      "damaged@4096: PT_INTERP is empty: these are debugging symbols alone (objcopy "
+      "--only-keep-debug), or the file was rewritten and then stripped (strip and objcopy drop "
+      "the trampoline); rewrite the original");
   EXPECT_EQ(verdict(with(file, PHDR(0, filesz), kMost)), kMessage);
   EXPECT_EQ(verdict(with(file, PHDR(0, offset), kMost)),
             "damaged@18446744073709551615: PT_INTERP does not hold a path of 1 to 4095 bytes that "
