@@ -191,6 +191,14 @@ bool widens_rax_of(const ZydisDecodedInstruction& in) {
          in.raw.rex.B == 0;
 }
 
+bool passes_fourth_of(const ZydisDecodedInstruction& in) {
+  if (in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT || in.raw.rex.W == 0 || in.raw.modrm.mod != 3)
+    return false;
+  constexpr uint8_t kLow = 10 & 7;
+  return (in.opcode == 0x89 && in.raw.modrm.rm == kLow && in.raw.rex.B == 1) ||
+         (in.opcode == 0x8b && in.raw.modrm.reg == kLow && in.raw.rex.R == 1);
+}
+
 bool has_rip_operand(const ZydisDecodedInstruction& in) {
   return (in.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && in.raw.modrm.mod == 0 &&
          in.raw.modrm.rm == 5 && in.raw.disp.size == 32;
@@ -209,6 +217,7 @@ Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   out.writes_rax = writes_rax_of(in);
   out.rax_value = rax_value_of(in);
   out.widens_rax = widens_rax_of(in);
+  out.passes_fourth = passes_fourth_of(in);
   out.constant_al =
       out.writes_rax && in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && in.opcode == 0xb0;
   const Vaddr end = address + in.length;

@@ -43,9 +43,11 @@ struct Instruction {
   bool zeros = false;          // two zero bytes, add %al, (%rax): data, or padding of a kind
   bool writes_rax = false;     // al, ax, eax or rax is its first, written operand
   bool widens_rax = false;     // movzx of al or ax into eax: of what stands there already
-  bool constant_al = false;    // mov of a constant into al, the rest of rax stays
-  int32_t rax_value = -1;      // what it puts there, where that is a small constant
-  bool reached = false;        // control flow from a known start leads here (set by CodeReader)
+  bool passes_fourth =
+      false;                 // mov of a register into r10, where a system call has its 4th argument
+  bool constant_al = false;  // mov of a constant into al, the rest of rax stays
+  int32_t rax_value = -1;    // what it puts there, where that is a small constant
+  bool reached = false;      // control flow from a known start leads here (set by CodeReader)
 
   Vaddr end() const { return address + length; }
   bool falls_through() const {

@@ -64,11 +64,21 @@ bool runs_on(const Neighborhood& around, size_t index) {
   return ends || around.code.size() > index + 8;
 }
 
+// Hands on its own arguments, as syscall() does: whatever the number, nothing but a system call
+// takes one in r10.
+bool hands_on_arguments(const Neighborhood& around, size_t index) {
+  const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
+  return std::any_of(around.code.begin() + static_cast<std::ptrdiff_t>(first),
+                     around.code.begin() + static_cast<std::ptrdiff_t>(index),
+                     [](const Instruction& in) { return in.passes_fourth; });
+}
+
 // `exceptional`: in code that the file's own tables leave out, where data is as likely.
 bool plausible(const Neighborhood& around, size_t index, bool exceptional) {
   const NumberEvidence number = number_evidence(around, index);
   if (number == NumberEvidence::kNone) return false;
-  if (exceptional && number != NumberEvidence::kConstant) return false;
+  if (exceptional && number != NumberEvidence::kConstant && !hands_on_arguments(around, index))
+    return false;
   return around.clean && runs_on(around, index);
 }
 

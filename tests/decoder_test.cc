@@ -70,6 +70,7 @@ std::string facts(const char* bytes) {
   if (in->movable) out << " movable";
   if (in->moves_stack) out << " stack";
   if (in->unlikely) out << " unlikely";
+  if (in->passes_fourth) out << " fourth";
   if (in->writes_rax) out << " rax";
   if (in->rax_value >= 0) out << "=" << std::dec << in->rax_value;
   return out.str();
@@ -141,6 +142,14 @@ TEST(Decoder, KnowsWhatMovesTheStackPointer) {
     EXPECT_NE(facts(bytes).find("stack"), std::string::npos) << bytes << ": " << facts(bytes);
   for (const char* bytes : {"89 d0", "48 83 ef 08", "49 89 fc", "4c 89 e0", "b8 27 00 00 00"})
     EXPECT_EQ(facts(bytes).find("stack"), std::string::npos) << bytes << ": " << facts(bytes);
+}
+
+TEST(Decoder, KnowsWhatPutsARegisterWhereACallHasItsFourthArgument) {
+  for (const char* bytes : {"49 89 ca", "4d 89 c2", "4c 8b d1", "4d 8b d0"})
+    EXPECT_NE(facts(bytes).find("fourth"), std::string::npos) << bytes << ": " << facts(bytes);
+  // From r10; edx; rdx; of 32 bits; to memory; from memory.
+  for (const char* bytes : {"4c 89 d1", "89 ca", "48 89 ca", "41 89 ca", "49 89 0a", "4c 8b 11"})
+    EXPECT_EQ(facts(bytes).find("fourth"), std::string::npos) << bytes << ": " << facts(bytes);
 }
 
 TEST(Decoder, KnowsWhatPutsANumberIntoRax) {

@@ -384,3 +384,9 @@ def case_natives_by_descriptor(runner):
 
     script = "import os; os.execve(os.open('suid', os.O_RDONLY), ['x'], {})"
     same(runner, [PYTHON, "-c", script], prepare=prepare, natives=["/.*/suid: it is setuid"])
+
+
+def case_valgrind(runner):
+    """Its tools are static programs without a C library, whose one function for calls nothing describes."""
+    same(runner, ["valgrind", "-q", "--trace-children=yes", "sh", "-c", "ls /etc/hostname; exit 3"], status=3)
+    same(runner, ["valgrind", "-q", "--tool=none", "perl", "-e", "print fork ? wait > 0 : 1"])
