@@ -151,21 +151,12 @@ bool split_script_line(char* line, int64_t size, const char** interpreter, const
 }
 
 // A script gets its own name as an argument, and opens it. False where that would lead nowhere: the
-// kernel then says ENOENT. Source: linux, fs/exec.c, alloc_bprm(), fs/binfmt_script.c.
+// kernel then says ENOENT (fs/binfmt_script.c), and where there is no room the interpreter could
+// not open it either.
 bool name_script(int32_t directory, const char* path, char (&script)[kExecPath]) {
   const auto fd = static_cast<uint64_t>(int64_t{directory});
   if ((sys::call(__NR_fcntl, fd, F_GETFD) & FD_CLOEXEC) != 0) return false;
-  constexpr char kProc[] = "/proc/self/fd/", kDev[] = "/dev/fd/";
-  char link[64];
-  const char* number = sys::link_of(directory, link) + sizeof(kProc) - 1;
-  const size_t size = strlen(path), digits = strlen(number);
-  // The interpreter could not open that either.
-  if (sizeof(kDev) + digits + 1 + size > sizeof(script)) return false;
-  char* at = std::copy_n(&kDev[0], sizeof(kDev) - 1, &script[0]);
-  at = std::copy_n(number, digits, at);
-  if (size != 0) *at++ = '/';
-  *std::copy_n(path, size, at) = 0;
-  return true;
+  return name_in_dev(directory, path, script, sizeof(script));
 }
 
 void put_words_in_front(ExecTarget* target, const char* interpreter, const char* argument,
@@ -182,6 +173,19 @@ void put_words_in_front(ExecTarget* target, const char* interpreter, const char*
 }
 
 }  // namespace
+
+bool name_in_dev(int32_t directory, const char* path, char* into, uint64_t size) {
+  constexpr char kProc[] = "/proc/self/fd/", kDev[] = "/dev/fd/";
+  char link[64];
+  const char* number = sys::link_of(directory, link) + sizeof(kProc) - 1;
+  const size_t length = strlen(path), digits = strlen(number);
+  if (sizeof(kDev) + digits + 1 + length > size) return false;
+  char* at = std::copy_n(&kDev[0], sizeof(kDev) - 1, into);
+  at = std::copy_n(number, digits, at);
+  if (length != 0) *at++ = '/';
+  *std::copy_n(path, length, at) = 0;
+  return true;
+}
 
 const char* reason_of(ExecKind kind) {
   switch (kind) {

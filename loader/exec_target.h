@@ -40,6 +40,10 @@ enum class ExecKind {
 // given, and becomes the ELF file's; `program` stays open where it is one.
 ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd* program);
 
+// What the kernel calls a file that is executed by a descriptor, or from a folder's: /dev/fd/N, or
+// /dev/fd/N/PATH. False where there is no room. Source: linux, fs/exec.c, alloc_bprm().
+bool name_in_dev(int32_t directory, const char* path, char* into, uint64_t size);
+
 // Of sysload: rewritten, it and this one would both serve the mappings of what it starts.
 inline constexpr char kServesItself[] = "it is sysload, which serves what it starts by itself";
 

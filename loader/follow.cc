@@ -238,35 +238,25 @@ void keep_open(sys::Fd fd) {
   sys::call(__NR_fcntl, static_cast<uint64_t>(fd), F_SETFD, 0);
 }
 
-char* append(char* at, const char* text) {
-  const size_t size = strlen(text);
-  memcpy(at, text, size + 1);
-  return at + size;
-}
-
-// Of a program that is named by a descriptor, or from a folder's. The kernel gives it a name
-// through /dev/fd (fs/exec.c, alloc_bprm()), which means something only where that descriptor is
-// open; what sysload and hooks call it leads there from everywhere.
+// Of a program that is named by a descriptor, or from a folder's. The kernel's name for it means
+// something only where that descriptor is open; what sysload and hooks call it leads there from
+// everywhere.
 void name_by_descriptor(const ExecRequest& request, const char* named, sys::Fd program,
                         ExecTarget* target) {
-  char digits[17];
-  unsigned at = sizeof(digits) - 1;
-  digits[at] = 0;
-  auto rest = static_cast<uint32_t>(request.directory);
-  do digits[--at] = static_cast<char>('0' + rest % 10);
-  while ((rest /= 10) != 0);
-  char* end = append(append(target->executed, "/dev/fd/"), digits + at);
-  if (named[0] != 0) append(append(end, "/"), named);
+  static_assert(sizeof(target->executed) >= kExecPath + sizeof("/dev/fd/-2147483648/"));
+  name_in_dev(request.directory, named, target->executed, sizeof(target->executed));
   const size_t size = strlen(named);
   const uint64_t room = sizeof(target->path) - size - 1;
   const bool is_below = size != 0 &&
                         sys::name_of(request.directory, target->path, room) == target->path &&
                         target->path[0] == '/';
-  if (is_below) {
-    append(append(target->path + strlen(target->path), "/"), named);
-  } else {
+  if (!is_below) {
     sys::name_of(program, target->path, sizeof(target->path));
+    return;
   }
+  char* at = target->path + strlen(target->path);
+  *at++ = '/';
+  memcpy(at, named, size + 1);
 }
 
 }  // namespace
