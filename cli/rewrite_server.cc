@@ -154,16 +154,23 @@ struct RewriteServer::Impl {
     return outcome_of(original, entry.output.tail.empty() ? nullptr : &entry.output, entry.natives);
   }
 
-  // What takes no longer than to make the copy; nothing where the rest has to be done.
-  std::optional<Outcome> outcome_at_once(const Original& original, const struct stat& status) {
+  // What the cache says of a file that was not touched since, without reading it but where patches
+  // lie; nothing where the rest has to be done. `at_once`: and where to make the copy takes long.
+  std::optional<Outcome> outcome_untouched(const Original& original, const struct stat& status,
+                                           bool at_once) {
     if (!S_ISREG(status.st_mode)) return std::nullopt;
     const auto entry = options.cache->find_untouched(status);
-    if (!entry || is_large(entry->view)) return std::nullopt;
+    if (!entry || (at_once && is_large(entry->view))) return std::nullopt;
     return outcome_of(original, entry->view);
   }
 
   Outcome rewrite_file(Descriptor file) {
     const std::string path = path_of(file.get());
+    struct stat status {};
+    if (fstat(file.get(), &status) == 0)
+      if (auto known =
+              outcome_untouched({file.get(), static_cast<uint64_t>(status.st_size)}, status, false))
+        return std::move(*known);
     const auto input = InputFile::adopt_read(file.release(), path);
     if (!input) return give_up(path, input.error());
     const Original original{input->descriptor(), input->bytes().size()};
@@ -277,7 +284,7 @@ struct RewriteServer::Impl {
       into.set_value(std::make_shared<const Outcome>(std::move(outcome)));
     };
     const Original original{file.get(), static_cast<uint64_t>(status.st_size)};
-    if (auto found = outcome_at_once(original, status)) {
+    if (auto found = outcome_untouched(original, status, true)) {
       keep(promise, std::move(*found));
       return answer_with(std::move(socket), entry.outcome);
     }

@@ -1,6 +1,7 @@
 """The cache of `sysrewrite run`: used where it can be, harmless where it was tampered with."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -84,6 +85,36 @@ def case_cache_is_used(runner):
     done = subprocess.run(under_run([program], "--no-cache"), env=cache.env, capture_output=True,
                           text=True, check=True)
     check(done.stdout == "right\n" and done.stderr == "" and not os.path.exists(cache.root), done)
+
+
+# System calls 40 MB apart.
+WIDE = r"""
+.globl _start
+call_it: mov $39, %eax
+  syscall
+  ret
+  .skip 41943040, 0x90
+_start: call call_it
+  mov $231, %eax
+  xor %edi, %edi
+  syscall
+"""
+
+
+def case_cache_large_file_is_not_read_again(runner):
+    """One that was not touched is read where its patches lie, and no more."""
+    cache = Cache(runner)
+    folder = runner.folder()
+    build(folder, "wide", WIDE, "-nostdlib", "-static", suffix=".S")
+    time.sleep(SETTLED)
+    reads = []
+    for _ in range(2):
+        calls = folder + "/calls"
+        subprocess.run(["strace", "-f", "-qq", "-e", "trace=pread64", "-o", calls, *under_run([folder + "/wide"])],
+                       env=cache.env, check=True, timeout=60)
+        with open(calls, encoding="ascii", errors="replace") as file:
+            reads.append(sum(int(size) for size in re.findall(r"= (\d+)$", file.read(), re.M)))
+    check(reads[0] > 40e6 and reads[1] < 4e6, f"bytes that were read, cold and warm: {reads}")
 
 
 def replace_by(kind, path, elsewhere):
