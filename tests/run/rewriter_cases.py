@@ -205,14 +205,24 @@ long call_it(void) {
 int which(void) { return WHICH; }
 """
 
-# Writes the library anew, at once, and looks whether its times show it.
+# Writes the library anew, at once, and looks whether its times show it. A processor that wakes up moves the clock on,
+# between two ticks as well: so none falls asleep.
 CHANGES_A_LIBRARY = r"""
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+static void* stay_awake(void* unused) {
+  const struct sched_param none = {0};
+  sched_setscheduler(0, SCHED_IDLE, &none);
+  for (;;) {}
+  return unused;
+}
 static char content[2][1 << 20];
 static ssize_t size[2];
 static int which(void) {
@@ -232,6 +242,11 @@ int main(void) {
     const int fd = open(i ? "b.so" : "a.so", O_RDONLY);
     size[i] = read(fd, content[i], sizeof(content[i]));
     close(fd);
+  }
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  for (long i = 0; i < processors; ++i) {
+    pthread_t thread;
+    pthread_create(&thread, 0, stay_awake, 0);
   }
   int unseen = 0, wrong = 0;
   for (int i = 0; i < 2000 && unseen < 40; ++i) {
@@ -259,7 +274,7 @@ def case_a_library_changed_within_a_tick(runner):
     folder = runner.folder()
     for name, number in ("a", 1), ("b", 2):
         build(folder, f"{name}.so", LIBRARY, "-shared", "-fPIC", "-O1", f"-DWHICH={number}")
-    build(folder, "changes", CHANGES_A_LIBRARY, "-O1")
+    build(folder, "changes", CHANGES_A_LIBRARY, "-O1", "-pthread")
     os.mkdir(folder + "/now")
     # Others give each change a time of its own where somebody has looked at the last (Linux 6.13).
     coarse = ["unshare", "-m", "sh", "-c", "mount -t ramfs ramfs now && exec \"$@\"", "-"]
