@@ -5,7 +5,7 @@
 //   3. map what the kernel has not mapped                              image_map, interpreter
 //   4. map the trampolines, fill their slots, arm the trap             image_map, trap
 //   5. mend the stack's auxiliary vector and tell the kernel           stack_view, publish
-//   6. jump to the program, or to its own interpreter                  start.S
+//   6. jump to the program, or to its own interpreter                  start.S, first_stop
 //
 // There are two ways in. As PT_INTERP of a rewritten program the kernel has mapped the program and
 // sysload, and AT_ENTRY is the program's. As a command the kernel has mapped sysload alone, and
@@ -27,6 +27,7 @@
 #include "loader/elf_image.h"
 #include "loader/exec_target.h"
 #include "loader/exhaustive.h"
+#include "loader/first_stop.h"
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
 #include "loader/image_map.h"
@@ -193,9 +194,12 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   program.close();
   publish_memory_map(stack, bounds, brk, headers);
   if (sysload_state.exhaustive) arm_exhaustive();
-  if (!sysload_state.has_engine) return;
-  open_program_mask(own_block());
-  notify_thread_started(own_block());
+  const uint64_t held = held_at_start(settings.mask);
+  if (sysload_state.has_engine) {
+    open_program_mask(own_block(), held);
+    notify_thread_started(own_block());
+  }
+  let_out(held, sysload_state.entry, stack.stack_pointer());
 }
 
 void start_as_interpreter(StackView& stack) {
@@ -282,7 +286,7 @@ void start_as_command(StackView& stack) {
   mend_for_command(stack, image, mapped, executed);
   publish_name(arguments.comm != nullptr ? arguments.comm : executed);
   sysload_state.is_followed = arguments.mask.has_value();
-  if (arguments.mask) set_signal_mask(*arguments.mask);
+  if (settings.mask) set_signal_mask(*settings.mask | held_at_start(settings.mask));
   start_program(stack, program, image, mapped, settings,
                 heap_start(program, image, mapped, placement));
 }

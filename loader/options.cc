@@ -213,6 +213,7 @@ Settings choose_settings(const Arguments& arguments, const StackView& stack,
     return set ? value : otherwise;
   };
   Settings settings;
+  settings.mask = arguments.mask;
   const char* source = nullptr;
   if (arguments.specs) {
     settings.specs = *arguments.specs;

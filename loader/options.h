@@ -41,6 +41,7 @@ Arguments read_arguments(const StackView& stack);
 struct Settings {
   HookSpecs specs;
   bool hide_vdso = false;
+  std::optional<uint64_t> mask;  // Arguments::mask
 };
 
 // Ends the process with a line where one of the sources says what there is not.

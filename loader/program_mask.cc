@@ -121,8 +121,8 @@ uint64_t awaited_by(const sysload_call& call) {
 
 }  // namespace
 
-void open_program_mask(ThreadBlock* block) {
-  const uint64_t open = sysload_state.open_signals;
+void open_program_mask(ThreadBlock* block, uint64_t held) {
+  const uint64_t open = sysload_state.open_signals & ~held;
   if (open == 0) return;
   // What was pending when the program was executed would strike here.
   KernelSiginfo info{};

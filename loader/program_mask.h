@@ -30,9 +30,10 @@
 
 namespace sysrewrite {
 
-// Takes the open signals out of the kernel's mask, which a program inherits. Once, before it
-// starts, by its only thread.
-void open_program_mask(ThreadBlock* block);
+// Takes the open signals out of the kernel's mask, which a program inherits, but for those that are
+// held for a while and no matter of its own (first_stop.h). Once, before it starts, by its only
+// thread.
+void open_program_mask(ThreadBlock* block, uint64_t held);
 
 // Whether the call is made with the program's mask in the kernel.
 bool needs_mask(const ThreadBlock& block, uint64_t number);

@@ -91,6 +91,19 @@ sysload_restorer:
         syscall
         .size   sysload_restorer, . - sysload_restorer
 
+// --- Going on with a context ------------------------------------------------------------------
+//
+//   in       rdi = a KernelUcontext, below which nothing is needed any more
+//   out      never
+        .globl  sysload_resume
+        .hidden sysload_resume
+        .type   sysload_resume, @function
+        .p2align 4
+sysload_resume:
+        movq    %rdi, %rsp
+        jmp     sysload_restorer
+        .size   sysload_resume, . - sysload_resume
+
 // --- The raw system call ----------------------------------------------------------------------
 //
 //   in       psABI: rdi = number, rsi, rdx, rcx, r8, r9, 8(%rsp) = its six arguments

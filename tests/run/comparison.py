@@ -218,6 +218,13 @@ def build(folder, name, source, *flags, compiler="gcc", suffix=".c"):
                    check=True, env=environment(folder))
 
 
+def source_of(name):
+    """The text of one of the programs beside this file."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", name + ".c")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def write(folder, name, text, mode=0o644):
     path = os.path.join(folder, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -5,21 +5,14 @@ import re
 import struct
 import subprocess
 
-from comparison import (PYTHON, SYSLOAD, SYSREWRITE, build, check, counts, environment, same, tool, under_run,
-                        write)
-
-
-def program(name):
-    """The source of one of the programs beside this file."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", name + ".c")
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+from comparison import (PYTHON, SYSLOAD, SYSREWRITE, build, check, counts, environment, same, source_of, tool,
+                        under_run, write)
 
 
 def case_exec_by_descriptors_that_close(runner):
     """/proc/self/fd/3 leads nowhere once the descriptor is closed, as it is by exec."""
     for flags in ((), ("-static",)):
-        same(runner, ["./own"], prepare=lambda f: build(f, "own", program("exec_by_name"), "-w", *flags),
+        same(runner, ["./own"], prepare=lambda f: build(f, "own", source_of("exec_by_name"), "-w", *flags),
              normalise=[(r"task/\d+", "task/@PID@")])
 
 

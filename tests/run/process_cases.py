@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from comparison import (FULL, PYTHON, Failure, build, check, check_nothing_left, counts,
-                        environment, same, tool, under_run, write)
+                        environment, same, source_of, tool, under_run, write)
 
 ROUNDS = 2000 if FULL else 100
 
@@ -149,9 +149,7 @@ def case_libraries_read_as_data(runner):
 
 def case_own_exe(runner):
     """/proc/self/exe is the program for every call that follows it, whoever the kernel has executed."""
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "own_exe.c")
-    with open(source, encoding="utf-8") as file:
-        text = file.read()
+    text = source_of("own_exe")
     for flags in ((), ("-static",)):
         for hook in ("none", "pass:entry:exit"):
             same(runner, ["./own", "own"], prepare=lambda f: build(f, "own", text, "-w", *flags),

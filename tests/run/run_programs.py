@@ -4,6 +4,7 @@ import sys
 import comparison
 import basic_cases
 import cache_cases
+import debugger_cases
 import exec_cases
 import exhaustive_cases
 import language_cases
@@ -14,8 +15,8 @@ import server_cases
 import tree_cases
 
 CASES = {}
-for module in (basic_cases, cache_cases, exec_cases, exhaustive_cases, language_cases, lock_cases,
-               process_cases, rewriter_cases, server_cases, tree_cases):
+for module in (basic_cases, cache_cases, debugger_cases, exec_cases, exhaustive_cases, language_cases,
+               lock_cases, process_cases, rewriter_cases, server_cases, tree_cases):
     for name, function in vars(module).items():
         if name.startswith("case_"):
             CASES[name[len("case_"):]] = function
