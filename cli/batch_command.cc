@@ -21,6 +21,7 @@
 #include "cli/input_file.h"
 #include "cli/loader_path.h"
 #include "cli/messages.h"
+#include "cli/printable.h"
 #include "cli/privilege.h"
 #include "cli/progress.h"
 

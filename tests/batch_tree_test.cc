@@ -14,6 +14,7 @@
 #include "cli/batch/manifest.h"
 #include "cli/batch/remove_tree.h"
 #include "cli/batch/tree_walk.h"
+#include "cli/printable.h"
 #include "cli/progress.h"
 
 namespace sysrewrite {

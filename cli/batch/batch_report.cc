@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/printable.h"
 #include "cli/table.h"
 
 namespace sysrewrite {

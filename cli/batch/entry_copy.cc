@@ -11,6 +11,7 @@
 
 #include "cli/batch/tree_walk.h"
 #include "cli/file_data.h"
+#include "cli/printable.h"
 
 namespace sysrewrite {
 

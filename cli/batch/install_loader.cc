@@ -15,6 +15,7 @@
 #include "cli/descriptor.h"
 #include "cli/file_data.h"
 #include "cli/metadata.h"
+#include "cli/printable.h"
 
 namespace sysrewrite {
 

@@ -30,9 +30,6 @@ inline bool same_file(const struct stat& a, const struct stat& b) {
          (a.st_mode & S_IFMT) == (b.st_mode & S_IFMT);
 }
 
-// A name as a terminal may be shown it: control characters and what is no UTF-8 as \n or \xNN.
-std::string printable(const std::string& name);
-
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_CLI_BATCH_MANIFEST_H_

@@ -9,6 +9,7 @@
 #include "cli/batch/directory_cache.h"
 #include "cli/batch/directory_names.h"
 #include "cli/input_file.h"
+#include "cli/printable.h"
 
 namespace sysrewrite {
 
