@@ -131,7 +131,7 @@ class Batch {
   }
 
   void report(const BatchOutcome& outcome) const {
-    if (command_.json) print(stdout, batch_json(command_, outcome));
+    if (command_.json) print_json(batch_json(command_, outcome));
     if (!command_.json && !command_.quiet) print(stderr, batch_text(command_, outcome));
   }
 

@@ -204,7 +204,7 @@ int execute(const BisectCommand& command) {
   const auto inspection = look_at(*site, command.options);
   if (!inspection) return fail(site->file, inspection.error(), command.json);
   if (command.json) {
-    print(stdout, found_json(site->file, *inspection, bisection.sites(), bisection.runs()));
+    print_json(found_json(site->file, *inspection, bisection.sites(), bisection.runs()));
     return 0;
   }
   print(stdout, fmt::format("{}: {:#x} of {} sites, found in {} runs\n", site->file,

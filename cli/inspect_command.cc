@@ -63,7 +63,7 @@ int print_details(const InspectCommand& command) {
       if (command.json) inspected.push_back({path, std::move(*inspection), {}});
     }
   }
-  if (command.json) print(stdout, inspections_json(inspected));
+  if (command.json) print_json(inspections_json(inspected));
   return status;
 }
 
@@ -76,7 +76,8 @@ int print_summary(const InspectCommand& command) {
     else
       summary.add(path, inspection.error());
   }
-  print(stdout, command.json ? summary_json(summary) : summary_text(summary));
+  if (command.json) print_json(summary_json(summary));
+  if (!command.json) print(stdout, summary_text(summary));
   return summary.refused == 0 ? 0 : 1;
 }
 

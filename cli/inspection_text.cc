@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/printable.h"
 #include "cli/report_text.h"
 #include "cli/table.h"
 
@@ -33,7 +34,7 @@ size_t pair_count(const Inspection& in) {
 }
 
 std::string head_text(const std::string& path, const Inspection& in) {
-  std::string out = fmt::format("{}: {}, ", path, kind_text(in.kind));
+  std::string out = fmt::format("{}: {}, ", printable(path), kind_text(in.kind));
   if (!in.rewritten)
     out += fmt::format("{} bytes, not rewritten; a rewrite would make\n", in.input_size);
   else

@@ -4,12 +4,18 @@
 #include <cstring>
 
 #include "cli/arguments.h"
+#include "cli/printable.h"
 #include "cli/report_text.h"
 
 namespace sysrewrite {
 
 void print(std::FILE* stream, const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stream);
+  const std::string shown = printable_lines(text);
+  std::fwrite(shown.data(), 1, shown.size(), stream);
+}
+
+void print_json(const std::string& json) {
+  std::fwrite(json.data(), 1, json.size(), stdout);
 }
 
 int finish_output(int status) {
@@ -21,8 +27,8 @@ int finish_output(int status) {
 }
 
 int fail(const std::string& file, const Error& error, bool json) {
-  if (json) print(stdout, error_json(error, file));
-  print(stderr, "sysrewrite: " + file + ": " + error.message + "\n");
+  if (json) print_json(error_json(error, file));
+  print(stderr, "sysrewrite: " + printable(file) + ": " + error.message + "\n");
   return static_cast<int>(ExitStatus::kError);
 }
 

@@ -9,8 +9,11 @@
 
 namespace sysrewrite {
 
-// What a stream does not take is found out in the end: finish_output().
+// Lines for people, in which names may be anybody's (printable_lines). What a stream does not take
+// is found out in the end: finish_output().
 void print(std::FILE* stream, const std::string& text);
+// On standard output, as it is.
+void print_json(const std::string& json);
 
 // The exit status; where standard output could not be written, a line about it, and an error's.
 // Once, and last of all.

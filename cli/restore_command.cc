@@ -36,7 +36,7 @@ int execute(const RestoreCommand& command) {
     if (auto error = write_output(*rewritten, &*original, command.original)) return refuse(*error);
   const uint64_t size = rewritten->bytes().size();
   if (command.json)
-    print(stdout, as_json(command, *original, size));
+    print_json(as_json(command, *original, size));
   else if (!command.quiet)
     print(stderr, fmt::format("{} -> {}\n  {} -> {} bytes, {} places put back\n", command.rewritten,
                               command.dry_run ? "nothing written (--dry-run)" : command.original,

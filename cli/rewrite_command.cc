@@ -26,7 +26,7 @@ int execute(const RewriteCommand& command) {
     if (auto error = write_output(*input, output, command.output)) return refuse(*error);
   }
   if (command.json)
-    print(stdout, report_json(report, command.input, command.output, command.dry_run));
+    print_json(report_json(report, command.input, command.output, command.dry_run));
   else if (!command.quiet)
     print(stderr, report_text(report, command.input, command.output, command.dry_run));
   return static_cast<int>(report.incomplete() ? ExitStatus::kIncomplete : ExitStatus::kDone);

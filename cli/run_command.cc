@@ -20,6 +20,7 @@
 #include "cli/hook_memory.h"
 #include "cli/input_file.h"
 #include "cli/loader_path.h"
+#include "cli/messages.h"
 #include "cli/program_path.h"
 
 // The parent stays: it is the hosted rewriter. It must be as if it were not there: what is sent to
@@ -33,8 +34,7 @@ namespace {
 constexpr int kCannotStart = 127;
 
 void complain(const std::string& message) {
-  const std::string line = "sysrewrite: run: " + message + "\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  print(stderr, "sysrewrite: run: " + message + "\n");
 }
 
 Result<Descriptor> open_loader(const RunCommand& command) {

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "cli/input_file.h"
+#include "cli/messages.h"
 
 namespace sysrewrite {
 
@@ -86,7 +87,7 @@ void print_report(int socket) {
   ssize_t size = 0;
   while (text.size() < kMost && (size = recv(socket, packet, sizeof(packet), 0)) > 0)
     text.append(packet, static_cast<size_t>(size));
-  std::fwrite(text.data(), 1, text.size(), stderr);
+  print(stderr, text);
 }
 
 }  // namespace sysrewrite

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cli/printable.h"
+
 namespace sysrewrite {
 
 Table::Table(std::vector<std::string> titles) {
@@ -14,6 +16,7 @@ Table::Table(std::vector<std::string> titles) {
 
 void Table::add(std::vector<std::string> row) {
   row.resize(right_.size());
+  for (std::string& cell : row) cell = printable(cell);
   rows_.push_back(std::move(row));
 }
 

@@ -88,7 +88,7 @@ int execute(const VerifyCommand& command) {
   }
   const Verdict verdict =
       verify(rewritten->bytes(), original ? std::optional(original->bytes()) : std::nullopt);
-  if (command.json) print(stdout, as_json(command, verdict));
+  if (command.json) print_json(as_json(command, verdict));
   if (!verdict.proven())
     print(stderr, refusal_text(command, verdict));
   else if (!command.json && !command.quiet)

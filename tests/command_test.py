@@ -146,6 +146,26 @@ class Talking(CommandTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         json.loads(done.stdout)
 
+    def test_terminals_are_not_given_orders(self):
+        """A name in a file, or of one, may hold escape sequences: they are written out."""
+        order = b"\x1b]0;title\x07"
+        named = os.fsencode(self.dir) + b"/" + order
+        text = "\n".join([".globl _start, the_function_x", "_start:", "the_function_x:", "mov $60, %eax", "xor %edi, %edi",
+                          "syscall", ""])
+        subprocess.run([GCC, "-nostdlib", "-static", "-x", "assembler", "-", "-o", self.input], input=text.encode(),
+                       check=True)
+        whole = self.input.read_bytes()
+        self.assertEqual(whole.count(b"the_function_x"), 1)
+        with open(named, "wb") as file:
+            file.write(whole.replace(b"the_function_x\0", order + b"\0\0\0"))
+        for words in (["inspect", named], ["inspect", "--summary", named], ["inspect", "--disassemble", named],
+                      [named, self.output], ["verify", named], ["restore", named, self.output],
+                      [named + b"nothing", self.output], ["run", "--", named + b"nothing"]):
+            done = subprocess.run([SYSREWRITE, *words], capture_output=True)
+            said = done.stdout + done.stderr
+            self.assertIn(rb"\x1b]0;title\x07", said, words)
+            self.assertFalse(set(said) & (set(range(32)) - {10} | {127}), (words, said))
+
     def test_dry_run_decides_everything_and_writes_nothing(self):
         before = self.listing()
         dry = json.loads(self.run_command("--dry-run", "--json", self.input, self.output).stdout)

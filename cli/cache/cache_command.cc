@@ -71,7 +71,7 @@ int list(const CacheStore& store, bool json) {
   if (json) {
     const Json all{
         {"cache", store.path()}, {"files", files}, {"bytes", bytes}, {"entries", entries}};
-    print(stdout, fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
+    print_json(fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
   } else {
     print(stderr, fmt::format("{}: {} files, {} bytes\n", store.path(), files, bytes));
   }
@@ -118,7 +118,7 @@ int verify(const CacheStore& store, bool json) {
                    {"sealed", without_original},
                    {"identities", identities},
                    {"problems", problems}};
-    print(stdout, fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
+    print_json(fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
   } else {
     print(stderr,
           fmt::format(
@@ -137,7 +137,7 @@ int prune_to(const CacheStore& store, const CacheCommand& command) {
                    {"removed_files", pruned.files},
                    {"removed_bytes", pruned.bytes},
                    {"bytes", pruned.left}};
-    print(stdout, fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
+    print_json(fmt::format("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace)));
   } else {
     print(stderr, fmt::format("{}: removed {} files of {} bytes, {} bytes are left\n", store.path(),
                               pruned.files, pruned.bytes, pruned.left));
