@@ -51,6 +51,7 @@ void add_options(CLI::App& app, BatchCommand& command) {
       ->type_name("PATH");
   app.add_flag("--strict", command.strict, "a file that cannot be rewritten is an error");
   add_rewrite_options(app, command.options);
+  command.options.is_for_many = true;
   app.add_flag("--json", command.json,
                "print the report as JSON on standard output, an entry for each ELF file");
   app.add_flag("-n,--dry-run", command.dry_run, "decide everything, write nothing");

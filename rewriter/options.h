@@ -44,6 +44,7 @@ struct Options {
   bool embed = false;  // the trampoline as segments with sections; see rewriter/embedding.h
   std::vector<SiteSelector> only;     // patch these and leave the rest native; empty: all
   std::vector<SiteSelector> exclude;  // leave these native
+  bool is_for_many = false;           // files: not each has what those two name
   // Sections, symbols and unwind information for the stubs, for debuggers.
   bool symbols = false;
   bool force = false;  // rewrite files that find a payload from their own end

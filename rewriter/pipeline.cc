@@ -129,6 +129,13 @@ FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate
   return FunctionIndex::build_near(image, addresses);
 }
 
+std::vector<Vaddr> addresses_of(const std::vector<Site>& sites) {
+  std::vector<Vaddr> addresses;
+  addresses.reserve(sites.size());
+  for (const Site& site : sites) addresses.push_back(site.instruction.address);
+  return addresses;
+}
+
 }  // namespace
 
 Result<Rewritten> rewrite(ByteView input, const Options& asked) {
@@ -166,6 +173,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   const FunctionIndex functions = index_functions(*image, candidates);
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
   if (auto error = refuse_lost_trailer(*image, sites)) return *error;
+  if (auto error = refuse_unmatched(options, addresses_of(sites.syscalls))) return *error;
 
   // Where the trampoline goes. Afterwards: this, too, can no longer fail.
   auto embedding = plan_embedding(*image, sites, *start, options);

@@ -400,6 +400,9 @@ class Choosing(BatchTest):
         self.out = self.dir / "native"
         done = self.batch("--tiers=A", "--exclude=0x0-0xffffffff", expect=3)
         self.assertRegex(done.stderr, r"\n  program: 1 sites left native")
+        # Of many files, not each has what is named.
+        self.assertEqual(self.report("--only=no_such_function", "-n", expect=3)["rewritten"], 1)
+        self.assertEqual(self.report("--exclude=0x1", "-n")["rewritten"], 1)
         self.out = self.dir / "fails"
         done = self.batch("--tiers=D", "--on-unpatchable=fail", expect=1)
         self.assertRegex(done.stderr, r"program: no jump fits at 0x")

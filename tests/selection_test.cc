@@ -42,7 +42,6 @@ TEST(Selection, EverythingUnlessSomethingIsNamed) {
 TEST(Selection, AnAddressIsOneSite) {
   EXPECT_EQ(tiers({"0x401005"}, {}), "ANN");
   EXPECT_EQ(tiers({}, {"0x40100c"}), "ANA");
-  EXPECT_EQ(tiers({"0x401004"}, {}), "NNN");
 }
 
 TEST(Selection, ARangeEndsBeforeItsEnd) {
@@ -77,6 +76,40 @@ TEST(Selection, AnUnknownFunctionIsAnError) {
   EXPECT_EQ(rewrite_error(two_functions().build(), options).message,
             "there is no function 'h' in its symbol tables; name an address as 0x401000, or a "
             "range as 0x401000-0x402000");
+}
+
+std::string refusal(const char* only, const char* exclude) {
+  Options options;
+  if (only != nullptr) options.only.push_back(*parse_selector(only));
+  if (exclude != nullptr) options.exclude.push_back(*parse_selector(exclude));
+  ElfBuilder file = two_functions().symbol("no_calls", kCode + 23, 1);
+  return rewrite_error(file.build(), options).message;
+}
+
+TEST(Selection, WhatNamesNoSiteIsAnError) {
+  const std::string end = "; `sysrewrite inspect` lists the sites";
+  EXPECT_EQ(refusal("0x401004", nullptr),
+            "--only: there is no site at 0x401004 (the next one is at 0x401005)" + end);
+  EXPECT_EQ(refusal(nullptr, "0x401100"),
+            "--exclude: there is no site at 0x401100 (the last one is at 0x401015)" + end);
+  EXPECT_EQ(refusal("0x401006-0x40100c", nullptr),
+            "--only: there is no site in 0x401006-0x40100c" + end);
+  EXPECT_EQ(refusal("f", "no_calls"), "--exclude: the function 'no_calls' holds no site" + end);
+}
+
+TEST(Selection, OneOfSeveralFunctionsOfANameIsEnough) {
+  Options options;
+  options.only.push_back(*parse_selector("g"));
+  const Whole whole = rewrite_whole(two_functions().symbol("g", kCode + 23, 1).build(), options);
+  EXPECT_EQ(whole.report.count(Tier::kInstruction), 1U);
+  EXPECT_EQ(whole.report.count(Tier::kNative), 2U);
+}
+
+TEST(Selection, AFileWithoutSitesMayBeAskedForAny) {
+  Options options;
+  options.exclude.push_back(*parse_selector("0x401000-0x402000"));
+  const Whole whole = rewrite_whole(ElfBuilder().code(kCode, hex("90 c3")).build(), options);
+  EXPECT_TRUE(whole.report.sites.empty());
 }
 
 TEST(Selection, TellsAddressesFromNames) {
