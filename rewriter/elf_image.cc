@@ -16,6 +16,25 @@ Error damaged(uint64_t where, std::string message) {
   return {ErrorCode::kDamagedFile, where, std::move(message)};
 }
 
+// Its instruction is the same, and what the kernel makes of the call is not. Linux itself does not
+// look at EI_OSABI. Source: gABI, chapter 4, "ELF Identification".
+const char* other_system(int osabi) {
+  switch (osabi) {
+    case 2:
+      return "NetBSD";
+    case 6:
+      return "Solaris";
+    case 9:
+      return "FreeBSD";
+    case 12:
+      return "OpenBSD";
+    case 17:
+      return "CloudABI";
+    default:
+      return nullptr;
+  }
+}
+
 std::optional<Error> check_ident(ByteView bytes) {
   if (bytes.size() < 4 || std::memcmp(bytes.data(), elf::kMagic, 4) != 0)
     return Error{ErrorCode::kNotElf, 0,
@@ -31,6 +50,9 @@ std::optional<Error> check_ident(ByteView bytes) {
   if (ident(5) != elf::kDataLittle)
     return damaged(5, fmt::format("EI_DATA is {}; expected 1 (little endian)", ident(5)));
   if (ident(6) != 1) return damaged(6, fmt::format("EI_VERSION is {}; expected 1", ident(6)));
+  if (const char* system = other_system(ident(7)))
+    return unsupported(fmt::format(
+        "an ELF file for {} (EI_OSABI is {}); only Linux's are rewritten", system, ident(7)));
   return std::nullopt;
 }
 

@@ -75,6 +75,14 @@ TEST(ElfImage, RefusesOtherClassesAndByteOrders) {
   EXPECT_EQ(verdict(with(small(), 6, uint8_t{0})), "damaged@6: EI_VERSION is 0; expected 1");
 }
 
+TEST(ElfImage, RefusesOtherSystems) {
+  EXPECT_EQ(verdict(with(small(), 7, uint8_t{9})),
+            "unsupported: an ELF file for FreeBSD (EI_OSABI is 9); only Linux's are rewritten");
+  // GNU's, which says that there are indirect functions, and what nobody has ever used.
+  for (const int same : {3, 200})
+    EXPECT_EQ(verdict(with(small(), 7, static_cast<uint8_t>(same))), verdict(small()));
+}
+
 TEST(ElfImage, RefusesOtherMachines) {
   EXPECT_EQ(verdict(with(small(), EHDR(machine), uint16_t{183})),
             "unsupported: an ELF file for machine 183; only x86-64 (62) is rewritten");
