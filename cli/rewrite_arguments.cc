@@ -1,9 +1,13 @@
 // The options that say how a file is rewritten, for every command that rewrites.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
+#include <string_view>
 
 #include "cli/app_parser.h"
 #include "cli/choice.h"
 #include "rewriter/selection.h"
+#include "trampoline/built_in_hooks.h"
 
 namespace sysrewrite {
 
@@ -73,11 +77,33 @@ void add_site_options(CLI::App& app, Options& options) {
   add_selectors(app, "--exclude", options.exclude, "leave this site native, named as above");
 }
 
+// What sysload would say when the program starts; empty where it would not. An object need not be
+// here yet.
+std::string hook_problem(const std::string& hook) {
+  const std::string name = hook.substr(0, hook.find(':'));
+  const bool is_path = name.find_first_of("/\\") != std::string::npos;
+  constexpr std::string_view kNames[] = {"none",
+#define SYSLOAD_BUILT_IN(hook) #hook,
+                                         SYSLOAD_BUILT_IN_HOOKS
+#undef SYSLOAD_BUILT_IN
+  };
+  if (is_path || std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames))
+    return {};
+  std::string known;
+  for (const std::string_view one : kNames) known += std::string(one) + ", ";
+  return "there is no hook named \"" + name + "\"; known are: " + known +
+         "and the path of a shared object, with a slash in it";
+}
+
 // What the output says to sysload.
 void add_loader_options(CLI::App& app, Options& options) {
   app.add_option_function<std::string>(
          "--hook",
-         [&options](const std::string& hook) { options.loader_options.push_back("hook=" + hook); },
+         [&options](const std::string& hook) {
+           if (const std::string problem = hook_problem(hook); !problem.empty())
+             throw CLI::ValidationError("--hook: " + problem);
+           options.loader_options.push_back("hook=" + hook);
+         },
          "write into OUT which hook sysload runs it under, as run has it; repeated")
       ->type_name("HOOK");
   app.add_option_function<std::string>(

@@ -89,6 +89,7 @@ class Talking(CommandTest):
                      ["--on-unpatchable=maybe", self.input, self.output],
                      ["--uncertain=maybe", self.input, self.output],
                      ["--tiers=AX", self.input, self.output],
+                     ["--hook=nosuch:filter=%file", self.input, self.output],
                      [self.input, self.output, "--interp"]):
             before = self.listing()
             done = self.run_command(*args, expect=2)
@@ -522,8 +523,9 @@ class Deciding(CommandTest):
         self.assertEqual(self.output.read_bytes()[-32:-24], b"LITEBOX0")
 
     def test_hook_is_written_into_the_file(self):
-        self.run_command("--hook", "count", self.input, self.output)
-        self.assertIn(b"hook=count\0", self.output.read_bytes())
+        for hook in ("count", "none", "trace:filter=%file", "./mine.so", "/there/is/no.so:x=1"):
+            self.run_command("--hook", hook, self.input, self.output)
+            self.assertIn(f"hook={hook}\0".encode(), self.output.read_bytes())
 
 
 class Privileged(CommandTest):

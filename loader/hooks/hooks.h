@@ -4,15 +4,7 @@
 #define SYSREWRITE_LOADER_HOOKS_HOOKS_H_
 
 #include "loader/include/sysload/hook.h"
-
-/* SYSLOAD_BUILT_IN(NAME) for each. */
-#define SYSLOAD_BUILT_IN_HOOKS \
-  SYSLOAD_BUILT_IN(count)      \
-  SYSLOAD_BUILT_IN(deny)       \
-  SYSLOAD_BUILT_IN(files)      \
-  SYSLOAD_BUILT_IN(pass)       \
-  SYSLOAD_BUILT_IN(sysroot)    \
-  SYSLOAD_BUILT_IN(trace)
+#include "trampoline/built_in_hooks.h"
 
 extern "C" {
 #define SYSLOAD_BUILT_IN(hook) int sysload_hook_init_##hook(struct sysload_hook*);
