@@ -12,6 +12,7 @@
 #include "loader/descriptor_limit.h"
 #include "loader/memory.h"
 #include "loader/syscalls.h"
+#include "loader/text.h"
 
 // Each format is a file of /proc/sys/fs/binfmt_misc, and "status" there is one for all:
 //
@@ -47,17 +48,11 @@ void read_in(sys::Fd folder, const char* name, char (&into)[kFormatSize]) {
   sys::close(fd);
 }
 
-bool begins_with(const char* text, const char* word) {
-  while (*word != 0)
-    if (*text++ != *word++) return false;
-  return true;
-}
-
 // What stands behind `key` at the start of a line, up to the line's end; nullptr where there is
 // none.
 const char* value_of(const char* text, const char* key) {
   while (*text != 0) {
-    if (begins_with(text, key)) return text + strlen(key);
+    if (const char* value = after(text, key)) return value;
     while (*text != 0 && *text != '\n') ++text;
     if (*text == '\n') ++text;
   }

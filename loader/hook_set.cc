@@ -11,6 +11,7 @@
 #include "loader/own_exe.h"
 #include "loader/report.h"
 #include "loader/state.h"
+#include "loader/text.h"
 #include "trampoline/hook_options.h"
 
 namespace sysrewrite {
@@ -21,10 +22,6 @@ constexpr char kPhase[] = "hook";
 constexpr uint64_t kInterestSize = 65536;
 
 using Init = int (*)(sysload_hook*);
-
-bool equal(const char* a, const char* b) {
-  return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
-}
 
 // Chosen in code and not in a table, which would need relocations.
 Init built_in(const char* name) {

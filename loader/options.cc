@@ -6,6 +6,7 @@
 
 #include "loader/hook_set.h"
 #include "loader/report.h"
+#include "loader/text.h"
 
 namespace sysrewrite {
 
@@ -57,16 +58,6 @@ examples:
 )";
 
 constexpr char kVersion[] = "sysload " SYSLOAD_VERSION "\n";
-
-bool equal(const char* a, const char* b) {
-  return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
-}
-
-// What stands behind `prefix`, or nullptr where the text does not begin with it.
-const char* after(const char* text, const char* prefix) {
-  const size_t size = strlen(prefix);
-  return strlen(text) >= size && memcmp(text, prefix, size) == 0 ? text + size : nullptr;
-}
 
 // Adds what one of the sources names to what it has named before.
 void add_spec(const char* name, const char* source, HookSpecs* specs) {

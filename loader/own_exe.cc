@@ -14,17 +14,11 @@
 #include "loader/memory.h"
 #include "loader/program_memory.h"
 #include "loader/state.h"
+#include "loader/text.h"
 
 namespace sysrewrite {
 
 namespace {
-
-// What stands behind `prefix`, or nullptr.
-const char* after(const char* text, const char* prefix) {
-  while (*prefix != 0)
-    if (*text++ != *prefix++) return nullptr;
-  return text;
-}
 
 bool is_exe(const char* rest) {
   const char* end = rest == nullptr ? nullptr : after(rest, "/exe");

@@ -8,6 +8,7 @@
 #include "loader/memory.h"
 #include "loader/own_image.h"
 #include "loader/report.h"
+#include "loader/text.h"
 
 namespace sysrewrite {
 
@@ -47,10 +48,7 @@ bool open_beside_own_name(const StackView& stack, ProgramFile* file) {
   const uint64_t name = stack.auxiliary_or(AT_EXECFN, 0);
   if (name == 0) return false;
   const char* path = Memory::at<const char>({name});
-  const char by_descriptor[] = "/dev/fd/";
-  const size_t size = sizeof(by_descriptor) - 1;
-  const bool is_named = strlen(path) < size || memcmp(path, by_descriptor, size) != 0;
-  return is_named && try_beside(path, file);
+  return !begins_with(path, "/dev/fd/") && try_beside(path, file);
 }
 
 }  // namespace sysrewrite

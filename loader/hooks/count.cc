@@ -4,6 +4,7 @@
 
 #include "loader/hooks/hooks.h"
 #include "loader/hooks/option_list.h"
+#include "loader/text.h"
 #include "trampoline/counts.h"
 
 // Counts calls and errors, and measures how long they take, in memory that the whole tree shares,
@@ -112,9 +113,7 @@ void on_finish(sysload_hook* hook, int /*status*/) {
 CountOrder read_order(sysload_hook* hook) {
   char value[16];
   if (hook->api->option(hook, "sort", value, sizeof(value)) < 0) return CountOrder::kTime;
-  const auto is = [&](const char* word) {
-    return strlen(word) == strlen(value) && memcmp(word, value, strlen(word)) == 0;
-  };
+  const auto is = [&](const char* word) { return equal(value, word); };
   if (is("time")) return CountOrder::kTime;
   if (is("calls")) return CountOrder::kCalls;
   if (is("errors")) return CountOrder::kErrors;

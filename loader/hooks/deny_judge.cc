@@ -2,7 +2,7 @@
 
 #include <asm/unistd.h>
 
-#include <cstring>
+#include "loader/text.h"
 
 namespace sysrewrite::deny {
 
@@ -79,8 +79,7 @@ bool Judge::one_path_holds(const Condition& condition, uint32_t which, Action ac
   if (state == PathState::kUnknownBase) return action != Action::kAllow;  // to be on the safe side
   if (state != PathState::kKnown) return false;  // the kernel knows none, either
   const char* text = policy_.texts + condition.text;
-  if (condition.relation == Relation::kIs)
-    return strlen(path.text()) == strlen(text) && memcmp(path.text(), text, strlen(text)) == 0;
+  if (condition.relation == Relation::kIs) return equal(path.text(), text);
   if (condition.relation == Relation::kUnder) return is_under(path.text(), text);
   return is_like(path.text(), text);
 }

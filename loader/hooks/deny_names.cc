@@ -2,9 +2,8 @@
 
 #include <asm/unistd.h>
 
-#include <cstring>
-
 #include "loader/hooks/path_calls.h"
+#include "loader/text.h"
 
 namespace sysrewrite::deny {
 
@@ -83,15 +82,11 @@ constexpr Alias kAliases[] = {{11, "EWOULDBLOCK"}, {35, "EDEADLOCK"}, {95, "ENOT
 
 constexpr uint32_t kOpenat2 = 437;
 
-bool is(const char* name, const char* word, uint64_t length) {
-  return strlen(name) == length && memcmp(name, word, length) == 0;
-}
-
 }  // namespace
 
 bool constant_value(const char* word, uint64_t length, uint64_t& value) {
   for (const Constant& constant : kConstants) {
-    if (!is(constant.name, word, length)) continue;
+    if (!is_word(word, length, constant.name)) continue;
     value = constant.value;
     return true;
   }
@@ -102,10 +97,10 @@ uint16_t error_number(const sysload_api* api, const char* word, uint64_t length)
   constexpr uint16_t kMost = 200;  // the last that has a name is 133, EHWPOISON
   for (uint16_t number = 1; number < kMost; ++number) {
     const char* name = api->error_name(number);
-    if (name != nullptr && is(name, word, length)) return number;
+    if (name != nullptr && is_word(word, length, name)) return number;
   }
   for (const Alias& alias : kAliases)
-    if (is(alias.name, word, length)) return alias.number;
+    if (is_word(word, length, alias.name)) return alias.number;
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "loader/hooks/resolve.h"
+#include "loader/text.h"
 
 namespace sysrewrite::deny {
 
@@ -69,10 +70,9 @@ void normalize_path(char* path) {
 }
 
 bool is_under(const char* path, const char* directory) {
-  const uint64_t length = strlen(directory);
-  if (length == 1) return true;  // "/"
-  if (strlen(path) < length || memcmp(path, directory, length) != 0) return false;
-  return path[length] == 0 || path[length] == '/';
+  if (equal(directory, "/")) return true;
+  const char* rest = after(path, directory);
+  return rest != nullptr && (*rest == 0 || *rest == '/');
 }
 
 namespace {

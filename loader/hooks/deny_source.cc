@@ -2,9 +2,8 @@
 
 #include <asm/unistd.h>
 
-#include <cstring>
-
 #include "loader/hooks/deny_policy.h"
+#include "loader/text.h"
 #include "trampoline/hook_options.h"
 
 namespace sysrewrite::deny {
@@ -18,10 +17,6 @@ struct Shared {
   char text[kMostPolicyBytes];
 };
 static_assert(sizeof(Shared) == 65536);
-
-bool is_key(const char* text, uint64_t length, const char* key) {
-  return strlen(key) == length && memcmp(text, key, length) == 0;
-}
 
 int64_t call(const sysload_api* api, uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
   return api->syscall(number, a, b, c, 0, 0, 0);
@@ -68,8 +63,8 @@ void check_options(sysload_hook* hook) {
   while (*at != 0) {
     uint64_t key = 0;
     while (at[key] != 0 && at[key] != '=' && at[key] != ':') ++key;
-    if (key != 0 && !is_key(at, key, "policy") && !is_key(at, key, "report") &&
-        !is_key(at, key, "output"))
+    if (key != 0 && !is_word(at, key, "policy") && !is_word(at, key, "report") &&
+        !is_word(at, key, "output"))
       hook->api->fail(
           hook, "position %lu of the options: found %.*s, expected policy, report or output",
           static_cast<unsigned long>(at - hook->options) + 1, static_cast<int>(key), at);

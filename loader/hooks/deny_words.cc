@@ -1,6 +1,6 @@
 #include "loader/hooks/deny_words.h"
 
-#include <cstring>
+#include "loader/text.h"
 
 namespace sysrewrite::deny {
 
@@ -32,7 +32,7 @@ bool is_mark(char c) {
 }  // namespace
 
 bool Word::is(const char* other) const {
-  return strlen(other) == length && memcmp(text, other, length) == 0;
+  return is_word(text, length, other);
 }
 
 void Words::skip_blanks() {

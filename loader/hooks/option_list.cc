@@ -1,25 +1,16 @@
 #include "loader/hooks/option_list.h"
 
-#include <cstring>
-
+#include "loader/text.h"
 #include "trampoline/hook_options.h"
 
 namespace sysrewrite {
 
-namespace {
-
-bool equals(const char* text, uint32_t size, const char* word) {
-  return strlen(word) == size && memcmp(text, word, size) == 0;
-}
-
-}  // namespace
-
 bool HookOption::has_key(const char* key) const {
-  return equals(text, key_size, key);
+  return is_word(text, key_size, key);
 }
 
 bool HookOption::has_value(const char* wanted) const {
-  return equals(value(), value_size(), wanted);
+  return is_word(value(), value_size(), wanted);
 }
 
 bool OptionList::next(HookOption* option) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "loader/hooks/trace_table.h"
+#include "loader/text.h"
 
 namespace sysrewrite::trace {
 
@@ -29,9 +30,7 @@ struct Item {
   const char* text;
   uint64_t length;
 
-  bool is(const char* word) const {
-    return strlen(word) == length && memcmp(text, word, length) == 0;
-  }
+  bool is(const char* word) const { return is_word(text, length, word); }
   Item behind(uint64_t count) const { return {text + count, length - count}; }
 };
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "loader/hooks/trace_printer.h"
+#include "loader/text.h"
 
 namespace sysrewrite::trace {
 
@@ -15,7 +16,7 @@ constexpr int64_t kTooLong = -36;  // ENAMETOOLONG
 
 bool is_known(const char* key, uint64_t length) {
   for (const char* known : kKnown)
-    if (strlen(known) == length && memcmp(known, key, length) == 0) return true;
+    if (is_word(key, length, known)) return true;
   return false;
 }
 
