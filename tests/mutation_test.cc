@@ -311,16 +311,19 @@ TEST_P(MutatedSample, RandomMutationsAreSeen) {
   mutate(rewrite_whole(input, litebox), 2, kRandom, GetParam().name);
 }
 
-TEST_P(MutatedSample, RandomMutationsOfItsSegmentsAreSeen) {
-  const std::string name = GetParam().name;
-  if (name == kLdSo.name || name == kMusl.name)
-    GTEST_SKIP() << "an interpreter, which --embed=segment refuses (Embedding.WhatItDoesNotFit...)";
+// Without interpreters, which --embed=segment refuses (Embedding.WhatItDoesNotFit...).
+class MutatedEmbedded : public testing::TestWithParam<SampleFile> {};
+
+TEST_P(MutatedEmbedded, RandomMutationsOfItsSegmentsAreSeen) {
   Options segment;
   segment.embed = true;
   mutate(rewrite_whole(read_sample(GetParam()), segment), 3, kRandom, GetParam().name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, MutatedSample, testing::ValuesIn(kSampleFiles),
+                         [](const auto& it) { return it.param.name; });
+INSTANTIATE_TEST_SUITE_P(Files, MutatedEmbedded,
+                         testing::Values(kBusybox, kBash, kGlibc, kStaticPie),
                          [](const auto& it) { return it.param.name; });
 
 }  // namespace
