@@ -110,6 +110,12 @@ const Outline* CodeReader::outline(const Function& function) {
   return &recent_.emplace_back(decoder_, *body, function.start);
 }
 
+bool CodeReader::is_called_over(Vaddr address) {
+  const auto function = believed_function(address);
+  const Outline* known = function ? outline(*function) : nullptr;
+  return known != nullptr && known->is_called_over(address);
+}
+
 std::optional<Holder> CodeReader::holder_of(Vaddr address) {
   if (const auto function = believed_function(address)) {
     const Outline* known = outline(*function);
@@ -137,6 +143,7 @@ Instruction CodeReader::describe(const Outline::Span& span) {
     known = *decoder_.decode(*image_.bytes_from(span.address), span.address);
   Instruction in = known;
   in.reached = span.reached;
+  in.behind_call = span.behind_call;
   return in;
 }
 

@@ -65,6 +65,9 @@ class CodeReader {
  public:
   CodeReader(const ElfImage& image, const FunctionIndex& functions);
 
+  // Outline::is_called_over, of the function that is believed to hold the address.
+  bool is_called_over(Vaddr address);
+
   // What around() would have found to hold the address, without what lies around it.
   std::optional<Holder> holder_of(Vaddr address);
 

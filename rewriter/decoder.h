@@ -48,6 +48,7 @@ struct Instruction {
   bool constant_al = false;  // mov of a constant into al, the rest of rax stays
   int32_t rax_value = -1;    // what it puts there, where that is a small constant
   bool reached = false;      // control flow from a known start leads here (set by CodeReader)
+  bool behind_call = false;  // ... but only where a call comes back (likewise)
 
   Vaddr end() const { return address + length; }
   bool falls_through() const {

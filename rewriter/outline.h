@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rewriter/decoder.h"
+#include "rewriter/range_set.h"
 
 namespace sysrewrite {
 
@@ -19,14 +20,17 @@ class Outline {
     Vaddr address;
     uint8_t length = 0;
     bool reached = false;  // control flow from the function's start leads here
+    // ... but only where a call comes back, or a system call that may end the program does.
+    bool behind_call = false;
 
     Vaddr end() const { return address + length; }
   };
 
-  // Follows control flow from the first byte, then sweeps what lies between: instructions that flow
-  // reaches come first, the lower of two that overlap (the other is overlapping() then), and a
-  // sweep stops where it would run into the middle of one. All flow is followed, since what it
-  // reaches last may overlap, and so displace, what it reached first.
+  // Follows control flow from the first byte, first without what lies behind calls, then with it,
+  // and then sweeps what lies between: instructions that flow reaches come first, the lower of two
+  // that overlap (the other is overlapping() then), and a sweep stops where it would run into the
+  // middle of one. All flow is followed, since what it reaches last may overlap, and so displace,
+  // what it reached first.
   Outline(const Decoder& decoder, ByteView body, Vaddr start);
 
   Vaddr start() const { return start_; }
@@ -40,6 +44,10 @@ class Outline {
   // one of their branches leads, with a byte in [from, to). Nearly always none.
   std::vector<Span> overlapping(Vaddr from, Vaddr to) const;
 
+  // True between a call and its target where that takes the return address from the stack: what
+  // lies there was meant to be addressed, not run.
+  bool is_called_over(Vaddr address) const;
+
   std::optional<Span> holding(Vaddr address) const;
   // The first that starts at the address or behind it; the last that starts in front of it.
   std::optional<Span> next(Vaddr address) const;
@@ -47,12 +55,19 @@ class Outline {
 
  private:
   // Of an instruction's first byte its length, with kReached where flow leads there; else 0.
-  static constexpr uint8_t kReached = 0x80, kNoInstruction = 0x40, kIndirectJump = 0x20;
+  static constexpr uint8_t kReached = 0x80, kNoInstruction = 0x40, kIndirectJump = 0x20,
+                           kBehindCall = 0x10;
   static constexpr uint8_t kLength = 0x0f;
+
+  // Where flow is still to be followed from.
+  struct Work {
+    std::vector<uint64_t> starts, behind_calls;
+  };
 
   static uint8_t encode(const Step& step);
   Span span_at(uint64_t offset) const;
   void follow_flow(const Decoder& decoder, ByteView body);
+  void follow_path(const Decoder& decoder, ByteView body, uint64_t at, uint8_t mark, Work& work);
   void drop_overlapping();
   void sweep_gaps(const Decoder& decoder, ByteView body);
   void add_overlapping(const Decoder& decoder, ByteView body, std::vector<uint64_t> swept_targets);
@@ -60,6 +75,7 @@ class Outline {
   Vaddr start_;
   std::vector<uint8_t> lengths_;
   std::vector<Span> overlapping_;  // ascending
+  std::vector<Range> called_over_;
   uint64_t end_of_code_ = 0;
   bool lost_step_ = false;
   bool indirect_jump_ = false;

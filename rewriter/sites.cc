@@ -24,10 +24,12 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   bool constant_al = false;
   for (size_t i = first; i < index; ++i) {
     const Instruction& in = around.code[i];
-    if (in.zeros) {  // in front of them another function ends
+    // In front of zeros another function ends; what a system call returns is no number of another.
+    if (in.zeros || in.special == Special::kSyscall) {
       found = NumberEvidence::kNone;
       constant_al = false;
     }
+    if (in.flow == Flow::kCall) found = NumberEvidence::kWritten;  // it may return one
     if (!in.writes_rax) continue;
     constant_al |= in.constant_al;
     // dietlibc's functions set al and share what makes eax of it.
@@ -174,6 +176,10 @@ class Classifier {
       out.evidence = CandidateEvidence::kTwoReadings;
       return std::nullopt;
     }
+    if (reader_.is_called_over(out.candidate.address)) {
+      out.evidence = CandidateEvidence::kCalledOver;
+      return std::nullopt;
+    }
     const bool call = may_be_call(*holder, out.candidate);
     if (!reached && holder->trust == Trust::kKnownStart && !confirmed(*holder, out.candidate))
       return judge_nearby(out);
@@ -262,11 +268,12 @@ class Classifier {
       out.evidence = CandidateEvidence::kNoAgreement;  // the reader's budget is spent
       return std::nullopt;
     }
-    if (!in->reached) {
+    if (!in->reached || in->behind_call) {
       const bool exceptional = around->trust == Trust::kAgreement &&
                                functions_.unwind_covers_most() && !follows_bare_entry(*in);
       if (!plausible(*around, *around->index_of(in->address), exceptional)) {
-        out.evidence = CandidateEvidence::kImplausible;
+        out.evidence = in->reached ? CandidateEvidence::kImplausibleBehindCall
+                                   : CandidateEvidence::kImplausible;
         return std::nullopt;
       }
     }
@@ -333,6 +340,11 @@ const char* evidence_text(CandidateEvidence evidence) {
       return "no known start, and decodes from different places disagree";
     case CandidateEvidence::kImplausible:
       return "no known start; decodes agree, but the code around makes no sense";
+    case CandidateEvidence::kImplausibleBehindCall:
+      return "control flow arrives only where a call comes back, and the code around makes no "
+             "sense";
+    case CandidateEvidence::kCalledOver:
+      return "a call leads to the code behind it, which takes its address";
     case CandidateEvidence::kTwoReadings:
       return "two instructions overlap here, and only one of them is a system call";
     case CandidateEvidence::kReachedObject:

@@ -21,16 +21,18 @@ enum class CandidateClass : uint8_t {
 
 // The kind of evidence that decided, one sentence each in evidence_text().
 enum class CandidateEvidence : uint8_t {
-  kFunctionDecode,   // a decode from the function's start arrives at it, or steps over it
-  kAgreementDecode,  // decodes from many places agree, and the code around makes sense
-  kNearbyDecode,     // decodes from nearby agree that it is inside an instruction
-  kErrorCheck,       // so they do, that it is one, and what follows compares with the errors
-  kObjectSymbol,     // an STT_OBJECT symbol covers it
-  kDataSection,      // the section headers say that no code is there
-  kNoAgreement,      // decodes disagree, or meet bytes that are no instructions
-  kImplausible,      // decodes agree, but the code around makes no sense
-  kTwoReadings,      // two instructions that overlap are reached, and one of them is a system call
-  kReachedObject,    // an STT_OBJECT symbol covers it, and yet flow from a known start arrives
+  kFunctionDecode,         // a decode from the function's start arrives at it, or steps over it
+  kAgreementDecode,        // decodes from many places agree, and the code around makes sense
+  kNearbyDecode,           // decodes from nearby agree that it is inside an instruction
+  kErrorCheck,             // so they do, that it is one, and what follows compares with the errors
+  kObjectSymbol,           // an STT_OBJECT symbol covers it
+  kDataSection,            // the section headers say that no code is there
+  kNoAgreement,            // decodes disagree, or meet bytes that are no instructions
+  kImplausible,            // decodes agree, but the code around makes no sense
+  kImplausibleBehindCall,  // flow arrives behind a call alone, and the code makes no sense
+  kCalledOver,             // it lies between a call and a target that takes its address
+  kTwoReadings,    // two instructions that overlap are reached, and one of them is a system call
+  kReachedObject,  // an STT_OBJECT symbol covers it, and yet flow from a known start arrives
 };
 
 const char* evidence_text(CandidateEvidence evidence);

@@ -45,6 +45,9 @@ constexpr char kAgreed[] =
 constexpr char kDisagreed[] = "no known start, and decodes from different places disagree\n";
 constexpr char kImplausible[] =
     "no known start; decodes agree, but the code around makes no sense\n";
+constexpr char kBehindCall[] =
+    "control flow arrives only where a call comes back, and the code around makes no sense\n";
+constexpr char kCalledOver[] = "a call leads to the code behind it, which takes its address\n";
 constexpr char kObject[] = "a data symbol covers it\n";
 constexpr char kTwo[] = "two instructions overlap here, and only one of them is a system call\n";
 constexpr char kSection[] = "it lies in a section that holds no code\n";
@@ -130,6 +133,41 @@ TEST(Sites, OfTwoReadingsStayNativeOnRequest) {
     EXPECT_EQ(whole.report.sites[0].tier, Tier::kNative);
     EXPECT_TRUE(whole.report.incomplete());
   }
+}
+
+// Constants behind a call that need not come back: exit(5), and call *%rax.
+TEST(Sites, AreUncertainInDataBehindWhatDoesNotComeBack) {
+  const Bytes data = hex("0f 05 00 00 f6 fa ff ff");  // 1295, -1290
+  const Bytes exits = hex("b8 3c 00 00 00 0f 05");
+  EXPECT_EQ(classes_of(code_file(exits + data)),
+            std::string("401005 site: ") + kDecoded + "401007 uncertain: " + kBehindCall);
+  EXPECT_EQ(classes_of(code_file(hex("ff d0") + data)),
+            std::string("401002 uncertain: ") + kBehindCall);
+  EXPECT_EQ(classes_of(code_file(hex("e8 00 10 00 00") + data)),
+            std::string("401005 uncertain: ") + kBehindCall);
+  // As they do, when it was no exit.
+  EXPECT_EQ(classes_of(code_file(hex("b8 27 00 00 00 0f 05") + kCall)),
+            std::string("401005 site: ") + kDecoded + "40100c site: " + kDecoded);
+}
+
+TEST(Sites, AreFoundBehindCallsThatComeBack) {
+  // call *%rax; mov $39, %eax; syscall; ret, and where the call returns the number
+  EXPECT_EQ(classes_of(code_file(hex("ff d0") + kCall)), std::string("401007 site: ") + kDecoded);
+  EXPECT_EQ(classes_of(code_file(hex("ff d0 0f 05 c3"))), std::string("401002 site: ") + kDecoded);
+  // exit_group, and exit where that failed: mov $60, %edx; mov %rdx, %rax; syscall; ret
+  EXPECT_EQ(classes_of(code_file(hex("b8 e7 00 00 00 0f 05 ba 3c 00 00 00 48 89 d0 0f 05 c3"))),
+            std::string("401005 site: ") + kDecoded + "40100f site: " + kDecoded);
+}
+
+// call 1f; mov $39, %eax; syscall; 1: pop %rsi; ret: what looks like code is what rsi points to.
+TEST(Sites, AreUncertainWhereACallLeadsOverThemToAPop) {
+  EXPECT_EQ(classes_of(code_file(hex("e8 07 00 00 00 b8 27 00 00 00 0f 05 5e c3"))),
+            std::string("40100a uncertain: ") + kCalledOver);
+  EXPECT_EQ(classes_of(code_file(hex("e8 07 00 00 00 b8 27 00 00 00 0f 05 41 5e c3"))),
+            std::string("40100a uncertain: ") + kCalledOver);
+  // A subroutine is no such target.
+  EXPECT_EQ(classes_of(code_file(hex("e8 08 00 00 00") + kCall + kCall)),
+            std::string("40100a site: ") + kDecoded + "401012 site: " + kDecoded);
 }
 
 TEST(Sites, AreNotWhereADataSymbolLies) {
