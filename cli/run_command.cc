@@ -45,12 +45,12 @@ Result<Descriptor> open_loader(const RunCommand& command) {
   return loader;
 }
 
-// All but those by which a mistake of this process shows.
+// All, since a program may send any to its process group, and handle it. A mistake of this process
+// shows all the same: a fault is not blocked, and abort() unblocks its signal. Source: linux,
+// kernel/signal.c, force_sig_info_to_task().
 sigset_t forwarded_signals() {
   sigset_t set;
   sigfillset(&set);
-  for (const int signal : {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS})
-    sigdelset(&set, signal);
   return set;
 }
 

@@ -674,3 +674,28 @@ def case_the_hook_goes_along(runner):
                              folder)
     for name in ("(sh)", "(bash)", "(id)"):
         check(name in outcome.stderr, f"no table of {name}\n{outcome}")
+
+
+GROUP_SIGNALS = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static volatile sig_atomic_t came;
+static void handler(int signal) { came = signal; }
+int main(void) {
+  int all[] = {SIGHUP, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGUSR1, SIGTERM, SIGRTMIN};
+  for (unsigned i = 0; i < sizeof(all) / sizeof(*all); ++i) {
+    came = 0;
+    signal(all[i], handler);
+    kill(0, all[i]);
+    usleep(20000);
+    printf("%d %s\n", all[i], came == all[i] ? "came" : "did not come");
+  }
+  return 3;
+}
+"""
+
+
+def case_signals_to_the_process_group(runner):
+    """Whatever a program sends to its group, and handles, run outlives it, and its status is the program's."""
+    same(runner, ["./group"], prepare=lambda folder: build(folder, "group", GROUP_SIGNALS), status=3)
