@@ -38,6 +38,19 @@ Error cannot(std::string message) {
   return Error{ErrorCode::kOptions, std::nullopt, std::move(message)};
 }
 
+// What CMD leaves running finds no server any more once CMD has ended, and says so, or is ended
+// before that. Such lines are not CMD's.
+std::string without_notes(const std::string& said) {
+  constexpr std::string_view kNote = "sysload: run: ";
+  std::string out;
+  for (size_t at = 0; at < said.size();) {
+    const size_t end = std::min(said.find('\n', at), said.size() - 1) + 1;
+    if (said.compare(at, kNote.size(), kNote) != 0) out.append(said, at, end - at);
+    at = end;
+  }
+  return out;
+}
+
 class Bisection {
  public:
   explicit Bisection(const BisectCommand& command) : command_(command) {}
@@ -126,7 +139,9 @@ class Bisection {
       // A list that cannot be written is found short when it is read.
       static_cast<void>(write(list, lines.data(), lines.size()) > 0);
     };
-    return try_out([&run_command] { return execute(run_command); }, command_.timeout);
+    auto outcome = try_out([&run_command] { return execute(run_command); }, command_.timeout);
+    if (outcome) outcome->err = without_notes(outcome->err);
+    return outcome;
   }
 
   std::optional<Error> learn_sites() {

@@ -95,6 +95,12 @@ class Bisecting(unittest.TestCase):
         self.assertEqual((found["file"], found["site"]["address"]),
                          (str(self.program), self.table + 5))
 
+    def test_what_stays_behind_does_not_count(self):
+        """A child that outlives CMD opens a library when there is no server any more, and says so."""
+        for _ in range(3):
+            found = self.found("--", "/bin/sh", "-c", f"(sleep 0.02; /bin/true) & {self.program} 1 >/dev/null; {self.program}")
+            self.assertEqual((found["file"], found["site"]["address"]), (str(self.program), self.table + 5))
+
     def test_nothing_to_find(self):
         self.assertIn("there is nothing to find",
                       self.bisect("--", self.program, 4, expect=1).stderr)
