@@ -75,15 +75,23 @@ void remember(const MappedObject& object) {
   if (entry == nullptr) fail(kPhase, "more than ", table.count, " are mapped");
   *entry = object;
   if (entry == &table.entries[table.count]) ++table.count;
-  watch(object.base.value, object.base.value);
+  watch(object.base.value, object.code_end.value);
   sysload_state.prepared.size = 0;
 }
 
-void serve_object(const ProgramFile& file, uint64_t bias, RuntimeAddr base, uint64_t size) {
+// `size` is that of what is mapped of the file, from its first segment on.
+void serve_object(const ProgramFile& file, const ElfImage& image, uint64_t bias, uint64_t size) {
   const Trailer& trailer = file.rewritten().trailer();
-  map_trampoline(file, MappedImage(bias), {sysload_state.callback});
-  add_site_table(file, MappedImage(bias));
-  remember({base, size, {trailer.vaddr + bias}, trailer.size});
+  const MappedImage mapped(bias);
+  const SegmentBounds bounds = image.bounds(bias);
+  map_trampoline(file, mapped, {sysload_state.callback});
+  add_site_table(file, mapped);
+  remember({mapped.at(image.low()),
+            size,
+            {align_down(bounds.start_code, kPageSize)},
+            {align_up(bounds.end_code, kPageSize)},
+            mapped.at({trailer.vaddr}),
+            trailer.size});
 }
 
 // ld.so will ask for the code next. Whoever has the copy in hand now maps it at once, and need not
@@ -153,7 +161,7 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   const uint64_t image_end = base.value + align_up(request.size, kPageSize);
   sys::unmap({span.low + bias}, base.value - (span.low + bias));
   sys::unmap({image_end}, span.high + bias - image_end);
-  serve_object(file, bias, base, request.size);
+  serve_object(file, image, bias, request.size);
   if (file.has_copy() && request.by_interpreter)
     prepare_code(file, image, base, request.size, bias);
   return static_cast<int64_t>(base.value);
@@ -180,7 +188,7 @@ void adopt_executable(const ProgramFile& file) {
   image.check_segments(kPhase, file);
   if (file.rewritten().is_segment()) return;
   if (file.rewritten().has_sites())
-    serve_object(file, 0, {image.low().value}, image.high().value - image.low().value);
+    serve_object(file, image, 0, image.high().value - image.low().value);
   restore_path_for_interpreter(file, image, MappedImage(0));
 }
 
@@ -245,7 +253,7 @@ void adopt_library(const PendingLibrary& library) {
         place >= end && !sys::failed(sys::map_anonymous_at(place, trailer.size, sys::kNoAccess));
     if (room) {
       sys::unmap(place, trailer.size);
-      serve_object(file, bias, address, size);
+      serve_object(file, image, bias, size);
     } else if (own) {
       fail(kPhase, "there is no room for the trampoline of ", file.path(), " at ",
            Hex{place.value});
@@ -275,8 +283,21 @@ bool map_own_segments(const ProgramFile& file, RuntimeAddr address, uint64_t siz
                                          sys::kRead | sys::kWrite, file.fd(), {own.offset});
   if (sys::failed(data)) fail_errno(data, kPhase, "cannot map the slot of ", file.path());
   restore_headers(file, image, mapped);
-  serve_object(file, mapped.bias(), mapped.at(image.low()), image.high().value - image.low().value);
+  serve_object(file, image, mapped.bias(), image.high().value - image.low().value);
   return true;
+}
+
+bool has_code_in(const MappedObject& object, RuntimeAddr start, RuntimeAddr end) {
+  if (object.size == 0 || start >= object.code_end) return false;
+  return end > object.code;
+}
+
+// What of this memory is not in [start, end), which is free, and perhaps another thread's by now.
+void unmap_outside(RuntimeAddr memory, uint64_t size, RuntimeAddr start, RuntimeAddr end) {
+  const RuntimeAddr memory_end = memory + size;
+  if (memory < start) sys::unmap(memory, std::min(start, memory_end).value - memory.value);
+  const RuntimeAddr rest = std::max(memory, end);
+  if (rest < memory_end) sys::unmap(rest, memory_end.value - rest.value);
 }
 
 }  // namespace
@@ -374,15 +395,29 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
   return served;
 }
 
+bool holds_library_code(RuntimeAddr start, uint64_t size) {
+  const auto end = checked_add(start.value, size);
+  if (!end) return false;  // the kernel refuses it
+  const ObjectTable& table = sysload_state.objects;
+  for (uint32_t i = 0; i < table.count; ++i) {
+    const MappedObject& object = table.entries[i];
+    if (has_code_in(object, start, {*end})) return true;
+  }
+  return false;
+}
+
 void forget_libraries(RuntimeAddr start, uint64_t size) {
-  sysload_state.prepared.size = 0;
+  const RuntimeAddr end{align_up(start.value + size, kPageSize)};
   ObjectTable& table = sysload_state.objects;
   for (uint32_t i = 0; i < table.count; ++i) {
     MappedObject& object = table.entries[i];
-    if (object.size == 0 || object.base < start || object.base.value - start.value >= size)
-      continue;
+    if (!has_code_in(object, start, end)) continue;
+    // A hole is not noted: what lies on both of its sides jumps into one trampoline.
+    if (start <= object.code) object.code = std::min(end, object.code_end);
+    if (end >= object.code_end) object.code_end = std::max(start, object.code);
+    if (object.code < object.code_end) continue;
     drop_site_table(object.trampoline);
-    sys::unmap(object.trampoline, object.trampoline_size);
+    unmap_outside(object.trampoline, object.trampoline_size, start, end);
     object.size = 0;
   }
 }

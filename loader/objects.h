@@ -40,8 +40,11 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer);
 bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
               uint64_t offset, int64_t* answer);
 
-// Takes along the trampoline of a library whose first bytes are given back. The rest of the range
-// is the caller's to unmap.
+// Whether there is code of a library, with a trampoline, in memory that is to be given back.
+bool holds_library_code(RuntimeAddr start, uint64_t size);
+
+// Takes along the trampolines of the libraries of which no code is left, now that this memory was
+// given back. As long as there is any, it may run and jump there.
 void forget_libraries(RuntimeAddr start, uint64_t size);
 
 }  // namespace sysrewrite

@@ -73,8 +73,16 @@ uint64_t serve_munmap(CallFrame& call) {
     call.rax = static_cast<uint64_t>(answer);
     return kAnswered;
   }
-  forget_libraries({call.rdi}, call.rsi);
-  return kPass;
+  sysload_state.prepared.size = 0;
+  if (!holds_library_code({call.rdi}, call.rsi)) return kPass;
+  // The call's frame is needed afterwards, and may lie on a stack that is given back as well.
+  const uint64_t frame = Memory::address_of(&call).value;
+  if (frame + sizeof(call) > call.rdi && frame < call.rdi + call.rsi) return kPass;
+  // The kernel may refuse it, and then the library is still there.
+  answer = sys::call(__NR_munmap, call.rdi, call.rsi);
+  if (!sys::failed(answer)) forget_libraries({call.rdi}, call.rsi);
+  call.rax = static_cast<uint64_t>(answer);
+  return kAnswered;
 }
 
 uint64_t serve_exec(CallFrame& call, const ExecRequest& request) {

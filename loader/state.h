@@ -28,10 +28,12 @@ struct PreparedCode {
   sys::FileIdentity file;
 };
 
-// A library that ld.so has mapped; size 0: the entry is free.
+// A library that ld.so has mapped; size 0: the entry is free. [code, code_end) is what is left of
+// its code, in pages.
 struct MappedObject {
   RuntimeAddr base;
   uint64_t size;
+  RuntimeAddr code, code_end;
   RuntimeAddr trampoline;
   uint64_t trampoline_size;
 };

@@ -8,6 +8,7 @@ import debugger_cases
 import exec_cases
 import exhaustive_cases
 import language_cases
+import library_cases
 import lock_cases
 import process_cases
 import rewriter_cases
@@ -16,7 +17,7 @@ import tree_cases
 
 CASES = {}
 for module in (basic_cases, cache_cases, debugger_cases, exec_cases, exhaustive_cases, language_cases,
-               lock_cases, process_cases, rewriter_cases, server_cases, tree_cases):
+               library_cases, lock_cases, process_cases, rewriter_cases, server_cases, tree_cases):
     for name, function in vars(module).items():
         if name.startswith("case_"):
             CASES[name[len("case_"):]] = function

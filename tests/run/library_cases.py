@@ -1,0 +1,112 @@
+"""Libraries that a program maps, gives back in its own ways, or that are built in unusual ones."""
+from comparison import build, same
+
+LIBRARY = r"""
+__asm__(".balign 4096\n.skip 4096\n.balign 4096");
+long call(void) { long r; __asm__ volatile("mov $39, %%eax; syscall" : "=a"(r) :: "rcx", "r11", "memory"); return r; }
+__asm__(".balign 4096\n.skip 4096\n.balign 4096");
+long call_behind(void) { long r; __asm__ volatile("mov $39, %%eax; syscall" : "=a"(r) :: "rcx", "r11", "memory"); return r; }
+"""
+
+# The library's code: a page of padding, call(), a page of padding, call_behind().
+UNMAPS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+enum { PAGE = 4096 };
+static long (*call)(void), (*call_behind)(void);
+static char *base, *end, *page, *page_behind;
+static int mappings(void) {
+  FILE* f = fopen("/proc/self/maps", "r"); int n = 0, c;
+  while ((c = getc(f)) != EOF) n += c == '\n';
+  fclose(f); return n;
+}
+static void open_library(void) {
+  void* library = dlopen("./l.so", RTLD_NOW);
+  call = dlsym(library, "call");
+  call_behind = dlsym(library, "call_behind");
+  Dl_info info; dladdr(call, &info);
+  base = info.dli_fbase;
+  page = (char*)((uintptr_t)call & -PAGE);
+  page_behind = (char*)((uintptr_t)call_behind & -PAGE);
+  char line[512];
+  FILE* maps = fopen("/proc/self/maps", "r");
+  while (fgets(line, sizeof line, maps))  // up to the end of what is named l.so
+    if (strstr(line, "/l.so") && strtoul(line, 0, 16) >= (uintptr_t)base) end = (char*)strtoul(strchr(line, '-') + 1, 0, 16);
+  fclose(maps);
+}
+static int seal(void) { return syscall(462, base, PAGE, 0) != 0 && errno == ENOSYS; }
+static void unmap(const char* what, void* start, size_t size) {
+  int answer = munmap(start, size);
+  printf("  %s: %d %s\n", what, answer, answer ? strerror(errno) : "");
+}
+static void calls(void) { printf("  calls %d\n", call() == getpid()); printf("  calls %d\n", call_behind() == getpid()); }
+static void way(int i) {
+  switch (i) {
+    case 0: unmap("size -1", base, -1); return calls();
+    case 1: unmap("size 0", base, 0); return calls();
+    case 2: unmap("not aligned", base + 1, end - base); return calls();
+    case 3: unmap("all but the end", (void*)PAGE, -1); return calls();
+    case 4: unmap("beyond the end of memory", 0, 1ul << 47); return calls();
+    case 5: seal(); unmap("sealed", base, seal() ? 0 : end - base); return calls();
+    case 6: unmap("headers", base, PAGE); return calls();
+    case 7: unmap("data", page_behind + PAGE, PAGE); return calls();
+    case 8: unmap("up to the call", base, page - base); return calls();
+    case 9: unmap("padding", page + PAGE, PAGE); return calls();
+    case 10:
+      unmap("one call", page, PAGE);
+      printf("  calls %d\n", call_behind() == getpid());
+      call();
+      return;
+    case 11:
+      unmap("the other call", page_behind, PAGE);
+      printf("  calls %d\n", call() == getpid());
+      call_behind();
+      return;
+    case 12: unmap("whole", base, end - base); call(); return;
+    default: {
+      // Whatever belongs to it goes with the last of its code, in whatever order that goes.
+      int before = mappings(), lines = 0;
+      open_library();
+      if (i == 13) unmap("at once", base, end - base);
+      if (i == 14) { unmap("front", base, page + PAGE - base); unmap("back", page + PAGE, end - page - PAGE); }
+      if (i == 15) { unmap("back", page_behind, end - page_behind); unmap("front", base, page_behind - base); }
+      printf("  left over: %d\n", mappings() - before > 0);
+    }
+  }
+}
+int main(int argc, char** argv) {
+  setvbuf(stdout, 0, _IONBF, 0);
+  mappings();
+  for (int i = 0; i < 16; i++) {
+    printf("%d\n", i);
+    pid_t child = fork();
+    if (child == 0) {
+      if (i < 13) open_library();
+      way(i);
+      _exit(0);
+    }
+    int status; waitpid(child, &status, 0);
+    printf("  status %x\n", status & 0x7f ? status & 0x7f : status);
+  }
+  return 0;
+}
+"""
+
+
+def case_memory_of_libraries_given_back(runner):
+    """By munmap, which the kernel may refuse, and which may be of a part."""
+    def prepare(folder):
+        build(folder, "l.so", LIBRARY, "-shared", "-fPIC", "-fno-toplevel-reorder")
+        build(folder, "m", UNMAPS, "-ldl", "-w")
+
+    for options in ([], ["--hook", "pass:entry:exit"], ["--exhaustive"]):
+        same(runner, ["./m"], prepare=prepare, options=options)
