@@ -80,9 +80,12 @@ void ElfImage::check_segments(const char* phase, const ProgramFile& file) const 
     next_free = segment.vaddr + segment.memsz;
   }
   if (next_free == 0) fail(phase, file.path(), ": there is no segment to load");
+  if (alignment_ > kAddressSpaceEnd) fail(phase, file.path(), ": a segment's alignment is absurd");
+}
+
+void ElfImage::check_entry(const char* phase, const ProgramFile& file) const {
   if (entry() < low_ || entry() >= high_)
     fail(phase, file.path(), ": the entry point lies in no segment");
-  if (alignment_ > kAddressSpaceEnd) fail(phase, file.path(), ": a segment's alignment is absurd");
 }
 
 bool ElfImage::vaddr_of(FileOffset offset, uint64_t size, elf::Phdr* segment, Vaddr* vaddr) const {

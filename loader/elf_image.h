@@ -24,9 +24,12 @@ class ElfImage {
   static ElfImage read(const char* phase, const ProgramFile& file);
 
   // Checks every PT_LOAD as far as mapping it relies on it, and ends the process where one does not
-  // hold: ascending, apart from each other, inside the file and the address space. So must be the
-  // entry point.
+  // hold: ascending, apart from each other, inside the file and the address space.
   void check_segments(const char* phase, const ProgramFile& file) const;
+
+  // Likewise the entry point, which must lie in the image. That of a library may be any number:
+  // nobody goes there.
+  void check_entry(const char* phase, const ProgramFile& file) const;
 
   bool has_fixed_address() const { return header_.type == elf::kTypeExec; }
   Vaddr entry() const { return {header_.entry}; }

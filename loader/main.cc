@@ -125,6 +125,7 @@ InterpreterPath& room_for_path() {
   if (!file.is_rewritten() && sysload_state.has_hooks) report_unseen_libraries(path);
   const ElfImage image = ElfImage::read(kInterpreter, file);
   image.check_segments(kInterpreter, file);
+  image.check_entry(kInterpreter, file);
   const MappedImage mapped = map_image(kInterpreter, file, image, 0);
   serve(file, mapped);
   remember_interpreter(file, mapped);
@@ -225,6 +226,7 @@ void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
   program.read_trailer(kInterpreter);
   const ElfImage image = ElfImage::read(kInterpreter, program);
   image.check_segments(kInterpreter, program);
+  image.check_entry(kInterpreter, program);
   const Settings settings = choose_settings({}, stack, program.rewritten().options());
   // The kernel keeps the programs' place free for whatever ld.so will start there, but for the
   // heap. Source: linux, fs/binfmt_elf.c, load_elf_binary().
@@ -274,6 +276,7 @@ void start_as_command(StackView& stack) {
     fail("program", path, ": not a rewritten file; run sysrewrite first");
   const Settings settings = choose_settings(arguments, stack, program.rewritten().options());
   image.check_segments("program", program);
+  image.check_entry("program", program);
   const Placement placement = choose_placement(stack);
   const MappedImage mapped = map_image("program", program, image, placement.image_hint);
   if (image.wants_executable_stack()) {

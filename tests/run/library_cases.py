@@ -110,3 +110,28 @@ def case_memory_of_libraries_given_back(runner):
 
     for options in ([], ["--hook", "pass:entry:exit"], ["--exhaustive"]):
         same(runner, ["./m"], prepare=prepare, options=options)
+
+
+CALLS_ALL = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char** argv) {
+  for (int i = 1; i < argc; i++) {
+    void* library = dlopen(argv[i], RTLD_NOW);
+    printf("%s: %d\n", argv[i], library ? ((long (*)(void))dlsym(library, "call"))() == getpid() : -1);
+  }
+  return 0;
+}
+"""
+
+
+def case_libraries_with_any_entry_point(runner):
+    """Nobody goes there. One that is linked to a fixed address has mostly none, which reads as 0."""
+    def prepare(folder):
+        build(folder, "far.so", LIBRARY, "-shared", "-fPIC", "-Wl,-e,0x12345678")
+        build(folder, "none.so", LIBRARY, "-shared", "-fPIC", "-Wl,-e,0,-Ttext-segment=0x10000000")
+        build(folder, "m", CALLS_ALL, "-ldl")
+
+    for options in ([], ["--hook", "pass:entry:exit"]):
+        same(runner, ["./m", "./far.so", "./none.so"], prepare=prepare, options=options)
