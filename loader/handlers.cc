@@ -45,7 +45,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
   apply(wrapper->log);
   decide_on_own(*wrapper);
   if (wrapper->what == kBack) return 0;
-  settle(wrapper->log, *Memory::at<KernelUcontext>({wrapper->rdx}));
+  settle(wrapper->log, signal_at(wrapper->rdi, wrapper->rsi, wrapper->rdx));
   const KernelSigaction said = said_by(wrapper->what);
   if (said.handler != kSigDefault && said.handler != kSigIgnore) {
     reset_if_asked(wrapper->rdi, said);
@@ -61,9 +61,9 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_on_sigreturn(
   context->rip = enter_any_stub({context->rip}).value;
 }
 
-void leave_runtime(KernelUcontext* context) {
+void leave_runtime(const Signal& signal) {
   Log log{};
-  settle(log, *context);
+  settle(log, signal);
 }
 
 SlotPage slot_page(uint64_t callback) {

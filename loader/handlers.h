@@ -24,7 +24,7 @@ struct Handlers {
 
 // Where the signal has struck in code of sysload's or in a stub, the frame is made one of the
 // program. For signals of programs with hooks, whose runtime has been left already.
-void leave_runtime(KernelUcontext* context);
+void leave_runtime(const Signal& signal);
 
 // What sysload_callback_pass reads of a slot's page: the addresses that it jumps to.
 struct SlotPage {

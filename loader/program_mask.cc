@@ -83,7 +83,7 @@ bool exists(uint32_t tid) {
 // The kernel lets nobody forge for another thread what a kill says of its sender, so what was sent
 // stays where it is, and a signal that nobody else sends leads the other one there.
 void poke_another(const ThreadBlock& own, int signal) {
-  const KernelSiginfo poke{signal, 0, kPoke, {}};
+  const KernelSiginfo poke{signal, 0, kPoke, 0, 0, {}};
   any_other_that_takes(own, signal,
                        [&](const ThreadBlock& other) { return send_to(other.tid, signal, poke); });
 }

@@ -182,7 +182,7 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   if (is_own(signal, context.r12_to_rax[kRsi], outer, &stub)) return false;
   const KernelSigaction said =
       said_by(is_at_thunk ? index_of_thunk(rip) : static_cast<uint32_t>(context.r12_to_rax[kRax]));
-  settle(log, *Memory::at<KernelUcontext>({outer}));
+  settle(log, signal_at(signal, context.r12_to_rax[kRsi], outer));
   reset_if_asked(signal, said);
   position->rip = said.handler;
   if (!is_at_thunk && rip >= address(sysload_handler_lowered))
@@ -235,7 +235,7 @@ bool leave_wrapper(Log& log, Interlude& interlude, KernelUcontext& context, Posi
     return true;
   }
   apply(interlude.log);
-  settle(log, *Memory::at<KernelUcontext>({interlude.rdx}));
+  settle(log, signal_at(interlude.rdi, interlude.rsi, interlude.rdx));
   const KernelSigaction said = said_by(interlude.what);
   if (said.handler == kSigDefault || said.handler == kSigIgnore) return false;
   reset_if_asked(interlude.rdi, said);
@@ -315,7 +315,8 @@ void apply(Log& log) {
   log.target = 0;
 }
 
-void settle(Log& log, KernelUcontext& context) {
+void settle(Log& log, const Signal& signal) {
+  KernelUcontext& context = signal.context;
   Position position{context.rip,
                     context.rsp,
                     context.rcx,
@@ -340,6 +341,8 @@ void settle(Log& log, KernelUcontext& context) {
     position.rcx = position.rip + kSyscall;
     position.r11 = position.flags;
   }
+  // Before rip is changed, by which whoever has to begin again knows that this is to be done.
+  if (names_place(signal.number, signal.info, rip)) signal.info.address = position.rip;
   set(log, context, position, interlude);
 }
 

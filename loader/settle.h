@@ -11,8 +11,9 @@ namespace sysrewrite {
 void apply(Log& log);
 
 // Brings the frame's registers out of stubs, callbacks and all that stands between them and the
-// kernel. Can be interrupted at any instruction, and is then begun again.
-void settle(Log& log, KernelUcontext& context);
+// kernel, and an address in the siginfo along with rip. Can be interrupted at any instruction, and
+// is then begun again.
+void settle(Log& log, const Signal& signal);
 
 }  // namespace sysrewrite
 

@@ -49,11 +49,35 @@ static_assert(offsetof(KernelUcontext, mask) == 40 + 32 * 8);
 // Indices in KernelUcontext::r12_to_rax, by name.
 enum Saved : size_t { kR12 = 0, kRdi = 4, kRsi = 5, kRbp = 6, kRbx = 7, kRdx = 8, kRax = 9 };
 
+// `address` is that of a fault or a call; other signals have something else there.
 struct KernelSiginfo {
-  int32_t signo, errno_value, code;
-  std::byte rest[116];
+  int32_t signo, errno_value, code, unused;
+  uint64_t address;
+  std::byte rest[104];
 };
 static_assert(sizeof(KernelSiginfo) == 128);
+static_assert(offsetof(KernelSiginfo, address) == 16);
+
+// Whether the siginfo names the place at which the thread is: the instruction that has raised it,
+// or the one behind a call that a filter or a dispatcher has caught.
+// Source: linux, arch/x86/kernel/traps.c; kernel/signal.c, force_sig_seccomp().
+inline bool names_place(uint64_t signal, const KernelSiginfo& info, uint64_t rip) {
+  const bool is_of_place =
+      signal == kSigIll || signal == kSigTrap || signal == kSigFpe || signal == kSigSys;
+  return is_of_place && info.code > 0 && info.address == rip;
+}
+
+// A signal as its handler gets it: its number, and what the kernel has put into its frame.
+struct Signal {
+  uint64_t number;
+  KernelSiginfo& info;
+  KernelUcontext& context;
+};
+
+// From the arguments of a handler.
+inline Signal signal_at(uint64_t number, uint64_t info, uint64_t context) {
+  return {number, *Memory::at<KernelSiginfo>({info}), *Memory::at<KernelUcontext>({context})};
+}
 
 // One that waits until the program takes it.
 struct HeldSignal {

@@ -239,6 +239,13 @@ void mend_trap(ThreadBlock& block, int signal, const KernelSiginfo& info, Kernel
   }
 }
 
+// Where a filter has caught a call that sysload makes for the program, the signal was put off, and
+// strikes elsewhere.
+bool names_own_call(const Signal& signal) {
+  return signal.number == kSigSys && signal.info.code > 0 &&
+         is_between(signal.info.address, __ehdr_start, etext);
+}
+
 // Brings what the signal has struck into a state that the program could have been in.
 void mend(ThreadBlock& block, KernelUcontext& context) {
   if (is_between(context.rip, sysload_callback_hook, sysload_hook_entered) ||
@@ -261,6 +268,15 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
   set_signals(mask);
+}
+
+// What a handler is to see: the program where it stands, and nothing of sysload's.
+void show_program(ThreadBlock& block, const Signal& signal) {
+  const bool names_rip =
+      names_place(signal.number, signal.info, signal.context.rip) || names_own_call(signal);
+  mend(block, signal.context);
+  leave_runtime(signal);
+  if (names_rip) signal.info.address = signal.context.rip;
 }
 
 }  // namespace
@@ -364,10 +380,9 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
   const bool was_lent = block->lends;
-  mend(*block, *context);
+  show_program(*block, {static_cast<uint64_t>(signal), *info, *context});
   KernelSigaction& wanted = block->signals->action[signal];
   const uint64_t handler = wanted.handler;
-  leave_runtime(context);
   if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
   const bool runs_handler = handler != kSigDefault && handler != kSigIgnore;
   mend_mask(block, context, was_lent, runs_handler);
