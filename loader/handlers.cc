@@ -45,14 +45,14 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_handler(
   apply(wrapper->log);
   decide_on_own(*wrapper);
   if (wrapper->what == kBack) return 0;
-  settle(wrapper->log, signal_at(wrapper->rdi, wrapper->rsi, wrapper->rdx));
+  const Signal signal = signal_at(wrapper->rdi, wrapper->rsi, wrapper->rdx);
+  settle(wrapper->log, signal);
   const KernelSigaction said = said_by(wrapper->what);
   if (said.handler != kSigDefault && said.handler != kSigIgnore) {
     reset_if_asked(wrapper->rdi, said);
     return said.handler;
   }
-  act_by_default(static_cast<int>(wrapper->rdi), *Memory::at<KernelSiginfo>({wrapper->rsi}),
-                 said.handler);
+  act_by_default(signal, said.handler);
   return 0;
 }
 

@@ -315,8 +315,6 @@ void send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
   context.stack[1] = kDisabled;
   context.stack[2] = 0;
   set_again(block, signal);
-  // A fault happens again by itself.
-  if (is_fault(signal, info) && signal != kSigTrap) return;
   send_to_self(signal, info);
 }
 
@@ -339,6 +337,7 @@ namespace {
 
 uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
+  const auto number = static_cast<uint64_t>(signal);
   if (may_be_poisons(signal, *info)) {
     if (const RuntimeAddr stub = stub_behind_poison({context->rip}); stub.value != 0) {
       context->rip = stub.value;
@@ -367,7 +366,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (is_masked(*block, signal)) {
     // The kernel forces nothing upon a thread that has blocked it, but ends the process.
     if (info->code > 0) {
-      act_by_default(signal, *info, kSigDefault);
+      act_by_default({number, *info, *context}, kSigDefault);
     } else {
       hold_signal(block, signal, *info);
     }
@@ -380,7 +379,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
   const bool was_lent = block->lends;
-  show_program(*block, {static_cast<uint64_t>(signal), *info, *context});
+  show_program(*block, {number, *info, *context});
   KernelSigaction& wanted = block->signals->action[signal];
   const uint64_t handler = wanted.handler;
   if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
@@ -388,7 +387,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   mend_mask(block, context, was_lent, runs_handler);
   mend_trap(*block, signal, *info, *context);
   if (runs_handler) return handler;
-  act_by_default(signal, *info, handler);
+  act_by_default({number, *info, *context}, handler);
   return SYSLOAD_SIGNAL_TO_PROGRAM;
 }
 

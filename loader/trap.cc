@@ -24,10 +24,11 @@
 //
 // Who handles the signals: watched_signals.cc for a program without hooks, signals.cc for one with.
 // What poison has not raised is the program's, or ends as it would have without sysload: the
-// disposition goes back to its default, and a fault then simply happens again. A SIGTRAP of int3
-// does not, and neither does a queued signal: those are queued once more with the same siginfo,
-// while blocked, so that they strike when the handler has returned, and a core file shows the
-// program and not sysload.
+// disposition goes back to its default, and the signal is queued once more with the same siginfo,
+// while blocked, so that it strikes when the handler has returned, and a core file shows the
+// program and not sysload. To wait for a fault to happen again would do for most, but not for int3,
+// `int $4` or a frame that rt_sigreturn cannot read, nor for what was sent, whose si_code a program
+// may choose for itself.
 //
 // Where a site is nothing but poison SIGTRAP must never be blocked: such a program has an engine,
 // as one with hooks, which keeps the program's mask from the kernel (program_mask.h). In others
@@ -43,12 +44,21 @@ bool has_poison(const SiteRecord& site) {
   return site.tier == Tier::kInstruction || site.tier == Tier::kWindow || site.tier == Tier::kTrap;
 }
 
+constexpr int32_t kByKernel = 0x80;
+
+// Sent by the program to itself, with the si_code of a fault: ignored, it would not have come. What
+// looks like that and is a fault happens again; the others that do not are the kernel's beyond
+// doubt, and kill.
+bool may_be_forged(const Signal& signal) {
+  const bool repeats = signal.number != kSigTrap && signal.number != kSigSys;
+  return repeats && (signal.info.code != kByKernel || signal.info.address != 0);
+}
+
 }  // namespace
 
 // Source: linux, include/uapi/asm-generic/siginfo.h; arch/x86/kernel/traps.c, exc_debug(),
 // exc_int3(), exc_general_protection().
 bool may_be_poisons(int signal, const KernelSiginfo& info) {
-  constexpr int32_t kByKernel = 0x80;
   if (signal == kSigTrap) return info.code > 0 && info.code != kByKernel;
   return signal == kSigSegv && info.code > 0;
 }
@@ -61,17 +71,20 @@ RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
   return restart_in_stub(found);
 }
 
-void act_by_default(int signal, const KernelSiginfo& info, uint64_t handler) {
-  const bool is_sent = info.code <= 0;
-  if (is_sent && handler == kSigIgnore) return;
+void act_by_default(const Signal& signal, uint64_t handler) {
+  const bool is_sent = signal.info.code <= 0;
+  const bool is_ignored = handler == kSigIgnore;
+  if (is_sent && is_ignored) return;
+  const auto number = static_cast<int>(signal.number);
   const KernelSigaction by_default{kSigDefault, 0, 0, 0};
-  set_action(signal, &by_default, nullptr);
-  const bool happens_again = signal != kSigTrap && signal != kSigSys && !is_sent;
-  if (happens_again) return;
-  const uint64_t mask = uint64_t{1} << (signal - 1);
+  set_action(number, &by_default, nullptr);
+  if (is_ignored && may_be_forged(signal)) return;
+  const uint64_t mask = uint64_t{1} << (number - 1);
   sys::call(__NR_rt_sigprocmask, kSigBlock, Memory::address_of(&mask).value, 0,
             SYSLOAD_SIGSET_SIZE);
-  send_to_self(signal, info);
+  send_to_self(number, signal.info);
+  // The frame may be that of a call which has let the signal through for its own time.
+  signal.context.mask &= ~mask;
 }
 
 bool has_lone_poison(const RewrittenFile& file) {

@@ -15,10 +15,10 @@ bool may_be_poisons(int signal, const KernelSiginfo& info);
 // Where a program that met poison at `rip` goes on; 0 where there is none.
 RuntimeAddr stub_behind_poison(RuntimeAddr rip);
 
-// A signal that is sysload's and not the program's to handle does what it would without sysload:
-// what is a fault happens again; int3, and what was sent, is sent once more, and strikes when the
-// frame gives the mask back. `handler` is what the program has said: kSigIgnore, or anything else.
-void act_by_default(int signal, const KernelSiginfo& info, uint64_t handler);
+// A signal that is sysload's and not the program's to handle does what it would without sysload: it
+// is sent once more, and strikes when the frame gives the mask back. `handler` is what the program
+// has said: kSigIgnore, or anything else.
+void act_by_default(const Signal& signal, uint64_t handler);
 
 // Whether some site is nothing but poison: its program does not run without the trap. Of a file,
 // and of all that are mapped.

@@ -1,12 +1,17 @@
-// What siginfo says of where: faults, steps and filters.
+// What kills a program, and what siginfo says of where: faults, filters, steps, and forged signals.
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -20,6 +25,8 @@ static void handle(int signal, void (*handler)(int, siginfo_t*, void*), int flag
   action.sa_flags = SA_SIGINFO | flags;
   sigaction(signal, &action, 0);
 }
+
+// --- Where it was ---
 
 static void show(int signal, siginfo_t* info, void* context) {
   ucontext_t* where = context;
@@ -129,10 +136,161 @@ static void in_steps(void) {
   printf("stepped: %d, number %d, elsewhere %d\n", steps, result == getpid(), steps_elsewhere);
 }
 
+// --- What is fatal ---
+
+extern char faults_here[], interrupts_here[];
+static void bad_frame(void) {
+  __asm__ volatile("mov %%rsp, %%rbx; mov %0, %%rsp; mov $15, %%eax; syscall; mov %%rbx, %%rsp" ::"r"(memory + 32768)
+                   : "rax", "rcx", "r11", "rbx", "memory");
+}
+static void fault(void) { __asm__ volatile("faults_here: movl $1, (%0)" ::"r"(memory + 8192) : "memory"); }
+__attribute__((noinline)) static void overflow_interrupt(void) { __asm__ volatile("int $4; interrupts_here:"); }
+static void breakpoint(void) { __asm__ volatile("int3"); }
+static void privileged(void) { __asm__ volatile("hlt"); }
+static void no_instruction(void) { __asm__ volatile("ud2"); }
+static void no_address(void) { *(volatile int*)0x8000000000001234 = 1; }
+static void forge(int signal, int code) {
+  siginfo_t info;
+  memset(&info, 0, sizeof info);
+  info.si_signo = signal;
+  info.si_code = code;
+  info.si_addr = (void*)0x1234;
+  syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), signal, &info);
+}
+static void forged_segv(void) { forge(SIGSEGV, SEGV_ACCERR); }
+static void forged_bus(void) { forge(SIGBUS, BUS_ADRERR); }
+static void forged_kernel(void) { forge(SIGSEGV, SI_KERNEL); }
+static void forged_trap(void) { forge(SIGTRAP, TRAP_BRKPT); }
+static void forged_fpe(void) { forge(SIGFPE, FPE_INTDIV); }
+static void forged_ill(void) { forge(SIGILL, ILL_ILLOPC); }
+static void sent(void) { kill(getpid(), SIGSEGV); }
+// Blocked but for the time of a call, whose frame gives the mask back.
+static void in_suspended_call(void) {
+  sigset_t set, none;
+  sigemptyset(&none);
+  sigemptyset(&set);
+  sigaddset(&set, SIGSEGV);
+  sigprocmask(SIG_BLOCK, &set, 0);
+  forge(SIGSEGV, SEGV_MAPERR);
+  sigsuspend(&none);
+}
+
+static const struct {
+  const char* name;
+  void (*function)(void);
+} kDeaths[] = {{"a frame that cannot be read", bad_frame},
+               {"a fault", fault},
+               {"int $4", overflow_interrupt},
+               {"int3", breakpoint},
+               {"hlt", privileged},
+               {"ud2", no_instruction},
+               {"an address that is none", no_address},
+               {"forged SIGSEGV", forged_segv},
+               {"forged SIGBUS", forged_bus},
+               {"forged SIGSEGV of the kernel", forged_kernel},
+               {"forged SIGTRAP", forged_trap},
+               {"forged SIGFPE", forged_fpe},
+               {"forged SIGILL", forged_ill},
+               {"sent", sent},
+               {"in a suspended call", in_suspended_call}};
+enum { kDeathCount = sizeof kDeaths / sizeof *kDeaths };
+
+// The kernel takes what is blocked, and has the code of a fault, for the fault that comes next. Source: linux,
+// kernel/signal.c, dequeue_synchronous_signal(). Where sysload lives by traps alone, that is at the next call.
+static int is_at_odds_with_traps(int way, void (*death)(void)) {
+  const int is_forged = death == forged_segv || death == forged_bus || death == forged_kernel ||
+                        death == forged_trap || death == forged_fpe || death == forged_ill;
+  return death == in_suspended_call || (is_forged && way == 2) || (death == forged_trap && way == 1);
+}
+
+static void jump(int signal, siginfo_t* info, void* context) { siglongjmp(back, 1); }
+
+// By the default action, by that of SIG_IGN, while blocked, and in a handler that is reset.
+static void die(int way, void (*death)(void)) {
+  const int signals[] = {SIGSEGV, SIGTRAP, SIGBUS, SIGILL, SIGFPE};
+  sigset_t set;
+  sigemptyset(&set);
+  for (int i = 0; i < 5; ++i) {
+    if (way == 1) signal(signals[i], SIG_IGN);
+    if (way == 2) sigaddset(&set, signals[i]);
+    if (way == 3) handle(signals[i], jump, SA_RESETHAND | SA_NODEFER);
+  }
+  sigprocmask(SIG_BLOCK, &set, 0);
+  if (way == 1 && death == in_suspended_call) _exit(0);  // which nothing would end
+  if (way == 3 && sigsetjmp(back, 1) == 0) death();
+  death();
+  printf("  went on\n");
+  _exit(0);
+}
+
+// Where it is when it dies, which a core file shows, is seen by a tracer.
+static void die_traced(const char* name, void (*death)(void), char* place) {
+  int status;
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_DUMPABLE, 1);
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    raise(SIGSTOP);
+    death();
+    _exit(0);
+  }
+  waitpid(child, &status, 0);
+  ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL);
+  ptrace(PTRACE_CONT, child, 0, 0);
+  while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+    const int is_end = status >> 16 == PTRACE_EVENT_EXIT;
+    if (is_end) {
+      struct user_regs_struct registers;
+      ptrace(PTRACE_GETREGS, child, 0, &registers);
+      printf("%s: dies at %ld\n", name, (long)(registers.rip - (uintptr_t)place));
+    }
+    ptrace(PTRACE_CONT, child, 0, is_end ? 0 : WSTOPSIG(status));
+  }
+  printf("  signal %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : -1);
+}
+
+// A handler that wants an alternate stack, and there is none.
+static void handled(int signal, siginfo_t* info, void* context) {
+  printf("handled: signal %d, code %d\n", signal, info->si_code);
+}
+static void without_alternate_stack(void) {
+  handle(SIGSEGV, handled, SA_ONSTACK);
+  handle(SIGBUS, handled, SA_ONSTACK);
+  overflow_interrupt();
+  forged_segv();
+  forged_bus();
+  signal(SIGSEGV, SIG_DFL);
+  signal(SIGBUS, SIG_DFL);
+}
+
+static void deaths(int by_traps) {
+  without_alternate_stack();
+  for (int way = 0; way < 4; ++way)
+    for (int i = 0; i < kDeathCount; ++i) {
+      if (by_traps && is_at_odds_with_traps(way, kDeaths[i].function)) continue;
+      printf("%s, way %d\n", kDeaths[i].name, way);
+      const pid_t child = fork();
+      if (child == 0) {
+        prctl(PR_SET_DUMPABLE, 0);
+        alarm(20);
+        die(way, kDeaths[i].function);
+      }
+      int status;
+      waitpid(child, &status, 0);
+      printf("  status %x\n", status);
+    }
+  die_traced("a fault", fault, faults_here);
+  die_traced("int $4", overflow_interrupt, interrupts_here);
+}
+
 int main(int argc, char** argv) {
   setvbuf(stdout, 0, _IONBF, 0);
   memory = mmap(0, 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   mprotect(memory, 8192, PROT_READ | PROT_WRITE);
+  if (strcmp(argv[1], "deaths") == 0) {
+    deaths(argc > 2);
+    return 0;
+  }
   in_windows();
   in_steps();
   by_filter();
