@@ -177,36 +177,59 @@ std::optional<Neighborhood> CodeReader::from_known_start(Vaddr address) {
   return out;
 }
 
-// Its own start counts where it jumps indirectly: else a function that names itself hands itself to
-// somebody.
-bool CodeReader::takes_own_label(const Function& function, bool jumps) {
-  if (!asked_for_labels_ || asked_for_labels_->start != function.start ||
-      asked_for_labels_->end != function.end) {
-    asked_for_labels_ = function;
-    takes_label_ = !pay_for(function) ||
-                   takes_label(image_, function, {function.start + (jumps ? 0 : 1), function.end});
-  }
-  return takes_label_;
+// A function that takes the address of a label of its own may compute others from it; the tables
+// that compilers write are found by a scan (address_scan.cc). Its own start counts where it jumps
+// indirectly: else a function that names itself hands itself to somebody. Behind a bare entry point
+// other functions follow, whose labels are their own.
+Reason CodeReader::label_objection(const Function& function) {
+  const Outline* known = outline(function);
+  if (known == nullptr) return Reason::kFunctionHasIndirectJump;  // the budget is spent
+  const bool jumps = known->indirect_jump();
+  if (jumps && known->lost_step()) return Reason::kFunctionHasIndirectJump;
+  if (!jumps && !function.sized) return Reason::kNone;
+  const Range labels{function.start + (jumps ? 0 : 1), function.end};
+  return !pay_for(function) || takes_label(image_, function, labels)
+             ? Reason::kFunctionHasIndirectJump
+             : Reason::kNone;
 }
 
-// Landing pads are listed in the LSDA. A function that takes the address of a label of its own may
-// compute others from it; the tables that compilers write are found by a scan (address_scan.cc).
-// Behind a bare entry point other functions follow, whose labels are their own.
-void CodeReader::add_hidden_entries(Neighborhood& around) {
-  const Function& function = *around.function;
+// Landing pads are listed in the LSDA.
+const CodeReader::HiddenEntries& CodeReader::hidden_entries(const Function& function) {
+  for (const HiddenEntries& known : recent_entries_)
+    if (known.start == function.start && known.end == function.end) return known;
+  HiddenEntries entries{function.start, function.end, {}, label_objection(function)};
   if (function.lsda) {
     const auto pads = read_landing_pads(image_, function.start, *function.lsda);
-    if (!pads) around.opaque = Reason::kFunctionHasLandingPads;
-    for (const Vaddr pad : pads.value_or(std::vector<Vaddr>{}))
-      around.hidden_entries.push_back(pad.value);
-    std::sort(around.hidden_entries.begin(), around.hidden_entries.end());
+    if (!pads && entries.opaque == Reason::kNone) entries.opaque = Reason::kFunctionHasLandingPads;
+    for (const Vaddr pad : pads.value_or(std::vector<Vaddr>{})) entries.pads.push_back(pad.value);
+    std::sort(entries.pads.begin(), entries.pads.end());
   }
-  const Outline* known = outline(function);
-  if (known == nullptr) return;
-  const bool jumps = around.indirect_jump;
-  if ((jumps && known->lost_step()) ||
-      ((jumps || function.sized) && takes_own_label(function, jumps)))
-    around.opaque = Reason::kFunctionHasIndirectJump;
+  if (recent_entries_.size() == kRecentFunctions) recent_entries_.pop_front();
+  return recent_entries_.emplace_back(std::move(entries));
+}
+
+void CodeReader::add_hidden_entries(Neighborhood& around) {
+  const HiddenEntries& entries = hidden_entries(*around.function);
+  around.hidden_entries = entries.pads;
+  if (entries.opaque != Reason::kNone) around.opaque = entries.opaque;
+}
+
+// Padding behind a function's end is no concern of that function's labels: who entered it would run
+// on into the next function.
+bool CodeReader::entered_unseen(const Range& padding) {
+  const auto by = [&](const Function& function) {
+    const HiddenEntries& entries = hidden_entries(function);
+    if (entries.opaque != Reason::kNone) return true;
+    const auto pad = std::lower_bound(entries.pads.begin(), entries.pads.end(), padding.from.value);
+    return pad != entries.pads.end() && *pad < padding.to.value;
+  };
+  const auto inside = functions_.all_sized_covering(padding.from);
+  if (!inside || std::any_of(inside->begin(), inside->end(), by)) return true;
+  const auto bare = believed_function(padding.from);
+  if (bare && !bare->sized && by(*bare)) return true;
+  if (!inside->empty()) return false;
+  const auto ending_here = functions_.all_sized_covering(padding.from - 1);
+  return (!ending_here || ending_here->empty()) && dispatch_labels_.near_in_function(padding.from);
 }
 
 void CodeReader::widen(Neighborhood& around, Vaddr address) {

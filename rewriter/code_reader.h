@@ -93,6 +93,11 @@ class CodeReader {
   // The function whose start around() would begin from, if its extent is known well enough.
   std::optional<Function> believed_function(Vaddr address) const;
 
+  // True where code may go into these bytes, nops or int3 behind some end, unseen by every scan: by
+  // a label of the function that they lie in, or by one of its landing pads. A loop's label may
+  // stand in front of the padding that aligns the loop.
+  bool entered_unseen(const Range& padding);
+
   const Decoder& decoder() const { return decoder_; }
 
  private:
@@ -102,7 +107,15 @@ class CodeReader {
   const Outline* outline(const Function& function);
   Instruction describe(const Outline::Span& span);
   std::vector<Instruction> describe(const Outline& function, Vaddr from, Vaddr to);
-  bool takes_own_label(const Function& function, bool jumps);
+  // What add_hidden_entries() and entered_unseen() ask of a function.
+  struct HiddenEntries {
+    Vaddr start, end;  // the function's
+    std::vector<uint64_t> pads;
+    Reason opaque = Reason::kNone;
+  };
+
+  Reason label_objection(const Function& function);
+  const HiddenEntries& hidden_entries(const Function& function);
   std::optional<Neighborhood> from_known_start(Vaddr address);
   void add_hidden_entries(Neighborhood& around);
   std::optional<Vaddr> describe_end_of(const Function& function, Vaddr limit, Vaddr border,
@@ -118,8 +131,7 @@ class CodeReader {
   Decoder decoder_;
   std::deque<Outline> recent_;
   DispatchLabels dispatch_labels_;
-  std::optional<Function> asked_for_labels_;  // the last that was
-  bool takes_label_ = false;                  // what the answer was
+  std::deque<HiddenEntries> recent_entries_;
   std::vector<Instruction> described_;  // by the low bits of its address, the one described last
   uint64_t budget_;                     // bytes of functions that may still be decoded
 };

@@ -72,6 +72,16 @@ bool is_thunk(const Step& step, ByteView bytes) {
   return is_call(step, bytes) && step.distance > 0 && step.distance < kThunk;
 }
 
+// The nops that assemblers align with: 90 and 0F 1F, with prefixes of operand size and segment.
+bool is_nop(ByteView bytes) {
+  size_t at = 0;
+  while (at < bytes.size() && (bytes[at] == std::byte{0x66} || bytes[at] == std::byte{0x2e})) ++at;
+  const ByteView opcode = bytes.subspan(at);
+  if (opcode.empty()) return false;
+  return opcode[0] == std::byte{0x90} ||
+         (opcode.size() > 1 && opcode[0] == std::byte{0x0f} && opcode[1] == std::byte{0x1f});
+}
+
 // A register's number, as ModRM, REX and opcodes have it.
 using Register = unsigned;
 
@@ -129,17 +139,33 @@ DispatchLabels::DispatchLabels(const ElfImage& image, const FunctionIndex& funct
 }
 
 bool DispatchLabels::near(Vaddr address) {
-  const Segment* segment = image_.executable_segment_of(address);
-  if (segment == nullptr) return false;
-  const auto back = [&](uint64_t distance) {
-    return std::max(segment->vaddr, address - std::min(distance, address.value));
-  };
-  const Vaddr end = segment->vaddr + segment->file_size;
-  const Vaddr from = std::max(back(2 * kDistance), Vaddr{read_to_});
-  const Vaddr to = end - address > int64_t{2 * kDistance} ? address + 2 * kDistance : end;
-  if (from < to) read(*segment, from, to);
-  const auto label = labels_.lower_bound(back(kDistance).value);
+  read_around(address);
+  const auto label = labels_.lower_bound(address.value - std::min(kDistance, address.value));
   return label != labels_.end() && *label <= address.value + kDistance;
+}
+
+// The nearest on each side tells: what parts it from the address parts those beyond it, too.
+bool DispatchLabels::near_in_function(Vaddr address) {
+  read_around(address);
+  const auto behind = labels_.upper_bound(address.value);
+  if (behind != labels_.end() && *behind - address.value <= kDistance &&
+      !functions_.function_starts_in(address + 1, Vaddr{*behind} + 1))
+    return true;
+  if (behind == labels_.begin()) return false;
+  const Vaddr before{*std::prev(behind)};
+  return address.value - before.value <= kDistance &&
+         !functions_.function_starts_in(before + 1, address + 1);
+}
+
+void DispatchLabels::read_around(Vaddr address) {
+  const Segment* segment = image_.executable_segment_of(address);
+  if (segment == nullptr) return;
+  constexpr uint64_t kRead = 2 * kDistance;
+  const Vaddr first = address - std::min(kRead + kBack, address.value);
+  const Vaddr end = segment->vaddr + segment->file_size;
+  const Vaddr from = std::max({segment->vaddr, first, Vaddr{read_to_}});
+  const Vaddr to = end - address > int64_t{kRead} ? address + kRead : end;
+  if (from < to) read(*segment, from, to);
 }
 
 void DispatchLabels::read(const Segment& segment, Vaddr from, Vaddr to) {
@@ -188,21 +214,25 @@ bool DispatchLabels::is_handed_over(Vaddr behind) const {
   return false;
 }
 
-// Through branches both ways, and past calls. What is too long to follow may lead there.
+// Through branches both ways, and past calls, but for one behind which another function starts:
+// that one does not return. What is too long to follow may lead there.
 bool DispatchLabels::leads_to_indirect_jump(Vaddr from) {
   std::set<uint64_t> seen;
   std::vector<Vaddr> work{from};
   while (!work.empty()) {
     Vaddr at = work.back();
     work.pop_back();
+    bool behind_call = false;  // or behind nops behind one
     while (seen.insert(at.value).second) {
       if (seen.size() > kFollowed || budget_ == 0) return true;
       --budget_;
       if (image_.executable_segment_of(at) == nullptr) break;
+      if (behind_call && functions_.function_starts_in(at, at + 1)) break;
       const ByteView bytes = *image_.bytes_from(at);
       const auto step = decoder_.step(bytes);
       if (!step) break;
       if (is_computed_jump(*step, bytes) || is_thunk(*step, bytes)) return true;
+      behind_call = is_call(*step, bytes) || (behind_call && is_nop(bytes));
       at = at + step->length;
       const Vaddr target = at + static_cast<uint64_t>(int64_t{step->distance});
       if (step->direct && !is_call(*step, bytes)) work.push_back(target);

@@ -26,18 +26,22 @@ bool takes_label(const ElfImage& image, const Function& function, const Range& l
 // bounds of its function. There the distance must do instead, and a look at what the label is for:
 // nothing else tells it from the start of a function that is handed to somebody.
 //
-// Not thread safe, and to be asked in ascending order: it reads the code once.
+// Not thread safe, and to be asked in ascending order, give or take kBack: it reads the code once.
 class DispatchLabels {
  public:
   // How far from each other code, label and window are looked for.
   static constexpr uint64_t kDistance = FunctionIndex::kIndexedDistance;
+  static constexpr uint64_t kBack = 512;
 
   DispatchLabels(const ElfImage& image, const FunctionIndex& functions, const Decoder& decoder);
 
   // True where one of them lies near the address.
   bool near(Vaddr address);
+  // The same, of those that no function's start parts from it.
+  bool near_in_function(Vaddr address);
 
  private:
+  void read_around(Vaddr address);
   void read(const Segment& segment, Vaddr from, Vaddr to);
   void judge(Vaddr behind, Vaddr label);
   bool is_handed_over(Vaddr behind) const;

@@ -54,6 +54,8 @@ class FunctionCollector {
       index_.starts_.push_back(function.start.value);
       index_.longest_ =
           std::max<uint64_t>(index_.longest_, function.end.value - function.start.value);
+      const uint64_t before = index_.reach_.empty() ? 0 : index_.reach_.back();
+      index_.reach_.push_back(std::max(before, function.end.value));
     }
     std::sort(index_.starts_.begin(), index_.starts_.end());
     std::sort(index_.objects_.begin(), index_.objects_.end(),
@@ -252,9 +254,29 @@ std::optional<Function> FunctionIndex::covering(Vaddr address) const {
   return std::nullopt;
 }
 
+std::optional<std::vector<Function>> FunctionIndex::all_sized_covering(Vaddr address) const {
+  constexpr size_t kMostSteps = 4096;
+  std::vector<Function> found;
+  const auto after = std::upper_bound(functions_.begin(), functions_.end(), address,
+                                      [](Vaddr a, const Function& f) { return a < f.start; });
+  const auto behind = static_cast<size_t>(after - functions_.begin());
+  for (size_t i = behind; i > 0 && reach_[i - 1] > address.value; --i) {
+    if (behind - i == kMostSteps) return std::nullopt;
+    const Function& function = functions_[i - 1];
+    if (function.sized && address < function.end) found.push_back(function);
+  }
+  return found;
+}
+
 bool FunctionIndex::start_in(Vaddr from, Vaddr to) const {
   const auto first = std::lower_bound(starts_.begin(), starts_.end(), from.value);
   return first != starts_.end() && *first < to.value;
+}
+
+bool FunctionIndex::function_starts_in(Vaddr from, Vaddr to) const {
+  const auto first = std::lower_bound(functions_.begin(), functions_.end(), from,
+                                      [](const Function& f, Vaddr a) { return f.start < a; });
+  return first != functions_.end() && first->start < to;
 }
 
 Vaddr FunctionIndex::next_start(Vaddr address, Vaddr limit) const {

@@ -42,8 +42,13 @@ class FunctionIndex {
 
   // The innermost function whose range holds the address.
   std::optional<Function> covering(Vaddr address) const;
+  // All of them that were named a size, the innermost first; nothing where too many functions lie
+  // between the address and the start of one that reaches it.
+  std::optional<std::vector<Function>> all_sized_covering(Vaddr address) const;
   // True where any start (function, label, alias) lies in [from, to).
   bool start_in(Vaddr from, Vaddr to) const;
+  // True where a function starts there: labels do not count.
+  bool function_starts_in(Vaddr from, Vaddr to) const;
   // The nearest start in (address, limit), or limit.
   Vaddr next_start(Vaddr address, Vaddr limit) const;
   // The nearest known start at or below the address and not below `limit`.
@@ -58,6 +63,8 @@ class FunctionIndex {
  private:
   std::vector<Function> functions_;  // ascending by start
   std::vector<uint64_t> starts_;     // ascending, labels included
+  // For each function, the highest end of it and of those in front: how far any of them reaches.
+  std::vector<uint64_t> reach_;
   struct Object {
     Vaddr start, end;
   };

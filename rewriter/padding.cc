@@ -38,7 +38,8 @@ Range clip(Range run, const FunctionIndex& functions) {
 
 }  // namespace
 
-std::vector<Range> find_dead_padding(const Neighborhood& around, const FunctionIndex& functions) {
+std::vector<Range> find_dead_padding(const Neighborhood& around, const FunctionIndex& functions,
+                                     CodeReader& reader) {
   std::vector<Range> runs;
   const auto& code = around.code;
   for (size_t i = 1; i < code.size(); ++i) {
@@ -48,7 +49,8 @@ std::vector<Range> find_dead_padding(const Neighborhood& around, const FunctionI
     for (size_t j = i + 1; j < code.size() && is_padding(code[j]) && code[j].address == run.to; ++j)
       run.to = code[j].end();
     run = clip(run, functions);
-    if (run.to.value - run.from.value >= kSpringboardSize) runs.push_back(run);
+    if (run.to.value - run.from.value >= kSpringboardSize && !reader.entered_unseen(run))
+      runs.push_back(run);
   }
   return runs;
 }

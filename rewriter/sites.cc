@@ -286,7 +286,7 @@ class Classifier {
     Site site;
     site.instruction = instruction;
     site.evidence = out.evidence;
-    site.padding = find_dead_padding(around, functions_);
+    site.padding = find_dead_padding(around, functions_, reader_);
     keep_nearest(around.code, *around.index_of(instruction.address));
     site.around = std::move(around);
     site.index = *site.around.index_of(instruction.address);
@@ -306,7 +306,7 @@ class Classifier {
         if (around->index_of(out.candidate.address)) site.around = std::move(*around);
     if (!site.around.index_of(out.candidate.address)) site.around.code = {site.instruction};
     site.around.overlapping = reader_.other_readings(out.candidate.address);
-    site.padding = find_dead_padding(site.around, functions_);
+    site.padding = find_dead_padding(site.around, functions_, reader_);
     keep_nearest(site.around.code, *site.around.index_of(out.candidate.address));
     site.index = *site.around.index_of(out.candidate.address);
     site.evidence = out.evidence;

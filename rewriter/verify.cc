@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "rewriter/verify_entries.h"
+#include "rewriter/verify_labels.h"
 #include "rewriter/verify_patch_points.h"
 #include "rewriter/verify_segment.h"
 #include "rewriter/verify_site.h"
@@ -195,6 +196,7 @@ class Verifier {
     check_rest_of_trampoline(next);
     check_overlaps(sites);
     verify_entries(image, decoder, sites, findings());
+    verify_labels(image, sites, findings());
     verify_patch_points(in, sites, findings());
     if (!file_.is_segment())
       verify_symbols(in, sites, findings());

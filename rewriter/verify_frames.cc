@@ -10,25 +10,25 @@ namespace sysrewrite {
 
 namespace {
 
+// By .eh_frame_hdr: version 1, an encoding, two more bytes, the encoded address.
+std::optional<Vaddr> start_of_eh(const OriginalImage& original) {
+  const elf::Phdr* header = original.find_header(elf::kPtGnuEhFrame);
+  if (header == nullptr) return std::nullopt;
+  const ByteView bytes = original.bytes_from({header->vaddr});
+  if (bytes.size() < 8 || bytes[0] != std::byte{1}) return std::nullopt;
+  DwarfCursor in(bytes, {header->vaddr});
+  in.skip(4);
+  const Vaddr start{in.read_encoded(std::to_integer<uint8_t>(bytes[1]), true)};
+  if (!in.good() || original.bytes_from(start).empty()) return std::nullopt;
+  return start;
+}
+
 // The original's tables, found anew.
 struct Tables {
   CallFrames eh, debug;
 
-  explicit Tables(const OriginalImage& original) {
+  explicit Tables(const OriginalImage& original) : eh(original_call_frames(original)) {
     const std::vector<elf::Shdr> sections = original_sections(original);
-    if (const auto start = start_of_eh(original)) {
-      eh = CallFrames::read(original.bytes_from(*start), *start, FrameStyle::kEhFrame);
-    } else {
-      for (const elf::Shdr& section : sections) {
-        if (section.type == elf::kShtNobits ||
-            original_name(original, sections, section) != ".eh_frame")
-          continue;
-        if (!slice(original.bytes(), section.offset, section.size)) continue;
-        eh = CallFrames::read(original_bytes(original, section), {section.addr},
-                              FrameStyle::kEhFrame);
-        break;
-      }
-    }
     for (const elf::Shdr& section : sections) {
       if (section.type != elf::kShtProgbits || (section.flags & elf::kShfCompressed) != 0 ||
           original_name(original, sections, section) != ".debug_frame")
@@ -41,20 +41,6 @@ struct Tables {
   const CallFrame* covering(Vaddr address) const {
     const CallFrame* frame = eh.covering(address);
     return frame != nullptr ? frame : debug.covering(address);
-  }
-
- private:
-  // By .eh_frame_hdr: version 1, an encoding, two more bytes, the encoded address.
-  static std::optional<Vaddr> start_of_eh(const OriginalImage& original) {
-    const elf::Phdr* header = original.find_header(elf::kPtGnuEhFrame);
-    if (header == nullptr) return std::nullopt;
-    const ByteView bytes = original.bytes_from({header->vaddr});
-    if (bytes.size() < 8 || bytes[0] != std::byte{1}) return std::nullopt;
-    DwarfCursor in(bytes, {header->vaddr});
-    in.skip(4);
-    const Vaddr start{in.read_encoded(std::to_integer<uint8_t>(bytes[1]), true)};
-    if (!in.good() || original.bytes_from(start).empty()) return std::nullopt;
-    return start;
   }
 };
 
@@ -186,6 +172,19 @@ std::vector<std::byte> search_table(std::vector<FrameEntryPlace> places, Vaddr t
 }
 
 }  // namespace
+
+CallFrames original_call_frames(const OriginalImage& original) {
+  if (const auto start = start_of_eh(original))
+    return CallFrames::read(original.bytes_from(*start), *start, FrameStyle::kEhFrame);
+  const std::vector<elf::Shdr> sections = original_sections(original);
+  for (const elf::Shdr& section : sections)
+    if (section.type != elf::kShtNobits &&
+        original_name(original, sections, section) == ".eh_frame" &&
+        slice(original.bytes(), section.offset, section.size))
+      return CallFrames::read(original_bytes(original, section), {section.addr},
+                              FrameStyle::kEhFrame);
+  return {};
+}
 
 std::vector<std::byte> expected_frames(const Evidenced& in, const std::vector<SiteReading>& sites,
                                        uint64_t offset) {

@@ -262,13 +262,21 @@ std::vector<uint64_t> OriginalImage::starts() const {
   if (header_.entry != 0) starts.push_back(header_.entry);
   for (const int64_t tag : {elf::kDtInit, elf::kDtFini})
     if (const auto address = dynamic(tag)) starts.push_back(*address);
-  add_symbols(starts);
+  for_each_code_symbol([&starts](const elf::Sym& symbol) { starts.push_back(symbol.value); });
   std::sort(starts.begin(), starts.end());
   starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
   return starts;
 }
 
-void OriginalImage::add_symbols(std::vector<uint64_t>& starts) const {
+std::vector<elf::Sym> OriginalImage::sized_functions() const {
+  std::vector<elf::Sym> functions;
+  for_each_code_symbol([&functions](const elf::Sym& symbol) {
+    if ((symbol.info & 0xf) != elf::kSttNotype && symbol.size != 0) functions.push_back(symbol);
+  });
+  return functions;
+}
+
+void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym&)>& visit) const {
   if (header_.shentsize != sizeof(elf::Shdr)) return;
   for (uint64_t i = 0; i < header_.shnum; ++i) {
     const auto offset = checked_add(header_.shoff, i * sizeof(elf::Shdr));
@@ -282,7 +290,7 @@ void OriginalImage::add_symbols(std::vector<uint64_t>& starts) const {
       const uint8_t type = symbol.info & 0xf;
       const bool code =
           type == elf::kSttFunc || type == elf::kSttGnuIfunc || type == elf::kSttNotype;
-      if (code && symbol.shndx != 0 && symbol.shndx < 0xff00) starts.push_back(symbol.value);
+      if (code && symbol.shndx != 0 && symbol.shndx < 0xff00) visit(symbol);
     }
   }
 }

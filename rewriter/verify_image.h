@@ -56,6 +56,8 @@ class OriginalImage {
   void for_each_relocation(const VisitRelocation& visit) const;
   // Where functions begin, as far as entry point, dynamic segment and symbol tables say.
   std::vector<uint64_t> starts() const;
+  // Those that the symbol tables give a size to.
+  std::vector<elf::Sym> sized_functions() const;
 
  private:
   bool put_back(ByteView kept, const std::vector<Place>& places, Findings& findings);
@@ -65,7 +67,7 @@ class OriginalImage {
   const elf::Phdr* load_of(Vaddr address) const;
   uint64_t value_of_symbol(uint64_t index) const;
   ByteView dynamic_table(int64_t address_tag, int64_t size_tag) const;
-  void add_symbols(std::vector<uint64_t>& starts) const;
+  void for_each_code_symbol(const std::function<void(const elf::Sym&)>& visit) const;
 
   std::vector<std::byte> bytes_;
   elf::Ehdr header_{};

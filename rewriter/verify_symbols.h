@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "rewriter/call_frames.h"
 #include "rewriter/verify_site.h"
 
 namespace sysrewrite {
@@ -31,6 +32,9 @@ void verify_section_part(const Evidenced& in, const std::vector<SiteReading>& si
 // The part between the input and a trampoline at the end. A rewrite without symbols has none;
 // `sites` are all of the file.
 void verify_symbols(const Evidenced& in, const std::vector<SiteReading>& sites, Findings& findings);
+
+// The original's unwind tables; empty where there are none that can be read.
+CallFrames original_call_frames(const OriginalImage& original);
 
 // The bytes that unwind from the stubs, for a .debug_frame in which they stand at `offset`; empty
 // where no stub can be described.

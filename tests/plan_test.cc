@@ -278,6 +278,65 @@ TEST(PlanTierB, GivesEachSiteASpringboardOfItsOwn) {
       std::string("401003 B 401003+2 by 40100b: ") + kB + "401008 B 401008+2 by 401010: " + kB);
 }
 
+constexpr char kComputed[] = "the function has an indirect jump whose targets are not known\n";
+
+// f: lea `label`(%rip), %rcx; eight pushes; the call; ret; 11 nops to 401020; ret
+std::string plan_of_labelled(uint32_t distance, uint64_t size) {
+  const Bytes code = hex("48 8d 0d") + bytes_of(distance) + repeat(0x50, 8) + kShort + kSyscall +
+                     kRet + repeat(0x90, 11) + kRet;
+  return plan_of(ElfBuilder(elf::kTypeDyn).code(kCode, code).symbol("f", kCode, size).entry(kCode));
+}
+
+TEST(PlanTierB, LeavesNopsAloneInAFunctionThatTakesALabelOfItsOwn) {
+  const std::string taken = std::string("401012 B 401012+2 by 401015: ") + kB;
+  EXPECT_EQ(plan_of_labelled(0x18, 0x21), std::string("401012 D 401012+2: ") + kComputed);
+  // A label behind the end is another function's.
+  EXPECT_EQ(plan_of_labelled(0x1a, 0x21), taken);
+  // Padding behind the end is nobody's.
+  EXPECT_EQ(plan_of_labelled(0x08, 0x15), taken);
+}
+
+// A function inside another is part of both.
+TEST(PlanTierB, LeavesNopsAloneWhereAnOuterFunctionTakesALabelOfItsOwn) {
+  const auto file = [](uint32_t distance) {
+    const Bytes code = hex("48 8d 0d") + bytes_of(distance) + kRet + repeat(0x50, 7) + kShort +
+                       kSyscall + kRet + repeat(0x90, 11) + kRet;
+    return plan_of(ElfBuilder(elf::kTypeDyn)
+                       .code(kCode, code)
+                       .symbol("outer", kCode, code.size())
+                       .symbol("inner", kCode + 8, code.size() - 8)
+                       .entry(kCode))
+        .substr(0, 8);
+  };
+  EXPECT_EQ(file(0x1a), "401012 B");
+  EXPECT_EQ(file(0x18), "401012 D");
+}
+
+// Code that nothing names: a lea, an indirect jump some way behind it, and the site near the label.
+TEST(PlanTierB, LeavesNopsAloneNearALabelThatNamelessCodeGoesOnFrom) {
+  // The label is 4012ff. `start`: of a function, if not 0.
+  const auto has_springboard = [](const Bytes& end, uint64_t start) {
+    Bytes code = repeat(0x50, 0x200) + hex("48 8d 15 f8 00 00 00") + repeat(0x50, 200) + end +
+                 repeat(0x50, 198) + kMov + repeat(0x50, 1) + kSyscall + kRet;
+    const size_t size = code.size();
+    while (code.size() % 16 != 0 || code.size() < size + kSpringboardSize)
+      code.push_back(std::byte{0x90});
+    ElfBuilder file(elf::kTypeDyn);
+    file.code(kCode, code + repeat(0x50, 0x200) + kRet).entry(0);
+    if (start != 0) file.symbol("g", start, 0);
+    return plan_of(file).find(kB) != std::string::npos;
+  };
+  EXPECT_TRUE(has_springboard(hex("c3 c3"), 0));
+  EXPECT_FALSE(has_springboard(hex("ff e2"), 0));
+  // Another function starts between label and padding.
+  EXPECT_TRUE(has_springboard(hex("ff e2"), kCode + 0x340));
+  EXPECT_FALSE(has_springboard(hex("ff e2"), kCode + 0x2f0));
+  // Another function starts behind a call that does not return, and jumps.
+  const Bytes call = hex("e8 00 10 00 00 66 90");
+  EXPECT_TRUE(has_springboard(call + hex("ff e2"), kCode + 0x2cf + call.size()));
+  EXPECT_FALSE(has_springboard(call + hex("ff e2"), 0));
+}
+
 // Unwinders look a signal frame up one byte before its start, so that byte stays what it is. libcs
 // write the FDE with that byte or without it.
 TEST(PlanTierB, LeavesTheByteBeforeASignalFrame) {
@@ -401,8 +460,6 @@ TEST(PlanTierC, IsRefusedInAFunctionThatComputesAnAddressOfItsOwnAndJumps) {
 TEST(PlanTierC, IsAllowedInAFunctionThatJumpsThroughAPointerItWasGiven) {
   EXPECT_EQ(plan_of(kTwo + kSyscall + hex("ff e1")), std::string("401005 C 401000+7: ") + kBefore);
 }
-
-constexpr char kComputed[] = "the function has an indirect jump whose targets are not known\n";
 
 // The jump may be elsewhere: `lea 401009(%rip), %rcx` without one, as a thunk's caller has it.
 TEST(PlanTierC, IsRefusedInAFunctionThatTakesALabelOfItsOwn) {

@@ -197,6 +197,36 @@ TEST(Verify, SeesABranchIntoThePaddingBeforeASpringboard) {
   EXPECT_FALSE(jump(board - 1));
 }
 
+// f: seven bytes, eight pushes, a call with a springboard behind its ret, ret. The seven bytes
+// become `lea label(%rip), %rcx`, or an address in the code of a file that cannot move.
+TEST(Verify, SeesASpringboardInAFunctionThatTakesALabelOfItsOwn) {
+  const Bytes code = repeat(0x50, 15) + hex("6a 27 58 0f 05 c3") + repeat(0x90, 11) + hex("c3");
+  const auto verdict_with = [&](uint16_t type, const Bytes& taken, bool frame) {
+    const Bytes frames = eh_frame(0x403000, {{kCode, code.size()}});
+    ElfBuilder file = ElfBuilder(type).code(kCode, code).entry(kCode);
+    if (frame)
+      file.segment(0x403000, frames, elf::kFlagRead)
+          .section(".eh_frame", 1, 2, 0x403000, frames.size());
+    else
+      file.symbol("f", kCode, code.size());
+    const Whole whole = rewrite_whole(file.build());
+    EXPECT_EQ(whole.report.sites.at(0).tier, Tier::kSpringboard);
+    return verdict(with_code(whole, kCode, taken));
+  };
+  const std::string label = "which takes the address of 0x40101f";
+  for (const bool frame : {false, true}) {
+    const auto takes = [&](uint16_t type, const char* taken) {
+      return verdict_with(type, hex(taken), frame).find(label) != std::string::npos;
+    };
+    EXPECT_TRUE(takes(elf::kTypeDyn, "48 8d 0d 18 00 00 00")) << frame;
+    EXPECT_TRUE(takes(elf::kTypeExec, "48 c7 c1 1f 10 40 00")) << frame;
+    EXPECT_FALSE(takes(elf::kTypeDyn, "48 c7 c1 1f 10 40 00")) << frame;
+    // Its own start, and what lies behind its end.
+    EXPECT_EQ(verdict_with(elf::kTypeDyn, hex("48 8d 0d f9 ff ff ff"), frame), "proven");
+    EXPECT_EQ(verdict_with(elf::kTypeDyn, hex("48 8d 0d 1a 00 00 00"), frame), "proven");
+  }
+}
+
 // Bytes that no decode gets over, and then a jump of which most bytes decode to something that
 // falls through: only who goes on behind the table sees the jump.
 TEST(Verify, SeesDeadPaddingBehindAFunctionBehindATable) {

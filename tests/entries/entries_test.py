@@ -15,8 +15,8 @@ GCC = ["/usr/bin/gcc", "-O1", "-nostdlib", "-fno-stack-protector", "-fcf-protect
        "-Wl,-z,noexecstack"]
 CLANG = ["/usr/bin/clang", *GCC[1:]]
 PACKED = ["-fno-align-labels", "-fno-align-jumps"]
-FIXED = [*PACKED, "-fno-pie", "-static"]
-MOVING = [*PACKED, "-fpie", "-static-pie"]
+ALIGNED_FIXED, ALIGNED_MOVING = ["-fno-pie", "-static"], ["-fpie", "-static-pie"]
+FIXED, MOVING = [*PACKED, *ALIGNED_FIXED], [*PACKED, *ALIGNED_MOVING]
 NAMELESS = ["-fno-asynchronous-unwind-tables", "-s"]
 THUNK, INLINE = ["-mindirect-branch=thunk"], ["-mindirect-branch=thunk-inline"]
 HIGH = ["-fno-pie", "-static", "-mcmodel=large", "-Wl,-Ttext-segment=0x200000000"]
@@ -40,6 +40,11 @@ PROGRAMS = {
     "distances between labels, nameless, by an inline thunk":
         (GCC, [*MOVING, *NAMELESS, *INLINE], ["labels.c"]),
     "distances between labels, nameless and fixed": (GCC, [*FIXED, *NAMELESS], ["labels.c"]),
+    "a label in front of padding": (CLANG, ALIGNED_MOVING, ["aligned.c"]),
+    "a label in front of padding, fixed": (CLANG, ALIGNED_FIXED, ["aligned.c"]),
+    "a label in front of padding, nameless": (CLANG, [*ALIGNED_MOVING, *NAMELESS], ["aligned.c"]),
+    "a label in front of padding, nameless and fixed":
+        (CLANG, [*ALIGNED_FIXED, *NAMELESS], ["aligned.c"]),
 }
 
 

@@ -1,0 +1,107 @@
+#include "rewriter/verify_labels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "rewriter/verify_symbols.h"
+
+namespace sysrewrite {
+
+namespace {
+
+class LabelCheck {
+ public:
+  LabelCheck(const OriginalImage& original, Findings& findings)
+      : original_(original), findings_(findings), frames_(original_call_frames(original)) {
+    for (const elf::Sym& symbol : original.sized_functions())
+      if (const auto end = checked_add(symbol.value, symbol.size))
+        symbols_.push_back({symbol.value, *end});
+    std::sort(symbols_.begin(), symbols_.end());
+    uint64_t reach = 0;
+    for (const Bounds& function : symbols_) reach_.push_back(reach = std::max(reach, function.end));
+  }
+
+  void check(const SiteReading& site) {
+    const uint64_t padding = site.padding.value;
+    if (const CallFrame* frame = frames_.covering(site.padding)) {
+      // A signal frame's entry begins a byte before its function.
+      const uint64_t early = frame->common.signal_frame ? 1 : 0;
+      judge(site, {frame->own.start.value + early, frame->own.start.value + frame->own.size});
+    }
+    const auto after = std::upper_bound(symbols_.begin(), symbols_.end(), Bounds{padding, ~0ULL});
+    const auto behind = static_cast<size_t>(after - symbols_.begin());
+    for (size_t i = behind; i > 0 && reach_[i - 1] > padding && behind - i < kMostSteps; --i)
+      if (symbols_[i - 1].end > padding) judge(site, symbols_[i - 1]);
+  }
+
+ private:
+  static constexpr size_t kMostSteps = 4096;
+
+  struct Bounds {
+    uint64_t start, end;
+    auto operator<=>(const Bounds&) const = default;
+  };
+
+  void judge(const SiteReading& site, const Bounds& function) {
+    const auto known = labels_.find(function);
+    const auto label = known != labels_.end()
+                           ? known->second
+                           : labels_.emplace(function, label_taken_by(function)).first->second;
+    if (!label) return;
+    findings_.at_address(
+        *site.springboard, "a springboard",
+        fmt::format("that it stands in the function {:#x}, which takes the address of {:#x}",
+                    function.start, *label),
+        "that the function takes no address inside itself");
+  }
+
+  // An address behind the function's start and before its end.
+  std::optional<uint64_t> label_taken_by(const Bounds& function) const {
+    const elf::Phdr* segment = original_.code_around({function.start}, 1);
+    if (segment == nullptr) return std::nullopt;
+    const ByteView rest = original_.bytes_from({function.start});
+    const ByteView code = rest.first(std::min(rest.size(), function.end - function.start));
+    const auto inside = [&](uint64_t address) {
+      return address > function.start && address < function.end;
+    };
+    for (uint64_t at = 0; at + 4 <= code.size(); ++at) {
+      const uint64_t word = *load<uint32_t>(code, at);
+      if (at >= 2 && is_lea(code[at - 2], code[at - 1])) {
+        const auto distance = static_cast<int64_t>(static_cast<int32_t>(word));
+        const uint64_t label = function.start + at + 4 + static_cast<uint64_t>(distance);
+        if (inside(label)) return label;
+      }
+      if (original_.position_independent()) continue;
+      if (inside(word)) return word;
+      const auto whole = load<uint64_t>(code, at);
+      if (whole && inside(*whole)) return *whole;
+    }
+    return std::nullopt;
+  }
+
+  static bool is_lea(std::byte opcode, std::byte modrm) {
+    return opcode == std::byte{0x8d} && (modrm & std::byte{0xc7}) == std::byte{0x05};
+  }
+
+  const OriginalImage& original_;
+  Findings& findings_;
+  CallFrames frames_;
+  std::vector<Bounds> symbols_;  // ascending
+  std::vector<uint64_t> reach_;  // for each, the highest end of it and of those in front
+  std::map<Bounds, std::optional<uint64_t>> labels_;
+};
+
+}  // namespace
+
+void verify_labels(const OriginalImage& original, const std::vector<SiteReading>& sites,
+                   Findings& findings) {
+  const auto has_springboard = [](const SiteReading& site) { return site.springboard.has_value(); };
+  if (std::none_of(sites.begin(), sites.end(), has_springboard)) return;
+  LabelCheck check(original, findings);
+  for (const SiteReading& site : sites)
+    if (site.springboard) check.check(site);
+}
+
+}  // namespace sysrewrite
