@@ -1,16 +1,18 @@
 #include <emmintrin.h>
 
 #include "rewriter/evidence.h"
+#include "rewriter/got_offsets.h"
 
 // The superset of computed jumps.
 //
 // A jump through a pointer goes to an address that stands somewhere as a whole, which the pointer
 // and relocation scans find. What they cannot find is an address that is computed: gcc, clang and
 // rustc write tables of 32-bit distances from the table itself, whose address is taken with `lea
-// table(%rip), %reg`. So each byte position of the code is taken for such a lea (8D, then a ModRM
-// byte with mod 00 and rm 101), and what it points at for such a table, for as long as its entries
-// lead into code. A table of another function counts as well: gcc lets a switch lead into the
-// function's split-off part.
+// table(%rip), %reg`, or is counted from the global offset table (got_offsets.h). So each byte
+// position of the code is taken for such a lea (8D, then a ModRM byte with mod 00 and rm 101) or
+// such a movabs, and what it points at for such a table, for as long as its entries lead into code.
+// A table of another function counts as well: gcc lets a switch lead into the function's split-off
+// part.
 //
 //     tables back to back:   T1: e e e e   T2: e e   T3: e e e e e   "text"
 //                            `------------- run -----------------'
@@ -182,14 +184,18 @@ std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet
   std::vector<TakenWords> taken;
   for (const Segment& segment : image.segments()) taken.emplace_back(segment);
   const auto& segments = image.segments();
+  const std::vector<uint64_t> got = got_addresses(image);
   for (const Segment& segment : segments) {
     if (!segment.executable()) continue;
     const ByteView code = image.bytes().subspan(segment.offset.value, segment.file_size);
-    for_each_taken(code, segment.vaddr.value, [&](uint64_t address) {
+    const auto take = [&](uint64_t address) {
       if (ranges.contains(address)) found.push_back(address);
       for (size_t i = 0; i < segments.size(); ++i)
         if (segments[i].holds({address})) taken[i].add(address);
-    });
+    };
+    for_each_taken(code, segment.vaddr.value, take);
+    for_each_got_offset(code, segment.vaddr, got,
+                        [&take](Vaddr, Vaddr address) { take(address.value); });
   }
   const TableScan scan(image, ranges);
   for (size_t i = 0; i < segments.size(); ++i) {

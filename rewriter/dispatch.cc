@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "rewriter/got_offsets.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -44,11 +46,15 @@ void for_each_constant(ByteView code, Vaddr start, const Range& labels, Visit vi
   }
 }
 
-// Both, the constants where addresses of the file may stand in its code.
+// Both, the constants where addresses of the file may stand in its code, and what is counted from
+// the global offset table.
 template <typename Visit>
 void for_each_label(const ElfImage& image, ByteView code, Vaddr start, const Range& labels,
                     Visit visit) {
   for_each_lea(code, start, labels, visit);
+  for_each_got_offset(code, start, got_addresses(image), [&](Vaddr behind, Vaddr label) {
+    if (holds(labels, label.value)) visit(behind, label);
+  });
   if (!image.position_independent()) for_each_constant(code, start, labels, visit);
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "rewriter/verify_labels.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -85,7 +87,7 @@ ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
   return set;
 }
 
-enum class Opening : uint8_t { kNone, kShort, kLong, kTwoByte, kTransaction, kLea };
+enum class Opening : uint8_t { kNone, kShort, kLong, kTwoByte, kTransaction, kLea, kMovabs };
 
 constexpr std::array<Opening, 256> make_openings() {
   std::array<Opening, 256> table{};
@@ -96,6 +98,7 @@ constexpr std::array<Opening, 256> make_openings() {
   table[0x0f] = Opening::kTwoByte;
   table[0xc7] = Opening::kTransaction;
   table[0x8d] = Opening::kLea;
+  for (unsigned b = 0x48; b < 0x50; ++b) table[b] = Opening::kMovabs;
   return table;
 }
 
@@ -105,7 +108,11 @@ class EntryScan {
  public:
   EntryScan(const OriginalImage& original, const Decoder& decoder, const ForbiddenSet& set,
             Findings& findings)
-      : original_(original), decoder_(decoder), set_(set), findings_(findings) {}
+      : original_(original),
+        decoder_(decoder),
+        set_(set),
+        findings_(findings),
+        tables_(offset_tables(original)) {}
 
   void scan_code(ByteView code, uint64_t start) {
     for (uint64_t at = 0; at + 2 <= code.size(); ++at) {
@@ -128,6 +135,9 @@ class EntryScan {
           break;
         case Opening::kLea:
           if ((second & 0xc7) == 0x05) follow(code, start, at, 2, "the address in a lea");
+          break;
+        case Opening::kMovabs:
+          if ((second & 0xf8) == 0xb8) count_from_tables(code, start, at);
           break;
       }
     }
@@ -161,6 +171,13 @@ class EntryScan {
       check_pointer(target, start + at, what);
     else
       meet(set_.find(target), start + at, what);
+  }
+
+  void count_from_tables(ByteView code, uint64_t start, uint64_t at) {
+    const auto offset = load<uint64_t>(code, at + 2);
+    if (!offset) return;
+    for (const uint64_t table : tables_)
+      check_pointer(table + *offset, start + at, "an offset from the global offset table");
   }
 
   void meet(const Forbidden* hit, uint64_t where, const char* what) {
@@ -201,6 +218,7 @@ class EntryScan {
   const Decoder& decoder_;
   const ForbiddenSet& set_;
   Findings& findings_;
+  std::vector<uint64_t> tables_;
 };
 
 // The bytes of all patches, for relocations that would write over them.

@@ -11,6 +11,7 @@
 //
 //     7x cb, EB cb, E0..E3 cb, 0F 8x cd, E8 cd, E9 cd, C7 F8 cd      branches
 //     8D /r with mod 00, rm 101                                       lea of a code address
+//     48..4F B8+r and 64 bits              an offset from the global offset table, the same
 //     any 32 bits, in a position-dependent file; any 64, where
 //     a forbidden address lies at 4 GiB or above                      a pointer
 //

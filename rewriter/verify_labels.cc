@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "rewriter/verify_symbols.h"
 
@@ -14,7 +15,10 @@ namespace {
 class LabelCheck {
  public:
   LabelCheck(const OriginalImage& original, Findings& findings)
-      : original_(original), findings_(findings), frames_(original_call_frames(original)) {
+      : original_(original),
+        findings_(findings),
+        frames_(original_call_frames(original)),
+        tables_(offset_tables(original)) {
     for (const elf::Sym& symbol : original.sized_functions())
       if (const auto end = checked_add(symbol.value, symbol.size))
         symbols_.push_back({symbol.value, *end});
@@ -73,10 +77,13 @@ class LabelCheck {
         const uint64_t label = function.start + at + 4 + static_cast<uint64_t>(distance);
         if (inside(label)) return label;
       }
+      const auto offset = load<uint64_t>(code, at);
+      if (offset && at >= 2 && is_movabs(code[at - 2], code[at - 1]))
+        for (const uint64_t table : tables_)
+          if (inside(table + *offset)) return table + *offset;
       if (original_.position_independent()) continue;
       if (inside(word)) return word;
-      const auto whole = load<uint64_t>(code, at);
-      if (whole && inside(*whole)) return *whole;
+      if (offset && inside(*offset)) return *offset;
     }
     return std::nullopt;
   }
@@ -85,15 +92,37 @@ class LabelCheck {
     return opcode == std::byte{0x8d} && (modrm & std::byte{0xc7}) == std::byte{0x05};
   }
 
+  static bool is_movabs(std::byte rex, std::byte opcode) {
+    return (rex & std::byte{0xf8}) == std::byte{0x48} &&
+           (opcode & std::byte{0xf8}) == std::byte{0xb8};
+  }
+
   const OriginalImage& original_;
   Findings& findings_;
   CallFrames frames_;
+  std::vector<uint64_t> tables_;
   std::vector<Bounds> symbols_;  // ascending
   std::vector<uint64_t> reach_;  // for each, the highest end of it and of those in front
   std::map<Bounds, std::optional<uint64_t>> labels_;
 };
 
 }  // namespace
+
+std::vector<uint64_t> offset_tables(const OriginalImage& original) {
+  constexpr int64_t kPltGot = 3;
+  std::vector<uint64_t> tables;
+  if (const auto table = original.dynamic(kPltGot)) tables.push_back(*table);
+  const std::vector<elf::Shdr> sections = original_sections(original);
+  constexpr size_t kMostSections = 1024;
+  if (sections.size() > kMostSections) return tables;
+  bool plt = false, plain = false;  // only the first of a name is looked at
+  for (const elf::Shdr& section : sections) {
+    const std::string name = original_name(original, sections, section);
+    if (name == ".got.plt" && !std::exchange(plt, true)) tables.push_back(section.addr);
+    if (name == ".got" && !std::exchange(plain, true)) tables.push_back(section.addr);
+  }
+  return tables;
+}
 
 void verify_labels(const OriginalImage& original, const std::vector<SiteReading>& sites,
                    Findings& findings) {

@@ -8,12 +8,16 @@
 //     8D /r with mod 00, rm 101                       lea
 //     any 32 bits, in a position-dependent file; any
 //     64, where the function lies beyond 4 GiB        a constant
+//     48..4F B8+r and 64 bits                         an offset from the global offset table
 #ifndef SYSREWRITE_REWRITER_VERIFY_LABELS_H_
 #define SYSREWRITE_REWRITER_VERIFY_LABELS_H_
 
 #include "rewriter/verify_site.h"
 
 namespace sysrewrite {
+
+// What offsets may count from: DT_PLTGOT, and the begin of .got.plt and .got.
+std::vector<uint64_t> offset_tables(const OriginalImage& original);
 
 void verify_labels(const OriginalImage& original, const std::vector<SiteReading>& sites,
                    Findings& findings);

@@ -523,6 +523,33 @@ TEST(PlanTierC, IsRefusedNearALabelThatALeaOfNamelessCodeTakesAndThatAJumpFollow
   EXPECT_FALSE(has_window("48 8d 15 f8 00 00 00 48 01 d0 e8 00 10 00 00", "ff e0"));
 }
 
+// f: movabs $(0x404000 + offset), %rdx, counted from 0x404000; mov, mov;
+// syscall; ret. In the data at 0x403000 the distance to the second mov.
+std::string plan_of_got_offset(uint64_t offset, bool by_section) {
+  const Bytes code = hex("48 ba") + words({offset}) + kTwo + kSyscall + kRet;
+  ElfBuilder file(elf::kTypeDyn);
+  file.code(kCode, code).symbol("f", kCode, code.size()).entry(kCode);
+  file.data(0x403000, bytes_of(static_cast<uint32_t>(kCode + 13 - 0x403000)));
+  if (by_section)
+    file.data(0x404000, Bytes(24)).section(".got.plt", elf::kShtProgbits, 3, 0x404000, 24);
+  else
+    file.dynamic(0x405000, {{3, 0x404000}});  // DT_PLTGOT
+  return plan_of(file);
+}
+
+TEST(PlanTierC, IsRefusedWhereATableThatIsCountedFromTheGlobalOffsetTableLeadsInside) {
+  for (const bool by_section : {false, true}) {
+    const auto at = [&](uint64_t address) {
+      return plan_of_got_offset(address - 0x404000, by_section);
+    };
+    EXPECT_EQ(at(0x403000).substr(0, 8), "40100f D") << by_section;
+    EXPECT_EQ(at(0x403004).substr(0, 8), "40100f C") << by_section;
+    // A label of its own, and the same distance from somewhere else.
+    EXPECT_NE(at(kCode + 13).find(kComputed), std::string::npos) << by_section;
+    EXPECT_EQ(at(0x404000 + kCode + 13).substr(0, 8), "40100f C") << by_section;
+  }
+}
+
 TEST(PlanTierC, IsRefusedWhereAnotherFunctionTakesTheAddress) {
   // g: lea 401003(%rip), %rcx; jmp *%rcx
   const auto file = [](const char* lea) {

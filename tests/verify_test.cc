@@ -227,6 +227,30 @@ TEST(Verify, SeesASpringboardInAFunctionThatTakesALabelOfItsOwn) {
   }
 }
 
+// f: ten bytes, which become `movabs $(label - 0x404000), %rcx`, and a call
+// with a springboard behind its ret. The label counts from DT_PLTGOT.
+TEST(Verify, SeesALabelThatIsCountedFromTheGlobalOffsetTable) {
+  const Bytes code = repeat(0x50, 15) + hex("6a 27 58 0f 05 c3") + repeat(0x90, 11) + hex("c3");
+  const Whole whole = rewrite_whole(ElfBuilder(elf::kTypeDyn)
+                                        .code(kCode, code)
+                                        .symbol("f", kCode, code.size())
+                                        .dynamic(0x405000, {{3, 0x404000}})
+                                        .entry(kCode)
+                                        .build());
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kSpringboard);
+  const auto taking = [&](uint64_t label) {
+    return verdict(with_code(whole, kCode, hex("48 b9") + words({label - 0x404000})));
+  };
+  const std::string own = "which takes the address of 0x40101f";
+  EXPECT_NE(taking(kCode + 0x1f).find(own), std::string::npos) << taking(kCode + 0x1f);
+  EXPECT_EQ(taking(kCode + 0x21), "proven");
+  // Into the padding itself.
+  EXPECT_NE(
+      taking(kCode + 0x16).find("an offset from the global offset table: found that it leads"),
+      std::string::npos)
+      << taking(kCode + 0x16);
+}
+
 // Bytes that no decode gets over, and then a jump of which most bytes decode to something that
 // falls through: only who goes on behind the table sees the jump.
 TEST(Verify, SeesDeadPaddingBehindAFunctionBehindATable) {

@@ -28,6 +28,10 @@ PROGRAMS = {
     "a switch above 4 GiB": (CLANG, HIGH, ["switch.c"]),
     "a switch with distances of 64 bits":
         (GCC, ["-fpie", "-static-pie"], ["main.c", "far_table.S"]),
+    "a switch that counts from the global offset table":
+        (CLANG, ["-fpie", "-static-pie", "-mcmodel=medium"], ["switch.c"]),
+    "a switch that counts from the global offset table, large":
+        (CLANG, ["-fpie", "-static-pie", "-mcmodel=large"], ["switch.c"]),
     "an instruction inside another": (GCC, ["-static"], ["main.c", "hidden.S"]),
     "a syscall without its prefix": (GCC, ["-static"], ["main.c", "prefixed.S"], INCOMPLETE),
     "distances between labels": (GCC, MOVING, ["labels.c"]),
@@ -41,6 +45,8 @@ PROGRAMS = {
         (GCC, [*MOVING, *NAMELESS, *INLINE], ["labels.c"]),
     "distances between labels, nameless and fixed": (GCC, [*FIXED, *NAMELESS], ["labels.c"]),
     "a label in front of padding": (CLANG, ALIGNED_MOVING, ["aligned.c"]),
+    "a label in front of padding, counted from the global offset table":
+        (CLANG, [*ALIGNED_MOVING, "-mcmodel=medium"], ["aligned.c"]),
     "a label in front of padding, fixed": (CLANG, ALIGNED_FIXED, ["aligned.c"]),
     "a label in front of padding, nameless": (CLANG, [*ALIGNED_MOVING, *NAMELESS], ["aligned.c"]),
     "a label in front of padding, nameless and fixed":
