@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "rewriter/references.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -133,7 +135,8 @@ class Embedding::Planner {
       grow_to_whole_notes(limit);
     }
     if (auto error = check_segments()) return error;
-    return check_rest();
+    if (auto error = check_rest()) return error;
+    return check_references();
   }
 
   std::optional<Error> take_sections(uint64_t limit) {
@@ -216,6 +219,26 @@ class Embedding::Planner {
         return refusal(at, "there are bytes behind its program headers that no section has");
     }
     return std::nullopt;
+  }
+
+  // Of the sections that are overwritten or move none may be wanted where it stands now. Zeros
+  // between them are nobody's.
+  std::optional<Error> check_references() const {
+    const Vaddr base = image_.lowest();
+    Range lost{base, base};
+    for (const elf::Shdr* section : sections_) {
+      const uint64_t end = section->offset + section->size;
+      if (end <= table_end()) continue;
+      if (section->offset >= std::max(edit_end_, piece_to_)) break;
+      if (lost.to == base) lost.from = base + section->offset;
+      lost.to = std::max(lost.to, base + end);
+    }
+    const auto reference = find_reference(image_, lost);
+    if (!reference) return std::nullopt;
+    return refusal(reference->address - base.value,
+                   fmt::format("{} refers to {:#x}, where the longer program-header table would "
+                               "stand, or what must make room for it",
+                               reference->by, reference->address));
   }
 
   void place() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "rewriter/verify_references.h"
 #include "rewriter/verify_segment_sections.h"
 
 namespace sysrewrite {
@@ -223,6 +224,7 @@ class SegmentProof {
     }
     findings_.zeros(output_, table_end, end, "the rest of the program headers' edit");
     check_overwritten(end);
+    check_references();
     check_dynamic_entries(end);
   }
 
@@ -268,6 +270,17 @@ class SegmentProof {
                           "a place in the trampoline's segment");
       return;
     }
+  }
+
+  // What stood there, and what moved with it. Zeros that no section has are nobody's.
+  void check_references() {
+    std::vector<LostBytes> lost;
+    for (const MovedSection& moved : sections_.moved)
+      lost.push_back({moved.was, moved.was + moved.size});
+    const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
+    if (names_path() && interp != nullptr)
+      lost.push_back({interp->vaddr, interp->vaddr + interp->filesz});
+    verify_references(original_, in_.decoder, lost, findings_);
   }
 
   // Nothing is led to bytes that are overwritten.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <tuple>
 
 #include "rewriter/eh_frame.h"
@@ -13,6 +14,7 @@
 #include "tests/rewritten_samples.h"
 #include "tests/sample_files.h"
 #include "tests/sanitized.h"
+#include "trampoline/checksum.h"
 
 namespace sysrewrite {
 
@@ -239,6 +241,116 @@ TEST(Embedding, UnwindTablesThatCannotMoveStayAsTheyAre) {
     ASSERT_TRUE(after);
     EXPECT_EQ(after->find_header(elf::kPtGnuEhFrame)->vaddr,
               image->find_header(elf::kPtGnuEhFrame)->vaddr);
+  }
+}
+
+constexpr uint64_t kNote = 0x400160, kNoteSize = 0x80;
+
+// A program with a note of its own, right behind its program headers where there are few, and
+// `code` behind its only system call.
+ElfBuilder with_note(uint64_t note, uint16_t type, const Bytes& code = {}) {
+  const Bytes site = hex("b8 27 00 00 00 0f 05 c3");
+  return ElfBuilder(type)
+      .segment(note, repeat(0x41, kNoteSize), elf::kFlagRead)
+      .code(align_up(note, kPageSize), site + code + hex("c3"))
+      .section(".note.package", elf::kShtNote, elf::kShfAlloc, note, kNoteSize)
+      .header(elf::kPtNote, note, kNoteSize);
+}
+
+Bytes fixed_with_note(const Bytes& code = {}) {
+  return with_loaded_headers(with_note(kNote, elf::kTypeExec, code).build());
+}
+
+// The displacement from an instruction that ends `end` bytes behind the site's ret.
+Bytes to_note(uint64_t at, uint64_t end) {
+  return bytes_of(static_cast<int32_t>(kNote + at - (kCode + 8 + end)));
+}
+
+// So that a note may be something that the program itself reads.
+TEST(Embedding, WhatCodeOrDataReferToStaysWhereItIs) {
+  const Whole whole = rewrite_whole(fixed_with_note(), embedded());
+  EXPECT_TRUE(verify(whole.output, whole.input).proven());
+  const auto image = ElfImage::parse(whole.output);
+  ASSERT_TRUE(image);
+  EXPECT_GT(image->find_header(elf::kPtNote)->vaddr, kCode) << "the note was to move";
+
+  const Bytes pointer = bytes_of(kNote + 4);
+  const std::vector<std::pair<const char*, Bytes>> users{
+      {"mov", hex("8b 05") + to_note(0, 6)},
+      {"mov of its last byte", hex("0f b6 05") + to_note(kNoteSize - 1, 7)},
+      {"lea", hex("48 8d 3d") + to_note(12, 7)},
+      {"cmpb with an immediate", hex("80 3d") + to_note(8, 7) + hex("07")},
+      {"movl of an immediate", hex("c7 05") + to_note(8, 10) + hex("01 02 03 04")},
+      {"vector", hex("c5 fd 6f 05") + to_note(16, 8)},
+      {"absolute operand", hex("bf") + bytes_of(static_cast<uint32_t>(kNote + 4))},
+      {"movabs", hex("48 b8") + pointer},
+      {"cmpb of an array's element", hex("80 b8") + bytes_of(uint32_t{kNote + 4}) + hex("07")},
+      {"movl to it", hex("c7 04 85") + bytes_of(uint32_t{kNote + 4}) + hex("01 02 03 04")},
+  };
+  for (const auto& [what, code] : users) {
+    const std::string error = rewrite_error(fixed_with_note(code), embedded()).message;
+    EXPECT_NE(error.find("refers to 0x4001"), std::string::npos) << what << ": " << error;
+  }
+  const auto with_data = with_note(kNote, elf::kTypeExec).data(0x402004, pointer);
+  EXPECT_NE(rewrite_error(with_loaded_headers(with_data.build()), embedded())
+                .message.find("a pointer refers to 0x400164"),
+            std::string::npos);
+  // What lies in front of it and behind it, and what is no operand.
+  for (const Bytes& code :
+       {hex("8b 05") + to_note(kNoteSize, 6), hex("48 8d 3d") + to_note(-200, 7),
+        hex("e8") + to_note(0, 5), hex("b8") + to_note(0, 5),
+        repeat(0x90, 32) + hex("f7 c2 01 40 00 00"),      // test $0x4001, %edx
+        repeat(0x90, 32) + hex("eb 05 b8 01 40 00 80")})  // jmp; mov $0x80004001, %eax
+    EXPECT_TRUE(verify(rewrite_whole(fixed_with_note(code), embedded()).output).proven())
+        << to_hex(code);
+}
+
+TEST(Embedding, WhatRelocationsReferToStaysWhereItIs) {
+  constexpr uint64_t kNoteHere = 0x1a0, kDynamic = 0x2000, kTable = 0x3000;
+  const auto input = [](uint64_t place, uint64_t target) {
+    const std::vector<elf::Dyn> entries{{elf::kDtFlags1, elf::kDf1Pie},
+                                        {elf::kDtRela, kTable},
+                                        {elf::kDtRelasz, sizeof(elf::Rela)}};
+    return with_loaded_headers(with_note(kNoteHere, elf::kTypeDyn)
+                                   .dynamic(kDynamic, entries)
+                                   .data(kTable, words({place, elf::kRRelative, target}))
+                                   .build());
+  };
+  const Whole whole = rewrite_whole(input(kTable, kTable), embedded());
+  EXPECT_TRUE(verify(whole.output, whole.input).proven());
+  const auto message = [&](uint64_t place, uint64_t target) {
+    return rewrite_error(input(place, target), embedded()).message;
+  };
+  EXPECT_NE(message(kTable, kNoteHere).find("a relocation refers to 0x1a0"), std::string::npos);
+  EXPECT_NE(message(kNoteHere - 4, kTable).find("a relocation, which writes it,"),
+            std::string::npos);
+}
+
+// The output with a digest of that input.
+Bytes with_input_digest(const Whole& whole, Bytes output, const Bytes& input) {
+  Checksum digest;
+  digest.add(input);
+  const uint64_t end = whole.file.trailer().offset + kPageSize;
+  const uint64_t at = end - kSegmentEndSize + offsetof(SegmentLocator, input_digest);
+  return sealed(with(std::move(output), at, digest.digest()));
+}
+
+// verify finds by itself what the rewriter would have refused.
+TEST(Embedding, AReferenceToWhatMovedIsSeen) {
+  const Bytes nops = repeat(0x90, 10);
+  const Whole whole = rewrite_whole(fixed_with_note(nops), embedded());
+  for (const Bytes& code :
+       {hex("48 8d 3d") + to_note(12, 7), hex("c7 05") + to_note(8, 10) + hex("01 02 03 04"),
+        hex("48 b8") + bytes_of(kNote)}) {
+    Bytes input = whole.input, output = whole.output;
+    const auto at = static_cast<std::ptrdiff_t>(whole.file.offset_of({kCode + 8}, 1)->value);
+    std::copy(code.begin(), code.end(), input.begin() + at);
+    std::copy(code.begin(), code.end(), output.begin() + at);
+    const Verdict verdict = verify(with_input_digest(whole, output, input), input);
+    EXPECT_FALSE(verdict.changed_since);
+    ASSERT_FALSE(verdict.proven()) << to_hex(code);
+    EXPECT_NE(describe(verdict.findings.first().at(0)).find("whose bytes were given another place"),
+              std::string::npos);
   }
 }
 

@@ -90,7 +90,8 @@ inline constexpr uint32_t kShtNull = 0, kShtProgbits = 1, kShtSymtab = 2, kShtSt
 inline constexpr uint64_t kShfWrite = 1, kShfAlloc = 2, kShfExecInstr = 4, kShfCompressed = 0x800;
 inline constexpr uint16_t kShnUndef = 0, kShnLoReserve = 0xff00;
 inline constexpr uint8_t kStbLocal = 0, kStbGlobal = 1, kStvHidden = 2;
-inline constexpr uint8_t kSttNotype = 0, kSttObject = 1, kSttFunc = 2, kSttGnuIfunc = 10;
+inline constexpr uint8_t kSttNotype = 0, kSttObject = 1, kSttFunc = 2, kSttSection = 3, kSttTls = 6,
+                         kSttGnuIfunc = 10;
 inline constexpr int64_t kDtNull = 0, kDtStrtab = 5, kDtSymtab = 6, kDtRela = 7, kDtRelasz = 8,
                          kDtRelaent = 9, kDtStrsz = 10, kDtSyment = 11, kDtInit = 12, kDtFini = 13,
                          kDtNeeded = 1, kDtSoname = 14, kDtRel = 17, kDtRelsz = 18, kDtTextrel = 22,

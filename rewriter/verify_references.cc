@@ -1,0 +1,195 @@
+#include "rewriter/verify_references.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "rewriter/verify_segment_sections.h"
+
+namespace sysrewrite {
+
+namespace {
+
+class ReferenceScan {
+ public:
+  ReferenceScan(const OriginalImage& original, const Decoder& decoder,
+                const std::vector<LostBytes>& lost, Findings& findings)
+      : original_(original),
+        decoder_(decoder),
+        lost_(lost),
+        findings_(findings),
+        sections_(table_of<elf::Shdr>(original.bytes(), original.header().shoff,
+                                      original.header().shnum)) {
+    for (const LostBytes& bytes : lost) {
+      lowest_ = std::min(lowest_, bytes.from);
+      highest_ = std::max(highest_, bytes.to);
+    }
+  }
+
+  void run() {
+    if (lowest_ >= highest_) return;
+    check_relocations();
+    for (const elf::Phdr& load : original_.loads()) {
+      const ByteView bytes = original_.bytes_of(load);
+      if (!original_.position_independent()) check_words(bytes, load);
+      if ((load.flags & elf::kFlagExec) != 0) check_code(bytes, load.vaddr);
+    }
+    check_symbols();
+  }
+
+ private:
+  bool is_lost(uint64_t address) const {
+    return std::any_of(lost_.begin(), lost_.end(), [address](const LostBytes& bytes) {
+      return address >= bytes.from && address < bytes.to;
+    });
+  }
+
+  void report(uint64_t where, const char* what, uint64_t address) {
+    findings_.at_address(
+        {where}, what,
+        fmt::format("that it leads to {:#x}, whose bytes were given another place", address),
+        "that nothing leads there");
+  }
+
+  void check_relocations() {
+    original_.for_each_relocation([this](uint64_t place, uint64_t size, uint64_t value) {
+      if (is_lost(value)) report(place, "what a relocation writes", value);
+      for (uint64_t i = 0; i < size; ++i)
+        if (is_lost(place + i)) return report(place, "a relocation", place + i);
+    });
+  }
+
+  // Headers and dynamic section.
+  bool is_read_again(uint64_t address) const {
+    const elf::Phdr& first = original_.loads().front();
+    const elf::Ehdr& header = original_.header();
+    const uint64_t end = header.phoff + uint64_t{header.phnum} * sizeof(elf::Phdr);
+    if (first.offset == 0 && address - first.vaddr < end) return true;
+    const elf::Phdr* dynamic = original_.find_header(elf::kPtDynamic);
+    return dynamic != nullptr && address - dynamic->vaddr < dynamic->filesz;
+  }
+
+  // 32 bits of data at a multiple of 4, which may be the low half of 64; of code wherever an
+  // instruction has them.
+  void check_words(ByteView bytes, const elf::Phdr& segment) {
+    for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
+      uint64_t value = *load<uint32_t>(bytes, at);
+      if (highest_ > UINT32_MAX) value = load<uint64_t>(bytes, at).value_or(0);
+      const uint64_t place = segment.vaddr + at;
+      if (value - lowest_ >= highest_ - lowest_ || !is_lost(value) || is_read_again(place))
+        continue;
+      const bool is_code = (segment.flags & elf::kFlagExec) != 0 && is_in_code_section(place);
+      if (is_code ? most_decode_constant(bytes, segment.vaddr, at) : place % 4 == 0)
+        report(place, "a pointer", value);
+    }
+  }
+
+  // True where no section says otherwise, or where they do not even know of the entry point.
+  bool is_in_code_section(uint64_t address) const {
+    const uint64_t entry = original_.header().entry;
+    bool knows_entry = entry == 0, any = false;
+    for (const elf::Shdr& section : sections_) {
+      if ((section.flags & (elf::kShfAlloc | elf::kShfExecInstr)) !=
+          (elf::kShfAlloc | elf::kShfExecInstr))
+        continue;
+      any = true;
+      knows_entry |= entry - section.addr < section.size;
+      if (address - section.addr < section.size) return true;
+    }
+    return !any || !knows_entry;
+  }
+
+  // A constant ends its instruction, or is a displacement, which follows ModRM or SIB byte.
+  static bool ends_or_precedes_immediate(ByteView code, uint64_t at) {
+    const auto behind = code.size() - at - 4;
+    if (behind == 0) return true;
+    const auto before = std::to_integer<uint8_t>(code[at - 1]);
+    const bool moves_64 = before >> 3 == 0xb8 >> 3 || before >> 2 == 0xa0 >> 2;
+    if (behind == 4 && moves_64) return true;
+    if (behind != 1 && behind != 2 && behind != 4) return false;
+    const auto is_modrm = [](uint8_t byte, bool sib) {
+      return byte >> 6 == 2 && ((byte & 7) == 4) == sib;
+    };
+    if (is_modrm(before, false)) return true;
+    const auto second = at < 2 ? uint8_t{0} : std::to_integer<uint8_t>(code[at - 2]);
+    const bool no_base = second >> 6 == 0 && (second & 7) == 4 && (before & 7) == 5;
+    return is_modrm(second, true) || no_base;
+  }
+
+  // By most decodes that start up to 128 bytes in front, one instruction has all four bytes behind
+  // its first one, and they are not a distance from itself.
+  bool most_decode_constant(ByteView code, uint64_t start, uint64_t place) const {
+    const uint64_t back = std::min<uint64_t>(128, place);
+    uint64_t votes = 0;
+    for (uint64_t from = place - back; from < place; ++from) {
+      uint64_t at = from;
+      std::optional<Instruction> in;
+      while (at <= place) {
+        in = decoder_.decode(code.subspan(at), {start + at});
+        const uint64_t length = in ? in->length : 1;
+        if (at + length > place) break;
+        at += length;
+      }
+      if (!in || at >= place || at + in->length < place + 4 || in->direct) continue;
+      const uint64_t distance = at + in->displacement;
+      if (in->rip_relative() && place < distance + 4 && distance < place + 4) continue;
+      if (ends_or_precedes_immediate(code.subspan(at, in->length), place - at)) ++votes;
+    }
+    return 2 * votes > back;
+  }
+
+  // Whatever four bytes of code may be the displacement of an operand, up to four of an immediate
+  // behind them.
+  void check_code(ByteView code, uint64_t start) {
+    constexpr uint64_t kImmediate = 4;
+    for (uint64_t at = 2; at + 4 <= code.size(); ++at) {
+      const auto displacement = static_cast<uint64_t>(int64_t{*load<int32_t>(code, at)});
+      const uint64_t first = start + at + 4 + displacement;
+      if (first + kImmediate - lowest_ >= highest_ - lowest_ + kImmediate) continue;
+      check_operand(code, start, at);
+    }
+  }
+
+  void check_operand(ByteView code, uint64_t start, uint64_t displacement) {
+    constexpr uint64_t kLongest = 15;
+    for (uint64_t at = displacement - std::min(displacement, kLongest - 4); at < displacement;
+         ++at) {
+      const auto in = decoder_.decode(code.subspan(at), {start + at});
+      if (!in || !in->rip_relative() || at + in->displacement != displacement) continue;
+      if (is_lost(in->target.value)) return report(start + at, "an operand", in->target.value);
+    }
+  }
+
+  // Other modules find them by name.
+  void check_symbols() {
+    const elf::Ehdr& header = original_.header();
+    for (const auto& section : table_of<elf::Shdr>(original_.bytes(), header.shoff, header.shnum)) {
+      if (section.type != elf::kShtDynsym) continue;
+      const auto table = slice(original_.bytes(), section.offset, section.size);
+      for (uint64_t at = 0; table && range_fits(at, sizeof(elf::Sym), table->size());
+           at += sizeof(elf::Sym)) {
+        const auto symbol = *load<elf::Sym>(*table, at);
+        const uint8_t type = symbol.info & 0xf;
+        if (type == elf::kSttSection || type == elf::kSttTls) continue;
+        if (symbol.shndx == 0 || symbol.shndx >= 0xff00 || !is_lost(symbol.value)) continue;
+        report(symbol.value, "a dynamic symbol", symbol.value);
+      }
+    }
+  }
+
+  const OriginalImage& original_;
+  const Decoder& decoder_;
+  const std::vector<LostBytes>& lost_;
+  Findings& findings_;
+  const std::vector<elf::Shdr> sections_;
+  uint64_t lowest_ = UINT64_MAX, highest_ = 0;
+};
+
+}  // namespace
+
+void verify_references(const OriginalImage& original, const Decoder& decoder,
+                       const std::vector<LostBytes>& lost, Findings& findings) {
+  ReferenceScan(original, decoder, lost, findings).run();
+}
+
+}  // namespace sysrewrite
