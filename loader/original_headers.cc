@@ -67,7 +67,7 @@ void restore_in_own_segment(const ProgramFile& program, const ElfImage& image,
 bool find_mapped(const ElfImage& image, const EditRecord& edit, elf::Phdr* segment, Vaddr* vaddr) {
   for (uint32_t i = 0; i < image.header_count(); ++i) {
     *segment = image.header(i);
-    if (segment->type != elf::kPtLoad) continue;
+    if (segment->type != elf::kPtLoad || segment->memsz == 0) continue;
     const uint64_t before = segment->offset % kPageSize;
     const uint64_t first = segment->offset - before;
     if (edit.offset < first ||

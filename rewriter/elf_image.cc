@@ -146,16 +146,18 @@ class ImageReader {
     if (phdr.filesz > phdr.memsz)
       return damaged(where, fmt::format("p_filesz {:#x} is larger than p_memsz {:#x}", phdr.filesz,
                                         phdr.memsz));
-    if (!range_fits(phdr.offset, phdr.filesz, image_.bytes_.size()))
-      return damaged(where,
-                     fmt::format("a segment ({:#x} bytes at offset {:#x}) leaves the file of "
-                                 "{} bytes: is it truncated?",
-                                 phdr.filesz, phdr.offset, image_.bytes_.size()));
     const auto end = checked_add(phdr.vaddr, phdr.memsz);
     if (!end || *end > kHighestUserAddress)
       return damaged(where, fmt::format("a segment at {:#x} of {:#x} bytes leaves the user address "
                                         "space",
                                         phdr.vaddr, phdr.memsz));
+    // The kernel looks no further at one that maps nothing. Source: linux, fs/binfmt_elf.c.
+    if (phdr.memsz == 0) return std::nullopt;
+    if (!range_fits(phdr.offset, phdr.filesz, image_.bytes_.size()))
+      return damaged(where,
+                     fmt::format("a segment ({:#x} bytes at offset {:#x}) leaves the file of "
+                                 "{} bytes: is it truncated?",
+                                 phdr.filesz, phdr.offset, image_.bytes_.size()));
     if ((phdr.align & (phdr.align - 1)) != 0)
       return damaged(where, fmt::format("p_align {:#x} is not a power of two", phdr.align));
     if (phdr.align > kHighestUserAddress)

@@ -32,6 +32,11 @@ bool is_note(const elf::Phdr& header) {
   return header.type == elf::kPtNote || header.type == elf::kPtGnuProperty;
 }
 
+// An empty segment holds nothing, whatever its offset.
+bool holds_headers(const elf::Phdr& header) {
+  return header.type == elf::kPtLoad && header.offset == 0 && header.memsz != 0;
+}
+
 Error refusal(uint64_t where, std::string why) {
   return {ErrorCode::kOptions, where,
           fmt::format("--embed=segment does not fit this file: {}; leave it away, and strip before "
@@ -191,7 +196,7 @@ class Embedding::Planner {
     for (const elf::Phdr& header : image_.program_headers()) {
       if (header.filesz == 0 || !overlap(header.offset, header.filesz, from, to - from)) continue;
       if (header.type == elf::kPtPhdr || header.type == elf::kPtInterp) continue;
-      if (header.type == elf::kPtLoad && header.offset == 0) continue;
+      if (holds_headers(header)) continue;
       const bool whole = is_note(header) && header.offset >= piece_from_ &&
                          header.offset + header.filesz <= piece_to_;
       if (!whole)
@@ -357,9 +362,8 @@ std::vector<elf::Phdr> Embedding::headers(const EmbeddedPlaces& places) const {
   const uint64_t size = table.size() * sizeof(elf::Phdr);
   for (elf::Phdr& header : table) {
     if (header.type == elf::kPtPhdr) header.filesz = header.memsz = size;
-    const bool first = header.type == elf::kPtLoad && header.offset == 0;
     const uint64_t end = sizeof(elf::Ehdr) + size;
-    if (first && header.filesz < end) header.filesz = header.memsz = end;
+    if (holds_headers(header) && header.filesz < end) header.filesz = header.memsz = end;
   }
   return table;
 }

@@ -153,7 +153,8 @@ class SegmentProof {
     const uint64_t table = headers_.size() * sizeof(elf::Phdr);
     elf::Phdr expected = was;
     if (was.type == elf::kPtPhdr) expected.filesz = expected.memsz = table;
-    if (was.type == elf::kPtLoad && was.offset == 0 && was.filesz < kTable + table)
+    const bool maps_headers = was.type == elf::kPtLoad && was.offset == 0 && was.memsz != 0;
+    if (maps_headers && was.filesz < kTable + table)
       expected.filesz = expected.memsz = kTable + table;
     if (was.type == elf::kPtInterp && names_path()) {
       check_path_header(now, was);

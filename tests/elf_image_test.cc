@@ -185,6 +185,16 @@ TEST(ElfImage, RefusesOffsetsThatCouldNotBeMapped) {
             "could not map it");
 }
 
+// As a linker script leaves one behind.
+TEST(ElfImage, PassesOverEmptySegments) {
+  const Bytes file = ElfBuilder().code(0x401000, hex("c3")).data(0x402000, {}).build();
+  const Bytes moved = with(file, PHDR(1, vaddr), uint64_t{0});
+  EXPECT_EQ(verdict(with(moved, PHDR(1, offset), uint64_t{0x309})), "accepted");
+  EXPECT_EQ(verdict(with(moved, PHDR(1, offset), kMost)), "accepted");
+  EXPECT_EQ(verdict(with(moved, PHDR(1, filesz), uint64_t{1})),
+            "damaged@120: p_filesz 0x1 is larger than p_memsz 0x0");
+}
+
 TEST(ElfImage, RefusesSegmentsThatOverlapOrDescend) {
   EXPECT_EQ(verdict(with(small(), PHDR(1, vaddr), uint64_t{0x400000 + 0x3})),
             "damaged@120: p_vaddr 0x400003 and p_offset 0x2000 differ within a page, so the kernel "

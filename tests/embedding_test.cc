@@ -354,6 +354,20 @@ TEST(Embedding, AReferenceToWhatMovedIsSeen) {
   }
 }
 
+// It holds no headers although its offset is theirs: grown, it would be a mapping at address 0.
+TEST(Embedding, AnEmptySegmentStaysEmpty) {
+  Bytes input = with_loaded_headers(with_note(kNote, elf::kTypeExec).data(0x402000, {}).build());
+  constexpr size_t kEmpty = 3;  // behind the note's header and two segments
+  for (const size_t field : {offsetof(elf::Phdr, offset), offsetof(elf::Phdr, vaddr)})
+    input = with(std::move(input), phdr_field(kEmpty, field), uint64_t{0});
+  const Whole whole = rewrite_whole(input, embedded());
+  EXPECT_TRUE(verify(whole.output, whole.input).proven());
+  const auto image = ElfImage::parse(whole.output);
+  ASSERT_TRUE(image) << image.error().message;
+  EXPECT_EQ(image->segments().front().vaddr.value, 0x400000U);
+  EXPECT_EQ(image->segments().size(), 4U);
+}
+
 TEST(Embedding, ALibraryWithoutSitesGetsATrailerAtItsEnd) {
   const Bytes input = ElfBuilder(elf::kTypeDyn).code(0x1000, hex("c3")).build();
   const Whole whole = rewrite_whole(input, embedded());
