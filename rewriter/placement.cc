@@ -32,7 +32,10 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
   const uint64_t last = align_up(image.highest_end().value, kPageSize);
   if (format == Format::kLitebox || image.is_library()) {
     anchor_above(last);
-  } else if (image.position_independent() || first >= kLowestMappable + bound) {
+  } else if (image.position_independent()) {
+    // Not across 0: what begins at the end of the address space and ends at its start is no range.
+    anchor_below(first < bound ? 0 : first);
+  } else if (first >= kLowestMappable + bound) {
     anchor_below(first);
   } else {
     anchor_above(last + kBehindHeapStart);

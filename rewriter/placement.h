@@ -4,7 +4,8 @@
 //                         starts behind the last one, has its room. Else in a hole between two
 //                         segments. Else 1.25 GiB behind the last: far from where the heap starts.
 //   ET_DYN, a program     directly below the first segment, at a "negative" address that the load
-//                         bias makes whole. The kernel maps nothing there.
+//                         bias makes whole. The kernel maps nothing there. Below 0, whatever lies
+//                         between, where it would else begin below 0 and end above.
 //   ET_DYN, a library     directly behind the last segment: whoever maps the library makes its
 //                         reservation longer by that much.
 //   --embed=segment       behind the last segment, and the heap behind that.

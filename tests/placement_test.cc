@@ -55,11 +55,23 @@ TEST(Placement, IsFarBehindTheHeapWhereNothingElseIsFree) {
 
 TEST(Placement, OfAPositionIndependentProgramIsBelowItAndMayBeNegative) {
   const auto pie = [] {
-    return ElfBuilder(elf::kTypeDyn).dynamic(0x3000, {{elf::kDtFlags1, elf::kDf1Pie}});
+    return ElfBuilder(elf::kTypeDyn).dynamic(0x9000, {{elf::kDtFlags1, elf::kDf1Pie}});
   };
-  EXPECT_EQ(place(pie().code(0x5000, kRet)), 0x3000 - kSize);
+  EXPECT_EQ(place(pie().code(0xb000, kRet)), 0x9000 - kSize);
   EXPECT_EQ(place(ElfBuilder(elf::kTypeDyn).interpreter("/l", 0).code(0x1000, kRet)),
             uint64_t{0} - kSize);
+}
+
+TEST(Placement, IsNeverAcrossAddressZero) {
+  const auto place_with_base = [](uint64_t base) {
+    return place(ElfBuilder(elf::kTypeDyn)
+                     .dynamic(base, {{elf::kDtFlags1, elf::kDf1Pie}})
+                     .code(base + 0x1000, kRet));
+  };
+  EXPECT_EQ(place_with_base(0x1000), uint64_t{0} - kSize);
+  EXPECT_EQ(place_with_base(kSize), uint64_t{0} - kSize);
+  EXPECT_EQ(place_with_base(kBound - 0x1000), uint64_t{0} - kSize);
+  EXPECT_EQ(place_with_base(kBound), kBound - kSize);
 }
 
 TEST(Placement, OfALibraryIsDirectlyBehindItsLastSegment) {
