@@ -236,10 +236,12 @@ class ImageReader {
     if (!holds_entry) image_.code_sections_.clear();
   }
 
+  // By address and to its end, as ld.so and programs do: p_offset and p_filesz are read by nobody
+  // that runs the file.
   void read_dynamic() {
     const elf::Phdr* phdr = image_.find_header(elf::kPtDynamic);
     if (phdr == nullptr) return;
-    const auto table = slice(image_.bytes_, phdr->offset, phdr->filesz);
+    const auto table = image_.bytes_from({phdr->vaddr});
     if (!table) return;
     for (uint64_t at = 0; range_fits(at, sizeof(elf::Dyn), table->size()); at += sizeof(elf::Dyn)) {
       const auto entry = *load<elf::Dyn>(*table, at);

@@ -382,10 +382,10 @@ std::vector<HeaderEdit> Embedding::edits(const EmbeddedPlaces& places,
               std::min(table.size(), headers.size() * sizeof(elf::Phdr)));
   edits.push_back({{sizeof(elf::Ehdr)}, EditKind::kProgramHeader, std::move(table)});
   const elf::Phdr* dynamic = image_->find_header(elf::kPtDynamic);
-  if (dynamic == nullptr || piece_size_ == 0) return edits;
+  const auto table_at = dynamic ? image_->offset_of({dynamic->vaddr}) : std::nullopt;
+  if (!table_at || piece_size_ == 0) return edits;
   const uint64_t base = image_->segments().front().vaddr.value;
-  for (uint64_t at = dynamic->offset; at < dynamic->offset + dynamic->filesz;
-       at += sizeof(elf::Dyn)) {
+  for (uint64_t at = table_at->value;; at += sizeof(elf::Dyn)) {
     const auto entry = load<elf::Dyn>(image_->bytes(), at);
     if (!entry || entry->tag == elf::kDtNull) break;
     if (!leads_to_piece(entry->tag) || !moves(entry->value - base, 0)) continue;

@@ -236,13 +236,28 @@ class SegmentProof {
     return std::nullopt;
   }
 
-  const elf::Phdr* dynamic() const { return original_.find_header(elf::kPtDynamic); }
+  // The file offsets of the dynamic entries, found by address as ld.so finds them.
+  std::vector<uint64_t> dynamic_entries() const {
+    std::vector<uint64_t> entries;
+    const elf::Phdr* header = original_.find_header(elf::kPtDynamic);
+    if (header == nullptr) return entries;
+    for (const elf::Phdr& load : original_.loads()) {
+      const uint64_t skip = header->vaddr - load.vaddr;
+      if (header->vaddr < load.vaddr || skip >= load.filesz) continue;
+      for (uint64_t at = skip; range_fits(at, sizeof(elf::Dyn), load.filesz);
+           at += sizeof(elf::Dyn)) {
+        const uint64_t offset = load.offset + at;
+        if (sysrewrite::load<elf::Dyn>(original_.bytes(), offset)->tag == elf::kDtNull) break;
+        entries.push_back(offset);
+      }
+    }
+    return entries;
+  }
 
   void check_dynamic(const EditRecord& edit) {
-    const elf::Phdr* table = dynamic();
-    const bool inside = table != nullptr && edit.offset >= table->offset + 8 &&
-                        range_fits(edit.offset - table->offset, 8, table->filesz) &&
-                        (edit.offset - table->offset) % sizeof(elf::Dyn) == 8;
+    const auto entries = dynamic_entries();
+    const bool inside =
+        edit.offset >= 8 && std::binary_search(entries.begin(), entries.end(), edit.offset - 8);
     const auto entry = inside ? load<elf::Dyn>(original_.bytes(), edit.offset - 8) : std::nullopt;
     const bool known = entry && (entry->tag == elf::kDtHash || entry->tag == elf::kDtGnuHash ||
                                  entry->tag == elf::kDtSymtab);
@@ -286,16 +301,13 @@ class SegmentProof {
 
   // Nothing is led to bytes that are overwritten.
   void check_dynamic_entries(uint64_t end) {
-    const elf::Phdr* table = dynamic();
-    if (table == nullptr) return;
     const uint64_t base = original_.loads().empty() ? 0 : original_.loads().front().vaddr;
-    for (uint64_t at = 0; range_fits(at, sizeof(elf::Dyn), table->filesz); at += sizeof(elf::Dyn)) {
-      const auto entry = load<elf::Dyn>(output_, table->offset + at);
-      if (!entry || entry->tag == elf::kDtNull) return;
-      const bool address = entry->tag == elf::kDtHash || entry->tag == elf::kDtGnuHash ||
-                           entry->tag == elf::kDtSymtab || entry->tag == elf::kDtStrtab;
+    for (const uint64_t at : dynamic_entries()) {
+      const auto entry = load<elf::Dyn>(output_, at);
+      const bool address = entry && (entry->tag == elf::kDtHash || entry->tag == elf::kDtGnuHash ||
+                                     entry->tag == elf::kDtSymtab || entry->tag == elf::kDtStrtab);
       if (address && entry->value >= base && entry->value - base < end)
-        findings_.at_offset(table->offset + at, "a dynamic entry",
+        findings_.at_offset(at, "a dynamic entry",
                             fmt::format("{:#x}, which the program headers overwrite", entry->value),
                             "the new place");
     }

@@ -360,17 +360,21 @@ TEST(ElfImage, FindsAPayloadBehindEverythingElse) {
   EXPECT_EQ(ElfImage::parse(loaded)->payload()->value, plain.size());
 }
 
-TEST(ElfImage, StopsReadingTheDynamicTableAtItsEndOrTheSegments) {
+TEST(ElfImage, ReadsTheDynamicTableByItsAddress) {
   const Bytes file = ElfBuilder(elf::kTypeDyn)
                          .code(0x1000, hex("c3"))
                          .dynamic(0x3000, {{elf::kDtInit, 0x1234}})
                          .build();
   EXPECT_EQ(ElfImage::parse(file)->dynamic(elf::kDtInit), 0x1234U);
   EXPECT_FALSE(ElfImage::parse(file)->dynamic(elf::kDtFini));
+  const Bytes elsewhere = with(file, PHDR(0, offset), uint64_t{0x1000});
+  EXPECT_EQ(ElfImage::parse(elsewhere)->dynamic(elf::kDtInit), 0x1234U);
   const Bytes cut = with(file, PHDR(0, filesz), uint64_t{15});
-  EXPECT_FALSE(ElfImage::parse(cut)->dynamic(elf::kDtInit));
-  const Bytes far = with(file, PHDR(0, offset), kMost);
+  EXPECT_EQ(ElfImage::parse(cut)->dynamic(elf::kDtInit), 0x1234U);
+  const Bytes far = with(file, PHDR(0, vaddr), uint64_t{0x4000});
   EXPECT_FALSE(ElfImage::parse(far)->dynamic(elf::kDtInit));
+  const Bytes too_short = with(file, PHDR(0, vaddr), uint64_t{0x1000});
+  EXPECT_FALSE(ElfImage::parse(too_short)->dynamic(elf::kDtInit));
 }
 
 }  // namespace
