@@ -32,6 +32,11 @@ bool is_note(const elf::Phdr& header) {
   return header.type == elf::kPtNote || header.type == elf::kPtGnuProperty;
 }
 
+// What moves in a piece is as far from a multiple of it as before.
+bool is_kept(uint64_t alignment) {
+  return (alignment & (alignment - 1)) == 0 && alignment <= kPieceAlignment;
+}
+
 // An empty segment holds nothing, whatever its offset.
 bool holds_headers(const elf::Phdr& header) {
   return header.type == elf::kPtLoad && header.offset == 0 && header.memsz != 0;
@@ -164,7 +169,8 @@ class Embedding::Planner {
   }
 
   bool may_move(const elf::Shdr& section) const {
-    if (section.addralign > kPieceAlignment) return false;
+    if (!is_kept(section.addralign)) return false;
+    if (section.addralign != 0 && section.addr % section.addralign != 0) return false;
     const auto is_at = [this, &section](int64_t tag) {
       return image_.dynamic(tag) == std::optional<uint64_t>(section.addr);
     };
@@ -198,7 +204,7 @@ class Embedding::Planner {
       if (header.type == elf::kPtPhdr || header.type == elf::kPtInterp) continue;
       if (holds_headers(header)) continue;
       const bool whole = is_note(header) && header.offset >= piece_from_ &&
-                         header.offset + header.filesz <= piece_to_;
+                         header.offset + header.filesz <= piece_to_ && is_kept(header.align);
       if (!whole)
         return refusal(header.offset, fmt::format("a segment of type {:#x} stands where the longer "
                                                   "program-header table would, up to {:#x}",

@@ -368,6 +368,21 @@ TEST(Embedding, AnEmptySegmentStaysEmpty) {
   EXPECT_EQ(image->segments().size(), 4U);
 }
 
+TEST(Embedding, WhatMovesIsAlignedAsItWas) {
+  const Bytes input = fixed_with_note();
+  const auto aligned_to = [&](uint64_t alignment) {
+    return with(input, phdr_field(0, offsetof(elf::Phdr, align)), alignment);
+  };
+  for (const uint64_t alignment : {0, 1, 4, 32}) {
+    const Whole whole = rewrite_whole(aligned_to(alignment), embedded());
+    EXPECT_TRUE(verify(whole.output, whole.input).proven()) << alignment;
+  }
+  for (const uint64_t alignment : {uint64_t{0x7fffffff00000008}, uint64_t{24}, uint64_t{128}})
+    EXPECT_NE(rewrite_error(aligned_to(alignment), embedded())
+                  .message.find("a segment of type 0x4 stands where"),
+              std::string::npos);
+}
+
 TEST(Embedding, ALibraryWithoutSitesGetsATrailerAtItsEnd) {
   const Bytes input = ElfBuilder(elf::kTypeDyn).code(0x1000, hex("c3")).build();
   const Whole whole = rewrite_whole(input, embedded());
