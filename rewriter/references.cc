@@ -10,8 +10,8 @@
 //
 //   relocations   that write a word of the range, or an address of it
 //   symbols       that other modules may ask for
-//   operands      RIP-relative ones of whatever instruction some byte of the code begins; an
-//                 address among so few is met by chance in no file that was looked at
+//   operands      RIP-relative ones of whatever instruction some byte of the code begins, where
+//                 decodes do not agree on another one
 //   words         in a file that cannot move, 32 bits that equal an address, which are also the
 //                 low half of a pointer. In data those at multiples of 4. In code those that
 //                 decodes agree to be an operand of one instruction, or do not agree about: at any
@@ -98,7 +98,10 @@ class ReferenceScan {
     for (size_t front = 1; front <= std::min(at, kMostInFront); ++front) {
       const auto in = decoder_.decode(code.subspan(at - front), start + (at - front));
       const bool here = in && in->rip_relative() && in->displacement == front + 1;
-      if (here && holds(in->target.value)) return in->target.value;
+      if (!here || !holds(in->target.value)) continue;
+      const auto agreed = agreed_at(start + at);
+      const bool other = agreed && agreed->address + agreed->displacement != start + at + 1;
+      return other ? std::nullopt : std::optional(in->target.value);
     }
     return std::nullopt;
   }
@@ -117,16 +120,21 @@ class ReferenceScan {
     return std::nullopt;
   }
 
+  // The instruction that holds an address, where decodes agree about it.
+  std::optional<Instruction> agreed_at(Vaddr place) const {
+    const auto start = agreed_start(image_, decoder_, place, 16);
+    if (!start) return std::nullopt;
+    return decoder_.decode(*image_.bytes_from(*start), *start);
+  }
+
   // Not where two instructions share the four bytes, nor as the distance of a branch or operand.
   bool may_be_constant(Vaddr place) const {
-    const auto start = agreed_start(image_, decoder_, place, 16);
-    const auto in =
-        start ? decoder_.decode(*image_.bytes_from(*start), *start) : std::optional<Instruction>();
+    const auto in = agreed_at(place);
     if (!in) return true;
     const Vaddr distance = in->address + in->displacement;
     const bool is_distance =
         in->direct || (in->rip_relative() && place < distance + 4 && distance < place + 4);
-    return place > in->address && place + 4 <= in->end() && !is_distance &&
+    return place > in->address + in->prefixes && place + 4 <= in->end() && !is_distance &&
            is_field(*image_.bytes_from(in->address), static_cast<size_t>(place - in->address),
                     in->length);
   }

@@ -119,21 +119,29 @@ class ReferenceScan {
   // By most decodes that start up to 128 bytes in front, one instruction has all four bytes behind
   // its first one, and they are not a distance from itself.
   bool most_decode_constant(ByteView code, uint64_t start, uint64_t place) const {
+    return most_decodes(code, start, place, [&](const Instruction& in, uint64_t at) {
+      if (at + in.prefixes >= place || at + in.length < place + 4 || in.direct) return false;
+      const uint64_t distance = at + in.displacement;
+      if (in.rip_relative() && place < distance + 4 && distance < place + 4) return false;
+      return ends_or_precedes_immediate(code.subspan(at, in.length), place - at);
+    });
+  }
+
+  // Asks about the instruction that holds the place, and where it starts.
+  template <typename Ask>
+  bool most_decodes(ByteView code, uint64_t start, uint64_t place, Ask ask) const {
     const uint64_t back = std::min<uint64_t>(128, place);
     uint64_t votes = 0;
     for (uint64_t from = place - back; from < place; ++from) {
       uint64_t at = from;
       std::optional<Instruction> in;
-      while (at <= place) {
+      for (;;) {
         in = decoder_.decode(code.subspan(at), {start + at});
         const uint64_t length = in ? in->length : 1;
         if (at + length > place) break;
         at += length;
       }
-      if (!in || at >= place || at + in->length < place + 4 || in->direct) continue;
-      const uint64_t distance = at + in->displacement;
-      if (in->rip_relative() && place < distance + 4 && distance < place + 4) continue;
-      if (ends_or_precedes_immediate(code.subspan(at, in->length), place - at)) ++votes;
+      if (in && ask(*in, at)) ++votes;
     }
     return 2 * votes > back;
   }
@@ -156,7 +164,12 @@ class ReferenceScan {
          ++at) {
       const auto in = decoder_.decode(code.subspan(at), {start + at});
       if (!in || !in->rip_relative() || at + in->displacement != displacement) continue;
-      if (is_lost(in->target.value)) return report(start + at, "an operand", in->target.value);
+      if (!is_lost(in->target.value)) continue;
+      const bool most = most_decodes(code, start, displacement, [&](const auto& it, uint64_t from) {
+        return it.rip_relative() && from + it.displacement == displacement;
+      });
+      if (most) report(start + at, "an operand", in->target.value);
+      return;
     }
   }
 

@@ -337,13 +337,13 @@ Bytes with_input_digest(const Whole& whole, Bytes output, const Bytes& input) {
 
 // verify finds by itself what the rewriter would have refused.
 TEST(Embedding, AReferenceToWhatMovedIsSeen) {
-  const Bytes nops = repeat(0x90, 10);
+  const Bytes nops = repeat(0x90, 42);
   const Whole whole = rewrite_whole(fixed_with_note(nops), embedded());
   for (const Bytes& code :
-       {hex("48 8d 3d") + to_note(12, 7), hex("c7 05") + to_note(8, 10) + hex("01 02 03 04"),
+       {hex("48 8d 3d") + to_note(12, 39), hex("c7 05") + to_note(8, 42) + hex("01 02 03 04"),
         hex("48 b8") + bytes_of(kNote)}) {
     Bytes input = whole.input, output = whole.output;
-    const auto at = static_cast<std::ptrdiff_t>(whole.file.offset_of({kCode + 8}, 1)->value);
+    const auto at = static_cast<std::ptrdiff_t>(whole.file.offset_of({kCode + 40}, 1)->value);
     std::copy(code.begin(), code.end(), input.begin() + at);
     std::copy(code.begin(), code.end(), output.begin() + at);
     const Verdict verdict = verify(with_input_digest(whole, output, input), input);
