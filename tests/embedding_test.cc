@@ -297,7 +297,7 @@ TEST(Embedding, WhatCodeOrDataReferToStaysWhereItIs) {
             std::string::npos);
   // What lies in front of it and behind it, and what is no operand.
   for (const Bytes& code :
-       {hex("8b 05") + to_note(kNoteSize, 6), hex("48 8d 3d") + to_note(-200, 7),
+       {hex("8b 05") + to_note(kNoteSize, 6), hex("48 8d 3d") + to_note(uint64_t{0} - 200, 7),
         hex("e8") + to_note(0, 5), hex("b8") + to_note(0, 5),
         repeat(0x90, 32) + hex("f7 c2 01 40 00 00"),      // test $0x4001, %edx
         repeat(0x90, 32) + hex("eb 05 b8 01 40 00 80")})  // jmp; mov $0x80004001, %eax
@@ -373,7 +373,7 @@ TEST(Embedding, WhatMovesIsAlignedAsItWas) {
   const auto aligned_to = [&](uint64_t alignment) {
     return with(input, phdr_field(0, offsetof(elf::Phdr, align)), alignment);
   };
-  for (const uint64_t alignment : {0, 1, 4, 32}) {
+  for (const uint64_t alignment : {0U, 1U, 4U, 32U}) {
     const Whole whole = rewrite_whole(aligned_to(alignment), embedded());
     EXPECT_TRUE(verify(whole.output, whole.input).proven()) << alignment;
   }
