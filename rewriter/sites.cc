@@ -20,16 +20,19 @@ enum class NumberEvidence { kNone, kWritten, kConstant };
 
 NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
+  const bool behind_call = around.code[index].behind_call;
   auto found = NumberEvidence::kNone;
   bool constant_al = false;
   for (size_t i = first; i < index; ++i) {
     const Instruction& in = around.code[i];
-    // In front of zeros another function ends; what a system call returns is no number of another.
-    if (in.zeros || in.special == Special::kSyscall) {
+    // In front of zeros another function ends. What a system call returns is no number of another,
+    // where flow goes on from one to the other; and what a call returns may be one.
+    const bool returns = behind_call && in.special == Special::kSyscall;
+    if (in.zeros || returns) {
       found = NumberEvidence::kNone;
       constant_al = false;
     }
-    if (in.flow == Flow::kCall) found = NumberEvidence::kWritten;  // it may return one
+    if (behind_call && in.flow == Flow::kCall) found = NumberEvidence::kWritten;
     if (!in.writes_rax) continue;
     constant_al |= in.constant_al;
     // dietlibc's functions set al and share what makes eax of it.
