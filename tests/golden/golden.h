@@ -10,6 +10,21 @@
         .size   \name, . - \name
         .endm
 
+# One landing pad, of a call of two bytes; the function says .cfi_lsda 0x1b, .Llsda
+        .macro  landing_pad function, call, pad
+        .section .gcc_except_table, "a"
+.Llsda: .byte   0xff                    # pads count from the function
+        .byte   0xff                    # no types
+        .byte   0x01                    # call sites in uleb128
+        .uleb128 .Lend - .Lbegin
+.Lbegin:
+        .uleb128 \call - \function
+        .uleb128 2
+        .uleb128 \pad - \function
+        .uleb128 0
+.Lend:
+        .endm
+
 # --- For RULE.out.S: the trampoline of a file in the sysrewrite format ------------------------------
 
         .macro poison

@@ -17,14 +17,4 @@
         .cfi_endproc
         end     _start
 
-        .section .gcc_except_table, "a"
-.Llsda: .byte   0xff                    # pads count from the function
-        .byte   0xff                    # no types
-        .byte   0x01                    # call sites in uleb128
-        .uleb128 .Lend - .Lbegin
-.Lbegin:
-        .uleb128 .Lcall - _start
-        .uleb128 2
-        .uleb128 .Lpad - _start
-        .uleb128 0
-.Lend:
+        landing_pad _start, .Lcall, .Lpad
