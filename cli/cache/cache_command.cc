@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string printable(const std::string& path) {
+std::string quoted(const std::string& path) {
   return Json(path).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -62,7 +62,7 @@ int list(const CacheStore& store, bool json) {
       entries.push_back(item);
     } else if (entry) {
       print(stdout, fmt::format("{}  {:>9}  {}  {}\n", digest.substr(0, 16), file.size,
-                                when(file.last_used_s), printable(entry->path)));
+                                when(file.last_used_s), quoted(entry->path)));
     } else {
       print(stdout, fmt::format("{}  {:>9}  {}  (not of this build, or damaged)\n",
                                 digest.substr(0, 16), file.size, when(file.last_used_s)));
