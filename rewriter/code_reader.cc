@@ -110,20 +110,17 @@ const Outline* CodeReader::outline(const Function& function) {
   return &recent_.emplace_back(decoder_, *body, function.start);
 }
 
-bool CodeReader::is_called_over(Vaddr address) {
-  const auto function = believed_function(address);
-  const Outline* known = function ? outline(*function) : nullptr;
-  return known != nullptr && known->is_called_over(address);
-}
-
 std::optional<Holder> CodeReader::holder_of(Vaddr address) {
   if (const auto function = believed_function(address)) {
     const Outline* known = outline(*function);
     if (known != nullptr && known->end_of_code() > address) {
       const auto span = known->holding(address);
       if (!span) return std::nullopt;
-      if (!span->reached && !function->sized) return agreed(address);
-      return Holder{span->address, span->end(), Trust::kKnownStart, span->reached};
+      auto holder = span->reached || function->sized
+                        ? Holder{span->address, span->end(), Trust::kKnownStart, span->reached}
+                        : agreed(address);
+      if (holder) holder->called_over = known->is_called_over(address);
+      return holder;
     }
   }
   return agreed(address);
@@ -188,7 +185,7 @@ Reason CodeReader::label_objection(const Function& function) {
   if (jumps && known->lost_step()) return Reason::kFunctionHasIndirectJump;
   if (!jumps && !function.sized) return Reason::kNone;
   const Range labels{function.start + (jumps ? 0 : 1), function.end};
-  return !pay_for(function) || takes_label(image_, function, labels)
+  return !pay_for(function) || dispatch_labels_.takes_one(function, labels)
              ? Reason::kFunctionHasIndirectJump
              : Reason::kNone;
 }

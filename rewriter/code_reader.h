@@ -57,16 +57,14 @@ struct Holder {
   Vaddr start;
   Vaddr end;
   Trust trust = Trust::kKnownStart;
-  bool reached = false;  // as Instruction::reached
+  bool reached = false;      // as Instruction::reached
+  bool called_over = false;  // the address asked for lies where Outline::is_called_over
 };
 
 // Not thread safe: it remembers the functions decoded last, since candidates come in order.
 class CodeReader {
  public:
   CodeReader(const ElfImage& image, const FunctionIndex& functions);
-
-  // Outline::is_called_over, of the function that is believed to hold the address.
-  bool is_called_over(Vaddr address);
 
   // What around() would have found to hold the address, without what lies around it.
   std::optional<Holder> holder_of(Vaddr address);

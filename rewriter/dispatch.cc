@@ -49,10 +49,10 @@ void for_each_constant(ByteView code, Vaddr start, const Range& labels, Visit vi
 // Both, the constants where addresses of the file may stand in its code, and what is counted from
 // the global offset table.
 template <typename Visit>
-void for_each_label(const ElfImage& image, ByteView code, Vaddr start, const Range& labels,
-                    Visit visit) {
+void for_each_label(const ElfImage& image, const std::vector<uint64_t>& got, ByteView code,
+                    Vaddr start, const Range& labels, Visit visit) {
   for_each_lea(code, start, labels, visit);
-  for_each_got_offset(code, start, got_addresses(image), [&](Vaddr behind, Vaddr label) {
+  for_each_got_offset(code, start, got, [&](Vaddr behind, Vaddr label) {
     if (holds(labels, label.value)) visit(behind, label);
   });
   if (!image.position_independent()) for_each_constant(code, start, labels, visit);
@@ -67,15 +67,11 @@ bool is_computed_jump(const Step& step, ByteView bytes) {
   return bytes[opcode] != std::byte{0xff} || bytes[opcode + 1] != std::byte{0x25};
 }
 
-bool is_call(const Step& step, ByteView bytes) {
-  return step.direct && bytes[0] == std::byte{0xe8};
-}
-
 // A call over a few bytes, which no ret comes back from: a thunk that jumps by one
 // (-mindirect-branch=thunk).
 bool is_thunk(const Step& step, ByteView bytes) {
   constexpr int32_t kThunk = 32;
-  return is_call(step, bytes) && step.distance > 0 && step.distance < kThunk;
+  return is_direct_call(step, bytes) && step.distance > 0 && step.distance < kThunk;
 }
 
 // The nops that assemblers align with: 90 and 0F 1F, with prefixes of operand size and segment.
@@ -127,19 +123,23 @@ bool may_use(ByteView in, Register reg) {
 
 }  // namespace
 
-bool takes_label(const ElfImage& image, const Function& function, const Range& labels) {
-  const auto bytes = image.bytes_from(function.start);
+bool DispatchLabels::takes_one(const Function& function, const Range& labels) const {
+  const auto bytes = image_.bytes_from(function.start);
   if (!bytes) return false;
   const auto size = static_cast<uint64_t>(function.end - function.start);
   bool found = false;
-  for_each_label(image, bytes->first(std::min<uint64_t>(size, bytes->size())), function.start,
-                 labels, [&found](Vaddr, Vaddr) { found = true; });
+  for_each_label(image_, got_, bytes->first(std::min<uint64_t>(size, bytes->size())),
+                 function.start, labels, [&found](Vaddr, Vaddr) { found = true; });
   return found;
 }
 
 DispatchLabels::DispatchLabels(const ElfImage& image, const FunctionIndex& functions,
                                const Decoder& decoder)
-    : image_(image), functions_(functions), decoder_(decoder), budget_(kBudgetMinimum) {
+    : image_(image),
+      functions_(functions),
+      decoder_(decoder),
+      got_(got_addresses(image)),
+      budget_(kBudgetMinimum) {
   for (const Segment& segment : image.segments())
     if (segment.executable()) budget_ += kBudgetFactor * segment.file_size;
 }
@@ -181,7 +181,7 @@ void DispatchLabels::read(const Segment& segment, Vaddr from, Vaddr to) {
   read_to_ = to.value;
   if (!bytes) return;
   const Range labels{first - std::min(kDistance, first.value), to + kDistance};
-  for_each_label(image_, bytes->first(static_cast<uint64_t>(to - first)), first, labels,
+  for_each_label(image_, got_, bytes->first(static_cast<uint64_t>(to - first)), first, labels,
                  [this](Vaddr behind, Vaddr label) { judge(behind, label); });
 }
 
@@ -190,7 +190,7 @@ void DispatchLabels::judge(Vaddr behind, Vaddr label) {
   if (apart > kDistance || labels_.contains(label.value)) return;
   if (image_.executable_segment_of(label) == nullptr) return;
   if (functions_.start_in(label, label + 1)) return;
-  // Within known bounds the function is looked at as a whole (takes_label).
+  // Within known bounds the function is looked at as a whole (takes_one).
   for (const Vaddr place : {behind - 1, label}) {
     const auto function = functions_.covering(place);
     if (function && function->sized) return;
@@ -213,7 +213,7 @@ bool DispatchLabels::is_handed_over(Vaddr behind) const {
   for (int i = 0; i < kOtherArguments; ++i) {
     const auto step = decoder_.step(code);
     if (!step) return false;
-    if (is_call(*step, code)) return true;
+    if (is_direct_call(*step, code)) return true;
     if (may_use(code.first(step->length), *reg)) return false;
     code = code.subspan(step->length);
   }
@@ -238,10 +238,10 @@ bool DispatchLabels::leads_to_indirect_jump(Vaddr from) {
       const auto step = decoder_.step(bytes);
       if (!step) break;
       if (is_computed_jump(*step, bytes) || is_thunk(*step, bytes)) return true;
-      behind_call = is_call(*step, bytes) || (behind_call && is_nop(bytes));
+      behind_call = is_direct_call(*step, bytes) || (behind_call && is_nop(bytes));
       at = at + step->length;
       const Vaddr target = at + static_cast<uint64_t>(int64_t{step->distance});
-      if (step->direct && !is_call(*step, bytes)) work.push_back(target);
+      if (step->direct && !is_direct_call(*step, bytes)) work.push_back(target);
       if (!step->falls_through) break;
     }
   }

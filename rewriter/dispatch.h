@@ -11,16 +11,13 @@
 #define SYSREWRITE_REWRITER_DISPATCH_H_
 
 #include <set>
+#include <vector>
 
 #include "rewriter/decoder.h"
 #include "rewriter/elf_image.h"
 #include "rewriter/functions.h"
 
 namespace sysrewrite {
-
-// True where the code of a function, from its start on, takes an address in `labels`. What is done
-// with it is not asked: the jump may be a thunk's ret as well as a jmp *%rax.
-bool takes_label(const ElfImage& image, const Function& function, const Range& labels);
 
 // The labels that code takes, and that it goes on from to an indirect jump, where nothing names the
 // bounds of its function. There the distance must do instead, and a look at what the label is for:
@@ -34,6 +31,10 @@ class DispatchLabels {
   static constexpr uint64_t kBack = 512;
 
   DispatchLabels(const ElfImage& image, const FunctionIndex& functions, const Decoder& decoder);
+
+  // True where the code of a function, from its start on, takes an address in `labels`. What is
+  // done with it is not asked: the jump may be a thunk's ret as well as a jmp *%rax. In any order.
+  bool takes_one(const Function& function, const Range& labels) const;
 
   // True where one of them lies near the address.
   bool near(Vaddr address);
@@ -50,6 +51,7 @@ class DispatchLabels {
   const ElfImage& image_;
   const FunctionIndex& functions_;
   const Decoder& decoder_;
+  const std::vector<uint64_t> got_;
   std::set<uint64_t> labels_;
   uint64_t read_to_ = 0;
   uint64_t budget_ = 0;  // steps that may still be taken

@@ -20,7 +20,7 @@
 namespace sysrewrite {
 
 // Where the table may be counted from: what DT_PLTGOT says, and where .got.plt and .got begin. Of
-// more sections than kMostSections none is asked, as this is done for each function.
+// more sections than kMostSections none is asked.
 inline constexpr size_t kMostSections = 1024;
 std::vector<uint64_t> got_addresses(const ElfImage& image);
 

@@ -36,20 +36,10 @@ bool is_syscall(ByteView code, const Step& step) {
   return step.length == 2 && byte_at(code, 0) == 0x0f && byte_at(code, 1) == 0x05;
 }
 
-// Behind these a program's code may end, and data follow.
-bool may_end(int64_t number) {
-  constexpr int64_t kRtSigreturn = 15, kExit = 60, kExitGroup = 231;
-  return number == kRtSigreturn || number == kExit || number == kExitGroup;
-}
-
 // pop %reg: of a call's target, that the return address is wanted, and not to return there.
 bool begins_with_pop(ByteView code) {
   const size_t at = byte_at(code, 0) == 0x41 ? 1 : 0;
   return (byte_at(code, at) & 0xf8) == 0x58;
-}
-
-bool is_direct_call(ByteView code, const Step& step) {
-  return step.direct && byte_at(code, 0) == 0xe8;
 }
 
 bool is_indirect_call(ByteView code) {
@@ -76,12 +66,12 @@ void Outline::follow_path(const Decoder& decoder, ByteView body, uint64_t at, ui
     const bool is_inside = step->direct && target < body.size();
     if (is_inside && lengths_[target] == 0) work.starts.push_back(target);
     if (!step->falls_through) return;
-    const bool is_call = is_direct_call(code, *step);
+    const bool is_call = is_direct_call(*step, code);
     if (is_call && is_inside && target > at && begins_with_pop(body.subspan(target))) {
       called_over_.push_back({start_ + at, start_ + target});
       return;
     }
-    if (is_call || is_indirect_call(code) || (is_syscall(code, *step) && may_end(number))) {
+    if (is_call || is_indirect_call(code) || (is_syscall(code, *step) && may_end_code(number))) {
       work.behind_calls.push_back(at);
       return;
     }

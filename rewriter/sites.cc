@@ -46,11 +46,10 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
 // Nothing need follow a call that does not come back: a signal restorer, the last line of a
 // program.
 bool comes_back(const Neighborhood& around, size_t index) {
-  constexpr int32_t kRtSigreturn = 15, kExit = 60, kExitGroup = 231;
   for (size_t i = index; i-- > 0 && index - i <= kNumberDistance;) {
     const Instruction& in = around.code[i];
     if (!in.writes_rax) continue;
-    return in.rax_value != kRtSigreturn && in.rax_value != kExit && in.rax_value != kExitGroup;
+    return !may_end_code(in.rax_value);
   }
   return true;
 }
@@ -179,7 +178,7 @@ class Classifier {
       out.evidence = CandidateEvidence::kTwoReadings;
       return std::nullopt;
     }
-    if (reader_.is_called_over(out.candidate.address)) {
+    if (holder->called_over) {
       out.evidence = CandidateEvidence::kCalledOver;
       return std::nullopt;
     }

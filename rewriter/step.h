@@ -25,6 +25,17 @@ struct Step {
   bool indirect_jump = false;
 };
 
+// E8 and a distance, without prefixes.
+inline bool is_direct_call(const Step& step, ByteView bytes) {
+  return step.direct && bytes[0] == std::byte{0xe8};
+}
+
+// Whether code may end behind the system call of this number: rt_sigreturn, exit and exit_group do
+// not come back.
+constexpr bool may_end_code(int64_t number) {
+  return number == 15 || number == 60 || number == 231;
+}
+
 // The step from bytes[0], where the table knows it; nothing says nothing.
 std::optional<Step> common_step(ByteView bytes);
 
