@@ -32,6 +32,7 @@
 #include "loader/hook_set.h"
 #include "loader/image_map.h"
 #include "loader/interpreter.h"
+#include "loader/lost_trailer.h"
 #include "loader/memory.h"
 #include "loader/near_callback.h"
 #include "loader/options.h"
@@ -79,13 +80,6 @@ void start_hooks(const HookSpecs& specs, const char* program, bool serves) {
   if (sysload_state.exhaustive) prepare_exhaustive();
   prepare_hooks(serves);
   watch_thread(start_first_block());
-}
-
-// Whoever loses its trailer keeps its jumps, so there is no running it without.
-[[noreturn]] void fail_without_trailer(const ProgramFile& program) {
-  fail("trailer", program.path(),
-       ": the trailer is gone (strip, objcopy, or a truncated or concatenated file);"
-       " strip before rewriting, and rewrite again");
 }
 
 void serve(const ProgramFile& file, const MappedImage& image) {
@@ -206,7 +200,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
 void start_as_interpreter(StackView& stack) {
   ProgramFile program = open_running_program(stack);
   program.read_trailer("trailer");
-  if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
+  if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program.path());
   const ElfImage image = ElfImage::read("program", program);
   const MappedImage mapped = locate_running_program(stack, program, image);
   const Settings settings = choose_settings({}, stack, program.rewritten().options());
@@ -264,7 +258,7 @@ void start_as_command(StackView& stack) {
                             : ProgramFile::open("program", path);
   const ElfImage image = ElfImage::read("program", program);
   program.read_trailer("program");
-  if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program);
+  if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program.path());
   remember_server(arguments.server);
   if (arguments.server != nullptr && is_own_image(program.bytes()))
     execute_natively(stack, arguments);

@@ -8,6 +8,7 @@
 
 #include "loader/client.h"
 #include "loader/image_map.h"
+#include "loader/lost_trailer.h"
 #include "loader/memory.h"
 #include "loader/original_headers.h"
 #include "loader/program_file.h"
@@ -306,8 +307,11 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   char name[512];
   ProgramFile file;
   if (!ProgramFile::look_at(request.fd, &file)) {
-    const bool unseen = sysload_state.has_hooks && is_library(request.fd);
-    if (unseen) report_unseen_library(sys::name_of(request.fd, name, sizeof(name)));
+    if (!is_library(request.fd)) return false;
+    if (has_lost_trailer(request.fd))
+      fail_without_trailer(sys::name_of(request.fd, name, sizeof(name)));
+    if (sysload_state.has_hooks)
+      report_unseen_library(sys::name_of(request.fd, name, sizeof(name)));
     return false;
   }
   if (!spans_segments(file.bytes(), request.size)) {

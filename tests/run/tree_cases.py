@@ -214,3 +214,29 @@ def case_tree_without_its_ld_so(runner):
     # By its own name it is then a command, and says what it wants.
     done = in_tree(root, [LD_SO, "--version"])
     check(done.returncode == 0 and done.stdout.startswith("sysload "), done)
+
+
+def case_tree_with_a_stripped_library(runner):
+    root = runner.folder()
+    make_tree(root)
+    rewrite_in_place(root, leave=("/bin/cat",))
+    libc = os.path.realpath("/lib/x86_64-linux-gnu/libc.so.6")
+    libc = next(path for path in libraries(tool("cat")) if os.path.realpath(path) == libc)
+    whole = root + "/whole"
+    shutil.copy2(root + libc, whole)
+    line = ("sysload: trailer: {}: the trailer is gone (strip, objcopy, or a truncated or "
+            "concatenated file); strip before rewriting, and rewrite again\n")
+    for words in (["strip", "-o", root + libc, whole], ["objcopy", whole, root + libc]):
+        subprocess.run([tool(words[0]), *words[1:]], check=True)
+        for command in (["/bin/cat", "/dev/null"], ["/bin/bash", "-c", "echo x"], ["/tmp/pie"]):
+            for env in ({}, {"SYSLOAD_HOOK": "count"}):
+                done = in_tree(root, command, env)
+                # Without /proc nobody knows a descriptor's name.
+                check(done.returncode == 127 and done.stdout == "" and
+                      line.format("a file") in done.stderr, f"{words[0]}, {command}: {done}")
+        done = subprocess.run([SYSLOAD, root + LD_SO + ".rewritten", "--library-path",
+                               os.path.dirname(root + libc), tool("cat"), "/dev/null"],
+                              capture_output=True, text=True, timeout=120, check=False)
+        check(done.returncode == 127 and done.stderr == line.format(root + libc), f"{words[0]}: {done}")
+    shutil.copy2(whole, root + libc)
+    check(in_tree(root, ["/bin/bash", "-c", "echo x"]).stdout == "x\n", "the library as it was")
