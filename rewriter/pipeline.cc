@@ -110,22 +110,36 @@ std::optional<Error> check_span(const ElfImage& image) {
   return std::nullopt;
 }
 
-// Of a file that has been through here no site is left.
-std::optional<Error> refuse_lost_trailer(const ElfImage& image, const Sites& sites) {
-  const auto jump = sites.syscalls.empty() ? find_jump_to_lost_stub(image) : std::nullopt;
-  if (!jump) return std::nullopt;
-  return Error{ErrorCode::kDamagedTrailer, jump->value,
-               fmt::format("it was rewritten and has lost its end since (strip and objcopy drop "
-                           "it): the jump at {:#x} leads out of the file; strip the original, and "
-                           "rewrite that",
-                           jump->value)};
+Error lost_trailer(uint64_t at, const std::string& trace) {
+  return {
+      ErrorCode::kDamagedTrailer, at,
+      fmt::format("it was rewritten and has lost its end since (strip and objcopy drop it): {}; "
+                  "strip the original, and rewrite that",
+                  trace)};
 }
 
-FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate>& candidates) {
-  if (candidates.empty()) return {};
+std::optional<Error> refuse_lost_trailer(const ElfImage& image, const FunctionIndex& functions,
+                                         const std::vector<RewriteTrace>& suspects) {
+  if (const auto trace = find_trace(image, functions, suspects)) {
+    const char* form = trace->kind == TraceKind::kLeadsOut
+                           ? "the jump at {:#x} leads out of the file"
+                           : "the bytes f1 f4 at {:#x} stand for a system call, and trap";
+    return lost_trailer(trace->at.value, fmt::format(fmt::runtime(form), trace->at.value));
+  }
+  if (const auto path = interpreter_of_rewritten(image))
+    return lost_trailer(image.find_header(elf::kPtInterp)->offset,
+                        fmt::format("its interpreter is {}", *path));
+  return std::nullopt;
+}
+
+FunctionIndex index_functions(const ElfImage& image, const std::vector<Candidate>& candidates,
+                              const std::vector<RewriteTrace>& traces) {
+  if (candidates.empty() && traces.empty()) return {};
   std::vector<Vaddr> addresses;
-  addresses.reserve(candidates.size());
+  addresses.reserve(candidates.size() + traces.size());
   for (const Candidate& candidate : candidates) addresses.push_back(candidate.address);
+  for (const RewriteTrace& trace : traces) addresses.push_back(trace.at);
+  std::sort(addresses.begin(), addresses.end());
   return FunctionIndex::build_near(image, addresses);
 }
 
@@ -170,9 +184,10 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
 
   // Every pair of bytes that may be a system call, and what each of them is.
   const std::vector<Candidate> candidates = find_candidates(*image);
-  const FunctionIndex functions = index_functions(*image, candidates);
+  const std::vector<RewriteTrace> traces = suspect_traces(*image);
+  const FunctionIndex functions = index_functions(*image, candidates, traces);
+  if (auto error = refuse_lost_trailer(*image, functions, traces)) return *error;
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
-  if (auto error = refuse_lost_trailer(*image, sites)) return *error;
   if (auto error = refuse_unmatched(options, addresses_of(sites.syscalls))) return *error;
 
   // Where the trampoline goes. Afterwards: this, too, can no longer fail.

@@ -1,5 +1,7 @@
 #include "rewriter/placement.h"
 
+#include <algorithm>
+
 namespace sysrewrite {
 
 namespace {
@@ -15,6 +17,14 @@ constexpr uint64_t kReachMargin = 64;
 uint64_t page_down(uint64_t value) {
   return align_down(value, kPageSize);
 }
+
+// Between the pages of a segment and those of the next; ends before it begins where there is none.
+Range hole_behind(const ElfImage& image, size_t index) {
+  const Segment& segment = image.segments()[index];
+  return {{align_up(segment.vaddr.value + segment.memory_size, kPageSize)},
+          {page_down(image.segments()[index + 1].vaddr.value)}};
+}
+
 }  // namespace
 
 Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound) {
@@ -39,16 +49,32 @@ Placement Placement::choose(const ElfImage& image, Format format, uint64_t bound
     anchor_below(first);
   } else {
     anchor_above(last + kBehindHeapStart);
-    const auto& segments = image.segments();
-    for (size_t i = 0; i + 1 < segments.size(); ++i) {
-      const uint64_t end = align_up(segments[i].vaddr.value + segments[i].memory_size, kPageSize);
-      const uint64_t next = page_down(segments[i + 1].vaddr.value);
-      if (next < end || next - end < bound) continue;
-      anchor_below(next);
+    for (size_t i = 0; i + 1 < image.segments().size(); ++i) {
+      const Range hole = hole_behind(image, i);
+      if (hole.to < hole.from || hole.to.value - hole.from.value < bound) continue;
+      anchor_below(hole.to.value);
       break;
     }
   }
   return placement;
+}
+
+RangeSet Placement::all_choices(const ElfImage& image, uint64_t depth) {
+  constexpr unsigned kPageShift = 12;
+  RangeSet choices(kPageShift);
+  const uint64_t first = page_down(image.lowest().value);
+  const uint64_t last = align_up(image.highest_end().value, kPageSize);
+  for (const uint64_t start : {last, last + kBehindHeapStart})
+    choices.add({start}, {start + depth});
+  choices.add({first - std::min(first, depth)}, {first});
+  if (image.position_independent()) choices.add({0 - depth}, {UINT64_MAX});
+  for (size_t i = 0; i + 1 < image.segments().size(); ++i) {
+    const Range hole = hole_behind(image, i);
+    if (hole.from < hole.to)
+      choices.add(std::max(hole.from, hole.to - std::min(hole.to.value, depth)), hole.to);
+  }
+  choices.seal();
+  return choices;
 }
 
 Placement Placement::behind(const ElfImage& image, uint64_t before, uint64_t bound) {

@@ -15,6 +15,7 @@
 
 #include "rewriter/elf_image.h"
 #include "rewriter/options.h"
+#include "rewriter/range_set.h"
 
 namespace sysrewrite {
 
@@ -26,6 +27,10 @@ class Placement {
 
   // Behind the last segment, with `before` bytes that lie in front of the trampoline.
   static Placement behind(const ElfImage& image, uint64_t before, uint64_t bound);
+
+  // Where choose() and behind() put the trampolines of any options and sizes: up to `depth` bytes
+  // of each, from the end that is anchored. Sealed.
+  static RangeSet all_choices(const ElfImage& image, uint64_t depth);
 
   // Where a trampoline of `size` bytes (page-aligned, at most the bound) starts.
   Vaddr start(uint64_t size) const { return anchored_high_ ? high_ - size : low_; }

@@ -12,12 +12,16 @@ using namespace test;
 
 constexpr uint64_t kBound = 0x5000, kSize = 0x3000;
 
-// Where a trampoline of kSize bytes would start.
+// Where a trampoline of kSize bytes would start: one of the places that all_choices() tells.
 uint64_t place(const ElfBuilder& builder, Format format = Format::kSysrewrite) {
   const Bytes file = builder.build();
   const auto image = ElfImage::parse(file);
   EXPECT_TRUE(image.ok());
-  return Placement::choose(*image, format, kBound).start(kSize).value;
+  const uint64_t start = Placement::choose(*image, format, kBound).start(kSize).value;
+  const RangeSet choices = Placement::all_choices(*image, kBound);
+  for (uint64_t page = start; page - start < kSize; page += kPageSize)
+    EXPECT_TRUE(choices.contains(page)) << page;
+  return start;
 }
 
 const Bytes kRet = hex("c3");
@@ -72,6 +76,19 @@ TEST(Placement, IsNeverAcrossAddressZero) {
   EXPECT_EQ(place_with_base(kSize), uint64_t{0} - kSize);
   EXPECT_EQ(place_with_base(kBound - 0x1000), uint64_t{0} - kSize);
   EXPECT_EQ(place_with_base(kBound), kBound - kSize);
+}
+
+TEST(Placement, ChoicesHoldNothingOfTheFileItself) {
+  const Bytes file =
+      ElfBuilder().code(0x10000, kRet).data(0x12000, kRet, 0x1001).data(0x80000, kRet).build();
+  const auto image = ElfImage::parse(file);
+  const RangeSet choices = Placement::all_choices(*image, 0x3000);
+  for (const uint64_t own : {0x10000U, 0x10fffU, 0x12000U, 0x13fffU, 0x80000U})
+    EXPECT_FALSE(choices.contains(own)) << own;
+  for (const uint64_t free : {0xd000U, 0xffffU, 0x11000U, 0x7d000U, 0x7ffffU, 0x81000U, 0x83fffU})
+    EXPECT_TRUE(choices.contains(free)) << free;
+  for (const uint64_t far : {0xcfffU, 0x14000U, 0x7cfffU, 0x84000U})
+    EXPECT_FALSE(choices.contains(far)) << far;
 }
 
 TEST(Placement, OfALibraryIsDirectlyBehindItsLastSegment) {
