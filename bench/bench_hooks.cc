@@ -84,11 +84,11 @@ class Programs {
 
  private:
   static void make_project(const std::string& folder) {
-    must_run({"mkdir", folder});
     must_run({"sh", "-c",
-              std::string("set -e; cd \"$0\"; archive=$(echo ") + kProjectArchive +
+              std::string("set -e; archive=$(echo ") + kProjectArchive +
                   "); test -f \"$archive\" || { echo install binutils-source >&2; exit 1; }; "
-                  "tar -xf \"$archive\" --strip-components=1 --wildcards '*/libiberty' "
+                  "mkdir \"$0\"; cd \"$0\"; tar -xf \"$archive\" --strip-components=1 --wildcards "
+                  "'*/libiberty' "
                   "'*/include' '*/config' '*/config*.*' '*/install-sh' '*/mkinstalldirs'; "
                   "cd libiberty; ./configure CFLAGS='-O2 -g' >/dev/null",
               folder});
@@ -126,8 +126,8 @@ void compare(benchmark::State& state, int alternations, const Words& native, con
              const Words& environment) {
   must_run(seen, environment);  // fills the cache
   compare_runs(
-      state, alternations, [&] { return must_run(native).seconds; },
-      [&] { return must_run(seen, environment).seconds; });
+      state, alternations, [&] { return must_run(native); },
+      [&] { return must_run(seen, environment); });
 }
 
 void add_calls(Suite& suite, const Programs& programs) {

@@ -132,8 +132,7 @@ void measure_start(benchmark::State& state, const Programs& programs,
   std::vector<std::string> patched_argv = argv;
   patched_argv[0] = programs.rewritten(argv[0], "ABCD");
   compare_runs(
-      state, kStarts, [&] { return must_run(argv).seconds; },
-      [&] { return must_run(patched_argv).seconds; });
+      state, kStarts, [&] { return must_run(argv); }, [&] { return must_run(patched_argv); });
 }
 
 // An installed program under `run`, all its files in the cache, against itself.
@@ -143,8 +142,7 @@ void measure_run(benchmark::State& state, const Programs& programs,
   const std::vector<std::string> run_argv = programs.under_run(argv), cache = programs.cache();
   must_run(run_argv, cache);
   compare_runs(
-      state, kStarts, [&] { return must_run(argv).seconds; },
-      [&] { return must_run(run_argv, cache).seconds; });
+      state, kStarts, [&] { return must_run(argv); }, [&] { return must_run(run_argv, cache); });
 }
 
 void add_cases(Suite& suite, const Programs& programs) {

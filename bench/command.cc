@@ -49,6 +49,10 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   return result;
 }
 
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
 [[noreturn]] void stop(const std::string& message) {
   std::fprintf(stderr, "bench: %s\n", message.c_str());
   std::exit(1);
@@ -90,6 +94,7 @@ Finished run(const std::vector<std::string>& argv, const std::vector<std::string
 
   posix_spawn_file_actions_destroy(&actions);
   finished.seconds = std::chrono::duration<double>(end - start).count();
+  finished.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   finished.peak_rss = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
   finished.out = out.text();
   finished.err = failed != 0 ? std::strerror(failed) : err.text();

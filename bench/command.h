@@ -9,9 +9,10 @@
 namespace sysrewrite::bench {
 
 struct Finished {
-  int status = -1;        // exit status; 128 + signal where one killed it; -1: it never started
-  double seconds = 0;     // from before it was started until it was waited for
-  uint64_t peak_rss = 0;  // bytes, of pages mapped from files too
+  int status = -1;         // exit status; 128 + signal where one killed it; -1: it never started
+  double seconds = 0;      // from before it was started until it was waited for
+  double cpu_seconds = 0;  // of processors, for it and all its descendants that were waited for
+  uint64_t peak_rss = 0;   // bytes, of pages mapped from files too
   std::string out;
   std::string err;
 };

@@ -8,6 +8,19 @@
 
 namespace sysrewrite::bench {
 
+namespace {
+
+struct Times {
+  std::vector<double> wall, cpu;  // seconds
+
+  void add(const Finished& run) {
+    wall.push_back(run.seconds);
+    cpu.push_back(run.cpu_seconds);
+  }
+};
+
+}  // namespace
+
 void compare_loops(benchmark::State& state, int runs, const Measurement& native,
                    const Measurement& seen) {
   double without = HUGE_VAL, with = HUGE_VAL;
@@ -20,16 +33,17 @@ void compare_loops(benchmark::State& state, int runs, const Measurement& native,
   state.counters["ratio"] = with / without;
 }
 
-void compare_runs(benchmark::State& state, int runs, const Measurement& native,
-                  const Measurement& seen) {
-  std::vector<double> without, with;
+void compare_runs(benchmark::State& state, int runs, const MeasuredRun& native,
+                  const MeasuredRun& seen) {
+  Times without, with;
   for (int i = 0; i < runs; ++i) {
-    without.push_back(native());
-    with.push_back(seen());
+    without.add(native());
+    with.add(seen());
   }
-  state.SetIterationTime(median(with));
-  state.counters["over"] = (median(with) - median(without)) * 1e6;
-  state.counters["ratio"] = median(with) / median(without);
+  state.SetIterationTime(median(with.wall));
+  state.counters["over"] = (median(with.wall) - median(without.wall)) * 1e6;
+  state.counters["ratio"] = median(with.wall) / median(without.wall);
+  state.counters["cpu"] = median(with.cpu) / median(without.cpu);
 }
 
 }  // namespace sysrewrite::bench

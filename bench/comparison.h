@@ -7,10 +7,15 @@
 
 #include <functional>
 
+#include "bench/command.h"
+
 namespace sysrewrite::bench {
 
-// One measurement, in nanoseconds or seconds. May throw std::exception.
+// Nanoseconds. May throw std::exception.
 using Measurement = std::function<double()>;
+
+// A process from its start to its end. May throw std::exception.
+using MeasuredRun = std::function<Finished()>;
 
 // Nanoseconds of loops that print them: the fastest of each side, since what another process takes
 // away comes in pieces longer than a run, and only ever adds. Sets the time to `seen`, and the
@@ -18,9 +23,11 @@ using Measurement = std::function<double()>;
 void compare_loops(benchmark::State& state, int runs, const Measurement& native,
                    const Measurement& seen);
 
-// Seconds of whole runs: the median of each side. `over` is in microseconds.
-void compare_runs(benchmark::State& state, int runs, const Measurement& native,
-                  const Measurement& seen);
+// Whole runs, by the wall clock: the median of each side. `over` is in microseconds, and `cpu` the
+// ratio of processor times, from which what other processes do to a run of some seconds is nearly
+// gone.
+void compare_runs(benchmark::State& state, int runs, const MeasuredRun& native,
+                  const MeasuredRun& seen);
 
 }  // namespace sysrewrite::bench
 
