@@ -29,7 +29,7 @@
 
 namespace {
 
-int pipe_of[2];
+int pipe_of[2], handled[2];
 enum Way { kThrow, kFrames, kProfile } way;
 volatile int seen, lost;
 
@@ -79,6 +79,7 @@ void on_alarm(int) {
     _Unwind_Backtrace(print, &count);
     void* found[64];
     std::printf("  %d frames, backtrace() has %d\n", count, backtrace(found, 64));
+    if (write(handled[1], "x", 1) != 1) _exit(3);
     return;
   }
   void* found[64];
@@ -109,11 +110,14 @@ void soon() {
   return result;
 }
 
-// A pipe that gets a byte by a child is what ends those calls that are made again.
+// A pipe that gets a byte by a child is what ends those calls that are made again: not before the
+// handler has run, or the call it was to interrupt might be over.
 void a_byte_later() {
+  char any;
+  while (read(handled[0], &any, 1) == 1) continue;
   if (fork() != 0) return;
-  const timespec later = {0, 30'000'000};
-  nanosleep(&later, nullptr);
+  pollfd waits = {handled[0], POLLIN, 0};
+  poll(&waits, 1, -1);
   _exit(write(pipe_of[1], "x", 1) == 1 ? 0 : 1);
 }
 
@@ -253,7 +257,8 @@ int main(int argc, char** argv) {
   main_start = reinterpret_cast<uintptr_t>(&main);
   const std::string word = argc > 1 ? argv[1] : "";
   way = word == "throw" ? kThrow : word == "frames" ? kFrames : kProfile;
-  if (pipe(pipe_of) != 0 || sem_init(&semaphore, 0, 0) != 0) return 2;
+  if (pipe(pipe_of) != 0 || pipe2(handled, O_NONBLOCK) != 0 || sem_init(&semaphore, 0, 0) != 0)
+    return 2;
   std::setvbuf(stdout, nullptr, _IOLBF, 4096);
   if (way == kThrow) throw_out_of_each();
   if (way == kFrames) show_frames();
