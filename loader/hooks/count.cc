@@ -1,4 +1,5 @@
 #include <asm/unistd.h>
+#include <linux/prctl.h>
 
 #include <cstring>
 
@@ -13,6 +14,10 @@
 // program, when it ends by itself.
 //
 // Calls are counted when they begin: some never return.
+//
+// A thread may forbid itself the time-stamp counter (PR_SET_TSC), its children and what it executes
+// with it. From then on nothing is timed in its process: calls of prctl would take longer than what
+// they are to measure.
 
 namespace {
 
@@ -25,7 +30,10 @@ struct Count {
   uint64_t first_pid;
   CountOrder order;
   bool each, is_shown_by_parent;
+  bool measures;  // time: nobody has forbidden the time-stamp counter
 };
+
+constexpr uint64_t kNotMeasured = 0;
 
 uint64_t read_ticks() {
   uint32_t low = 0, high = 0;
@@ -47,6 +55,30 @@ uint64_t read_clock(const sysload_hook* hook) {
   return static_cast<uint64_t>(now.seconds) * kSecond + static_cast<uint64_t>(now.nanoseconds);
 }
 
+void call_prctl(const sysload_hook* hook, uint64_t option, uint64_t argument) {
+  hook->api->syscall(__NR_prctl, option, argument, 0, 0, 0, 0);
+}
+
+bool may_read_ticks(const sysload_hook* hook) {
+  int state = PR_TSC_ENABLE;
+  call_prctl(hook, PR_GET_TSC, address_of(&state));
+  return state == PR_TSC_ENABLE;
+}
+
+// Rarely, and in any case.
+uint64_t insist_on_ticks(const sysload_hook* hook) {
+  const bool forbidden = !may_read_ticks(hook);
+  if (forbidden) call_prctl(hook, PR_SET_TSC, PR_TSC_ENABLE);
+  const uint64_t ticks = read_ticks();
+  if (forbidden) call_prctl(hook, PR_SET_TSC, PR_TSC_SIGSEGV);
+  return ticks;
+}
+
+bool forbids_ticks(const sysload_call* call) {
+  return call->number == __NR_prctl && call->argument[0] == PR_SET_TSC &&
+         call->argument[1] == PR_TSC_SIGSEGV;
+}
+
 uint64_t own_pid(const sysload_hook* hook) {
   return static_cast<uint64_t>(hook->api->syscall(__NR_getpid, 0, 0, 0, 0, 0, 0));
 }
@@ -65,14 +97,16 @@ Count& count_of(const sysload_hook* hook) {
 
 sysload_verdict on_entry(sysload_hook* hook, sysload_thread* /*thread*/, sysload_call* call) {
   add_to(cell_of(count_of(hook), call->number).calls, 1);
-  call->scratch[0] = read_ticks();
+  if (forbids_ticks(call)) count_of(hook).measures = false;
+  call->scratch[0] = count_of(hook).measures ? read_ticks() : kNotMeasured;
   return SYSLOAD_PASS;
 }
 
 void on_exit(sysload_hook* hook, sysload_thread* /*thread*/, sysload_call* call) {
-  const uint64_t ticks = read_ticks() - call->scratch[0];
-  CountCell& cell = cell_of(count_of(hook), call->number);
-  add_to(cell.ticks, ticks);
+  const Count& count = count_of(hook);
+  CountCell& cell = cell_of(count, call->number);
+  if (count.measures && call->scratch[0] != kNotMeasured)
+    add_to(cell.ticks, read_ticks() - call->scratch[0]);
   if (call->result < 0 && call->result >= -4095) add_to(cell.errors, 1);
 }
 
@@ -106,7 +140,7 @@ void on_finish(sysload_hook* hook, int /*status*/) {
   const Count& count = count_of(hook);
   if (count.is_shown_by_parent || own_pid(hook) != count.first_pid) return;
   write_counts({count.header, count.processes, count.header->most, count.order, count.each,
-                read_ticks(), read_clock(hook)},
+                insist_on_ticks(hook), read_clock(hook)},
                {&write_text, hook});
 }
 
@@ -127,7 +161,7 @@ CountHeader* share(sysload_hook* hook) {
     auto* header = static_cast<CountHeader*>(hook->api->share(hook, count_size(most)));
     if (header == nullptr) continue;
     if (header->most == 0) {
-      header->start_ticks = read_ticks();
+      header->start_ticks = insist_on_ticks(hook);
       header->start_nanoseconds = read_clock(hook);
       header->most = most;
     }
@@ -147,6 +181,7 @@ int sysload_hook_init_count(sysload_hook* hook) {
   count.order = read_order(hook);
   count.each = hook->api->option(hook, "each", value, sizeof(value)) >= 0;
   count.is_shown_by_parent = hook->api->option(hook, "shown-by-parent", value, sizeof(value)) >= 0;
+  count.measures = may_read_ticks(hook);
   count.header = share(hook);
   count.processes = static_cast<CountProcess*>(static_cast<void*>(count.header + 1));
   count.first_pid = own_pid(hook);

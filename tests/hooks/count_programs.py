@@ -15,6 +15,7 @@ MEMBER = r"""
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -43,7 +44,9 @@ int main(int argc, char **argv) {
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &often, NULL);
   }
+  if (strcmp(how, "no ticks") == 0 && prctl(PR_SET_TSC, PR_TSC_SIGSEGV) != 0) return 4;
   calls();
+  if (strcmp(how, "no ticks") == 0) execl(argv[0], argv[0], "fork", (char *)0);
   if (strcmp(how, "_exit") == 0) _exit(0);
   if (strcmp(how, "kill") == 0) kill(getpid(), SIGKILL);
   if (strcmp(how, "fault") == 0) *(volatile char *)8 = 0;
@@ -125,6 +128,21 @@ def ends_among_alarms(folder):
     return failed
 
 
+def without_ticks(folder):
+    """A program that forbids itself the time-stamp counter is counted, in what it executes too, and not timed."""
+    program = os.path.join(folder, "static")
+    failed = 0
+    for way, command, environment in (("rewritten", [program + ".rw"], {"SYSLOAD_HOOK": "count"}),
+                                      ("under run", [SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "count", "--", program], {})):
+        done = run([*command, "no ticks"], folder, **environment)
+        found = rows(done.stderr).get("getppid")
+        # Without run a program that is executed counts for itself; so does its child that is killed.
+        wanted = (3000, 0) if way == "under run" else (2000, 0)
+        failed += check(done.returncode == 0 and found == wanted, f"{way}: a program that may not read the time-stamp counter",
+                        found, done)
+    return failed
+
+
 def as_strace(folder):
     """Calls and errors of programs that do the same each time."""
     failed = 0
@@ -169,7 +187,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sysrewrite-count-") as folder:
         with open(os.path.join(folder, "member.c"), "w", encoding="utf-8") as file:
             file.write(MEMBER)
-        failed = ends(folder) + ends_among_alarms(folder) + as_strace(folder) + sorting(folder)
+        failed = ends(folder) + ends_among_alarms(folder) + without_ticks(folder) + as_strace(folder) + sorting(folder)
     sys.exit(1 if failed else 0)
 
 
