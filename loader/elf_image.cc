@@ -107,11 +107,11 @@ bool ElfImage::wants_executable_stack() const {
 }
 
 // Source: linux, fs/binfmt_elf.c, load_elf_binary().
-SegmentBounds ElfImage::bounds(uint64_t bias) const {
+SegmentBounds ElfImage::bounds(uint64_t bias, uint64_t size) const {
   SegmentBounds bounds{~uint64_t{0}, 0, 0, 0};
   for (uint32_t i = 0; i < header_count(); ++i) {
     const elf::Phdr segment = header(i);
-    if (segment.type != elf::kPtLoad) continue;
+    if (segment.type != elf::kPtLoad || segment.offset >= size) continue;
     const uint64_t start = segment.vaddr;
     const uint64_t end = start + segment.filesz;
     const bool is_code = (segment.flags & elf::kFlagExec) != 0;

@@ -46,7 +46,9 @@ class ElfImage {
   bool vaddr_of(FileOffset offset, uint64_t size, elf::Phdr* segment, Vaddr* vaddr) const;
   // PT_GNU_STACK with PF_X. Where the header is missing, Linux 5.8 and later give no such stack.
   bool wants_executable_stack() const;
-  SegmentBounds bounds(uint64_t bias) const;
+  // Of the segments that begin in the first `size` bytes of the file: behind the input stands what
+  // a rewrite has appended.
+  SegmentBounds bounds(uint64_t bias, uint64_t size) const;
 
  private:
   ByteView bytes_;

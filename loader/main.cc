@@ -184,7 +184,8 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
     stack.set_auxiliary(AT_PHDR, meta.phdr_vaddr == 0 ? 0 : mapped.at({meta.phdr_vaddr}).value);
     stack.set_auxiliary(AT_PHNUM, meta.input_phnum);
   }
-  const SegmentBounds bounds = image.bounds(mapped.bias());
+  const uint64_t own_size = program.is_rewritten() ? meta.input_size : program.size();
+  const SegmentBounds bounds = image.bounds(mapped.bias(), own_size);
   const PublishedHeaders headers = headers_for_others(image, mapped);
   program.close();
   publish_memory_map(stack, bounds, brk, headers);

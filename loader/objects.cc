@@ -84,7 +84,7 @@ void remember(const MappedObject& object) {
 void serve_object(const ProgramFile& file, const ElfImage& image, uint64_t bias, uint64_t size) {
   const Trailer& trailer = file.rewritten().trailer();
   const MappedImage mapped(bias);
-  const SegmentBounds bounds = image.bounds(bias);
+  const SegmentBounds bounds = image.bounds(bias, file.size());
   map_trampoline(file, mapped, {sysload_state.callback});
   add_site_table(file, mapped);
   remember({mapped.at(image.low()),

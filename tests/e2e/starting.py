@@ -201,6 +201,7 @@ def others(report):
                 # start_code, end_code, start_data, end_data, start_brk ...: set, in their order.
                 bounds = [int(fields[i - 3]) for i in (26, 27, 45, 46, 47, 48, 49, 50, 51)]
                 found["bounds"] = [bool(bound) for bound in bounds] + [bounds[2] <= bounds[3]]
+                found["segments"] = [bound - bounds[0] for bound in bounds[:4]]
                 found["end"] = blocked.end()
                 return found
 
