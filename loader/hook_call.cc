@@ -139,7 +139,9 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
   child->call = parent.call;
   child->is_child_of_vfork = (flags & kCloneVfork) != 0;
   // Source: linux, kernel/fork.c, copy_process(): sas_ss_reset().
+  child->no_stack_flags = kStackDisabled;
   if ((flags & (kCloneVm | kCloneVfork)) != kCloneVm) {
+    child->no_stack_flags = parent.no_stack_flags;
     child->has_alt = parent.has_alt;
     child->alt_low = parent.alt_low;
     child->alt_size = parent.alt_size;
@@ -216,11 +218,12 @@ void learn_alternate_stack(ThreadBlock* block) {
     int32_t flags, padding;
     uint64_t size;
   } stack{};
-  constexpr int32_t kDisabled = 2;  // SS_DISABLE
   if (sys::failed(sys::call(__NR_sigaltstack, 0, Memory::address_of(&stack).value))) return;
   block->alt_low = stack.low;
   block->alt_size = stack.size;
-  block->has_alt = (stack.flags & kDisabled) == 0 ? 1 : 0;
+  block->has_alt = (stack.flags & kStackDisabled) == 0 ? 1 : 0;
+  const bool was_set = block->call.argument[0] != 0 && block->result == 0;
+  if (was_set) block->no_stack_flags = kStackDisabled;
   if (block->has_alt == 0) offer_fault_stack(block);
 }
 
@@ -244,6 +247,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_rt_sigreturn:
       resume_in_stub(block->rsp + SYSREWRITE_RED_ZONE);
       take_apart_frame_mask(block, block->rsp + SYSREWRITE_RED_ZONE);
+      give_back_alternate_stack(block, block->rsp + SYSREWRITE_RED_ZONE);
       return false;
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);

@@ -307,12 +307,11 @@ namespace {
 // The fault stack is taken away, for which rsp must not be on it, and the signal is sent anew.
 void send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
                     KernelUcontext& context) {
-  constexpr uint64_t kDisabled = 2;  // SS_DISABLE
   uint64_t mask = 0;
   block_signals(&mask);
   sysload_call_on_hook_stack(&withdraw_fault_stack, &block);
   context.stack[0] = 0;
-  context.stack[1] = kDisabled;
+  context.stack[1] = kStackDisabled;
   context.stack[2] = 0;
   set_again(block, signal);
   send_to_self(signal, info);
@@ -386,6 +385,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   const bool runs_handler = handler != kSigDefault && handler != kSigIgnore;
   mend_mask(block, context, was_lent, runs_handler);
   mend_trap(*block, signal, *info, *context);
+  if (runs_handler) hide_fault_stack(*block, context);
   if (runs_handler) return handler;
   act_by_default({number, *info, *context}, handler);
   return SYSLOAD_SIGNAL_TO_PROGRAM;

@@ -70,13 +70,15 @@ struct ThreadBlock {
   uint32_t asked;             // how many hooks have seen it
   uint32_t exits;             // 1 where hooks are to see its end
   void (*hook_exit)(sysload_hook*, sysload_thread*, sysload_call*);
-  bool shares_thread_group;   // what is being cloned
-  uint32_t watched;           // this thread's entry in the ring's table, plus 1; 0: none
-  bool is_child_of_vfork;     // shares memory with a thread that waits for it
-  bool has_fault_stack;       // it is the kernel's alternate stack, since the program has none
-  bool lends;                 // the kernel has the program's mask (program_mask.h)
-  uint64_t masked;            // of the open signals, those that the program has blocked
-  uint64_t awaits;            // of them, those that its call waits for
+  bool shares_thread_group;  // what is being cloned
+  uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
+  bool is_child_of_vfork;    // shares memory with a thread that waits for it
+  bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
+  int32_t no_stack_flags;    // ss_flags in the frames of a thread that has no alternate stack: 0 up
+                             // to the first one, SS_DISABLE from then on and in new threads
+  bool lends;                // the kernel has the program's mask (program_mask.h)
+  uint64_t masked;           // of the open signals, those that the program has blocked
+  uint64_t awaits;           // of them, those that its call waits for
   uint64_t trap, trap_error;  // the program's last fault, as a context names it; 0: none yet
   HeldSignal held[2];         // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
@@ -148,10 +150,16 @@ ThreadBlock* start_first_block();
 
 // The fault stack is what the kernel takes for a handler that wants an alternate stack, as long as
 // the program has none of its own: so that a hook that has used up its stack can be named.
+inline constexpr int32_t kStackDisabled = 2;  // SS_DISABLE
 void offer_fault_stack(ThreadBlock* block);
 void withdraw_fault_stack(ThreadBlock* block);
 // Whether a handler's frame lies on it.
 bool is_on_fault_stack(const ThreadBlock& block, uint64_t address);
+// In the context of a handler of the program's, which is to see that it has no such stack.
+void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context);
+// Before rt_sigreturn, which sets the alternate stack that the frame names, whoever has written
+// that.
+void give_back_alternate_stack(ThreadBlock* block, uint64_t frame);
 
 // The calling thread's block.
 inline ThreadBlock* own_block() {
