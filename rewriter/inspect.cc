@@ -183,7 +183,7 @@ Result<Inspection> inspect(ByteView file, bool disassemble, Options options) {
   if (changed_since) undone = restore_code(file);
   if (!undone) return undone.error();
   const std::vector<std::byte> original = materialize(file, *undone);
-  const auto rewritten = rewrite(original, options);
+  const auto rewritten = rewrite_restored(original, options);
   if (!rewritten) return rewritten.error();
   return Inspector(original, rewritten->report).of_output(*output, changed_since, disassemble);
 }

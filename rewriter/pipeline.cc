@@ -150,24 +150,11 @@ std::vector<Vaddr> addresses_of(const std::vector<Site>& sites) {
   return addresses;
 }
 
-}  // namespace
+enum class Origin { kUnknown, kRestored };
 
-Result<Rewritten> rewrite(ByteView input, const Options& asked) {
+// The input carries no trailer.
+Result<Rewritten> rewrite_input(ByteView input, const Options& asked, Origin origin) {
   if (auto error = check_options(asked)) return *error;
-
-  // A file that carries our trailer has been through here. Afterwards: the input is a first one.
-  const auto previous = RewrittenFile::parse(input);
-  if (previous.status != TrailerStatus::kAbsent) {
-    if (const char* problem = trailer_problem(previous))
-      return Error{ErrorCode::kDamagedTrailer, std::nullopt,
-                   fmt::format("the file ends in a trailer that does not hold: {}; restore it from "
-                               "its source and rewrite that",
-                               problem)};
-    Rewritten same;
-    same.report.already_rewritten = true;
-    same.report.input_size = same.report.output_size = input.size();
-    return same;
-  }
 
   // Headers that can be relied on.
   auto image = ElfImage::parse(input);
@@ -184,9 +171,11 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
 
   // Every pair of bytes that may be a system call, and what each of them is.
   const std::vector<Candidate> candidates = find_candidates(*image);
-  const std::vector<RewriteTrace> traces = suspect_traces(*image);
+  std::vector<RewriteTrace> traces;
+  if (origin == Origin::kUnknown) traces = suspect_traces(*image);
   const FunctionIndex functions = index_functions(*image, candidates, traces);
-  if (auto error = refuse_lost_trailer(*image, functions, traces)) return *error;
+  if (origin == Origin::kUnknown)
+    if (auto error = refuse_lost_trailer(*image, functions, traces)) return *error;
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
   if (auto error = refuse_unmatched(options, addresses_of(sites.syscalls))) return *error;
 
@@ -227,6 +216,29 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   rewritten.report.symbols = *sections && (*sections)->named;
   if (merged || (*sections && (*sections)->framed)) rewritten.report.framed_stubs = framed;
   return rewritten;
+}
+
+}  // namespace
+
+Result<Rewritten> rewrite(ByteView input, const Options& asked) {
+  // A file that carries our trailer has been through here.
+  const auto previous = RewrittenFile::parse(input);
+  if (previous.status == TrailerStatus::kAbsent)
+    return rewrite_input(input, asked, Origin::kUnknown);
+  if (auto error = check_options(asked)) return *error;
+  if (const char* problem = trailer_problem(previous))
+    return Error{ErrorCode::kDamagedTrailer, std::nullopt,
+                 fmt::format("the file ends in a trailer that does not hold: {}; restore it from "
+                             "its source and rewrite that",
+                             problem)};
+  Rewritten same;
+  same.report.already_rewritten = true;
+  same.report.input_size = same.report.output_size = input.size();
+  return same;
+}
+
+Result<Rewritten> rewrite_restored(ByteView original, const Options& asked) {
+  return rewrite_input(original, asked, Origin::kRestored);
 }
 
 size_t Report::count(Tier tier) const {

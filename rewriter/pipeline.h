@@ -51,6 +51,10 @@ struct Rewritten {
 
 Result<Rewritten> rewrite(ByteView input, const Options& asked);
 
+// Of what restore() or restore_code() has given back: it carries no trailer and no patch, and
+// headers that were written anew since may still name sysload.
+Result<Rewritten> rewrite_restored(ByteView original, const Options& asked);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_REWRITER_PIPELINE_H_
