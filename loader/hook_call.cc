@@ -211,6 +211,22 @@ bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   return true;
 }
 
+// Syscall User Dispatch would catch the calls that sysload makes itself, too, while all signals are
+// blocked; and a thread has it once, for --exhaustive. So the program finds a kernel without it.
+bool serve_prctl(ThreadBlock* block, int64_t* result) {
+  constexpr uint64_t kOff = 0;
+  const uint64_t(&argument)[6] = block->call.argument;
+  if (static_cast<uint32_t>(argument[0]) != SYSLOAD_PR_SET_SYSCALL_USER_DISPATCH) return false;
+  const bool turns_off =
+      argument[1] == kOff && argument[2] == 0 && argument[3] == 0 && argument[4] == 0;
+  *result = turns_off ? 0 : -EINVAL;
+  if (argument[1] != kOff)
+    note("hooks",
+         "the program asks for Syscall User Dispatch, which it cannot have under hooks, with"
+         " --exhaustive, or where sites are of tier D: it is told EINVAL");
+  return true;
+}
+
 void learn_alternate_stack(ThreadBlock* block) {
   // Source: linux, include/uapi/asm-generic/signal.h, stack_t.
   struct {
@@ -251,6 +267,8 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       return false;
     case __NR_arch_prctl:
       return serve_arch_prctl(block, result);
+    case __NR_prctl:
+      return serve_prctl(block, result);
     case __NR_exit_group:
       end_process(block);
     case __NR_sigaltstack:

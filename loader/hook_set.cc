@@ -163,6 +163,7 @@ bool wants_service(uint64_t number, bool serves) {
     case __NR_rt_sigreturn:
     case __NR_sigaltstack:
     case __NR_arch_prctl:
+    case __NR_prctl:
       return true;
     case __NR_mmap:
     case __NR_munmap:
