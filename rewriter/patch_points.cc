@@ -23,6 +23,14 @@ struct SledEntry {
 };
 static_assert(sizeof(SledEntry) == 32);
 
+// Source: linux, include/uapi/linux/rseq.h, struct rseq_cs.
+struct SequenceEntry {
+  uint32_t version, flags;
+  uint64_t start, length, abort;
+};
+static_assert(sizeof(SequenceEntry) == 32);
+constexpr uint64_t kMostSequence = 65536;  // bytes: they are a few instructions
+
 struct NoteHeader {
   uint32_t name_size, description_size, type;
 };
@@ -43,8 +51,11 @@ class PatchPoints {
         add_relative_sleds(section);
       } else if (name == ".note.stapsdt") {
         add_probes(section);
+      } else if (name == "__rseq_cs") {
+        read_sequences(section);
       }
     }
+    add_sequences();
     std::sort(found_.begin(), found_.end());
     found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
     return std::move(found_);
@@ -103,6 +114,29 @@ class PatchPoints {
     }
   }
 
+  void read_sequences(const elf::Shdr& section) {
+    const ByteView bytes = bytes_of(section);
+    const auto add_one = [&](uint64_t at, uint64_t start) {
+      const auto entry = load<SequenceEntry>(bytes, at);
+      if (entry && entry->length <= kMostSequence)
+        sequences_.add({start}, Vaddr{start} + entry->length);
+    };
+    for (uint64_t at = 0; const auto entry = load<SequenceEntry>(bytes, at); at += sizeof(*entry))
+      add_one(at, entry->start);
+    for_each_relocation(image_, [&](const Relocation& relocation) {
+      const uint64_t at = relocation.place.value - section.addr;
+      if (at < section.size && at % sizeof(SequenceEntry) == offsetof(SequenceEntry, start))
+        add_one(at - offsetof(SequenceEntry, start), relocation.target);
+    });
+  }
+
+  void add_sequences() {
+    sequences_.seal();
+    for (const Range& range : ranges_.ranges())
+      for (uint64_t at = range.from.value; at < range.to.value; ++at)
+        if (sequences_.contains(at)) found_.push_back(at);
+  }
+
   // Where the program was linked anew for other addresses (prelink), .stapsdt.base tells how far.
   uint64_t base_of_probes(uint64_t expected) const {
     for (const elf::Shdr& section : image_.sections())
@@ -134,6 +168,7 @@ class PatchPoints {
   const ElfImage& image_;
   const RangeSet& ranges_;
   const Decoder decoder_;
+  RangeSet sequences_{12};
   std::vector<uint64_t> found_;
 };
 

@@ -6,8 +6,15 @@
 //     .note.stapsdt                  SDT probes: addresses of one nop each
 //
 // A patch that begins or ends there would be written over, or would change what is compared first.
-// Sources: GCC manual, "Instrumentation Options"; LLVM, docs/XRay.rst and compiler-rt/lib/xray;
-// systemtap, "UserSpaceProbeImplementation".
+//
+// And restartable sequences: a thread that is interrupted in one goes on elsewhere, so that none of
+// its instructions may run in a stub.
+//
+//     __rseq_cs                      start, length, where to go on
+//
+// Sources: linux, include/uapi/linux/rseq.h, struct rseq_cs, and tools/testing/selftests/rseq; GCC
+// manual, "Instrumentation Options"; LLVM, docs/XRay.rst and compiler-rt/lib/xray; systemtap,
+// "UserSpaceProbeImplementation".
 #ifndef SYSREWRITE_REWRITER_PATCH_POINTS_H_
 #define SYSREWRITE_REWRITER_PATCH_POINTS_H_
 

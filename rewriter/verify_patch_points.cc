@@ -58,6 +58,7 @@ class PatchPointCheck {
   void check_list(std::string_view name, const elf::Shdr& list) {
     if (name == "xray_instr_map") return check_sleds(list);
     if (name == ".note.stapsdt") return check_probes(list);
+    if (name == "__rseq_cs") return check_sequences(list);
     const bool patchable = name == "__patchable_function_entries";
     if (!patchable && name != "__mcount_loc") return;
     const auto check_one = [&](uint64_t at) {
@@ -103,6 +104,24 @@ class PatchPointCheck {
     });
   }
 
+  // 32 bytes each: version, flags; start, length, where an interrupted thread goes on.
+  void check_sequences(const elf::Shdr& list) {
+    constexpr uint64_t kEntry = 32, kStart = 8, kLength = 16;
+    const ByteView bytes = bytes_of(list);
+    const auto check_one = [&](uint64_t at, uint64_t start) {
+      const auto length = load<uint64_t>(bytes, at + kLength);
+      if (length && checked_add(start, *length))
+        refuse({start}, *length, "a restartable sequence",
+               "no patch there: its instructions run in the stub, where nobody restarts them");
+    };
+    for (uint64_t at = 0; range_fits(at, kEntry, bytes.size()); at += kEntry)
+      check_one(at, *load<uint64_t>(bytes, at + kStart));
+    image_.for_each_relocation([&](uint64_t place, uint64_t, uint64_t value) {
+      const uint64_t at = place - list.addr;
+      if (at < list.size && at % kEntry == kStart) check_one(at - kStart, value);
+    });
+  }
+
   // name size, description size, type; "stapsdt"; where, base, semaphore, words.
   void check_probes(const elf::Shdr& list) {
     const ByteView bytes = bytes_of(list);
@@ -142,12 +161,12 @@ class PatchPointCheck {
     return patch != patches_.end() && patch->from < at + kMostNops;
   }
 
-  void refuse(Vaddr at, uint64_t size, const char* what) {
+  void refuse(Vaddr at, uint64_t size, const char* what,
+              const char* expected = "no patch there, since a tracer writes over it") {
     const auto patch = first_behind(at);
     if (patch == patches_.end() || patch->from >= at + size) return;
-    findings_.at_address(at, what,
-                         fmt::format("it in the patch of the site {:#x}", patch->site.value),
-                         "no patch there, since a tracer writes over it");
+    findings_.at_address(
+        at, what, fmt::format("it in the patch of the site {:#x}", patch->site.value), expected);
   }
 
   const Evidenced& in_;

@@ -88,6 +88,45 @@ __attribute__((noinline)) long raw(int n) {
 int main(void) { return puts(raw(39) == getpid() ? "right" : "wrong") < 0; }
 """
 
+# Counts on the processor that it is on, by a sequence that begins anew where its thread is interrupted. The store that ends
+# it stands directly in front of a call.
+RESTARTABLE = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/rseq.h>
+#include <unistd.h>
+enum { kThreads = 8, kTimes = 50000, kProcessors = 1024 };
+static long counts[kProcessors];
+__attribute__((noinline)) long count(void) {
+  long r;
+  __asm__ volatile(".pushsection __rseq_cs, \"aw\"\n .balign 32\n 3: .long 0, 0\n .quad 1f, 2f-1f, 4f\n .popsection\n"
+                   "5: lea 3b(%%rip), %%rax\n mov %%rax, %%fs:8(%1)\n mov $110, %%eax\n"
+                   "1: mov %%fs:4(%1), %%ecx\n mov 0x1000(%2,%%rcx,8), %%rdx\n inc %%rdx\n"
+                   " .globl last\n last: mov %%rdx, 0x1000(%2,%%rcx,8)\n"
+                   "2: syscall\n"
+                   ".rept 60\n add $1, %%r8\n .endr\n"
+                   ".pushsection __rseq_failure, \"ax\"\n .byte 0x0f, 0xb9, 0x3d\n .long 0x53053053\n"
+                   "4: jmp 5b\n .popsection"
+                   : "=&a"(r) : "r"(__rseq_offset), "r"((char*)counts - 0x1000) : "rcx", "rdx", "r8", "r11", "memory");
+  return r;
+}
+static void* work(void* wrong) {
+  for (int i = 0; i < kTimes; i++)
+    if (count() != getppid()) *(int*)wrong = 1;
+  return NULL;
+}
+int main(void) {
+  pthread_t threads[kThreads];
+  int wrong = __rseq_size == 0;
+  long sum = 0;
+  for (int i = 0; i < kThreads; i++) pthread_create(&threads[i], NULL, work, &wrong);
+  for (int i = 0; i < kThreads; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < kProcessors; i++) sum += counts[i];
+  printf("%ld counted, wrong: %d\n", sum, wrong);
+  return 0;
+}
+"""
+
 
 def run(*command, **environment):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=True,
@@ -140,9 +179,10 @@ class Tracers(unittest.TestCase):
         """What was rewritten while the list had another name is no proof once it has its own."""
         for name, source, section, what in (
                 ("listed", PATCHABLE.replace("NOT_PATCHED", ""), b"__patchable_function_entries", "a patchable entry"),
-                ("noted", PROBE, b".note.stapsdt", "an SDT probe")):
-            path = self.build(name, source, "gcc", "-O1", "-fcf-protection=none", "-fpatchable-function-entry=5")
-            hidden = section.replace(b"t", b"T", 1)
+                ("noted", PROBE, b".note.stapsdt", "an SDT probe"),
+                ("restarted", RESTARTABLE, b"__rseq_cs", "a restartable sequence")):
+            path = self.build(name, source, "gcc", "-O1", "-pthread", "-fcf-protection=none", "-fpatchable-function-entry=5")
+            hidden = section[:-2] + b"XX"
             with open(path, "rb") as file:
                 contents = file.read()
             with open(path, "wb") as file:
@@ -157,6 +197,16 @@ class Tracers(unittest.TestCase):
                                   timeout=120)
             self.assertEqual(done.returncode, 1, name)
             self.assertIn(f"{what}: found it in the patch of the site", done.stderr)
+
+    def test_no_restartable_sequence_is_moved(self):
+        for model in ["-no-pie", "-fno-pie"], ["-fPIE", "-pie"], ["-fPIE", "-pie", "-Wl,-z,pack-relative-relocs"], ["-static"]:
+            path = self.build(f"restartable{len(model)}{model[0]}", RESTARTABLE, "gcc", "-O1", "-pthread", *model)
+            self.same(path, "400000 counted, wrong: 0\n")
+            self.same(path, "400000 counted, wrong: 0\n", SYSLOAD_HOOK="pass:entry:exit")
+            symbols = run("nm", path)
+            last = int(re.search(r"(\w+) T last", symbols)[1], 16)
+            windows = [window for window in self.windows(path) if window[2] <= last + 8 < window[2] + window[3]]
+            self.assertEqual([window[2] for window in windows], [last + 8], windows)
 
     def test_no_window_has_a_probe(self):
         for name, strip in (("probe", False), ("probe-stripped", True)):

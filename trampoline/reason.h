@@ -85,7 +85,7 @@ constexpr const char* reason_text(Reason reason) {
       return "the site lies in a split-off part of a function";
     case Reason::kPatchPointInWindow:
       return "the window holds bytes that a tracer writes over (XRay, patchable entry, mcount, "
-             "SDT)";
+             "SDT), or a part of a restartable sequence";
     case Reason::kHiddenEntryInWindow:
       return "a jump table or landing pad leads into the window";
     case Reason::kExcluded:
