@@ -18,6 +18,14 @@ constexpr int32_t kMostNumber = 1023;
 
 enum class NumberEvidence { kNone, kWritten, kConstant };
 
+// True where a branch leads to what stands behind the instruction, up to the call itself.
+bool is_joined(const Neighborhood& around, size_t ended, size_t index) {
+  const Vaddr from = around.code[ended].end(), to = around.code[index].address;
+  return std::any_of(around.code.begin(), around.code.end(), [from, to](const Instruction& in) {
+    return in.direct && in.target >= from && in.target <= to;
+  });
+}
+
 NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
   const size_t first = index > kNumberDistance ? index - kNumberDistance : 0;
   const bool behind_call = around.code[index].behind_call;
@@ -28,10 +36,11 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
     // In front of zeros another function ends. What a system call returns is no number of another,
     // where flow goes on from one to the other; and what a call returns may be one.
     const bool returns = behind_call && in.special == Special::kSyscall;
-    if (in.zeros || returns) {
-      found = NumberEvidence::kNone;
-      constant_al = false;
-    }
+    // Behind a return or jump, what was set is set for somebody else, unless a branch comes from
+    // there; al, by dietlibc's functions, for the code behind them that makes eax of it.
+    const bool ended = !in.falls_through() && !is_joined(around, i, index);
+    if (in.zeros || returns || ended) found = NumberEvidence::kNone;
+    if (in.zeros || returns) constant_al = false;
     if (behind_call && in.flow == Flow::kCall) found = NumberEvidence::kWritten;
     if (!in.writes_rax) continue;
     constant_al |= in.constant_al;

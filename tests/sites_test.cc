@@ -193,6 +193,17 @@ TEST(Sites, AreUncertainWhereNothingSetsANumber) {
             std::string("401201 uncertain: ") + kImplausible);
 }
 
+// Constants behind a function that returns one, or goes on elsewhere with one.
+TEST(Sites, AreUncertainWhereTheNumberIsSetOnAPathThatHasEnded) {
+  EXPECT_EQ(classes_of(unnamed(hex("b8 01 00 00 00 c3 90 90 0f 05 89 d0 90 90 c3"))),
+            std::string("401208 uncertain: ") + kImplausible);
+  EXPECT_EQ(classes_of(unnamed(hex("b8 01 00 00 00 eb 06 90 90 0f 05 89 d0 90 90 c3"))),
+            std::string("401209 uncertain: ") + kImplausible);
+  // dietlibc's functions set al and go to the code that makes eax of it.
+  EXPECT_EQ(classes_of(unnamed(hex("b0 27 eb 03 90 90 90 0f b6 c0 0f 05 c3"))),
+            std::string("40120a site: ") + kAgreed);
+}
+
 TEST(Sites, AreUncertainWhereOnlyANopOrAVectorIsInFront) {
   EXPECT_EQ(classes_of(unnamed(hex("0f 1f 00 0f 05 c3"))),
             std::string("401203 uncertain: ") + kImplausible);
