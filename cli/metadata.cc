@@ -40,6 +40,8 @@ void copy_each(Bytes bytes, Lost& lost, List list, Get get, Set set) {
 }  // namespace
 
 void copy_attributes(int from, int to, Bytes bytes, Lost& lost) {
+  // What the folder's default list gives each new file: the file has its own, or none.
+  fremovexattr(to, "system.posix_acl_access");
   copy_each(
       bytes, lost, [from](char* names, size_t size) { return flistxattr(from, names, size); },
       [from](const char* name, char* value, size_t size) {

@@ -276,6 +276,18 @@ class Writing(CommandTest):
         self.assertEqual(os.getxattr(self.output, "user.note"), b"value \0 with a NUL")
         self.assertEqual(os.getxattr(self.output, "user.empty"), b"")
 
+    def test_a_folders_default_list_gives_nobody_rights_in_the_output(self):
+        nobody = -1 & 0xffffffff
+        entries = (1, 7, nobody), (2, 7, NOBODY), (4, 5, nobody), (0x10, 7, nobody), (0x20, 5, nobody)
+        self.input.chmod(0o750)
+        os.setxattr(self.dir, "system.posix_acl_default",
+                    struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+        self.run_command(self.input, self.output)
+        self.run_command(self.input, self.input)
+        for path in (self.output, self.input):
+            self.assertNotIn("system.posix_acl_access", os.listxattr(path))
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o750)
+
     def test_capabilities_are_kept(self):
         self.need_root()
         capability = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)  # cap_net_bind_service
