@@ -66,7 +66,10 @@ RangeSet Placement::all_choices(const ElfImage& image, uint64_t depth) {
   const uint64_t last = align_up(image.highest_end().value, kPageSize);
   for (const uint64_t start : {last, last + kBehindHeapStart})
     choices.add({start}, {start + depth});
-  choices.add({first - std::min(first, depth)}, {first});
+  if (image.position_independent())
+    choices.add({first - std::min(first, depth)}, {first});
+  else
+    choices.add({std::max(first - std::min(first, depth), kLowestMappable)}, {first});
   if (image.position_independent()) choices.add({0 - depth}, {UINT64_MAX});
   for (size_t i = 0; i + 1 < image.segments().size(); ++i) {
     const Range hole = hole_behind(image, i);

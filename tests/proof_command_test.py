@@ -236,6 +236,17 @@ class Stripped(CommandTest):
         self.assertIn("its interpreter is /opt/sysload",
                       self.refused("--interp=/opt/sysload", source="/bin/true"))
 
+    def test_a_tail_call_of_a_weak_function_that_is_not_there_is_no_trace(self):
+        """It jumps to address 0, which lies a little below a program at 64 KiB."""
+        source = self.dir / "weak.c"
+        source.write_text("extern void hook(void) __attribute__((weak));\nvoid call_hook(void) { if (hook) hook(); }\n"
+                          "int main(void) { call_hook(); return 0; }\n")
+        program = self.dir / "weak"
+        subprocess.run([command_test.GCC, "-O2", "-static", "-no-pie", "-Wl,-Ttext-segment=0x10000", source, "-o", program],
+                       check=True)
+        self.run_command("-q", program, self.output)
+        self.run_command("inspect", program)
+
     def test_large_programs_without_sites_are_what_they_are(self):
         # Their code has some such bytes by chance.
         for path in ("/usr/bin/git", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "/usr/bin/node",
