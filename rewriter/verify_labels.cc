@@ -18,7 +18,8 @@ class LabelCheck {
       : original_(original),
         findings_(findings),
         frames_(original_call_frames(original)),
-        tables_(offset_tables(original)) {
+        tables_(offset_tables(original)),
+        budget_(kLeastBudget + kBudgetFactor * original.bytes().size()) {
     for (const elf::Sym& symbol : original.sized_functions())
       if (const auto end = checked_add(symbol.value, symbol.size))
         symbols_.push_back({symbol.value, *end});
@@ -42,17 +43,33 @@ class LabelCheck {
 
  private:
   static constexpr size_t kMostSteps = 4096;
+  // Bytes of functions that are read: those of a compiler do not overlap, those of an attacker may
+  // be as long as the file, all of them.
+  static constexpr uint64_t kLeastBudget = uint64_t{16} << 20, kBudgetFactor = 16;
 
   struct Bounds {
     uint64_t start, end;
     auto operator<=>(const Bounds&) const = default;
   };
 
+  bool is_too_much(const Bounds& function) {
+    const uint64_t size =
+        std::min<uint64_t>(function.end - function.start, original_.bytes().size());
+    const bool spent = size > budget_;
+    if (!spent) budget_ -= size;
+    return spent;
+  }
+
   void judge(const SiteReading& site, const Bounds& function) {
-    const auto known = labels_.find(function);
-    const auto label = known != labels_.end()
-                           ? known->second
-                           : labels_.emplace(function, label_taken_by(function)).first->second;
+    auto known = labels_.find(function);
+    if (known == labels_.end()) {
+      if (is_too_much(function))
+        return findings_.at_address(*site.springboard, "a springboard",
+                                    "more functions that overlap than can be read",
+                                    "functions whose labels can be looked for");
+      known = labels_.emplace(function, label_taken_by(function)).first;
+    }
+    const auto label = known->second;
     if (!label) return;
     findings_.at_address(
         *site.springboard, "a springboard",
@@ -104,6 +121,7 @@ class LabelCheck {
   std::vector<Bounds> symbols_;  // ascending
   std::vector<uint64_t> reach_;  // for each, the highest end of it and of those in front
   std::map<Bounds, std::optional<uint64_t>> labels_;
+  uint64_t budget_;
 };
 
 }  // namespace
