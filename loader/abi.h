@@ -18,6 +18,7 @@
 #define SYSLOAD_BLOCK_STACK 8      // u64: the end of the hook stack, where the block begins
 #define SYSLOAD_BLOCK_RSP 16       // u64: the program's, 128 lower
 #define SYSLOAD_BLOCK_PENDING 24   // u32: not 0 where leaving takes more than a jump
+#define SYSLOAD_BLOCK_TID 28       // u32: whose block it is; 0: nobody's
 #define SYSLOAD_BLOCK_HAS_ALT 32   // u64: not 0 where the program has an alternate signal stack
 #define SYSLOAD_BLOCK_ALT_LOW 40   // u64
 #define SYSLOAD_BLOCK_ALT_SIZE 48  // u64: bytes
@@ -183,6 +184,7 @@
 #define SYSLOAD_NR_NANOSLEEP 35
 #define SYSLOAD_NR_EXIT 60
 #define SYSLOAD_NR_PRCTL 157
+#define SYSLOAD_NR_GETTID 186
 
 // Source: linux, include/uapi/linux/prctl.h.
 #define SYSLOAD_PR_SET_SYSCALL_USER_DISPATCH 59

@@ -2,10 +2,12 @@
 
 #include <asm/unistd.h>
 #include <linux/errno.h>
+#include <linux/mman.h>
 
 #include <cstring>
 
 #include "loader/exhaustive.h"
+#include "loader/foreign_threads.h"
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
 #include "loader/memory.h"
@@ -227,22 +229,6 @@ bool serve_prctl(ThreadBlock* block, int64_t* result) {
   return true;
 }
 
-void learn_alternate_stack(ThreadBlock* block) {
-  // Source: linux, include/uapi/asm-generic/signal.h, stack_t.
-  struct {
-    uint64_t low;
-    int32_t flags, padding;
-    uint64_t size;
-  } stack{};
-  if (sys::failed(sys::call(__NR_sigaltstack, 0, Memory::address_of(&stack).value))) return;
-  block->alt_low = stack.low;
-  block->alt_size = stack.size;
-  block->has_alt = (stack.flags & kStackDisabled) == 0 ? 1 : 0;
-  const bool was_set = block->call.argument[0] != 0 && block->result == 0;
-  if (was_set) block->no_stack_flags = kStackDisabled;
-  if (block->has_alt == 0) offer_fault_stack(block);
-}
-
 // The frame of a handler may name a call that is to be made again.
 void resume_in_stub(uint64_t frame) {
   const uint64_t at = frame + offsetof(KernelUcontext, rip);
@@ -250,6 +236,32 @@ void resume_in_stub(uint64_t frame) {
   if (read_program(at, Memory::bytes(Memory::address_of(&rip), sizeof(rip))) != sizeof(rip)) return;
   const RuntimeAddr resumed = enter_any_stub(rip);
   if (resumed != rip) write_program(at, as_byte_view(&resumed, sizeof(resumed)));
+}
+
+// Whether the call is about to make code of which no library knows, and which may make threads.
+bool makes_code(const sysload_call& call) {
+  constexpr uint64_t kShmExec = 0100000;  // Source: linux, include/uapi/linux/shm.h
+  const uint64_t what = call.argument[2], flags = call.argument[3];
+  switch (call.number) {
+    case __NR_mmap: {
+      const bool is_looked_at = sysload_state.hooks->serves && (flags & MAP_ANONYMOUS) == 0 &&
+                                (flags & MAP_TYPE) == MAP_PRIVATE;
+      return (what & PROT_EXEC) != 0 && !is_looked_at;  // by serve.cc
+    }
+    case __NR_mprotect:
+    case __NR_pkey_mprotect:
+      return (what & PROT_EXEC) != 0;
+    case __NR_shmat:
+      return (what & kShmExec) != 0;
+    default:
+      return false;
+  }
+}
+
+void expect_threads_of_new_code(ThreadBlock* block) {
+  keep_signals_away(block);
+  const ProcessLock lock(Guarded::kServing);
+  expect_foreign_threads();
 }
 
 // Does what only sysload can do. True: the call has its answer in `*result`.
@@ -281,7 +293,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_readlinkat:
     case __NR_execve:
     case __NR_execveat:
-      return serve_mapping(block, result);
+      return sysload_state.hooks->serves && serve_mapping(block, result);
     default:
       return serve_own_exe(call.number, call.argument, result);
   }
@@ -309,6 +321,8 @@ bool must_take_tail(uint64_t number) {
   const bool needs = !must_take_tail(number) && needs_mask(*block, number);
   if (needs) lend_mask(block);
   if (is_exec(number)) ignore_for_exec(*block);
+  if (!sysload_state.expects_foreign_threads && makes_code(block->call))
+    expect_threads_of_new_code(block);
   int64_t result = 0;
   if (serve_by_answer(block, &result)) {
     if (is_exec(number)) watch_after_exec(*block);
@@ -381,8 +395,27 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
   return make_call(block);
 }
 
+void learn_alternate_stack(ThreadBlock* block) {
+  // Source: linux, include/uapi/asm-generic/signal.h, stack_t.
+  struct {
+    uint64_t low;
+    int32_t flags, padding;
+    uint64_t size;
+  } stack{};
+  if (sys::failed(sys::call(__NR_sigaltstack, 0, Memory::address_of(&stack).value))) return;
+  if (is_on_fault_stack(*block, stack.low)) return;
+  block->alt_low = stack.low;
+  block->alt_size = stack.size;
+  block->has_alt = (stack.flags & kStackDisabled) == 0 ? 1 : 0;
+  if (block->has_alt == 0) offer_fault_stack(block);
+}
+
 void finish_call(ThreadBlock* block) {
-  if (block->call.number == __NR_sigaltstack) learn_alternate_stack(block);
+  if (block->call.number == __NR_sigaltstack) {
+    learn_alternate_stack(block);
+    const bool was_set = block->call.argument[0] != 0 && block->result == 0;
+    if (was_set) block->no_stack_flags = kStackDisabled;
+  }
   if (is_exec(block->call.number)) watch_after_exec(*block);
   auto result = static_cast<int64_t>(block->result);
   if (block->call.number == __NR_rt_sigtimedwait) result = result_of_wait(block->call, result);
@@ -414,29 +447,39 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_cloned(Thr
   finish_call(block);
 }
 
-// The child's side, in the block that its parent has made for it: a thread, or a child of vfork.
-extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(ThreadBlock* block) {
+void begin_thread(ThreadBlock* block) {
   name_thread(block);
-  block->pending = SYSLOAD_PENDING_BLOCKED;
-  if (sysload_state.exhaustive) sysload_arm();
-  if (block->has_alt == 0) offer_fault_stack(block);
   watch_thread(block);
   notify_thread_started(block);
-  leave_answered(block, 0);
 }
 
-// The child's side, where it has memory of its own, in its copy of the parent's block.
-extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(ThreadBlock* block) {
+void begin_process(ThreadBlock* block) {
+  note_process();
   name_thread(block);
   block->child = nullptr;
   block->is_child_of_vfork = false;
+  block->is_foreign = false;
   forget_held_signals(block);
-  if (sysload_state.exhaustive) sysload_arm();
   sysload_state.threads = 1;
   give_back_all_but(block);
   watch_thread(block);
   forget_lost_output();
   notify_forked(block);
+}
+
+// The child's side, in the block that its parent has made for it: a thread, or a child of vfork.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(ThreadBlock* block) {
+  block->pending = SYSLOAD_PENDING_BLOCKED;
+  if (sysload_state.exhaustive) sysload_arm();
+  if (block->has_alt == 0) offer_fault_stack(block);
+  begin_thread(block);
+  leave_answered(block, 0);
+}
+
+// The child's side, where it has memory of its own, in its copy of the parent's block.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(ThreadBlock* block) {
+  if (sysload_state.exhaustive) sysload_arm();
+  begin_process(block);
   leave_answered(block, 0);
 }
 

@@ -14,6 +14,13 @@ void undo_call(ThreadBlock* block);
 // The call is done, with the answer in block->result: hooks see its end.
 void finish_call(ThreadBlock* block);
 
+// Names a thread, and a process that was forked, and tells hooks that it has begun.
+void begin_thread(ThreadBlock* block);
+void begin_process(ThreadBlock* block);
+
+// Asks the kernel for the thread's alternate stack; offers the fault stack where there is none.
+void learn_alternate_stack(ThreadBlock* block);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_HOOK_CALL_H_

@@ -164,8 +164,11 @@ bool wants_service(uint64_t number, bool serves) {
     case __NR_sigaltstack:
     case __NR_arch_prctl:
     case __NR_prctl:
+    case __NR_mmap:  // and the next three for what makes code (foreign_threads.h)
+    case __NR_mprotect:
+    case __NR_pkey_mprotect:
+    case __NR_shmat:
       return true;
-    case __NR_mmap:
     case __NR_munmap:
     case __NR_readlink:
     case __NR_readlinkat:
@@ -244,6 +247,7 @@ bool hooks_see_vdso() {
 
 void prepare_hooks(bool serves) {
   HookSet& hooks = *sysload_state.hooks;
+  hooks.serves = serves || sysload_state.exhaustive || sysload_state.open_signals != 0;
   const int64_t start = sys::map_anonymous(0, 2 * kInterestSize, sys::kRead | sys::kWrite);
   if (sys::failed(start)) fail_errno(start, kPhase, "no memory for the table of calls");
   sysload_state.interest =

@@ -50,6 +50,7 @@ struct HookSet {
   VectorKind vectors;       // what is kept, since one of them changes it
   uint64_t features;        // of that, where xsave keeps it
   SignalTable signals;      // of all threads but children of vfork
+  bool serves;              // calls that map libraries, execute, or name /proc/self/exe
   uint32_t first_pid;       // the process that sysload has started
   OutputRing* ring;         // to the parent; nullptr: there is none
   FileIdentity error_file;  // what standard error was at the start; 0: nothing

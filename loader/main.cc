@@ -28,6 +28,7 @@
 #include "loader/exec_target.h"
 #include "loader/exhaustive.h"
 #include "loader/first_stop.h"
+#include "loader/foreign_threads.h"
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
 #include "loader/image_map.h"
@@ -83,6 +84,7 @@ void start_hooks(const HookSpecs& specs, const char* program, bool serves) {
 }
 
 void serve(const ProgramFile& file, const MappedImage& image) {
+  if (sysload_state.has_engine && file.has_native_calls()) expect_foreign_threads();
   if (!file.is_rewritten()) return;
   if (sysload_state.has_hooks) report_unseen(file);
   map_trampoline(file, image, {sysload_state.callback});

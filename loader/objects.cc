@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/client.h"
+#include "loader/foreign_threads.h"
 #include "loader/image_map.h"
 #include "loader/lost_trailer.h"
 #include "loader/memory.h"
@@ -182,6 +183,13 @@ void restore_path_for_interpreter(const ProgramFile& file, const ElfImage& image
   restore_headers(file, image, mapped);
 }
 
+// The segments of a library follow its first mapping at once.
+void note_seen(const ProgramFile& file, RuntimeAddr base, uint64_t size) {
+  if (!sysload_state.has_engine) return;
+  if (file.has_native_calls()) return expect_foreign_threads();
+  sysload_state.seen = {base, size};
+}
+
 // A program with fixed addresses that ld.so was asked to start: it maps that in its place, piece by
 // piece, and the place of the trampoline is free if the program's is.
 void adopt_executable(const ProgramFile& file) {
@@ -190,6 +198,7 @@ void adopt_executable(const ProgramFile& file) {
   if (file.rewritten().is_segment()) return;
   if (file.rewritten().has_sites())
     serve_object(file, image, 0, image.high().value - image.low().value);
+  note_seen(file, {image.low().value}, image.high().value - image.low().value);
   restore_path_for_interpreter(file, image, MappedImage(0));
 }
 
@@ -243,6 +252,7 @@ void adopt_library(const PendingLibrary& library) {
   file.read_trailer(kPhase);
   const bool own = file.is_rewritten();
   file.use_copy(kPhase);
+  note_seen(file, address, size);
   const bool needs_room =
       file.is_rewritten() && file.rewritten().has_sites() && !file.rewritten().is_segment();
   if (needs_room) {
@@ -327,13 +337,23 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   }
   file.use_copy(kPhase);
   const bool served = file.is_rewritten();
+  if (!served && sysload_state.has_engine && !file.has_native_calls()) {
+    // Only to know where its code is going to be.
+    *answer = map_as_asked(request);
+    if (!sys::failed(*answer)) note_seen(file, {static_cast<uint64_t>(*answer)}, request.size);
+    file.release();
+    return true;
+  }
   if (served) {
     const ElfImage image = ElfImage::read(kPhase, file);
     image.check_segments(kPhase, file);
     const bool brings_room = file.rewritten().is_segment() || !file.rewritten().has_sites();
     *answer = brings_room ? map_as_asked(request) : map_with_trampoline(request, file, image);
     const auto bias = static_cast<uint64_t>(*answer) - image.low().value;
-    if (!sys::failed(*answer)) restore_path_for_interpreter(file, image, MappedImage(bias));
+    if (!sys::failed(*answer)) {
+      note_seen(file, {static_cast<uint64_t>(*answer)}, request.size);
+      restore_path_for_interpreter(file, image, MappedImage(bias));
+    }
   }
   file.release();
   return served;
@@ -397,6 +417,11 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
   if (served) *answer = file.replace_code(address, size, protection, flags, offset);
   file.release();
   return served;
+}
+
+bool is_rewritten_code(RuntimeAddr address) {
+  const SeenLibrary& seen = sysload_state.seen;
+  return is_known(address) || address.value - seen.base.value < seen.size;
 }
 
 bool holds_library_code(RuntimeAddr start, uint64_t size) {

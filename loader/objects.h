@@ -40,6 +40,10 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer);
 bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
               uint64_t offset, int64_t* answer);
 
+// Whether code that is about to be mapped there is a library's whose calls are all seen, or which
+// has none.
+bool is_rewritten_code(RuntimeAddr address);
+
 // Whether there is code of a library, with a trampoline, in memory that is to be given back.
 bool holds_library_code(RuntimeAddr start, uint64_t size);
 

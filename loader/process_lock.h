@@ -17,6 +17,10 @@ namespace sysrewrite {
 // What each of them guards; the value is its place in the page.
 enum class Guarded : uint32_t { kServing = 0, kBlocks = 1, kSignals = 2 };
 
+// Behind the locks: 1 until a fork wipes the page. A child of a fork that sysload has seen sets it
+// again.
+inline constexpr uint32_t kForkMark = 3;
+
 // All signals are blocked meanwhile.
 class ProcessLock {
  public:

@@ -167,10 +167,20 @@ void ProgramFile::map(const char* phase) {
   bytes_ = Memory::view({static_cast<uint64_t>(view)}, size_);
 }
 
+bool ProgramFile::has_native_calls() const {
+  if (!is_rewritten_) return !has_no_calls_;
+  // Where no system call is certain, what may be one is a constant (OpenSSL's tables).
+  if (rewritten_.has_sites() && rewritten_.meta().uncertain_count != 0) return true;
+  for (uint32_t i = 0; i < rewritten_.site_count(); ++i)
+    if (rewritten_.site(i).tier == Tier::kNative) return true;
+  return false;
+}
+
 void ProgramFile::use_copy(const char* phase) {
   if (is_rewritten_ || sysload_state.server_name[0] == 0) return;
   RewrittenCopy copy;
   const ServerAnswer answer = ask_for_copy(fd_, &copy);
+  has_no_calls_ = answer == ServerAnswer::kNothing;
   if (answer == ServerAnswer::kRefused)
     fail(phase, path(), ": cannot be rewritten, and --unpatched=fail was asked for");
   if (answer == ServerAnswer::kNoServer) report_no_server(path());

@@ -51,6 +51,8 @@ class ProgramFile {
   uint64_t size() const { return size_; }  // bytes
   bool is_rewritten() const { return is_rewritten_; }
   const RewrittenFile& rewritten() const { return rewritten_; }  // where is_rewritten()
+  // Whether some of its system calls are not rewritten, or may not be.
+  bool has_native_calls() const;
 
   // Bytes of the input, before sysrewrite changed headers and interpreter. Windows stay patched.
   // False where they leave the file.
@@ -88,6 +90,7 @@ class ProgramFile {
   uint32_t piece_count_ = 0;
   CodePiece pieces_[kMostPieces];  // of the copy
   bool is_rewritten_ = false;
+  bool has_no_calls_ = false;  // as the server says
   RewrittenFile rewritten_;
 };
 

@@ -225,7 +225,7 @@ sysload_callback_serve:
         movq    %rsp, %rbx
         movq    %rsp, %rdi
         leaq    sysload_serve_stack+SYSLOAD_SERVE_STACK_SIZE(%rip), %rsp
-        call    sysload_serve           // eax: 1 where the call is answered
+        call    sysload_serve_frame     // eax: 1 where the call is answered
         movq    %rbx, %rsp
         movl    $0, sysload_serve_lock(%rip)
         movq    SYSLOAD_FRAME_R8(%rsp), %r8

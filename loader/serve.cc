@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "loader/follow.h"
+#include "loader/foreign_threads.h"
 #include "loader/memory.h"
 #include "loader/objects.h"
 #include "loader/own_exe.h"
@@ -62,7 +63,11 @@ uint64_t serve_mmap(CallFrame& call) {
   } else if (fixed && (protection & PROT_EXEC) != 0) {
     served = map_code({call.rdi}, call.rsi, protection, flags, fd, call.r9, &answer);
   }
-  if (!served) return kPass;
+  if (!served) {
+    const bool is_foreign = (protection & PROT_EXEC) != 0 && !is_rewritten_code({call.rdi});
+    if (is_foreign) expect_foreign_threads();
+    return kPass;
+  }
   call.rax = static_cast<uint64_t>(answer);
   return kAnswered;
 }
@@ -132,6 +137,13 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
       return kAnswered;
     }
   }
+}
+
+// From serve.S. Where calls go through hook_call.cc, who comes here is a thread without a block.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve_frame(CallFrame* call) {
+  if (!sysload_state.has_engine) return sysload_serve(call);
+  adopt_caller(call);
+  return kAnswered;
 }
 
 void prepare_serving(RuntimeAddr callback) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/exhaustive.h"
+#include "loader/foreign_threads.h"
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/label.h"
@@ -57,10 +58,9 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_hook_issued_end[], sysload_hook_unblocked[], sysload_hook_unblocked_end[],
     sysload_signal_entry[], sysload_signal_back[], sysload_signal_raised[],
     sysload_signal_handled[], sysload_signal_unblocked[], sysload_signal_end[],
-    sysload_copy_begin[], sysload_copy_end[], etext[];
-
-extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
-    void (*function)(ThreadBlock*), ThreadBlock* block);
+    sysload_copy_begin[], sysload_copy_end[], sysload_callback_checked_end[], sysload_check_saved[],
+    sysload_check_loaded[], sysload_check_exit_saved[], sysload_check_exit_loaded[],
+    sysload_serve_entry[], sysload_serve_answered[], etext[];
 
 bool is_watched(int signal) {
   if (signal == kSigSys) return sysload_state.exhaustive;
@@ -120,12 +120,18 @@ bool is_done(uint64_t rip) {
          is_between(rip, sysload_hook_issued_alternate, sysload_hook_issued_end);
 }
 
+// The call of a thread whose block may be another's: nothing of it has begun.
+bool is_checked(uint64_t rip) {
+  return is_between(rip, sysload_callback_checked, sysload_callback_checked_end);
+}
+
 // sysload's own code where it stands between the program and the runtime: rsp is the program's.
 bool is_between_program_and_runtime(uint64_t rip) {
   return is_between(rip, sysload_callback_hook, sysload_hook_entered) ||
          is_between(rip, sysload_hook_alternate, sysload_hook_alternate_blocked) ||
          is_between(rip, sysload_hook_unblocked, sysload_hook_unblocked_end) ||
-         is_between(rip, sysload_signal_back, sysload_signal_end) || is_left(rip) ||
+         is_between(rip, sysload_signal_back, sysload_signal_end) || is_checked(rip) ||
+         is_between(rip, sysload_serve_entry, sysload_serve_answered + 1) || is_left(rip) ||
          is_to_be_made(rip) || is_done(rip) || rip == address(sysload_hook_ending) ||
          rip - address(sysload_restorer) < kRestorerSize;
 }
@@ -192,6 +198,22 @@ void begin_again(const ThreadBlock& block, KernelUcontext& context) {
     context.flags_register = with_flags_of(block.lahf, context.flags_register);
 }
 
+// The same, where the block is not looked into yet.
+void begin_check_again(KernelUcontext& context) {
+  const uint64_t rip = context.rip;
+  if (is_between(rip, sysload_check_saved, sysload_check_loaded)) {
+    const auto& saved = *Memory::at<std::array<uint64_t, 2>>({context.rsp - 16});
+    context.r12_to_rax[kRax] = saved[0];
+    context.r11 = saved[1];
+  } else if (is_between(rip, sysload_check_exit_saved, sysload_check_exit_loaded)) {
+    context.r12_to_rax[kRax] = __NR_exit;
+    context.r11 = context.r10;
+  }
+  if (rip == address(sysload_callback_checked)) return;
+  context.rip = address(sysload_callback_checked);
+  context.rcx = context.r11 - SYSREWRITE_TAIL_FROM_RESUME;
+}
+
 // What leaving would have put into the registers.
 void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
   context.r12_to_rax[kRax] = block.leave_rax;
@@ -251,6 +273,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   if (is_between(context.rip, sysload_callback_hook, sysload_hook_entered) ||
       is_between(context.rip, sysload_hook_alternate, sysload_hook_alternate_blocked))
     return begin_again(block, context);
+  if (is_checked(context.rip)) return begin_check_again(context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
     finish_leaving(block, context);
   if (context.rip == address(sysload_hook_ending)) {
@@ -398,6 +421,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
 // are blocked until the frame gives the mask back.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     int signal, KernelSiginfo* info, KernelUcontext* context) {
+  if (sysload_state.expects_foreign_threads) adopt_struck(context);
   const uint64_t answer = act_on(signal, info, context);
   uint64_t mask = 0;
   if (answer <= SYSLOAD_SIGNAL_TO_PROGRAM) block_signals(&mask);

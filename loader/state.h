@@ -38,6 +38,12 @@ struct MappedObject {
   uint64_t trampoline_size;
 };
 
+// A library that was looked at last, of which all calls are seen; size 0: none.
+struct SeenLibrary {
+  RuntimeAddr base;
+  uint64_t size;
+};
+
 // A library whose place is reserved, but not yet free of what alignment wasted; size 0: none.
 struct PendingLibrary {
   RuntimeAddr address;
@@ -72,17 +78,21 @@ struct State {
   uint32_t threads;       // of this process
   uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
   HeldSignal held[2];     // SIGTRAP, SIGSYS: sent to the process while all threads had blocked them
-  bool watches_faults;    // signals.cc handles them
-  bool has_engine;        // calls go through hook_call.cc
-  bool has_hooks;         // which show them to somebody
-  HookSet* hooks;         // nullptr: there are none
-  sysload_api api;        // what hooks may call
-  uint64_t callback;      // what slots are filled with
-  bool callback_is_near;  // a copy of sysload_callback_pass
+  uint32_t pid;           // of this process, whose threads have the blocks
+  bool expects_foreign_threads;  // foreign_threads.h
+  uint32_t adoptions_left;       // until blocks of threads that are gone are looked for
+  bool watches_faults;           // signals.cc handles them
+  bool has_engine;               // calls go through hook_call.cc
+  bool has_hooks;                // which show them to somebody
+  HookSet* hooks;                // nullptr: there are none
+  sysload_api api;               // what hooks may call
+  uint64_t callback;             // what slots are filled with
+  bool callback_is_near;         // a copy of sysload_callback_pass
   SiteTables site_tables;
   Handlers handlers;  // of a program without hooks
   ObjectTable objects;
   PreparedCode prepared;  // of the library that was mapped last
+  SeenLibrary seen;
   PendingLibrary pending;
   WidenedReservation widened;
   RuntimeAddr interpreter_stubs;  // the trampoline of ld.so, to know its calls by
@@ -126,6 +136,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte _start[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_far[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_checked[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];
 

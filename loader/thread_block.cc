@@ -1,9 +1,12 @@
 #include "loader/thread_block.h"
 
 #include <asm/unistd.h>
+#include <linux/errno.h>
 
 #include <cstring>
 
+#include "loader/foreign_threads.h"
+#include "loader/hook_output.h"
 #include "loader/process_lock.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
@@ -62,6 +65,7 @@ ThreadBlock* take_block() {
 }
 
 void give_back(ThreadBlock* block) {
+  block->tid = 0;
   ThreadBlock* head = __atomic_load_n(&sysload_state.free_blocks, __ATOMIC_RELAXED);
   do {
     block->next = head;
@@ -73,6 +77,26 @@ void give_back_all_but(ThreadBlock* own) {
   sysload_state.free_blocks = nullptr;
   for (ThreadBlock* block = sysload_state.all_blocks; block != nullptr; block = block->all_next)
     if (block != own) give_back(block);
+}
+
+uint32_t give_back_of_the_dead() {
+  const ProcessLock lock(Guarded::kBlocks);
+  uint32_t living = 0;
+  for (ThreadBlock* block = sysload_state.all_blocks; block != nullptr; block = block->all_next) {
+    const uint32_t tid = __atomic_load_n(&block->tid, __ATOMIC_RELAXED);
+    // Whoever waits for a child of vfork gives its block back.
+    const bool is_awaited = block->is_child_of_vfork && !block->is_foreign;
+    if (tid == 0 || is_awaited) continue;
+    // Not tgkill: a child that shares this memory need not be of this process.
+    if (sys::call(__NR_tkill, tid, 0) != -ESRCH) {
+      ++living;
+      continue;
+    }
+    forget_thread(block);
+    if (!block->is_child_of_vfork) __atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED);
+    give_back(block);
+  }
+  return living;
 }
 
 void name_thread(ThreadBlock* block) {
@@ -144,6 +168,7 @@ ThreadBlock* start_first_block() {
   const int64_t answer =
       sys::call(__NR_arch_prctl, SYSLOAD_ARCH_SET_GS, Memory::address_of(block).value);
   if (sys::failed(answer)) fail_errno(answer, "hooks", "cannot set the gs base");
+  note_process();
   name_thread(block);
   offer_fault_stack(block);
   block->signals = &sysload_state.hooks->signals;

@@ -73,6 +73,7 @@ struct ThreadBlock {
   bool shares_thread_group;  // what is being cloned
   uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
   bool is_child_of_vfork;    // shares memory with a thread that waits for it
+  bool is_foreign;           // made by code that nobody rewrote (foreign_threads.h)
   bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
   int32_t no_stack_flags;    // ss_flags in the frames of a thread that has no alternate stack: 0 up
                              // to the first one, SS_DISABLE from then on and in new threads
@@ -94,6 +95,7 @@ static_assert(offsetof(ThreadBlock, self) == SYSLOAD_BLOCK_SELF);
 static_assert(offsetof(ThreadBlock, stack) == SYSLOAD_BLOCK_STACK);
 static_assert(offsetof(ThreadBlock, rsp) == SYSLOAD_BLOCK_RSP);
 static_assert(offsetof(ThreadBlock, pending) == SYSLOAD_BLOCK_PENDING);
+static_assert(offsetof(ThreadBlock, tid) == SYSLOAD_BLOCK_TID);
 static_assert(offsetof(ThreadBlock, has_alt) == SYSLOAD_BLOCK_HAS_ALT);
 static_assert(offsetof(ThreadBlock, alt_low) == SYSLOAD_BLOCK_ALT_LOW);
 static_assert(offsetof(ThreadBlock, alt_size) == SYSLOAD_BLOCK_ALT_SIZE);
@@ -142,6 +144,10 @@ void give_back(ThreadBlock* block);
 // In a forked child: the other threads are not there, and their blocks are free.
 void give_back_all_but(ThreadBlock* own);
 
+// The blocks of threads that have ended without a word: by code that nobody rewrote. Returns how
+// many there are of others. As many system calls as there are threads.
+uint32_t give_back_of_the_dead();
+
 // Notes whose block it is: the calling thread's.
 void name_thread(ThreadBlock* block);
 
@@ -160,6 +166,10 @@ void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context);
 // Before rt_sigreturn, which sets the alternate stack that the frame names, whoever has written
 // that.
 void give_back_alternate_stack(ThreadBlock* block, uint64_t frame);
+
+// On the hook stack, which is not in use, while all signals are blocked.
+extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
+    void (*function)(ThreadBlock*), ThreadBlock* block);
 
 // The calling thread's block.
 inline ThreadBlock* own_block() {
