@@ -77,9 +77,12 @@ bool is_fault(int signal, const KernelSiginfo& info) {
   return is_watched(signal) && signal != kSigSys && info.code > 0;
 }
 
+// Nothing strikes meanwhile: of a program without an alternate stack, what the kernel delivers
+// together with a trap would lie on the fault stack above it, which is small.
 KernelSigaction watching_action() {
+  constexpr uint64_t kEverySignal = ~uint64_t{0};
   return {address(sysload_signal_entry), kSigWatching, Memory::address_of(sysload_restorer).value,
-          0};
+          kEverySignal};
 }
 
 [[noreturn]] void die_in_hook(const ThreadBlock& block, int signal, const KernelUcontext& context) {
