@@ -17,6 +17,7 @@
 #include "loader/process_lock.h"
 #include "loader/program_mask.h"
 #include "loader/program_memory.h"
+#include "loader/put_off.h"
 #include "loader/report.h"
 #include "loader/serve.h"
 #include "loader/signal_frame.h"
@@ -460,6 +461,7 @@ void begin_process(ThreadBlock* block) {
   block->is_child_of_vfork = false;
   block->is_foreign = false;
   forget_held_signals(block);
+  forget_all_put_off(block);
   sysload_state.threads = 1;
   give_back_all_but(block);
   watch_thread(block);

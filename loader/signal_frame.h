@@ -105,10 +105,11 @@ inline int64_t set_action(int signal, const KernelSigaction* wanted, KernelSigac
                    SYSLOAD_SIGSET_SIZE);
 }
 
-// Queues a signal once more for this thread, as it came. It must be blocked.
-inline void send_to_self(int signal, const KernelSiginfo& info) {
-  sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
-            Memory::address_of(&info).value);
+// Queues a signal once more for this thread, as it came. It must be blocked. An errno where the
+// kernel has no room for it (put_off.cc).
+inline int64_t send_to_self(int signal, const KernelSiginfo& info) {
+  return sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), sys::tid(), static_cast<uint64_t>(signal),
+                   Memory::address_of(&info).value);
 }
 
 }  // namespace sysrewrite

@@ -14,6 +14,7 @@
 #include "loader/process_lock.h"
 #include "loader/program_mask.h"
 #include "loader/program_memory.h"
+#include "loader/put_off.h"
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/trap.h"
@@ -170,7 +171,7 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
   block.mask = context.mask;
   block.pending |= SYSLOAD_PENDING_SIGNAL;
   set_again(block, signal);
-  send_to_self(signal, info);
+  put_off_signal(&block, signal, info);
   context.mask = ~uint64_t{0};
   const bool is_leaving = is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end);
   if (is_leaving) context.rip = address(sysload_hook_leave_slowly);
@@ -340,7 +341,7 @@ void send_elsewhere(ThreadBlock& block, int signal, const KernelSiginfo& info,
   context.stack[1] = kStackDisabled;
   context.stack[2] = 0;
   set_again(block, signal);
-  send_to_self(signal, info);
+  put_off_signal(&block, signal, info);
 }
 
 }  // namespace
@@ -397,6 +398,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     }
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
+  recall_signal(block, signal, info);
   if (!take_held_signal(signal, info)) return SYSLOAD_SIGNAL_TO_PROGRAM;
   if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
       block->signals->action[signal].handler != kSigDefault) {
@@ -495,6 +497,7 @@ int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, ui
     return answer;
   }
   if (changes) kept = as_kept(wanted);
+  if (changes && !handles) forget_put_off(block, signal);
   if (old_action == 0) return answer;
   if (old.handler == address(sysload_signal_entry))
     old = before;

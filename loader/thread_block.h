@@ -25,6 +25,7 @@
 #ifndef SYSREWRITE_LOADER_THREAD_BLOCK_H_
 #define SYSREWRITE_LOADER_THREAD_BLOCK_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -83,6 +84,7 @@ struct ThreadBlock {
   uint64_t trap, trap_error;  // the program's last fault, as a context names it; 0: none yet
   HeldSignal held[2];         // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
+  std::array<KernelSiginfo, 16> put_off;  // the oldest first; signo 0: free, like all behind it
 
   SignalTable* signals;
   alignas(16) std::byte thread_memory[SYSLOAD_THREAD_MEMORY];
