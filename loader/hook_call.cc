@@ -314,6 +314,11 @@ bool must_take_tail(uint64_t number) {
   return number == __NR_rt_sigreturn;
 }
 
+// It may take one whose siginfo the block has.
+bool may_recall(const ThreadBlock& block, uint64_t number) {
+  return number == __NR_rt_sigtimedwait && block.put_off.front().signo != 0;
+}
+
 // Out of the way of the calls that sysload has nothing to do with.
 [[gnu::noinline, gnu::cold]] uint64_t serve(ThreadBlock* block) {
   const uint64_t number = block->call.number;
@@ -330,7 +335,8 @@ bool must_take_tail(uint64_t number) {
     if (needs) take_mask_back(block);
     answer(block, result);
   } else if (!must_take_tail(number) &&
-             (needs || block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack)) {
+             (needs || block->exits != 0 || is_changed(*block) || number == __NR_sigaltstack ||
+              may_recall(*block, number))) {
     leave_issuing(block);
   } else {
     leave_through_tail(block);
@@ -419,7 +425,10 @@ void finish_call(ThreadBlock* block) {
   }
   if (is_exec(block->call.number)) watch_after_exec(*block);
   auto result = static_cast<int64_t>(block->result);
-  if (block->call.number == __NR_rt_sigtimedwait) result = result_of_wait(block->call, result);
+  if (block->call.number == __NR_rt_sigtimedwait) {
+    result = result_of_wait(block->call, result);
+    recall_awaited(block, result);
+  }
   answer(block, result);
 }
 

@@ -190,7 +190,8 @@ bool is_masked(const ThreadBlock& block, int signal) {
 }
 
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
-  if (info.code == kSentToThread) return put(&block->held[place_of(signal)], info);
+  // The code of a fault nobody but the thread can have queued, or the process's first one.
+  if (info.code == kSentToThread || info.code > 0) return put(&block->held[place_of(signal)], info);
   if (info.code != kPoke) put(&sysload_state.held[place_of(signal)], info);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
   poke_another(*block, signal);

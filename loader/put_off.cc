@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "loader/program_memory.h"
 #include "loader/signals.h"
 
 // What was sent has a place in the kernel's queue, which counts against the user's
@@ -25,6 +26,8 @@ namespace sysrewrite {
 namespace {
 
 constexpr int32_t kByKill = 0;  // SI_USER
+// A code of sysload's own.
+constexpr int32_t kStandIn = -0x7374;
 constexpr int kFirstRealTime = 32;
 
 bool is_real_time(int signal) {
@@ -32,12 +35,13 @@ bool is_real_time(int signal) {
 }
 
 // Without a siginfo; `address` is where the sender stands.
-bool is_bare(const KernelSiginfo& info) {
-  return info.code == kByKill && info.errno_value == 0 && info.address == 0;
+bool stands_for_another(const KernelSiginfo& info) {
+  return info.code == kStandIn ||
+         (info.code == kByKill && info.errno_value == 0 && info.address == 0);
 }
 
-void send_bare(int signal) {
-  send_to_self(signal, {signal, 0, kByKill, 0, 0, {}});
+void send_bare(int signal, int32_t code) {
+  send_to_self(signal, {signal, 0, code, 0, 0, {}});
 }
 
 // The oldest one of the number, or the end.
@@ -66,13 +70,22 @@ void drop_all(ThreadBlock* block, int signal) {
 }  // namespace
 
 void put_off_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
-  if (!is_real_time(signal) && info.code < 0) {
+  if (!is_real_time(signal) && info.code < 0 && info.code != kStandIn) {
     drop_all(block, signal);
     keep(block, info);
   }
   if (!sys::failed(send_to_self(signal, info))) return;
   keep(block, info);
-  send_bare(signal);
+  send_bare(signal, kByKill);
+}
+
+void put_back_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
+  uint64_t mask = 0;
+  block_signals(&mask);
+  drop_all(block, signal);
+  keep(block, info);
+  send_bare(signal, kStandIn);
+  set_signals(mask);
 }
 
 void recall_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
@@ -82,13 +95,23 @@ void recall_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
   KernelSiginfo* const kept = find(block, signal);
   if (kept != block->put_off.end()) {
     const KernelSiginfo arrived = *info;
-    const bool is_other = !is_bare(arrived);
+    const bool is_other = !stands_for_another(arrived);
     if (!is_other || is_real_time(signal)) *info = *kept;
     drop(block, kept);
     if (is_other && is_real_time(signal)) put_off_signal(block, signal, arrived);
-    if (find(block, signal) != block->put_off.end()) send_bare(signal);
+    if (find(block, signal) != block->put_off.end()) send_bare(signal, kByKill);
   }
   set_signals(mask);
+}
+
+void recall_awaited(ThreadBlock* block, int64_t result) {
+  if (result <= 0 || block->put_off.front().signo == 0) return;
+  KernelSiginfo info{};
+  const auto bytes = Memory::bytes(Memory::address_of(&info), sizeof(info));
+  const uint64_t at = block->call.argument[1];
+  if (at != 0) read_program(at, bytes);
+  recall_signal(block, static_cast<int>(result), &info);
+  if (at != 0) write_program(at, as_byte_view(&info, sizeof(info)));
 }
 
 void forget_put_off(ThreadBlock* block, int signal) {

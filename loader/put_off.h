@@ -11,11 +11,18 @@ namespace sysrewrite {
 // All signals are blocked.
 void put_off_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
 
+// The same of one that is blocked, and that the kernel has delivered before the signal of a trap,
+// since it has the si_code of a fault: it is not to look like one again.
+void put_back_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
+
 // One arrives that may have been put off: its siginfo is put back. Where another one of its number
 // was put off before it, that one takes its place, and this one is put off.
 void recall_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
 
-// The program ignores it from now on, or takes its default: what is pending of it is gone. Called
+// The same of what rt_sigtimedwait has taken, which is its result.
+void recall_awaited(ThreadBlock* block, int64_t result);
+
+// The program ignores it from now on: what is pending of it is gone. Called
 // in the runtime, which is left with all signals blocked, if there is anything to forget.
 void forget_put_off(ThreadBlock* block, int signal);
 // In a forked child, where nothing is pending.

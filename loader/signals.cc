@@ -64,14 +64,16 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_serve_entry[], sysload_serve_answered[], etext[];
 
 bool is_watched(int signal) {
-  if (signal == kSigSys) return sysload_state.exhaustive;
+  // The kernel may deliver it in the place of a trap's (is_taken_for_trap()).
+  if (signal == kSigSys) return sysload_state.open_signals != 0;
   return signal == kSigIll || signal == kSigTrap || signal == kSigBus || signal == kSigFpe ||
          signal == kSigSegv;
 }
 
 // Even where the program ignores it. What is ignored otherwise stays so in what it executes.
 bool is_always_needed(int signal) {
-  return signal == kSigSys || (signal == kSigTrap && has_lone_poison());
+  return (signal == kSigSys && sysload_state.exhaustive) ||
+         (signal == kSigTrap && has_lone_poison());
 }
 
 bool is_fault(int signal, const KernelSiginfo& info) {
@@ -361,17 +363,53 @@ bool may_fault() {
 
 namespace {
 
+// Of several frames that the kernel has built at once, each but the first has struck the entry of
+// the one before. This is the first one.
+KernelUcontext& first_struck(KernelUcontext* context) {
+  while (context->rip == address(sysload_signal_entry))
+    context = Memory::at<KernelUcontext>({context->r12_to_rax[kRdx]});
+  return *context;
+}
+
+// Before the signal of a trap the kernel delivers what waits with the siginfo of a fault, although
+// it is blocked; and before one like it that sysload lets in. A fault that is one finds its signal
+// open, or ends the process, and a call that has opened it for its own time (ppoll) stands at its
+// end.
+// Source: linux, kernel/signal.c, dequeue_synchronous_signal().
+bool is_taken_for_trap(const ThreadBlock& block, int signal, const KernelSiginfo& info,
+                       KernelUcontext* context) {
+  if (info.code <= 0 || (context->mask >> (signal - 1) & 1) == 0) return false;
+  const uint64_t rip = first_struck(context).rip;
+  const bool is_after_call =
+      rip == address(sysload_hook_issued) && block.call.number != __NR_rt_sigprocmask;
+  return is_at_trap({rip}) || (is_between(rip, __ehdr_start, etext) && !is_after_call);
+}
+
+// What another frame's handler goes on with is the runtime's.
+uint64_t to_what_was_struck(const KernelUcontext& context) {
+  return context.rip == address(sysload_signal_entry) ? SYSLOAD_SIGNAL_TO_RUNTIME
+                                                      : SYSLOAD_SIGNAL_TO_PROGRAM;
+}
+
+// What is sysload's own. False: it is the program's, or has struck the runtime.
+bool serve_own(ThreadBlock* block, int signal, const KernelSiginfo& info, KernelUcontext* context) {
+  if (is_taken_for_trap(*block, signal, info, context)) {
+    put_back_signal(block, signal, info);
+    return true;
+  }
+  KernelUcontext& struck = first_struck(context);
+  if (!may_be_poisons(signal, info)) return false;
+  const RuntimeAddr stub = stub_behind_poison({struck.rip});
+  if (stub.value != 0) struck.rip = stub.value;
+  return stub.value != 0;
+}
+
 uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
   const auto number = static_cast<uint64_t>(signal);
-  if (may_be_poisons(signal, *info)) {
-    if (const RuntimeAddr stub = stub_behind_poison({context->rip}); stub.value != 0) {
-      context->rip = stub.value;
-      return SYSLOAD_SIGNAL_TO_PROGRAM;
-    }
-  }
-  const bool is_caught =
-      signal == kSigSys && info->code == kUserDispatch && sysload_state.exhaustive;
+  if (serve_own(block, signal, *info, context)) return to_what_was_struck(*context);
+  const bool is_caught = signal == kSigSys && info->code == kUserDispatch &&
+                         sysload_state.exhaustive && info->address == first_struck(context).rip;
   if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
     context->rip = address(sysload_copy_end);
     set_again(*block, signal);
@@ -380,8 +418,13 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   const bool is_in_runtime =
       is_on_hook_stack(*block, context->rsp) || is_in_this_code(*block, *context);
   if (is_in_runtime) {
-    if (is_caught) die_in_hook(*block, signal, *context);
-    if (is_fault(signal, *info)) die_in_hook(*block, signal, *context);
+    const bool is_dispatched = is_caught && context->rip == address(sysload_signal_entry);
+    if (is_dispatched) {
+      redirect_caught(first_struck(context));
+      return SYSLOAD_SIGNAL_TO_RUNTIME;
+    }
+    const bool is_raised = !is_forged({number, *info, *context});
+    if (is_caught || (is_fault(signal, *info) && is_raised)) die_in_hook(*block, signal, *context);
     put_off(*block, signal, *info, *context);
     return SYSLOAD_SIGNAL_TO_RUNTIME;
   }
@@ -389,16 +432,16 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     redirect_caught(*context);
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
+  recall_signal(block, signal, info);
   if (is_masked(*block, signal)) {
     // The kernel forces nothing upon a thread that has blocked it, but ends the process.
-    if (info->code > 0) {
+    if (info->code > 0 && !is_forged({number, *info, *context})) {
       act_by_default({number, *info, *context}, kSigDefault);
     } else {
       hold_signal(block, signal, *info);
     }
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
-  recall_signal(block, signal, info);
   if (!take_held_signal(signal, info)) return SYSLOAD_SIGNAL_TO_PROGRAM;
   if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
       block->signals->action[signal].handler != kSigDefault) {
@@ -497,7 +540,7 @@ int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, ui
     return answer;
   }
   if (changes) kept = as_kept(wanted);
-  if (changes && !handles) forget_put_off(block, signal);
+  if (changes && wanted.handler == kSigIgnore) forget_put_off(block, signal);
   if (old_action == 0) return answer;
   if (old.handler == address(sysload_signal_entry))
     old = before;

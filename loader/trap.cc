@@ -63,6 +63,26 @@ bool may_be_poisons(int signal, const KernelSiginfo& info) {
   return signal == kSigSegv && info.code > 0;
 }
 
+bool is_forged(const Signal& signal) {
+  // Source: Intel SDM vol. 3A, 6.3.1: #BP.
+  constexpr uint64_t kBreakpoint = 3;
+  const KernelSiginfo& info = signal.info;
+  const KernelUcontext& context = signal.context;
+  switch (static_cast<int>(signal.number)) {
+    case kSigTrap:
+      if (info.code == kByKernel) return context.trap != kBreakpoint;
+      [[fallthrough]];
+    case kSigIll:
+    case kSigFpe:
+    case kSigSys:
+      return info.address != context.rip;
+    case kSigSegv:
+      return info.code != kByKernel && info.address != context.cr2;
+    default:
+      return false;
+  }
+}
+
 RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
   const FoundSite found = site_of_window(rip);
   if (found.site == nullptr || !has_poison(*found.site)) return {0};
@@ -71,8 +91,14 @@ RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
   return restart_in_stub(found);
 }
 
+bool is_at_trap(RuntimeAddr rip) {
+  const FoundSite found = site_of_stub(rip);
+  return stub_behind_poison(rip).value != 0 ||
+         (found.site != nullptr && restart_in_stub(found) == rip);
+}
+
 void act_by_default(const Signal& signal, uint64_t handler) {
-  const bool is_sent = signal.info.code <= 0;
+  const bool is_sent = signal.info.code <= 0 || is_forged(signal);
   const bool is_ignored = handler == kSigIgnore;
   if (is_sent && is_ignored) return;
   const auto number = static_cast<int>(signal.number);

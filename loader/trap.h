@@ -12,8 +12,14 @@ namespace sysrewrite {
 // stops at the same address: its code is SI_KERNEL, which icebp's never is.
 bool may_be_poisons(int signal, const KernelSiginfo& info);
 
+// Whether nobody but a process itself can have made the siginfo: what the kernel says of a trap or
+// a fault does not fit the frame. A program may queue to itself whatever it likes.
+bool is_forged(const Signal& signal);
+
 // Where a program that met poison at `rip` goes on; 0 where there is none.
 RuntimeAddr stub_behind_poison(RuntimeAddr rip);
+// Whether it is there, or has just been led on from there.
+bool is_at_trap(RuntimeAddr rip);
 
 // A signal that is sysload's and not the program's to handle does what it would without sysload: it
 // is sent once more, and strikes when the frame gives the mask back. `handler` is what the program
