@@ -3,6 +3,9 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 
+#include <cstddef>
+#include <cstring>
+
 #include "loader/handler_table.h"
 #include "loader/memory.h"
 #include "loader/state.h"
@@ -46,16 +49,19 @@ bool replace_action(uint64_t signal, KernelSigaction* given) {
   return true;
 }
 
+// The handler comes last, and in one store: by it whoever interrupts this knows what is left to do.
 void finish_action(const ActionInterlude& action) {
   if (action.result != 0 || action.common.rdx == 0) return;
-  auto& old = *Memory::at<KernelSigaction>({action.common.rdx});
+  auto* const at = Memory::at<std::byte>({action.common.rdx});  // aligned or not
+  KernelSigaction old{};
+  memcpy(&old, at, sizeof(old));
   if (!is_thunk(old.handler)) return;
   const uint64_t index = index_of_thunk(old.handler);
   const KernelSigaction said = said_by(index);
-  if (has_said_all(index))
-    old = said;
-  else
-    old.handler = said.handler;
+  constexpr size_t kBehind = offsetof(KernelSigaction, flags);
+  if (has_said_all(index)) memcpy(at + kBehind, &said.flags, sizeof(said) - kBehind);
+  asm volatile("" ::: "memory");
+  __builtin_memcpy(at, &said.handler, sizeof(said.handler));
 }
 
 // The address of the action that the kernel is to be given.
@@ -66,7 +72,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_before_acti
       signal > uint64_t{kMostSignals} || signal == kSigKill || signal == kSigStop ||
       !can_be_read(*action))
     return wanted;
-  action->given = *Memory::at<KernelSigaction>({wanted});
+  memcpy(&action->given, Memory::at<const std::byte>({wanted}), sizeof(action->given));
   const bool is_replaced = replace_action(signal, &action->given);
   return is_replaced ? Memory::address_of(&action->given).value : wanted;
 }

@@ -37,6 +37,13 @@
         movq    \field(%rsp), %\register
 .endm
 
+// What C++ may run with: neither DF nor AC (alignment is checked of what the program keeps where it
+// likes), nor TF.
+.macro  PLAIN_FLAGS
+        pushq   $0x202
+        popfq
+.endm
+
 // --- The callback of static programs, where it does not lie beside the stubs ---------------------
 //
 // As sysload_callback_pass.
@@ -73,10 +80,12 @@
 //   in       as above, and eax = the index
 //   out      at the program's handler, all as the kernel gave it; or back through rt_sigreturn
 //   clobbers what a psABI function may; rax = 0, as the kernel has it
-//   stack    SYSLOAD_INTERLUDE_SIZE bytes and a few hundred of C++
+//   stack    SYSLOAD_WRAPPER_SIZE bytes and a few hundred of C++
         .p2align 4
         LABEL   sysload_handler
-        leaq    -SYSLOAD_INTERLUDE_SIZE(%rsp), %rsp
+        pushfq                          // SYSLOAD_WRAPPER_FLAGS
+        LABEL   sysload_handler_pushed
+        leaq    -SYSLOAD_WRAPPER_FLAGS(%rsp), %rsp
         LABEL   sysload_handler_lowered
         SAVE    SYSLOAD_INTERLUDE_WHAT, rax
         SAVE    SYSLOAD_INTERLUDE_RDI, rdi
@@ -84,15 +93,19 @@
         SAVE    SYSLOAD_INTERLUDE_RDX, rdx
         SET_MARK SYSLOAD_IS_HANDLER
         LABEL   sysload_handler_marked
+        andq    $~SYSLOAD_TRAP_FLAG, SYSLOAD_WRAPPER_FLAGS(%rsp)
+        PLAIN_FLAGS
         movq    %rsp, %rdi
         call    sysload_on_handler      // rax: the handler; 0: back
         LOAD    SYSLOAD_INTERLUDE_RDI, rdi
         LOAD    SYSLOAD_INTERLUDE_RSI, rsi
         LOAD    SYSLOAD_INTERLUDE_RDX, rdx
         movq    %rax, %rcx
+        pushq   SYSLOAD_WRAPPER_FLAGS(%rsp)
+        popfq
         CLEAR_MARK
         LABEL   sysload_handler_cleared
-        leaq    SYSLOAD_INTERLUDE_SIZE(%rsp), %rsp
+        leaq    SYSLOAD_WRAPPER_SIZE(%rsp), %rsp
         LABEL   sysload_handler_raised
         movl    $0, %eax
         jrcxz   sysload_handler_back
@@ -117,7 +130,7 @@
         SAVE    SYSLOAD_INTERLUDE_WHAT, r11
         SET_MARK SYSLOAD_IS_SIGRETURN
         LABEL   sysload_sigreturn_marked
-        cld
+        PLAIN_FLAGS
         leaq    SYSLOAD_INTERLUDE_SIZE+SYSREWRITE_RED_ZONE(%rsp), %rdi
         call    sysload_on_sigreturn
         LOAD    SYSLOAD_INTERLUDE_WHAT, r11
@@ -161,7 +174,8 @@
         LABEL   sysload_action_marked
         // A debugger that steps has set TF for the one instruction that has stored it.
         andq    $~SYSLOAD_TRAP_FLAG, SYSLOAD_INTERLUDE_FLAGS(%rsp)
-        cld
+        LABEL   sysload_action_saved
+        PLAIN_FLAGS
         movq    %rsp, %rdi
         call    sysload_before_action   // rax: the action to be given to the kernel
         movq    %rax, %rsi

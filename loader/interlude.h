@@ -24,6 +24,11 @@ struct Interlude {
   Log log;
 };
 
+struct WrapperInterlude {
+  Interlude common;
+  uint64_t unused, flags;
+};
+
 struct ActionInterlude {
   Interlude common;
   uint64_t r10, r8, r9, result, is_made;
@@ -38,6 +43,8 @@ static_assert(offsetof(Interlude, rsi) == SYSLOAD_INTERLUDE_RSI);
 static_assert(offsetof(Interlude, rdx) == SYSLOAD_INTERLUDE_RDX);
 static_assert(offsetof(Interlude, log) == SYSLOAD_INTERLUDE_LOG);
 static_assert(sizeof(Interlude) == SYSLOAD_INTERLUDE_SIZE);
+static_assert(offsetof(WrapperInterlude, flags) == SYSLOAD_WRAPPER_FLAGS);
+static_assert(sizeof(WrapperInterlude) == SYSLOAD_WRAPPER_SIZE);
 static_assert(offsetof(ActionInterlude, r10) == SYSLOAD_INTERLUDE_R10);
 static_assert(offsetof(ActionInterlude, r8) == SYSLOAD_INTERLUDE_R8);
 static_assert(offsetof(ActionInterlude, r9) == SYSLOAD_INTERLUDE_R9);
@@ -50,7 +57,7 @@ static_assert(offsetof(ActionInterlude, r12_to_r15) == SYSLOAD_INTERLUDE_R12);
 static_assert(offsetof(ActionInterlude, flags) == SYSLOAD_INTERLUDE_FLAGS);
 static_assert(sizeof(ActionInterlude) == SYSLOAD_ACTION_SIZE);
 // A call reaches C++ with rsp 16-aligned; the kernel starts handlers 8 off.
-static_assert(SYSLOAD_INTERLUDE_SIZE % 16 == 8);
+static_assert(SYSLOAD_INTERLUDE_SIZE % 16 == 8 && SYSLOAD_WRAPPER_SIZE % 16 == 8);
 
 // `what` of a wrapper that is to go back, and not to a handler.
 inline constexpr uint64_t kBack = kNoThunk;

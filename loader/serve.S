@@ -211,7 +211,8 @@ sysload_callback_serve:
         andl    $~SYSLOAD_TRAP_FLAG, %r11d // set where a debugger steps
         pushq   %r11
         pushq   %rbx
-        cld
+        pushq   $0x202                  // neither DF nor AC
+        popfq
 .Ltake: movl    $1, %eax
         xchgl   %eax, sysload_serve_lock(%rip)
         testl   %eax, %eax

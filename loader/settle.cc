@@ -22,12 +22,13 @@ namespace {
 constexpr uint64_t kSyscall = 2;
 
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_handler[],
-    sysload_handler_lowered[], sysload_handler_marked[], sysload_handler_cleared[],
-    sysload_handler_raised[], sysload_handler_back[], sysload_handler_end[], sysload_sigreturn[],
-    sysload_sigreturn_lowered[], sysload_sigreturn_marked[], sysload_sigreturn_cleared[],
-    sysload_sigreturn_raised[], sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[],
-    sysload_action_lowered[], sysload_action_marked[], sysload_action_issued[],
-    sysload_action_kept[], sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
+    sysload_handler_pushed[], sysload_handler_lowered[], sysload_handler_marked[],
+    sysload_handler_cleared[], sysload_handler_raised[], sysload_handler_back[],
+    sysload_handler_end[], sysload_sigreturn[], sysload_sigreturn_lowered[],
+    sysload_sigreturn_marked[], sysload_sigreturn_cleared[], sysload_sigreturn_raised[],
+    sysload_sigreturn_end[], sysload_action[], sysload_action_pushed[], sysload_action_lowered[],
+    sysload_action_marked[], sysload_action_issued[], sysload_action_kept[],
+    sysload_action_cleared[], sysload_action_raised[], sysload_action_end[],
     sysload_callback_pass_tail[], sysload_callback_pass_end[], sysload_callback_far_tail[],
     sysload_callback_far_end[], sysload_callback_serve_tail[], sysload_munmap_saved[],
     sysload_filter_end[], sysload_serve_entry[], sysload_serve_kept[], sysload_serve_pushed[],
@@ -171,7 +172,7 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   if (is_between(rip, sysload_handler_cleared, sysload_handler_end)) {
     if (rip >= address(sysload_handler_back) || context.rcx == 0) return false;
     position->rip = context.rcx;
-    if (rip < address(sysload_handler_raised)) position->rsp += SYSLOAD_INTERLUDE_SIZE;
+    if (rip < address(sysload_handler_raised)) position->rsp += SYSLOAD_WRAPPER_SIZE;
     position->rax = 0;
     return true;
   }
@@ -185,8 +186,8 @@ bool leave_handler(Log& log, KernelUcontext& context, Position* position) {
   settle(log, signal_at(signal, context.r12_to_rax[kRsi], outer));
   reset_if_asked(signal, said);
   position->rip = said.handler;
-  if (!is_at_thunk && rip >= address(sysload_handler_lowered))
-    position->rsp += SYSLOAD_INTERLUDE_SIZE;
+  if (!is_at_thunk && rip >= address(sysload_handler_pushed))
+    position->rsp += rip < address(sysload_handler_lowered) ? 8 : SYSLOAD_WRAPPER_SIZE;
   position->rax = 0;
   return true;
 }
@@ -227,7 +228,8 @@ void restore_arguments(const Interlude& interlude, KernelUcontext& context) {
 
 // False where there is nothing to start: the signal does what it does by default.
 bool leave_wrapper(Log& log, Interlude& interlude, KernelUcontext& context, Position* position) {
-  const uint64_t frame = Memory::address_of(&interlude).value + SYSLOAD_INTERLUDE_SIZE;
+  const uint64_t start = Memory::address_of(&interlude).value;
+  const uint64_t frame = start + SYSLOAD_WRAPPER_SIZE;
   decide_on_own(interlude);
   if (interlude.what == kBack) {
     position->rip = address(sysload_handler_back);
@@ -242,6 +244,7 @@ bool leave_wrapper(Log& log, Interlude& interlude, KernelUcontext& context, Posi
   position->rip = said.handler;
   position->rsp = frame;
   position->rax = 0;
+  position->flags = Memory::at<WrapperInterlude>({start})->flags & ~uint64_t{SYSLOAD_TRAP_FLAG};
   restore_arguments(interlude, context);
   return true;
 }
