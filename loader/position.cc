@@ -38,6 +38,26 @@ uint64_t site_of(const FoundSite& found) {
   return found.table->base.value + found.site->site;
 }
 
+bool has_copy_at(const FoundSite& found, uint64_t in_stub) {
+  for (uint32_t i = 0; i < found.site->displaced; ++i)
+    if (displaced(found, i).copy == in_stub) return true;
+  return false;
+}
+
+// Seen are the displaced instructions but the first, whose address the jump in the window has, the
+// syscall behind one of them, and the window's end behind one. What stands directly behind the
+// syscall is not: the kernel steps over a call and the next instruction in one.
+// Source: linux, arch/x86/entry/common.c: with TF set it returns by iret.
+bool is_unseen_in_stub(const FoundSite& found, RuntimeAddr address, RuntimeAddr* next) {
+  const SiteRecord& site = *found.site;
+  const uint64_t in_stub = address.value - found.table->trampoline.value - site.stub;
+  const uint64_t end_of_core = site.enter + kFixed;
+  if (in_stub == end_of_core && !has_copy_at(found, in_stub))
+    *next = {window_of(found) + site.window};
+  if (in_stub == site.enter) return site.before == 0;
+  return in_stub == 0 || (in_stub > site.enter && in_stub <= end_of_core);
+}
+
 }  // namespace
 
 RuntimeAddr restart_in_stub(const FoundSite& found) {
@@ -89,6 +109,13 @@ bool leave_any_stub(Position* position) {
   if (found.site == nullptr) return false;
   position->rip = site_of(found);
   return true;
+}
+
+bool is_unseen_step(RuntimeAddr address, RuntimeAddr* next) {
+  *next = address;
+  if (const FoundSite found = site_of_stub(address); found.site != nullptr)
+    return is_unseen_in_stub(found, address, next);
+  return site_of_springboard(address).site != nullptr;
 }
 
 RuntimeAddr enter_any_stub(RuntimeAddr address) {

@@ -33,6 +33,10 @@ RuntimeAddr restart_in_stub(const FoundSite& found);
 // Whether the position is in a stub or on a springboard, of any file; it is then the program's.
 bool leave_any_stub(Position* position);
 
+// A program that steps itself has come to this address. True where it would not have come there
+// unpatched, in the midst of one of its instructions: it steps on, from `*next`.
+bool is_unseen_step(RuntimeAddr address, RuntimeAddr* next);
+
 // enter_stub() of whatever window the address is in.
 RuntimeAddr enter_any_stub(RuntimeAddr address);
 

@@ -67,6 +67,17 @@ inline bool names_place(uint64_t signal, const KernelSiginfo& info, uint64_t rip
   return is_of_place && info.code > 0 && info.address == rip;
 }
 
+// Of a program that steps itself. What it has stepped over may have cleared TF.
+// Source: linux, arch/x86/kernel/traps.c, exc_debug_user(): TRAP_TRACE.
+inline bool is_step(uint64_t signal, const KernelSiginfo& info, const KernelUcontext& context) {
+  constexpr int32_t kTrace = 2;
+  return signal == kSigTrap && info.code == kTrace && info.address == context.rip;
+}
+
+inline bool goes_on_stepping(const KernelUcontext& context) {
+  return (context.flags_register & SYSLOAD_TRAP_FLAG) != 0;
+}
+
 // A signal as its handler gets it: its number, and what the kernel has put into its frame.
 struct Signal {
   uint64_t number;

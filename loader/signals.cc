@@ -11,6 +11,7 @@
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/label.h"
+#include "loader/position.h"
 #include "loader/process_lock.h"
 #include "loader/program_mask.h"
 #include "loader/program_memory.h"
@@ -391,11 +392,26 @@ uint64_t to_what_was_struck(const KernelUcontext& context) {
                                                       : SYSLOAD_SIGNAL_TO_PROGRAM;
 }
 
+// A program that steps itself is not stepped in the runtime, where signals are blocked at times,
+// nor behind a call, from where nothing leads back to it. True: its handler sees nothing.
+bool is_step_over_call(KernelUcontext* context) {
+  RuntimeAddr next{context->rip};
+  const bool is_in_sysload = is_between(context->rip, __ehdr_start, etext);
+  if (is_in_sysload) context->flags_register &= ~uint64_t{SYSLOAD_TRAP_FLAG};
+  if (!is_in_sysload && !is_unseen_step({context->rip}, &next)) return false;
+  context->rip = next.value;
+  return true;
+}
+
 // What is sysload's own. False: it is the program's, or has struck the runtime.
 bool serve_own(ThreadBlock* block, int signal, const KernelSiginfo& info, KernelUcontext* context) {
   if (is_taken_for_trap(*block, signal, info, context)) {
     put_back_signal(block, signal, info);
     return true;
+  }
+  if (is_step(static_cast<uint64_t>(signal), info, *context)) {
+    if (is_step_over_call(context)) return true;
+    if (goes_on_stepping(*context)) return false;
   }
   KernelUcontext& struck = first_struck(context);
   if (!may_be_poisons(signal, info)) return false;

@@ -3,6 +3,7 @@
 #include "loader/action_call.h"
 #include "loader/label.h"
 #include "loader/memory.h"
+#include "loader/position.h"
 #include "loader/report.h"
 #include "loader/state.h"
 #include "loader/trap.h"
@@ -12,7 +13,23 @@ namespace sysrewrite {
 namespace {
 
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_filter_loads[],
-    sysload_filter_pass[];
+    sysload_filter_pass[], sysload_callback_pass_end[], sysload_action_saved[],
+    sysload_serve_entry[], etext[];
+
+bool is_callbacks(uint64_t rip) {
+  const auto size = static_cast<uint64_t>(sysload_callback_pass_end - sysload_callback_pass);
+  return is_between(rip, __ehdr_start, etext) ||
+         (sysload_state.callback_is_near && rip - sysload_state.callback < size);
+}
+
+// What clears TF for its own time gives it back, where it can: a debugger's is not the program's,
+// and does not come here.
+void keep_stepping(KernelUcontext& context) {
+  if (context.rip == address(sysload_action_saved))
+    Memory::at<ActionInterlude>({context.rsp})->flags |= SYSLOAD_TRAP_FLAG;
+  if (context.rip == address(sysload_serve_entry))
+    context.flags_register &= ~uint64_t{SYSLOAD_TRAP_FLAG};
+}
 
 }  // namespace
 
@@ -26,7 +43,13 @@ bool is_watched(uint64_t signal) {
 bool is_own(uint64_t signal, uint64_t info, uint64_t context, RuntimeAddr* next) {
   const auto& cause = *Memory::at<KernelSiginfo>({info});
   if (!is_watched(signal) || cause.code <= 0) return false;
-  const uint64_t rip = Memory::at<KernelUcontext>({context})->rip;
+  const auto& frame = *Memory::at<KernelUcontext>({context});
+  const uint64_t rip = frame.rip;
+  if (is_step(signal, cause, frame)) {
+    *next = {rip};
+    if (is_callbacks(rip) || is_unseen_step({rip}, next)) return true;
+    if (goes_on_stepping(frame)) return false;
+  }
   const bool is_load =
       signal != kSigTrap && rip - address(sysload_filter_loads) <
                                 address(sysload_filter_pass) - address(sysload_filter_loads);
@@ -43,7 +66,9 @@ void decide_on_own(Interlude& wrapper) {
   if (wrapper.what == kBack || !is_own(wrapper.rdi, wrapper.rsi, wrapper.rdx, &stub)) return;
   *static_cast<volatile uint64_t*>(&wrapper.what) = kBack;
   asm volatile("" ::: "memory");
-  *static_cast<volatile uint64_t*>(&Memory::at<KernelUcontext>({wrapper.rdx})->rip) = stub.value;
+  auto& context = *Memory::at<KernelUcontext>({wrapper.rdx});
+  keep_stepping(context);
+  *static_cast<volatile uint64_t*>(&context.rip) = stub.value;
 }
 
 void reset_if_asked(uint64_t signal, const KernelSigaction& said) {
