@@ -54,6 +54,13 @@ sigset_t forwarded_signals() {
   return set;
 }
 
+bool is_pending(int signal) {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  return sigismember(&pending, signal) == 1;
+}
+
 // What the terminal sends, the program has got as well; what this process raises itself, by writing
 // where nobody reads, is its own.
 void forward(const signalfd_siginfo& info, pid_t child) {
@@ -167,7 +174,8 @@ int wait_for(pid_t child, const Descriptor& signals, RewriteServer& server) {
     while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
       if (WIFEXITED(status)) return WEXITSTATUS(status);
       if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
-      if (WIFSTOPPED(status)) stop_with(child, &watcher);
+      // Whoever has stopped both, and tells this process alone to go on, means the program.
+      if (WIFSTOPPED(status) && !is_pending(SIGCONT)) stop_with(child, &watcher);
     }
   }
 }
