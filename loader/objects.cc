@@ -144,7 +144,11 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
   if (overlaps_image(request, trailer, image.low()))
     fail(kPhase, "the trampoline of ", file.path(), " lies inside its image");
   const Span span = span_of(request, trailer, image.low());
-  const int64_t reserved = sys::map_anonymous(0, span.high - span.low, sys::kNoAccess);
+  // The stubs reach the library where they were made to lie, so a hint is followed only where there
+  // is room for both.
+  const uint64_t below = image.low().value - span.low;
+  const uint64_t hint = request.hint == 0 ? 0 : request.hint - below;
+  const int64_t reserved = sys::map_anonymous(hint, span.high - span.low, sys::kNoAccess);
   if (sys::failed(reserved)) return reserved;
   const uint64_t bias = static_cast<uint64_t>(reserved) - span.low;
   const RuntimeAddr base = {image.low().value + bias};

@@ -135,3 +135,60 @@ def case_libraries_with_any_entry_point(runner):
 
     for options in ([], ["--hook", "pass:entry:exit"]):
         same(runner, ["./m", "./far.so", "./none.so"], prepare=prepare, options=options)
+
+
+# Maps as much of a file as its segments span, at a place that is free, with more of it behind or in front.
+HINTS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+static size_t span_of(int fd) {
+  Elf64_Ehdr header;
+  Elf64_Phdr phdrs[64];
+  size_t span = 0;
+  pread(fd, &header, sizeof header, 0);
+  pread(fd, phdrs, sizeof phdrs, header.e_phoff);
+  size_t start = phdrs[0].p_vaddr;
+  for (int i = header.e_phnum - 1; i >= 0; --i)
+    if (phdrs[i].p_type == PT_LOAD) start = phdrs[i].p_vaddr, span = span ? span : start + phdrs[i].p_memsz;
+  return span - start;
+}
+static const char* at(void* asked, void* got) { return got == asked ? "as asked" : "elsewhere"; }
+int main(int argc, char** argv) {
+  const size_t room = 1 << 20;
+  for (int i = 1; i < argc; ++i) {
+    const int fd = open(argv[i], O_RDONLY);
+    const size_t span = span_of(fd);
+    char* free_place = mmap(0, span + 2 * room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(free_place, span + 2 * room);
+    char* asked = free_place + room;
+    printf("hint: %s\n", at(asked, mmap(asked, span, PROT_READ, MAP_PRIVATE, fd, 0)));
+    printf("taken: %s\n", at(asked, mmap(asked, span, PROT_READ, MAP_PRIVATE, fd, 0)));
+    munmap(asked, span);
+    printf("not replaced: %s\n",
+           at(asked, mmap(asked, span, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0)));
+    void* library = dlopen(argv[i], RTLD_NOW);
+    Dl_info info;
+    dladdr(dlsym(library, "call"), &info);
+    printf("by ld.so: %d, %s\n", ((long (*)(void))dlsym(library, "call"))() == getpid(),
+           at((void*)0x10000000, info.dli_fbase));
+    close(fd);
+  }
+  return 0;
+}
+"""
+
+
+def case_libraries_at_a_hint(runner):
+    """A hint is followed where there is room; ld.so gives one for a library with an address of its own."""
+    def prepare(folder):
+        build(folder, "any.so", LIBRARY, "-shared", "-fPIC")
+        build(folder, "own.so", LIBRARY, "-shared", "-fPIC", "-Wl,-Ttext-segment=0x10000000")
+        build(folder, "m", HINTS, "-ldl", "-no-pie")
+
+    for options in ([], ["--hook", "pass:entry:exit"]):
+        same(runner, ["./m", "./any.so", "./own.so"], prepare=prepare, options=options)
