@@ -89,6 +89,12 @@ def main():
                 check(done.returncode == 0 and done.stdout == native.stdout, f"tiers {tiers} under {hook}", done)
         done = run([SYSLOAD, "--exhaustive", "./state.ABCD"], folder)
         check(done.returncode == 0 and done.stdout == native.stdout, "exhaustive", done)
+        # Dynamically linked, more calls are served: those that map, execute, and follow /proc/self/exe.
+        subprocess.run(["gcc", "-O1", "-w", "-o", "dynamic", os.path.join(PROGRAMS, "state.c"),
+                        os.path.join(PROGRAMS, "state.S")], cwd=folder, check=True)
+        for hook in HOOKS[:4]:
+            done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", hook, "--", "./dynamic"], folder)
+            check(done.returncode == 0 and done.stdout == native.stdout, f"dynamic, under run and {hook}", done)
         for said in ("says-so", "says-so:but-x87"):
             done = run(["./state.ABCD"], folder, SYSLOAD_HOOK=f"./clobber.so:{said}")
             check(done.returncode == 0 and done.stdout == native.stdout, f"a hook that changes vector registers: {said}", done)

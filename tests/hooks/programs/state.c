@@ -93,6 +93,12 @@ int main(void) {
     try_call("close", 3, -1, -EBADF, odd);
     try_call("rt_sigaction", 13, 65, -EINVAL, odd);
     try_call("munmap", 11, 1, -EINVAL, odd);
+    try_call("munmap of a library", 11, (long)printf | 1, -EINVAL, odd);
+    try_call("execve", 59, -1, -EFAULT, odd);
+    /* Into nowhere, of a size that may be none. */
+    try_call("readlink", 89, (long)"/proc/self/exe", 1, odd);
+    /* The path is none, as the flags may be. */
+    try_call("openat", 257, -100, 1, odd);
     try_call("arch_prctl", 158, 0, -EINVAL, odd);
   }
   printf("%s, %d failures\n", width() == 2 ? "zmm" : width() == 1 ? "ymm" : "xmm", failures);
