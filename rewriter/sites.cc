@@ -86,12 +86,13 @@ bool hands_on_arguments(const Neighborhood& around, size_t index) {
                      [](const Instruction& in) { return in.passes_fourth; });
 }
 
-// `exceptional`: in code that the file's own tables leave out, where data is as likely.
-bool plausible(const Neighborhood& around, size_t index, bool exceptional) {
+// `exceptional`: in code that the file's own tables leave out, where data is as likely. `checked`:
+// the result is compared with the errors; klibc's functions set the number and go to such code.
+bool plausible(const Neighborhood& around, size_t index, bool exceptional, bool checked) {
   const NumberEvidence number = number_evidence(around, index);
-  if (number == NumberEvidence::kNone) return false;
-  if (exceptional && number != NumberEvidence::kConstant && !hands_on_arguments(around, index))
-    return false;
+  const bool hands_on = hands_on_arguments(around, index);
+  if (number == NumberEvidence::kNone && !(hands_on && checked)) return false;
+  if (exceptional && number != NumberEvidence::kConstant && !hands_on) return false;
   return around.clean && runs_on(around, index);
 }
 
@@ -217,7 +218,7 @@ class Classifier {
     const Instruction in = *around.holding(pair);
     if (is_call(in, out.candidate)) {
       const size_t index = *around.index_of(in.address);
-      if (!checks_error(in.end()) || !plausible(around, index, false)) return std::nullopt;
+      if (!checks_error(in.end()) || !plausible(around, index, false, true)) return std::nullopt;
       out.holder = in.address;
       out.evidence = CandidateEvidence::kErrorCheck;
       return accept(out, in, std::move(around));
@@ -282,7 +283,8 @@ class Classifier {
     if (!in->reached || in->behind_call) {
       const bool exceptional = around->trust == Trust::kAgreement &&
                                functions_.unwind_covers_most() && !follows_bare_entry(*in);
-      if (!plausible(*around, *around->index_of(in->address), exceptional)) {
+      const size_t index = *around->index_of(in->address);
+      if (!plausible(*around, index, exceptional, checks_error(in->end()))) {
         out.evidence = in->reached ? CandidateEvidence::kImplausibleBehindCall
                                    : CandidateEvidence::kImplausible;
         return std::nullopt;
