@@ -50,7 +50,8 @@ void (*where_called)(void) = call_here;
  * function's start, and which of them is the syscall, stands behind each. */
 __asm__("call_here: movq number_called(%rip), %rax\n syscall\n ret\n"
         "call_window: movq %rdi, %rdi\n movq %rsi, %rsi\n syscall\n ret\n"
-        "call_beyond: syscall\n movq %rdi, %rdi\n movq %rsi, %rsi\n ret\n");
+        "call_beyond: syscall\n movq %rdi, %rdi\n movq %rsi, %rsi\n ret\n"
+        ".type call_here, @function\n .type call_window, @function\n .type call_beyond, @function\n");
 void call_window(void);
 void call_beyond(void);
 extern const char __executable_start[], etext[];
