@@ -61,10 +61,7 @@ class Bisection {
     say(fmt::format("{} sites are patched", sites_.size()));
     const auto none = differs(0);
     if (!none) return none.error();
-    if (*none)
-      return cannot(
-          "CMD does something else under sysrewrite with no site patched at all: the "
-          "difference is not in a patch");
+    if (*none) return explain_difference_without_patches();
     const auto all = differs(sites_.size());
     if (!all) return all.error();
     if (!*all) return cannot("CMD does the same with every site patched: there is nothing to find");
@@ -77,6 +74,25 @@ class Bisection {
  private:
   void say(const std::string& message) const {
     if (!command_.quiet) print(stderr, "sysrewrite: bisect: " + message + "\n");
+  }
+
+  // Two native runs may have agreed by chance.
+  Error explain_difference_without_patches() {
+    constexpr int kMoreRuns = 3;
+    for (int i = 0; i < kMoreRuns; ++i) {
+      const auto natively = run_natively();
+      if (!natively) return natively.error();
+      if (is_other(*natively))
+        return cannot("CMD is not steady: natively it does now this, now that");
+    }
+    return cannot(
+        "CMD does something else under sysrewrite with no site patched at all: the difference is "
+        "not in a patch");
+  }
+
+  bool is_other(const TrialOutcome& outcome) const {
+    return outcome.status != native_.status || (compare_out_ && outcome.out != native_.out) ||
+           (compare_err_ && outcome.err != native_.err);
   }
 
   Result<TrialOutcome> run_natively() {
@@ -98,6 +114,9 @@ class Bisection {
     if (!once) return once.error();
     const auto again = run_natively();
     if (!again) return again.error();
+    if (once->timed_out || again->timed_out)
+      return cannot(fmt::format("CMD takes more than {} seconds natively; --timeout gives it more",
+                                command_.timeout));
     if (once->status == 127 || once->status == 126) return cannot("CMD cannot be started natively");
     if (once->status != again->status)
       return cannot(fmt::format("CMD is not steady: natively it returns {}, then {}", once->status,
@@ -167,9 +186,7 @@ class Bisection {
   Result<bool> differs(size_t count) {
     const auto outcome = run_patched(count, -1);
     if (!outcome) return outcome.error();
-    const bool other = outcome->status != native_.status ||
-                       (compare_out_ && outcome->out != native_.out) ||
-                       (compare_err_ && outcome->err != native_.err);
+    const bool other = is_other(*outcome);
     say(fmt::format("with the first {}: {}", count, other ? "another outcome" : "as natively"));
     return other;
   }

@@ -37,16 +37,17 @@ std::string contents(int descriptor) {
   _exit(body());
 }
 
-int wait_until(pid_t child, double seconds) {
+void wait_until(pid_t child, double seconds, TrialOutcome& outcome) {
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   int status = 0;
   while (waitpid(child, &status, WNOHANG) == 0) {
-    if (Clock::now() >= end) kill(-child, SIGKILL);
+    outcome.timed_out = Clock::now() >= end;
+    if (outcome.timed_out) kill(-child, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   kill(-child, SIGKILL);  // what it left behind
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  outcome.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 }  // namespace
@@ -63,7 +64,7 @@ Result<TrialOutcome> try_out(const std::function<int()>& body, double seconds) {
   if (child == 0) be_the_trial(body, out.get(), err.get());
   setpgid(child, child);
   TrialOutcome outcome;
-  outcome.status = wait_until(child, seconds);
+  wait_until(child, seconds, outcome);
   outcome.out = contents(out.get());
   outcome.err = contents(err.get());
   return outcome;

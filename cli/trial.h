@@ -11,6 +11,7 @@ namespace sysrewrite {
 
 struct TrialOutcome {
   int status = 0;  // as a shell shows it; 128 + 9 where it took too long
+  bool timed_out = false;
   std::string out, err;
 };
 

@@ -109,8 +109,13 @@ class Bisecting(unittest.TestCase):
         self.assertIn("CMD is not steady", self.bisect("--", self.program, 2, expect=1).stderr)
 
     def test_what_never_ends_is_ended(self):
-        self.assertIn("there is nothing to find",
+        self.assertIn("CMD takes more than 0.3 seconds natively",
                       self.bisect("--timeout=0.3", "--", self.program, 3, expect=1).stderr)
+
+    def test_programs_that_are_steady_only_at_first_are_named(self):
+        count = self.dir / "count"
+        self.assertIn("CMD is not steady",
+                      self.bisect("--", "/bin/sh", "-c", f"echo >>{count}; test $(wc -l <{count}) -le 2", expect=1).stderr)
 
     def test_what_cannot_be_started(self):
         self.assertIn("cannot be started", self.bisect("--", self.dir / "none", expect=1).stderr)
