@@ -195,6 +195,36 @@ int sysload_hook_init(struct sysload_hook* hook) { x[1] = 1; (void)hook;
         for _ in range(8):
             self.hooked([hook], "say=good")
 
+    def test_functions_find_the_stack_aligned_as_compilers_expect(self):
+        """At a call by the psABI rsp + 8 is a multiple of 16, and so is the frame's address."""
+        source = """#include <sysload/hook.h>
+static int calls[7], askew;
+#define LOOK(which) (++calls[which], askew += (uintptr_t)__builtin_frame_address(0) % 16 != 0)
+static enum sysload_verdict entry(struct sysload_hook* h, struct sysload_thread* t, struct sysload_call* c) {
+  LOOK(0); (void)h; (void)t; (void)c; return SYSLOAD_PASS; }
+static void leave(struct sysload_hook* h, struct sysload_thread* t, struct sysload_call* c) {
+  LOOK(1); (void)h; (void)t; (void)c; }
+static void started(struct sysload_hook* h, struct sysload_thread* t) { LOOK(2); (void)h; (void)t; }
+static void exiting(struct sysload_hook* h, struct sysload_thread* t) { LOOK(3); (void)h; (void)t; }
+static void forked(struct sysload_hook* h, struct sysload_thread* t) { LOOK(4); (void)h; (void)t; }
+static void finishing(struct sysload_hook* h, int status) {
+  LOOK(5); (void)status;
+  h->api->print(h, "called %d%d%d%d%d%d%d, askew %d", calls[0] > 0, calls[1] > 0, calls[2] > 0, calls[3] > 0,
+                calls[4] > 0, calls[5] > 0, calls[6] > 0, askew); }
+int sysload_hook_init(struct sysload_hook* hook) {
+  LOOK(6);
+  hook->entry = entry; hook->exit = leave; hook->thread_started = started; hook->thread_exiting = exiting;
+  hook->forked = forked; hook->finishing = finishing; hook->flags = FLAGS;
+  sysload_want_all(hook, 1, 1);
+  return 0; }"""
+        for flags in ("0", "SYSLOAD_VECTORS", "SYSLOAD_VECTORS | SYSLOAD_NO_X87"):
+            hook = self.compiled(source.replace("FLAGS", flags))
+            for hooks in ([hook], [hook, "pass:entry:exit"], ["pass:entry:exit", hook]):
+                done = self.hooked(hooks, "pid", "threads", "cat=/proc/self/comm", "fork")
+                found = re.findall(r"called (\d+), askew (\d+)", done.stderr)
+                # Of the parent's functions all but forked() are called, of the child's that one too.
+                self.assertEqual(sorted(found), [("1111011", "0"), ("1111111", "0")], done.stderr)
+
 
 class Refusals(HookTest):
     INIT = "int sysload_hook_init(void* h) { (void)h; return 0; }\n"
