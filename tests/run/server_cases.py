@@ -1,5 +1,5 @@
-"""Servers over loopback, and their clients."""
-from comparison import same, seen, tool, write
+"""Servers over loopback, and their clients; and whether the one behind `run` is seen."""
+from comparison import build, same, seen, tool, write
 
 PORT = "$(python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])')"
 
@@ -65,3 +65,49 @@ def case_nginx(runner):
     """
     tool("nginx")
     same(runner, ["bash", "-c", script], prepare=prepare, status=1)
+
+
+CHILDREN = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void children(const char* when) {
+  char name[64], line[256] = "";
+  int status = 0;
+  long answer = waitpid(-1, &status, WNOHANG | __WALL);
+  printf("%s: %ld %s", when, answer, answer < 0 ? strerror(errno) : "");
+  answer = waitpid(-1, &status, WNOHANG);
+  printf(", %ld %s", answer, answer < 0 ? strerror(errno) : "");
+  sprintf(name, "/proc/self/task/%d/children", getpid());
+  FILE* file = fopen(name, "r");
+  printf(", listed: '%s'\n", fgets(line, sizeof line, file) ? line : "");
+  fclose(file);
+  fflush(stdout);
+}
+int main(int argc, char** argv) {
+  int status = 0;
+  children("at first");
+  printf("library %d\n", dlopen("libm.so.6", RTLD_NOW) != 0);
+  children("with a library");
+  if (argc > 1) return 6;
+  if (fork() == 0) execl(argv[0], argv[0], "again", (char*)0);
+  printf("its child is %d", wait(&status) > 0);
+  printf(" %#x\n", status);
+  children("after its own");
+  execl(argv[0], argv[0], "again", (char*)0);
+  return 1;
+}
+"""
+
+
+def case_no_children_but_its_own(runner):
+    """Whoever serves a program is none of its children, whatever it waits for."""
+    for flags in ([], ["-static"]):
+        for hook in ("none", "count:output=/dev/null"):
+            same(runner, ["./parent"], prepare=lambda folder: build(folder, "parent", CHILDREN, "-w", "-Wl,--no-warnings", *flags),
+                 status=6, options=["--hook", hook])
