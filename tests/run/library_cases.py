@@ -137,6 +137,36 @@ def case_libraries_with_any_entry_point(runner):
         same(runner, ["./m", "./far.so", "./none.so"], prepare=prepare, options=options)
 
 
+SHIFTS = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+enum { PAGE = 4096 };
+int main(void) {
+  int right = 0;
+  for (int i = 0; i < 1500; i++) {
+    // What is mapped next lies a page further down, once there is no smaller hole.
+    mmap(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* library = dlopen("./l.so", RTLD_NOW);
+    right += ((long (*)(void))dlsym(library, "call"))() == getpid();
+    dlclose(library);
+  }
+  printf("%d\n", right);
+  return 0;
+}
+"""
+
+
+def case_large_page_alignment_at_any_page(runner):
+    """Where the page lies that ld.so is given decides how much is left behind the library, for its trampoline."""
+    def prepare(folder):
+        build(folder, "l.so", LIBRARY, "-shared", "-fPIC", "-Wl,-z,max-page-size=0x200000")
+        build(folder, "m", SHIFTS, "-ldl")
+
+    same(runner, ["./m"], prepare=prepare)
+
+
 # Maps as much of a file as its segments span, at a place that is free, with more of it behind or in front.
 HINTS = r"""
 #define _GNU_SOURCE
