@@ -1,5 +1,7 @@
 """Libraries that a program maps, gives back in its own ways, or that are built in unusual ones."""
-from comparison import build, same
+import os
+
+from comparison import build, check, counts, same, under_run
 
 LIBRARY = r"""
 __asm__(".balign 4096\n.skip 4096\n.balign 4096");
@@ -135,6 +137,57 @@ def case_libraries_with_any_entry_point(runner):
 
     for options in ([], ["--hook", "pass:entry:exit"]):
         same(runner, ["./m", "./far.so", "./none.so"], prepare=prepare, options=options)
+
+
+# getpid, by code that ld.so, or a static program's first code, runs to find out where a function is.
+EARLY = r"""
+static volatile long calls;
+static long call(void) {
+  long r;
+  __asm__ volatile("mov $39, %%eax; syscall" : "=a"(r) :: "rcx", "r11", "memory");
+  calls++;
+  return r;
+}
+static void* pick(void) {
+  for (int i = 0; i < 1000; i++) call();
+  return call;
+}
+long which(void) __attribute__((ifunc("pick")));
+long calls_so_far(void) { return calls; }
+"""
+BEFORE_MAIN = r"""
+#include <stdio.h>
+#include <unistd.h>
+long which(void), calls_so_far(void);
+static long before, in_constructor;
+static void first(int argc, char** argv, char** environment) { before = which(); }
+__attribute__((section(".preinit_array"), used)) static void (*const at_first)(int, char**, char**) = first;
+__attribute__((constructor)) static void second(void) { in_constructor = which(); }
+int main(void) {
+  const long own = getpid();
+  printf("%d %d %d\n", before == own, in_constructor == own, which() == own);
+  printf("%ld\n", calls_so_far() + 1);
+  return 0;
+}
+"""
+
+
+def case_calls_before_constructors(runner):
+    """Those of IFUNC resolvers, while nothing is relocated yet, and of .preinit_array."""
+    def prepare(folder):
+        build(folder, "early.so", EARLY, "-shared", "-fPIC")
+        build(folder, "early.o", EARLY, "-c")
+        build(folder, "dynamic", BEFORE_MAIN, "-w", os.path.join(folder, "early.so"))
+        build(folder, "static", BEFORE_MAIN, "-w", "-static", os.path.join(folder, "early.o"))
+
+    for program in ("./dynamic", "./static"):
+        for hook in ("none", "pass:entry:exit"):
+            native = same(runner, [program], prepare=prepare, options=["--hook", hook])
+        made = int(native.stdout.split()[-1])
+        check(made > 1000, str(native))
+        outcome = runner.execute(under_run([program], "--hook", "count"), runner.folder(prepare))
+        seen = counts(outcome.stderr)[0][1].get("getpid", 0)
+        check(outcome.status == 0 and seen == made, f"{program}: {seen} of {made} calls are seen\n{outcome}")
 
 
 SHIFTS = r"""
