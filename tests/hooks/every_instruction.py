@@ -68,6 +68,11 @@ def main():
         cases = [(native, "none", way, before) for way, before in ways(False, "none")]
         cases += [(rewritten, hook, way, before) for hook in HOOKS for way, before in ways(True, hook)]
         cases += [(windows, hook, way, []) for hook in ("none", "pass:entry:exit") for way in ("ordinary", "window", "beyond")]
+        # A site that stays native: slots lead to the callback that asks whose block it is.
+        checked = os.path.join(folder, "checked")
+        rewrite(native, checked, "--exclude", "_Fork")
+        cases += [(checked, "pass:entry:exit", way, []) for way in ("ordinary", "alternate", "served", "action",
+                                                                    "foreign ordinary", "foreign alternate")]
         # While hooks run, where a signal is put off: another one strikes on the way there.
         cases += [(native, "none", "twice 2 1", [])]
         # A minute each, since all is stepped from the first instruction; so one in seven of two.
@@ -78,6 +83,9 @@ def main():
             tracing = ["trace"]
             if way.startswith("twice "):
                 tracing, way = way.split(), "twice"
+            elif way.startswith("foreign "):
+                tracing, way = way.split()
+                tracing = [tracing]
             try:
                 done = subprocess.run([native, *tracing, *before, program, "call", way], capture_output=True, text=True,
                                       timeout=180, env={**os.environ, "SYSLOAD_HOOK": hook})

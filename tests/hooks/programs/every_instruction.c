@@ -4,6 +4,8 @@
  *                                      and lets it go on; for k = 0, 1, 2 ... until the call ends before
  *   every_instruction twice N EACH CHILD... sends another one before, N instructions into the call, and steps from
  *                                      there; for k = 0, EACH, 2 EACH ...
+ *   every_instruction foreign CHILD... as trace, with the block taken from the thread before each call, as if it were
+ *                                      that of the one which has made it
  *   every_instruction call             the child: makes one call after the other between two breakpoints,
  *                                      and checks what has become of it
  *   every_instruction call alternate   the same in a handler that runs on the alternate signal stack
@@ -364,6 +366,15 @@ static int step(pid_t pid, int *status) {
   return rip_of(pid) == (uint64_t)call_ends;
 }
 
+/* SYSLOAD_BLOCK_TID (loader/abi.h) becomes nobody's. */
+static int is_foreign;
+static void take_block(pid_t pid) {
+  struct user_regs_struct registers;
+  ptrace(PTRACE_GETREGS, pid, 0, &registers);
+  const long word = ptrace(PTRACE_PEEKDATA, pid, registers.gs_base + 24, 0);
+  ptrace(PTRACE_POKEDATA, pid, registers.gs_base + 24, word & 0xffffffff);
+}
+
 /* `first`: where another signal comes before; -1: nowhere. */
 static int trace(char **argv, int first, int each) {
   const pid_t pid = fork();
@@ -378,6 +389,7 @@ static int trace(char **argv, int first, int each) {
   for (int k = 0;; k += each) {
     status = run_to(pid, call_begins);
     if (status != -1) break;
+    if (is_foreign) take_block(pid);
     int over = 0;
     for (int i = 0; i < first; i++) over = step(pid, &status);
     if (first >= 0) syscall(SYS_tgkill, pid, pid, SIGWINCH);
@@ -401,7 +413,8 @@ static int trace(char **argv, int first, int each) {
 
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (argc > 2 && strcmp(argv[1], "trace") == 0) return trace(argv + 2, -1, 1);
+  is_foreign = argc > 2 && strcmp(argv[1], "foreign") == 0;
+  if (argc > 2 && (is_foreign || strcmp(argv[1], "trace") == 0)) return trace(argv + 2, -1, 1);
   if (argc > 4 && strcmp(argv[1], "twice") == 0) return trace(argv + 4, atoi(argv[2]), atoi(argv[3]));
   return child(argc > 2 ? argv[2] : "ordinary");
 }
