@@ -107,6 +107,13 @@ static void *pester(void *target) {
   return NULL;
 }
 
+static void *volatile frame_seen;
+static void note_frame(int signal) {
+  (void)signal;
+  frame_seen = __builtin_frame_address(0);
+  ++seen;
+}
+
 static void on_alternate_stack(unsigned flags, const char *what) {
   size_t size = 1 << 17;
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -134,6 +141,31 @@ static void on_alternate_stack(unsigned flags, const char *what) {
   stack.ss_flags = SS_DISABLE;
   sigaltstack(&stack, NULL);
   munmap(memory, size);
+}
+
+/* One with room for the kernel's frame, whose size depends on the processor, 1 KiB more, and nothing else. */
+static void on_small_alternate_stack(void) {
+  const size_t size = 1 << 17;
+  unsigned char *const memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  stack_t stack = {memory, 0, size};
+  if (sigaltstack(&stack, NULL) != 0) exit(8);
+  seen = 0;
+  handle(SIGUSR1, note_frame, SA_ONSTACK);
+  handle(SIGALRM, note_frame, SA_ONSTACK);
+  raise(SIGUSR1);
+  const size_t below = (size_t)((unsigned char *)frame_seen - memory) - 1024;
+  memset(memory, 0x5a, below);
+  stack.ss_sp = memory + below, stack.ss_size = size - below;
+  if (sigaltstack(&stack, NULL) != 0) exit(8);
+  for (int i = 0; i < 100; i++) raise(SIGUSR1);
+  tick_every(100);
+  while (seen < 600) syscall(SYS_getppid);
+  tick_every(0);
+  size_t changed = 0;
+  for (size_t i = 0; i < below; i++) changed += memory[i] != 0x5a;
+  check(changed == 0, "what lies below a small alternate stack is as it was");
+  stack.ss_flags = SS_DISABLE;
+  sigaltstack(&stack, NULL);
 }
 
 /* A handler that wants an alternate stack, where there is none, runs on the ordinary one. */
@@ -456,6 +488,7 @@ int main(void) {
   calls_under_ticks();
   on_alternate_stack(0, "no frame is overwritten on the alternate stack");
   on_alternate_stack(SS_AUTODISARM, "nor on one that disarms itself");
+  on_small_alternate_stack();
   without_alternate_stack();
   leave_by_longjmp();
   leave_by_setcontext();
