@@ -51,6 +51,7 @@
 #include "loader/stack_view.h"
 #include "loader/state.h"
 #include "loader/thread_block.h"
+#include "loader/tracer.h"
 #include "loader/trap.h"
 #include "loader/tree.h"
 #include "loader/unseen.h"
@@ -178,6 +179,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
     base = load_interpreter(interpreter_file, interpreter.path, &sysload_state.entry).bias();
   if (sysload_state.has_engine) start_hooks(settings.specs, program.path(), serves);
   install_trap();
+  if ((sysload_state.open_signals >> (kSigTrap - 1) & 1) != 0) warn_of_tracer(program.path());
   const MetaHeader& meta = program.rewritten().meta();
   stack.set_auxiliary(AT_BASE, base);
   sysload_state.hide_vdso = settings.hide_vdso || hooks_see_vdso();
