@@ -202,12 +202,15 @@ class ImageReader {
       const auto path = slice(image_.bytes_, phdr.offset, phdr.filesz);
       if (++count > 1) return damaged(image_.header_.phoff, "there is more than one PT_INTERP");
       if (!path || path->size() < 2 || path->size() > 4096 || path->back() != std::byte{0})
-        return damaged(phdr.offset,
-                       phdr.filesz == 0
-                           ? "PT_INTERP is empty: these are debugging symbols alone (objcopy "
-                             "--only-keep-debug), or the file was rewritten and then stripped "
-                             "(strip and objcopy drop the trampoline); rewrite the original"
-                           : "PT_INTERP does not hold a path of 1 to 4095 bytes that ends in NUL");
+        return damaged(
+            phdr.offset,
+            phdr.filesz == 0
+                ? "PT_INTERP is empty: these are debugging symbols alone (objcopy "
+                  "--only-keep-debug), or the file was rewritten and then stripped "
+                  "(strip and objcopy drop the trampoline); rewrite the original"
+                : "PT_INTERP does not hold a path of 1 to 4095 bytes that ends in NUL: it "
+                  "is damaged, or was rewritten and then stripped (eu-strip and dwz "
+                  "leave the header without its path); rewrite the original");
       if (overlaps_headers(phdr.offset, phdr.filesz))
         return damaged(phdr.offset, "PT_INTERP overlaps the ELF header or the program headers");
     }
