@@ -164,7 +164,8 @@ void add_rewrite_options(CLI::App& app, Options& options) {
   add_choice<StubKind>(app,
                        {"--stub", "KIND",
                         "redzone (default): step over the red zone, restart address in r11;\n"
-                        "plain: neither, for callbacks that restart at rcx - 6"},
+                        "plain: neither, for callbacks that restart at rcx - 6, and not for\n"
+                        "sysload, which refuses such files"},
                        options.stub,
                        {{"redzone", StubKind::kRedzone}, {"plain", StubKind::kPlain}});
   app.add_flag_callback(
