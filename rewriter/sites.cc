@@ -37,8 +37,10 @@ NumberEvidence number_evidence(const Neighborhood& around, size_t index) {
     // where flow goes on from one to the other; and what a call returns may be one.
     const bool returns = behind_call && in.special == Special::kSyscall;
     // Behind a return or jump, what was set is set for somebody else, unless a branch comes from
-    // there; al, by dietlibc's functions, for the code behind them that makes eax of it.
-    const bool ended = !in.falls_through() && !is_joined(around, i, index);
+    // there, or the jump is a switch's; al, by dietlibc's functions, for the code behind them that
+    // makes eax of it.
+    const bool ends = !in.falls_through() && in.flow != Flow::kIndirectJump;
+    const bool ended = ends && !is_joined(around, i, index);
     if (in.zeros || returns || ended) found = NumberEvidence::kNone;
     if (in.zeros || returns) constant_al = false;
     if (behind_call && in.flow == Flow::kCall) found = NumberEvidence::kWritten;

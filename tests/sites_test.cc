@@ -199,6 +199,9 @@ TEST(Sites, AreUncertainWhereTheNumberIsSetOnAPathThatHasEnded) {
             std::string("401208 uncertain: ") + kImplausible);
   EXPECT_EQ(classes_of(unnamed(hex("b8 01 00 00 00 eb 06 90 90 0f 05 89 d0 90 90 c3"))),
             std::string("401209 uncertain: ") + kImplausible);
+  // The cases of a switch.
+  EXPECT_EQ(classes_of(unnamed(hex("b8 27 00 00 00 ff e1 48 89 de 0f 05 c3"))),
+            std::string("40120a site: ") + kAgreed);
   // klibc's functions set the number and go to this code, from far away.
   EXPECT_EQ(
       classes_of(unnamed(hex("b8 01 00 00 00 c3 49 89 ca 0f 05 48 3d 01 f0 ff ff 73 01 c3 c3"))),
