@@ -43,11 +43,14 @@ class PatchPoints {
     for (const elf::Shdr& section : image_.sections()) {
       const std::string name = image_.section_name(section);
       if (name == "__patchable_function_entries") {
-        for_each_address(section, sizeof(uint64_t), [this](Vaddr at) { add_nops(at); });
+        for_each_address(section, sizeof(uint64_t), 0,
+                         [this](uint64_t, Vaddr at) { add_nops(at); });
       } else if (name == "__mcount_loc") {
-        for_each_address(section, sizeof(uint64_t), [this](Vaddr at) { add(at, kCallSize); });
+        for_each_address(section, sizeof(uint64_t), 0,
+                         [this](uint64_t, Vaddr at) { add(at, kCallSize); });
       } else if (name == "xray_instr_map") {
-        for_each_address(section, sizeof(SledEntry), [this](Vaddr at) { add(at, kSledSize); });
+        for_each_address(section, sizeof(SledEntry), 0,
+                         [this](uint64_t, Vaddr at) { add(at, kSledSize); });
         add_relative_sleds(section);
       } else if (name == ".note.stapsdt") {
         add_probes(section);
@@ -72,15 +75,18 @@ class PatchPoints {
       if (ranges_.contains(at.value + i)) found_.push_back(at.value + i);
   }
 
-  // The first word of each entry, as it stands in the file or as a relocation writes it.
+  // Calls visit(where the entry begins in the section, the word at this offset in it), as it stands
+  // in the file or as a relocation writes it.
   template <typename Visit>
-  void for_each_address(const elf::Shdr& section, uint64_t entry_size, Visit visit) const {
+  void for_each_address(const elf::Shdr& section, uint64_t entry_size, uint64_t offset,
+                        Visit visit) const {
     const ByteView bytes = bytes_of(section);
-    for (uint64_t at = 0; range_fits(at, sizeof(uint64_t), bytes.size()); at += entry_size)
-      visit(Vaddr{*load<uint64_t>(bytes, at)});
+    for (uint64_t at = 0; range_fits(at + offset, sizeof(uint64_t), bytes.size()); at += entry_size)
+      visit(at, Vaddr{*load<uint64_t>(bytes, at + offset)});
     for_each_relocation(image_, [&](const Relocation& relocation) {
       const uint64_t at = relocation.place.value - section.addr;
-      if (at < section.size && at % entry_size == 0) visit(Vaddr{relocation.target});
+      if (at < section.size && at % entry_size == offset)
+        visit(at - offset, Vaddr{relocation.target});
     });
   }
 
@@ -116,18 +122,12 @@ class PatchPoints {
 
   void read_sequences(const elf::Shdr& section) {
     const ByteView bytes = bytes_of(section);
-    const auto add_one = [&](uint64_t at, uint64_t start) {
-      const auto entry = load<SequenceEntry>(bytes, at);
-      if (entry && entry->length <= kMostSequence)
-        sequences_.add({start}, Vaddr{start} + entry->length);
-    };
-    for (uint64_t at = 0; const auto entry = load<SequenceEntry>(bytes, at); at += sizeof(*entry))
-      add_one(at, entry->start);
-    for_each_relocation(image_, [&](const Relocation& relocation) {
-      const uint64_t at = relocation.place.value - section.addr;
-      if (at < section.size && at % sizeof(SequenceEntry) == offsetof(SequenceEntry, start))
-        add_one(at - offsetof(SequenceEntry, start), relocation.target);
-    });
+    for_each_address(section, sizeof(SequenceEntry), offsetof(SequenceEntry, start),
+                     [&](uint64_t at, Vaddr start) {
+                       const auto entry = load<SequenceEntry>(bytes, at);
+                       if (entry && entry->length <= kMostSequence)
+                         sequences_.add(start, start + entry->length);
+                     });
   }
 
   void add_sequences() {
