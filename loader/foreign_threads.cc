@@ -3,6 +3,7 @@
 #include <asm/unistd.h>
 #include <linux/kcmp.h>
 
+#include "loader/alternate_stack.h"
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/places.h"

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "loader/alternate_stack.h"
 #include "loader/exhaustive.h"
 #include "loader/foreign_threads.h"
 #include "loader/hook_output.h"
@@ -400,21 +401,6 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(
     }
   }
   return make_call(block);
-}
-
-void learn_alternate_stack(ThreadBlock* block) {
-  // Source: linux, include/uapi/asm-generic/signal.h, stack_t.
-  struct {
-    uint64_t low;
-    int32_t flags, padding;
-    uint64_t size;
-  } stack{};
-  if (sys::failed(sys::call(__NR_sigaltstack, 0, Memory::address_of(&stack).value))) return;
-  if (is_on_fault_stack(*block, stack.low)) return;
-  block->alt_low = stack.low;
-  block->alt_size = stack.size;
-  block->has_alt = (stack.flags & kStackDisabled) == 0 ? 1 : 0;
-  if (block->has_alt == 0) offer_fault_stack(block);
 }
 
 void finish_call(ThreadBlock* block) {

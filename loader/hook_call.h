@@ -18,9 +18,6 @@ void finish_call(ThreadBlock* block);
 void begin_thread(ThreadBlock* block);
 void begin_process(ThreadBlock* block);
 
-// Asks the kernel for the thread's alternate stack; offers the fault stack where there is none.
-void learn_alternate_stack(ThreadBlock* block);
-
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_HOOK_CALL_H_

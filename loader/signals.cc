@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "loader/alternate_stack.h"
 #include "loader/exhaustive.h"
 #include "loader/foreign_threads.h"
 #include "loader/handlers.h"

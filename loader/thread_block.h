@@ -156,19 +156,6 @@ void name_thread(ThreadBlock* block);
 // Gives the calling thread, the first one, its block.
 ThreadBlock* start_first_block();
 
-// The fault stack is what the kernel takes for a handler that wants an alternate stack, as long as
-// the program has none of its own: so that a hook that has used up its stack can be named.
-inline constexpr int32_t kStackDisabled = 2;  // SS_DISABLE
-void offer_fault_stack(ThreadBlock* block);
-void withdraw_fault_stack(ThreadBlock* block);
-// Whether a handler's frame lies on it.
-bool is_on_fault_stack(const ThreadBlock& block, uint64_t address);
-// In the context of a handler of the program's, which is to see that it has no such stack.
-void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context);
-// Before rt_sigreturn, which sets the alternate stack that the frame names, whoever has written
-// that.
-void give_back_alternate_stack(ThreadBlock* block, uint64_t frame);
-
 // On the hook stack, which is not in use, while all signals are blocked.
 extern "C" [[gnu::visibility("hidden")]] void sysload_call_on_hook_stack(
     void (*function)(ThreadBlock*), ThreadBlock* block);
