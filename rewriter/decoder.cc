@@ -204,11 +204,21 @@ bool has_rip_operand(const ZydisDecodedInstruction& in) {
          in.raw.modrm.rm == 5 && in.raw.disp.size == 32;
 }
 
+// An address fits into these, and is none where it is a distance.
+std::array<uint8_t, 2> constants_of(const ZydisDecodedInstruction& in) {
+  constexpr unsigned kAddress = 32;  // bits
+  const auto& [disp, imm] = std::tie(in.raw.disp, in.raw.imm[0]);
+  const bool absolute = disp.size >= kAddress && !has_rip_operand(in);
+  const bool immediate = imm.size >= kAddress && !imm.is_relative;
+  return {absolute ? disp.offset : uint8_t{0}, immediate ? imm.offset : uint8_t{0}};
+}
+
 Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   Instruction out;
   out.address = address;
   out.length = in.length;
   out.prefixes = in.raw.prefix_count;  // REX included
+  out.constants = constants_of(in);
   out.flow = flow_of(in);
   out.special = special_of(in);
   out.unlikely = unlikely_of(in);

@@ -2,6 +2,7 @@
 #ifndef SYSREWRITE_REWRITER_DECODER_H_
 #define SYSREWRITE_REWRITER_DECODER_H_
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,8 @@ struct Instruction {
   uint8_t length = 0;        // bytes
   uint8_t displacement = 0;  // offset of the disp32 of a RIP-relative operand; 0: has none
   uint8_t prefixes = 0;      // legacy prefixes and REX in front of the opcode
+  // Offsets of an absolute displacement and of an immediate that have 32 bits or more; 0: has none.
+  std::array<uint8_t, 2> constants{};
   Flow flow = Flow::kFallsThrough;
   Special special = Special::kNone;
   bool direct = false;         // `target` is a branch target

@@ -237,19 +237,44 @@ class Embedding::Planner {
   std::optional<Error> check_references() const {
     const Vaddr base = image_.lowest();
     Range lost{base, base};
+    std::vector<Range> targets;
     for (const elf::Shdr* section : sections_) {
       const uint64_t end = section->offset + section->size;
       if (end <= table_end()) continue;
       if (section->offset >= std::max(edit_end_, piece_to_)) break;
       if (lost.to == base) lost.from = base + section->offset;
       lost.to = std::max(lost.to, base + end);
+      add_targets(*section, targets);
     }
-    const auto reference = find_reference(image_, lost);
+    const auto reference = find_reference(image_, lost, targets);
     if (!reference) return std::nullopt;
     return refusal(reference->address - base.value,
                    fmt::format("{} refers to {:#x}, where the longer program-header table would "
                                "stand, or what must make room for it",
                                reference->by, reference->address));
+  }
+
+  // What of a section code or data may mean by its address. What linkers make for the system is
+  // meant as a whole: large tables, as .gnu.hash of a program of 100 MB, would else be met by
+  // chance, by words that are numbers. Of a path it is the start, and its names'.
+  void add_targets(const elf::Shdr& section, std::vector<Range>& targets) const {
+    const Vaddr start = image_.lowest() + section.offset;
+    const auto add = [&](Vaddr from, uint64_t size) { targets.push_back({from, from + size}); };
+    if (section.type == elf::kShtNote && !is_systems_note(section)) return add(start, section.size);
+    add(start, 1);
+    if (!plan_.is_path(section)) return;
+    for (uint64_t at = 0; at + 1 < section.size; ++at)
+      if (image_.bytes()[section.offset + at] == std::byte{'/'}) add(start + at + 1, 1);
+  }
+
+  // The kernel or ld.so reads it, and the program does not; it may read its build ID.
+  bool is_systems_note(const elf::Shdr& section) const {
+    const ByteView bytes = slice(image_.bytes(), section.offset, section.size).value_or(ByteView{});
+    const auto note = load<elf::Nhdr>(bytes, 0);
+    const auto owner = load<uint32_t>(bytes, sizeof(elf::Nhdr));
+    return note && owner == elf::kOwnerGnu && note->namesz == sizeof(*owner) &&
+           (note->type == elf::kNtGnuAbiTag || note->type == elf::kNtGnuPropertyType0) &&
+           sizeof(*note) + sizeof(*owner) + uint64_t{note->descsz} == bytes.size();
   }
 
   void place() {

@@ -31,10 +31,6 @@ struct SequenceEntry {
 static_assert(sizeof(SequenceEntry) == 32);
 constexpr uint64_t kMostSequence = 65536;  // bytes: they are a few instructions
 
-struct NoteHeader {
-  uint32_t name_size, description_size, type;
-};
-
 class PatchPoints {
  public:
   PatchPoints(const ElfImage& image, const RangeSet& ranges) : image_(image), ranges_(ranges) {}
@@ -147,14 +143,14 @@ class PatchPoints {
   void add_probes(const elf::Shdr& section) {
     const ByteView bytes = bytes_of(section);
     uint64_t at = 0;
-    while (const auto header = load<NoteHeader>(bytes, at)) {
-      const uint64_t name = at + sizeof(NoteHeader);
-      const uint64_t description = align_up(name + header->name_size, 4);
+    while (const auto header = load<elf::Nhdr>(bytes, at)) {
+      const uint64_t name = at + sizeof(elf::Nhdr);
+      const uint64_t description = align_up(name + header->namesz, 4);
       const auto probe = load<uint64_t>(bytes, description);
       const auto base = load<uint64_t>(bytes, description + sizeof(uint64_t));
-      const bool is_probe = header->type == 3 && header->description_size >= 24;
+      const bool is_probe = header->type == 3 && header->descsz >= 24;
       if (is_probe && probe && base) add_probe({*probe + (base_of_probes(*base) - *base)});
-      at = align_up(description + header->description_size, 4);
+      at = align_up(description + header->descsz, 4);
     }
   }
 

@@ -12,11 +12,11 @@
 //   symbols       that other modules may ask for
 //   operands      RIP-relative ones of whatever instruction some byte of the code begins, where
 //                 decodes do not agree on another one
-//   words         in a file that cannot move, 32 bits that equal an address, which are also the
-//                 low half of a pointer. In data those at multiples of 4. In code those that
-//                 decodes agree to be an operand of one instruction, or do not agree about: at any
-//                 byte there were some in every large program, `f7 c2 02 40 00 00` (test $0x4002,
-//                 %edx) having 0x4002c2.
+//   words         in a file that cannot move: 64 bits of data, at multiples of 4; 32 bits of code
+//                 that decodes agree to be an operand of one instruction, or do not agree about: at
+//                 any byte there were some in every large program, `f7 c2 02 40 00 00`
+//                 (test $0x4002, %edx) having 0x4002c2. A large program has numbers that equal an
+//                 address among its data, too, where 32 bits are all that is asked of them.
 
 namespace sysrewrite {
 
@@ -24,10 +24,12 @@ namespace {
 
 class ReferenceScan {
  public:
-  ReferenceScan(const ElfImage& image, const Range& range)
+  ReferenceScan(const ElfImage& image, const Range& range, const std::vector<Range>& targets)
       : image_(image), from_(range.from.value), size_(range.to.value - range.from.value) {
     ranges_.add(range.from, range.to);
     ranges_.seal();
+    for (const Range& target : targets) targets_.add(target.from, target.to);
+    targets_.seal();
     const uint64_t headers = image.program_headers().size() * sizeof(elf::Phdr);
     mended_.add(image.lowest(), image.lowest() + image.header().phoff + headers);
     if (const elf::Phdr* dynamic = image.find_header(elf::kPtDynamic))
@@ -49,7 +51,9 @@ class ReferenceScan {
   }
 
  private:
-  bool holds(uint64_t address) const { return address - from_ < size_; }
+  bool holds(uint64_t address) const {
+    return address - from_ < size_ && targets_.contains(address);
+  }
 
   std::optional<Reference> in_relocations() const {
     const auto written = scan_relocated_bytes(image_, ranges_);
@@ -107,15 +111,16 @@ class ReferenceScan {
   }
 
   std::optional<Reference> in_words(ByteView bytes, const Segment& segment) const {
-    const bool is_long = from_ + size_ > UINT32_MAX;
     for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
-      const uint64_t value =
-          is_long ? load<uint64_t>(bytes, at).value_or(0) : *load<uint32_t>(bytes, at);
+      const uint64_t half = *load<uint32_t>(bytes, at);
+      const uint64_t whole = load<uint64_t>(bytes, at).value_or(0);
+      if (!holds(half) && !holds(whole)) continue;
       const Vaddr place = segment.vaddr + at;
-      if (!holds(value) || mended_.contains(place.value)) continue;
+      if (mended_.contains(place.value)) continue;
       const bool is_code = segment.executable() && !image_.outside_code_sections(place);
-      if (is_code ? may_be_constant(place) : place.value % 4 == 0)
-        return Reference{value, is_code ? "an instruction" : "a pointer"};
+      if (is_code && may_be_constant(place))
+        return Reference{holds(whole) ? whole : half, "an instruction"};
+      if (!is_code && holds(whole) && place.value % 4 == 0) return Reference{whole, "a pointer"};
     }
     return std::nullopt;
   }
@@ -127,43 +132,25 @@ class ReferenceScan {
     return decoder_.decode(*image_.bytes_from(*start), *start);
   }
 
-  // Not where two instructions share the four bytes, nor as the distance of a branch or operand.
   bool may_be_constant(Vaddr place) const {
     const auto in = agreed_at(place);
     if (!in) return true;
-    const Vaddr distance = in->address + in->displacement;
-    const bool is_distance =
-        in->direct || (in->rip_relative() && place < distance + 4 && distance < place + 4);
-    return place > in->address + in->prefixes && place + 4 <= in->end() && !is_distance &&
-           is_field(*image_.bytes_from(in->address), static_cast<size_t>(place - in->address),
-                    in->length);
-  }
-
-  // Where an instruction's 32 or 64 bits of an address can stand: at its end, as an immediate or
-  // displacement, or as a displacement in front of an immediate.
-  static bool is_field(ByteView code, size_t at, size_t length) {
-    const auto byte = [code](size_t i) { return std::to_integer<unsigned>(code[i]); };
-    const size_t rest = length - at;
-    if (rest == 4) return true;
-    const unsigned last = byte(at - 1);
-    if (rest == 8 && ((last & 0xf8) == 0xb8 || (last & 0xfc) == 0xa0)) return true;
-    if (rest != 5 && rest != 6 && rest != 8) return false;
-    if ((last & 0xc0) == 0x80 && (last & 7) != 4) return true;  // ModRM
-    const unsigned modrm = at >= 2 ? byte(at - 2) : 0;          // with a SIB byte behind it
-    return (modrm & 7) == 4 && ((modrm & 0xc0) == 0x80 || ((modrm & 0xc0) == 0 && (last & 7) == 5));
+    const auto is_here = [&](uint8_t at) { return at != 0 && in->address + at == place; };
+    return is_here(in->constants[0]) || is_here(in->constants[1]);
   }
 
   const ElfImage& image_;
   const uint64_t from_, size_;
-  RangeSet ranges_, mended_;
+  RangeSet ranges_, targets_, mended_;
   const Decoder decoder_;
 };
 
 }  // namespace
 
-std::optional<Reference> find_reference(const ElfImage& image, const Range& range) {
+std::optional<Reference> find_reference(const ElfImage& image, const Range& range,
+                                        const std::vector<Range>& targets) {
   if (range.to <= range.from) return std::nullopt;
-  return ReferenceScan(image, range).run();
+  return ReferenceScan(image, range, targets).run();
 }
 
 }  // namespace sysrewrite

@@ -5,6 +5,7 @@
 #define SYSREWRITE_REWRITER_REFERENCES_H_
 
 #include <optional>
+#include <vector>
 
 #include "rewriter/elf_image.h"
 #include "rewriter/range_set.h"
@@ -16,10 +17,11 @@ struct Reference {
   const char* by = "";   // "a pointer"
 };
 
-// One of those that lead into the range, if there is any; as such counts a relocation that writes
-// there. Not counted are the headers and the dynamic section, nor symbols that no other module can
-// see: glibc gives one to its .note.ABI-tag, and never uses it.
-std::optional<Reference> find_reference(const ElfImage& image, const Range& range);
+// One of those that lead to one of `targets`, if there is any; as such counts a relocation that
+// writes into `range`, which has them all. Not counted are the headers and the dynamic section, nor
+// symbols that no other module can see: glibc gives one to its .note.ABI-tag, and never uses it.
+std::optional<Reference> find_reference(const ElfImage& image, const Range& range,
+                                        const std::vector<Range>& targets);
 
 }  // namespace sysrewrite
 

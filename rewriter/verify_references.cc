@@ -44,6 +44,16 @@ class ReferenceScan {
     });
   }
 
+  bool is_near(uint64_t address) const { return address - lowest_ < highest_ - lowest_; }
+
+  bool is_meant(uint64_t address) const {
+    return std::any_of(lost_.begin(), lost_.end(), [address](const LostBytes& bytes) {
+      const auto& meant = bytes.meant;
+      return address >= bytes.from && address < bytes.to &&
+             (meant.empty() || std::find(meant.begin(), meant.end(), address) != meant.end());
+    });
+  }
+
   void report(uint64_t where, const char* what, uint64_t address) {
     findings_.at_address(
         {where}, what,
@@ -53,7 +63,7 @@ class ReferenceScan {
 
   void check_relocations() {
     original_.for_each_relocation([this](uint64_t place, uint64_t size, uint64_t value) {
-      if (is_lost(value)) report(place, "what a relocation writes", value);
+      if (is_meant(value)) report(place, "what a relocation writes", value);
       for (uint64_t i = 0; i < size; ++i)
         if (is_lost(place + i)) return report(place, "a relocation", place + i);
     });
@@ -69,17 +79,18 @@ class ReferenceScan {
     return dynamic != nullptr && address - dynamic->vaddr < dynamic->filesz;
   }
 
-  // 32 bits of data at a multiple of 4, which may be the low half of 64; of code wherever an
-  // instruction has them.
+  // 64 bits of data, at a multiple of 4; of code 32, wherever an instruction has them.
   void check_words(ByteView bytes, const elf::Phdr& segment) {
     for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
-      uint64_t value = *load<uint32_t>(bytes, at);
-      if (highest_ > UINT32_MAX) value = load<uint64_t>(bytes, at).value_or(0);
+      const uint64_t half = *load<uint32_t>(bytes, at);
+      const uint64_t whole = load<uint64_t>(bytes, at).value_or(0);
+      if (!is_near(half) && !is_near(whole)) continue;
       const uint64_t place = segment.vaddr + at;
-      if (value - lowest_ >= highest_ - lowest_ || !is_lost(value) || is_read_again(place))
-        continue;
+      if ((!is_meant(half) && !is_meant(whole)) || is_read_again(place)) continue;
       const bool is_code = (segment.flags & elf::kFlagExec) != 0 && is_in_code_section(place);
-      if (is_code ? most_decode_constant(bytes, segment.vaddr, at) : place % 4 == 0)
+      const uint64_t value = is_meant(whole) ? whole : half;
+      if (is_code ? most_decode_constant(bytes, segment.vaddr, at)
+                  : is_meant(whole) && place % 4 == 0)
         report(place, "a pointer", value);
     }
   }
@@ -99,31 +110,12 @@ class ReferenceScan {
     return !any || !knows_entry;
   }
 
-  // A constant ends its instruction, or is a displacement, which follows ModRM or SIB byte.
-  static bool ends_or_precedes_immediate(ByteView code, uint64_t at) {
-    const auto behind = code.size() - at - 4;
-    if (behind == 0) return true;
-    const auto before = std::to_integer<uint8_t>(code[at - 1]);
-    const bool moves_64 = before >> 3 == 0xb8 >> 3 || before >> 2 == 0xa0 >> 2;
-    if (behind == 4 && moves_64) return true;
-    if (behind != 1 && behind != 2 && behind != 4) return false;
-    const auto is_modrm = [](uint8_t byte, bool sib) {
-      return byte >> 6 == 2 && ((byte & 7) == 4) == sib;
-    };
-    if (is_modrm(before, false)) return true;
-    const auto second = at < 2 ? uint8_t{0} : std::to_integer<uint8_t>(code[at - 2]);
-    const bool no_base = second >> 6 == 0 && (second & 7) == 4 && (before & 7) == 5;
-    return is_modrm(second, true) || no_base;
-  }
-
-  // By most decodes that start up to 128 bytes in front, one instruction has all four bytes behind
-  // its first one, and they are not a distance from itself.
+  // By most decodes that start up to 128 bytes in front, an operand of an instruction begins there,
+  // and it is no distance.
   bool most_decode_constant(ByteView code, uint64_t start, uint64_t place) const {
     return most_decodes(code, start, place, [&](const Instruction& in, uint64_t at) {
-      if (at + in.prefixes >= place || at + in.length < place + 4 || in.direct) return false;
-      const uint64_t distance = at + in.displacement;
-      if (in.rip_relative() && place < distance + 4 && distance < place + 4) return false;
-      return ends_or_precedes_immediate(code.subspan(at, in.length), place - at);
+      return std::any_of(in.constants.begin(), in.constants.end(),
+                         [&](uint8_t constant) { return constant != 0 && at + constant == place; });
     });
   }
 
@@ -164,7 +156,7 @@ class ReferenceScan {
          ++at) {
       const auto in = decoder_.decode(code.subspan(at), {start + at});
       if (!in || !in->rip_relative() || at + in->displacement != displacement) continue;
-      if (!is_lost(in->target.value)) continue;
+      if (!is_meant(in->target.value)) continue;
       const bool most = most_decodes(code, start, displacement, [&](const auto& it, uint64_t from) {
         return it.rip_relative() && from + it.displacement == displacement;
       });
@@ -184,7 +176,7 @@ class ReferenceScan {
         const auto symbol = *load<elf::Sym>(*table, at);
         const uint8_t type = symbol.info & 0xf;
         if (type == elf::kSttSection || type == elf::kSttTls) continue;
-        if (symbol.shndx == 0 || symbol.shndx >= 0xff00 || !is_lost(symbol.value)) continue;
+        if (symbol.shndx == 0 || symbol.shndx >= 0xff00 || !is_meant(symbol.value)) continue;
         report(symbol.value, "a dynamic symbol", symbol.value);
       }
     }

@@ -2,6 +2,8 @@
 #ifndef SYSREWRITE_REWRITER_VERIFY_REFERENCES_H_
 #define SYSREWRITE_REWRITER_VERIFY_REFERENCES_H_
 
+#include <vector>
+
 #include "rewriter/decoder.h"
 #include "rewriter/verify_image.h"
 
@@ -9,6 +11,8 @@ namespace sysrewrite {
 
 struct LostBytes {
   uint64_t from, to;  // addresses; exclusive
+  // Within them, what may be meant by its address; empty: each byte.
+  std::vector<uint64_t> meant = {};
 };
 
 // Neither code nor data nor a relocation may lead to where bytes are lost. What headers and dynamic

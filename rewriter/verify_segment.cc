@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 #include "rewriter/verify_references.h"
@@ -291,12 +292,44 @@ class SegmentProof {
   // What stood there, and what moved with it. Zeros that no section has are nobody's.
   void check_references() {
     std::vector<LostBytes> lost;
-    for (const MovedSection& moved : sections_.moved)
+    for (const MovedSection& moved : sections_.moved) {
       lost.push_back({moved.was, moved.was + moved.size});
+      // Tables are found by the dynamic section, and read from their start.
+      if (is_dynamic_table(moved.was) || is_note_of_the_linker(moved))
+        lost.back().meant = {moved.was};
+    }
     const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
     if (names_path() && interp != nullptr)
-      lost.push_back({interp->vaddr, interp->vaddr + interp->filesz});
+      lost.push_back({interp->vaddr, interp->vaddr + interp->filesz, names_of_path(interp->vaddr)});
     verify_references(original_, in_.decoder, lost, findings_);
+  }
+
+  bool is_dynamic_table(uint64_t address) const {
+    const auto is_at = [&](int64_t tag) {
+      return original_.dynamic(tag) == std::optional<uint64_t>(address);
+    };
+    return is_at(elf::kDtHash) || is_at(elf::kDtGnuHash) || is_at(elf::kDtSymtab);
+  }
+
+  // NT_GNU_ABI_TAG (1) or NT_GNU_PROPERTY_TYPE_0 (5), and nothing else: for the kernel and ld.so.
+  bool is_note_of_the_linker(const MovedSection& section) const {
+    const ByteView rest = original_.bytes_from({section.was});
+    const auto words =
+        load<std::array<uint32_t, 4>>(rest.first(std::min(rest.size(), section.size)), 0);
+    if (!words) return false;
+    const auto [name_size, size, type, owner] = *words;
+    constexpr uint32_t kGnu = 0x00554e47;
+    return name_size == 4 && owner == kGnu && (type == 1 || type == 5) &&
+           section.size == 16 + uint64_t{size};
+  }
+
+  // A path is meant as a whole, or from one of its names on.
+  std::vector<uint64_t> names_of_path(uint64_t start) const {
+    std::vector<uint64_t> names{start};
+    const ByteView path = original_.bytes_from({start});
+    for (size_t i = 0; i + 1 < path.size() && path[i] != std::byte{0}; ++i)
+      if (path[i] == std::byte{'/'}) names.push_back(start + i + 1);
+    return names;
   }
 
   // Nothing is led to bytes that are overwritten.

@@ -184,6 +184,16 @@ class Embedding(unittest.TestCase):
         self.check_program(self.built("lld", "clang", "-fuse-ld=lld"))
         self.check_program(self.built("dynamic-musl", "musl-gcc"))
 
+    # Its numbers and its hash table of half a megabyte are no reason to refuse it.
+    def test_a_large_program(self):
+        node = pathlib.Path("/usr/bin/node")
+        output = self.rewritten(node, WORK / "node")
+        proof = run(SYSREWRITE, "verify", "-q", output, "--against", node)
+        self.assertEqual((proof.returncode, proof.stderr), (0, ""))
+        for tool in ("nothing", "GNU strip"):
+            done = run(self.after(tool, output), "-e", "console.log(process.version, 6 * 7)")
+            self.assertEqual((done.returncode, done.stderr, done.stdout.split()[1:]), (0, "", ["42"]), tool)
+
     def test_exceptions_and_walks_over_callers(self):
         (WORK / "throwing.cc").write_text(THROWING)
         builds = {"static": ("g++", "-static"), "static-pie": ("g++", "-static-pie"), "dynamic": ("g++",),

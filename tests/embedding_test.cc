@@ -299,10 +299,57 @@ TEST(Embedding, WhatCodeOrDataReferToStaysWhereItIs) {
   for (const Bytes& code :
        {hex("8b 05") + to_note(kNoteSize, 6), hex("48 8d 3d") + to_note(uint64_t{0} - 200, 7),
         hex("e8") + to_note(0, 5), hex("b8") + to_note(0, 5),
+        repeat(0x90, 32) + hex("80 7c 01 40 00"),         // cmpb $0, 0x40(%rcx,%rax)
         repeat(0x90, 32) + hex("f7 c2 01 40 00 00"),      // test $0x4001, %edx
         repeat(0x90, 32) + hex("eb 05 b8 01 40 00 80")})  // jmp; mov $0x80004001, %eax
     EXPECT_TRUE(verify(rewrite_whole(fixed_with_note(code), embedded()).output).proven())
         << to_hex(code);
+}
+
+// A large program has numbers that are some address of a large table, or inside of the path.
+TEST(Embedding, NumbersAreNoReferences) {
+  constexpr uint64_t kSize = 0x40, kPath = kNote + kSize, kName = kPath + 7;
+  constexpr uint32_t kBuildId = 3;
+  const auto input = [](uint64_t data, const Bytes& code, uint32_t type) {
+    const Bytes note = bytes_of(elf::Nhdr{4, kSize - 16, type}) + bytes_of(elf::kOwnerGnu) +
+                       repeat(0x41, kSize - 16);
+    const Bytes path = text("/lib64/ld-linux-x86-64.so.2") + hex("00");
+    return with_loaded_headers(
+        ElfBuilder(elf::kTypeExec)
+            .segment(kNote, note + path, elf::kFlagRead)
+            .code(kCode, hex("b8 27 00 00 00 0f 05 c3") + code + hex("c3"))
+            .data(0x402004, bytes_of(data))
+            .section(".note", elf::kShtNote, elf::kShfAlloc, kNote, kSize)
+            .section(".interp", elf::kShtProgbits, elf::kShfAlloc, kPath, path.size())
+            .header(elf::kPtNote, kNote, kSize)
+            .header(elf::kPtInterp, kPath, path.size())
+            .build());
+  };
+  const auto lea = [](uint64_t to) { return hex("48 8d 3d") + to_note(to - kNote, 7); };
+  const std::vector<std::tuple<const char*, uint64_t, Bytes, uint32_t, bool>> cases{
+      {"nothing", 0, {}, kBuildId, true},
+      {"a pointer to the build ID", kNote + 16, {}, kBuildId, false},
+      {"32 bits that equal it", (uint64_t{7} << 32) | (kNote + 16), {}, kBuildId, true},
+      {"inside the ABI tag", kNote + 15, {}, elf::kNtGnuAbiTag, true},
+      {"the ABI tag", kNote, {}, elf::kNtGnuAbiTag, false},
+      {"inside properties", kNote + 24, {}, elf::kNtGnuPropertyType0, true},
+      {"the path", 0, lea(kPath), kBuildId, false},
+      {"its last name", 0, lea(kName), kBuildId, false},
+      {"a pointer to its first name", kPath + 1, {}, kBuildId, false},
+      {"inside the path", 0, lea(kPath + 0x13), kBuildId, true},
+  };
+  for (const auto& [what, data, code, type, fits] : cases) {
+    const Bytes file = input(data, code, type);
+    if (fits) {
+      const Whole whole = rewrite_whole(file, embedded());
+      const Verdict verdict = verify(whole.output, whole.input);
+      EXPECT_TRUE(verdict.proven()) << what << ": " << describe(verdict.findings.first().at(0));
+      EXPECT_GT(ElfImage::parse(whole.output)->find_header(elf::kPtInterp)->vaddr, kCode) << what;
+    } else {
+      const std::string error = rewrite_error(file, embedded()).message;
+      EXPECT_NE(error.find("refers to 0x4001"), std::string::npos) << what << ": " << error;
+    }
+  }
 }
 
 TEST(Embedding, WhatRelocationsReferToStaysWhereItIs) {

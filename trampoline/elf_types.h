@@ -67,6 +67,11 @@ struct Dyn {
 };
 static_assert(sizeof(Dyn) == 16);
 
+struct Nhdr {
+  uint32_t namesz, descsz, type;
+};
+static_assert(sizeof(Nhdr) == 12);
+
 struct Rela {
   uint64_t offset;
   uint64_t info;
@@ -98,6 +103,8 @@ inline constexpr int64_t kDtNull = 0, kDtStrtab = 5, kDtSymtab = 6, kDtRela = 7,
                          kDtJmprel = 23, kDtPltrelsz = 2, kDtFlags1 = 0x6ffffffb,
                          kDtGnuHash = 0x6ffffef5, kDtHash = 4, kDtRelr = 36, kDtRelrsz = 35;
 inline constexpr uint64_t kDf1Pie = 0x08000000;
+inline constexpr uint32_t kNtGnuAbiTag = 1, kNtGnuPropertyType0 = 5;
+inline constexpr uint32_t kOwnerGnu = 0x00554e47;  // "GNU", with its NUL
 // Types of relocations, in the low half of their info. Source: x86-64 psABI, table 4.10.
 inline constexpr uint32_t kR64 = 1, kRPc32 = 2, kRGlobDat = 6, kRJumpSlot = 7, kRRelative = 8,
                           kR32 = 10, kR32S = 11, kRDtpmod64 = 16, kRDtpoff64 = 17, kRTpoff64 = 18,
