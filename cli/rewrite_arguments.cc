@@ -177,7 +177,10 @@ void add_rewrite_options(CLI::App& app, Options& options) {
                "section headers, symbols and unwind tables in the output");
   add_site_options(app, options);
   add_loader_options(app, options);
-  app.add_flag("--force", options.force, "rewrite files that find a payload from their own end");
+  app.add_flag_callback(
+      "--force", [&options] { options.force = options.accept_traces = true; },
+      "rewrite files that find a payload from their own end, and those that look\n"
+      "like outputs which have lost theirs");
   app.parse_complete_callback([&options] {
     if (options.format == Format::kLitebox) options.native_tail = false;
   });

@@ -47,7 +47,8 @@ struct Options {
   bool is_for_many = false;           // files: not each has what those two name
   // Sections, symbols and unwind information for the stubs, for debuggers.
   bool symbols = false;
-  bool force = false;  // rewrite files that find a payload from their own end
+  bool force = false;          // rewrite files that find a payload from their own end
+  bool accept_traces = false;  // rewrite files that seem to be outputs which have lost their end
   // key=value, for sysload; written into the file.
   std::vector<std::string> loader_options;
 };

@@ -114,7 +114,7 @@ Error lost_trailer(uint64_t at, const std::string& trace) {
   return {
       ErrorCode::kDamagedTrailer, at,
       fmt::format("it was rewritten and has lost its end since (strip and objcopy drop it): {}; "
-                  "strip the original, and rewrite that",
+                  "strip the original, and rewrite that; or, where nobody rewrote it, --force",
                   trace)};
 }
 
@@ -172,9 +172,10 @@ Result<Rewritten> rewrite_input(ByteView input, const Options& asked, Origin ori
   // Every pair of bytes that may be a system call, and what each of them is.
   const std::vector<Candidate> candidates = find_candidates(*image);
   std::vector<RewriteTrace> traces;
-  if (origin == Origin::kUnknown) traces = suspect_traces(*image);
+  const bool asks_for_traces = origin == Origin::kUnknown && !options.accept_traces;
+  if (asks_for_traces) traces = suspect_traces(*image);
   const FunctionIndex functions = index_functions(*image, candidates, traces);
-  if (origin == Origin::kUnknown)
+  if (asks_for_traces)
     if (auto error = refuse_lost_trailer(*image, functions, traces)) return *error;
   const Sites sites = classify(*image, candidates, functions, options.uncertain);
   if (auto error = refuse_unmatched(options, addresses_of(sites.syscalls))) return *error;

@@ -163,6 +163,24 @@ class Verifying(CommandTest):
         self.assertIn("has lost its end since (strip and objcopy drop it)",
                       self.run_command("verify", self.output, expect=1).stderr)
 
+    # A program of one's own with an interpreter of that name, or a jump to what it maps next to itself.
+    def test_what_looks_stripped_and_was_never_rewritten_needs_force(self):
+        source = "_start: mov $60, %eax; xor %edi, %edi; syscall; jmp _start + 0x{:x}"
+        for name, link, distance in (("named", ["-dynamic-linker", "/opt/own/sysload", "-pie"], 0),
+                                     ("jumping", [], 0x1010)):
+            with self.subTest(name):
+                program, unit = self.dir / name, self.dir / f"{name}.o"
+                assembly = ".globl _start\n" + source.format(distance).replace("; ", "\n") + "\n"
+                subprocess.run(["as", "-o", unit, "-"], input=assembly, text=True, check=True)
+                subprocess.run(["ld", *link, "-o", program, unit], check=True)
+                refusal = self.fail_command(program, self.output)
+                self.assertIn("or, where nobody rewrote it, --force", refusal)
+                self.run_command("-q", "--force", program, self.output)
+                self.assertIn("proven", self.run_command("verify", self.output, "--against", program).stderr)
+                self.assertIn("1 site", self.run_command("inspect", self.output).stdout)
+                self.run_command("restore", "-q", self.output, self.dir / "back")
+                self.assertEqual(digest(self.dir / "back"), digest(program))
+
     def test_missing_files_are_named(self):
         missing = self.dir / "missing"
         self.assertIn("missing: ", self.fail_command("verify", missing))
