@@ -1,8 +1,9 @@
 #include <emmintrin.h>
 
+#include "rewriter/decoder.h"
 #include "rewriter/evidence.h"
 
-// The superset branch scan.
+// The superset scan of branches and operands.
 //
 //     70..7F cb   jcc rel8        EB cb   jmp rel8        E0..E3 cb   loop, jrcxz
 //     0F 80..8F cd  jcc rel32     E9 cd   jmp rel32       E8 cd       call rel32
@@ -12,6 +13,11 @@
 // for the first byte of each of them. Short branches need no scan of the whole: only those 129
 // bytes around a range can reach it. For the long ones 64 positions at a time are asked whether
 // an opcode ends there; one in fifty does, and only there a displacement is loaded and looked up.
+//
+//     mod 00, rm 101, cd     an operand, counted from the instruction's end
+//
+// A displacement stands behind its ModRM byte as behind a branch's opcode, so it is loaded and
+// looked up alike. Up to four bytes of an immediate may follow, and the operand is up to 64 long.
 
 namespace sysrewrite {
 
@@ -41,13 +47,8 @@ void scan_short(const Code& code, const Range& range, std::vector<uint64_t>& fou
   }
 }
 
-// `at`: the last byte of an opcode, before its displacement.
-void check_long(const Code& code, uint64_t at, const RangeSet& ranges,
-                std::vector<uint64_t>& found) {
-  int32_t displacement;
-  std::memcpy(&displacement, code.bytes + at + 1, sizeof(displacement));
-  const uint64_t target = code.address + at + 5 + static_cast<uint64_t>(int64_t{displacement});
-  if (ranges.contains(target)) found.push_back(target);
+bool is_operand(uint8_t byte) {
+  return (byte & 0xc7) == 0x05;
 }
 
 bool ends_long_opcode(const Code& code, uint64_t at) {
@@ -58,9 +59,10 @@ bool ends_long_opcode(const Code& code, uint64_t at) {
   return ((byte & 0xf0) == 0x80 && before == 0x0f) || (byte == 0xf8 && before == 0xc7);
 }
 
-// One bit for each of 16 positions that is the last byte of a long branch's opcode. The byte in
-// front of them is looked at too: 80 to 8F alone are among the most frequent bytes of code.
-uint64_t opcode_ends(const uint8_t* bytes) {
+// One bit for each of 16 positions that is the last byte of a long branch's opcode, or an operand's
+// ModRM byte. The byte in front of them is looked at too: 80 to 8F alone are among the most
+// frequent bytes of code.
+uint64_t displacement_starts(const uint8_t* bytes) {
   const auto at = [](const uint8_t* p) {
     return _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(p)));
   };
@@ -74,39 +76,74 @@ uint64_t opcode_ends(const uint8_t* bytes) {
   const __m128i jump_or_call = equals(masked(last, 0xfe), 0xe8);
   const __m128i conditional = _mm_and_si128(equals(masked(last, 0xf0), 0x80), equals(before, 0x0f));
   const __m128i transaction = _mm_and_si128(equals(last, 0xf8), equals(before, 0xc7));
-  return static_cast<uint32_t>(
-      _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(jump_or_call, conditional), transaction)));
+  const __m128i operand = equals(masked(last, 0xc7), 0x05);
+  return static_cast<uint32_t>(_mm_movemask_epi8(
+      _mm_or_si128(_mm_or_si128(jump_or_call, conditional), _mm_or_si128(transaction, operand))));
 }
 
-void scan_long(const Code& code, const RangeSet& ranges, std::vector<uint64_t>& found) {
-  if (code.size < 5) return;
-  const uint64_t last = code.size - 5;  // the last position that a displacement still follows
-  uint64_t at = 0;
-  const auto check_one = [&] {
-    if (ends_long_opcode(code, at)) check_long(code, at, ranges, found);
-    ++at;
-  };
-  check_one();  // nothing stands in front of it
-  for (; at + 64 <= last; at += 64) {
-    const uint8_t* p = code.bytes + at;
-    uint64_t bits = opcode_ends(p) | opcode_ends(p + 16) << 16 | opcode_ends(p + 32) << 32 |
-                    opcode_ends(p + 48) << 48;
-    for (; bits != 0; bits &= bits - 1)
-      check_long(code, at + static_cast<unsigned>(__builtin_ctzll(bits)), ranges, found);
+class LongScan {
+ public:
+  LongScan(const Code& code, const RangeSet& ranges, const RangeSet& near, CodeScan& found)
+      : code_(code), ranges_(ranges), near_(near), found_(found) {}
+
+  void run() {
+    if (code_.size < 5) return;
+    const uint64_t last = code_.size - 5;  // the last position that a displacement still follows
+    uint64_t at = 0;
+    const auto check_one = [&] {
+      if (ends_long_opcode(code_, at) || is_operand(code_.bytes[at])) check(at);
+      ++at;
+    };
+    check_one();  // nothing stands in front of it
+    for (; at + 64 <= last; at += 64) {
+      const uint8_t* p = code_.bytes + at;
+      uint64_t bits = displacement_starts(p) | displacement_starts(p + 16) << 16 |
+                      displacement_starts(p + 32) << 32 | displacement_starts(p + 48) << 48;
+      for (; bits != 0; bits &= bits - 1) check(at + static_cast<unsigned>(__builtin_ctzll(bits)));
+    }
+    while (at <= last) check_one();
   }
-  while (at <= last) check_one();
+
+ private:
+  // `at`: the byte before a displacement.
+  void check(uint64_t at) {
+    int32_t displacement;
+    std::memcpy(&displacement, code_.bytes + at + 1, sizeof(displacement));
+    const uint64_t target = code_.address + at + 5 + static_cast<uint64_t>(int64_t{displacement});
+    if (!near_.contains(target)) return;
+    if (is_operand(code_.bytes[at])) found_.operands.push_back(code_.address + at);
+    if (ends_long_opcode(code_, at) && ranges_.contains(target))
+      found_.branch_targets.push_back(target);
+  }
+
+  const Code& code_;
+  const RangeSet& ranges_;
+  const RangeSet& near_;  // with what an operand may begin in front of them
+  CodeScan& found_;
+};
+
+// The ranges, and where an instruction with such an operand may seem to point.
+RangeSet near_ranges(const RangeSet& ranges) {
+  constexpr uint64_t kLongestImmediate = 4;
+  RangeSet near;
+  for (const Range& range : ranges.ranges())
+    near.add(range.from - std::min(kWidestAccess - 1 + kLongestImmediate, range.from.value),
+             range.to);
+  near.seal();
+  return near;
 }
 
 }  // namespace
 
-std::vector<uint64_t> scan_branches(const ElfImage& image, const RangeSet& ranges) {
-  std::vector<uint64_t> found;
+CodeScan scan_code(const ElfImage& image, const RangeSet& ranges) {
+  CodeScan found;
+  const RangeSet near = near_ranges(ranges);
   for (const Segment& segment : image.segments()) {
     if (!segment.executable() || segment.file_size == 0) continue;
     const void* start = image.bytes().data() + segment.offset.value;
     const Code code{static_cast<const uint8_t*>(start), segment.file_size, segment.vaddr.value};
-    scan_long(code, ranges, found);
-    for (const Range& range : ranges.ranges()) scan_short(code, range, found);
+    LongScan(code, ranges, near, found).run();
+    for (const Range& range : ranges.ranges()) scan_short(code, range, found.branch_targets);
   }
   return found;
 }

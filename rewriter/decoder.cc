@@ -270,6 +270,25 @@ std::optional<Instruction> Decoder::decode(ByteView bytes, Vaddr address) const 
   return describe(in, address);
 }
 
+uint64_t Decoder::accessed_bytes(ByteView bytes) const {
+  ZydisDecodedInstruction in;
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  if (!ZYAN_SUCCESS(
+          ZydisDecoderDecodeFull(&impl_->decoder, bytes.data(), bytes.size(), &in, operands)) ||
+      !has_rip_operand(in) || in.mnemonic == ZYDIS_MNEMONIC_NOP)
+    return 0;
+  for (const ZydisDecodedOperand& operand : operands) {
+    if (&operand == operands + in.operand_count) break;
+    const bool is_memory =
+        operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type == ZYDIS_MEMOP_TYPE_MEM &&
+        operand.mem.base == (in.address_width == 64 ? ZYDIS_REGISTER_RIP : ZYDIS_REGISTER_EIP);
+    if (!is_memory) continue;
+    const uint64_t size = operand.size / 8;
+    return size == 0 ? kWidestAccess : std::min(size, kWidestAccess);
+  }
+  return 0;
+}
+
 std::optional<Step> Decoder::step(ByteView bytes) const {
   if (const auto common = common_step(bytes)) return common;
   const auto in = decode(bytes, {0});

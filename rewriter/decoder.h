@@ -60,6 +60,9 @@ struct Instruction {
   bool rip_relative() const { return displacement != 0; }
 };
 
+// Of any instruction that programs read constants with: a vector of 512 bits.
+inline constexpr uint64_t kWidestAccess = 64;
+
 // Thread safe: decode() and format() only read.
 class Decoder {
  public:
@@ -71,6 +74,11 @@ class Decoder {
   // The instruction that starts at bytes[0], which lies at `address`; nothing where these bytes are
   // no instruction, or where it would leave the buffer.
   std::optional<Instruction> decode(ByteView bytes, Vaddr address) const;
+
+  // How many bytes it reads or writes by its RIP-relative operand; 0 where it has none, or only
+  // takes the address (lea) or ignores it (nop). One whose size nothing tells (xsave) has the
+  // widest.
+  uint64_t accessed_bytes(ByteView bytes) const;
 
   // Its length and where it leads: what decode() says, many times faster.
   std::optional<Step> step(ByteView bytes) const;

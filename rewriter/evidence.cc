@@ -2,6 +2,7 @@
 
 #include <emmintrin.h>
 
+#include "rewriter/accesses.h"
 #include "rewriter/patch_points.h"
 #include "rewriter/relocations.h"
 
@@ -100,13 +101,18 @@ std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet
   return found;
 }
 
-Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges) {
+Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
+                         const RangeSet& ranges) {
   Evidence evidence;
   if (ranges.empty()) return evidence;
-  evidence.branch_targets = scan_branches(image, ranges);
+  CodeScan scan = scan_code(image, ranges);
+  evidence.branch_targets = std::move(scan.branch_targets);
   sort_unique(evidence.branch_targets);
   evidence.relocated_bytes = scan_relocated_bytes(image, ranges);
   evidence.patch_points = scan_patch_points(image, ranges);
+  Accesses accesses = find_accesses(image, functions, ranges, scan.operands);
+  evidence.accessed = std::move(accesses.possible);
+  evidence.surely_accessed = std::move(accesses.certain);
   return evidence;
 }
 

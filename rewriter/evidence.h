@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rewriter/elf_image.h"
+#include "rewriter/functions.h"
 #include "rewriter/range_set.h"
 
 namespace sysrewrite {
@@ -21,12 +22,21 @@ struct Evidence {
   std::vector<uint64_t> taken;            // code may take or compute this address
   std::vector<uint64_t> relocated_bytes;  // a relocation writes this byte
   std::vector<uint64_t> patch_points;     // the program, or who traces it, may write this byte
+  std::vector<uint64_t> accessed;         // code may read or write this byte as data
+  std::vector<uint64_t> surely_accessed;  // of them: by an instruction that is known to be one
 
   static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
 };
 
-// Every rel8 and rel32 branch that any byte of an executable segment could begin.
-std::vector<uint64_t> scan_branches(const ElfImage& image, const RangeSet& ranges);
+struct CodeScan {
+  // Of every rel8 and rel32 branch that any byte of an executable segment could begin.
+  std::vector<uint64_t> branch_targets;
+  // ModRM bytes that any byte of an executable segment could be, whose RIP-relative operand could
+  // have a byte of the ranges. What they are, accesses.h says.
+  std::vector<uint64_t> operands;
+};
+
+CodeScan scan_code(const ElfImage& image, const RangeSet& ranges);
 
 // Values in all segments that equal an address of the ranges (only position-dependent files keep
 // such values outside relocations), and the addresses that relocations write.
@@ -38,9 +48,10 @@ std::vector<uint64_t> scan_taken_addresses(const ElfImage& image, const RangeSet
 // Bytes of the ranges that a relocation of the dynamic segment writes.
 std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet& ranges);
 
-// Branches and relocated bytes: all that tier A asks for, and cheap. Asked once, about everything
-// that any tier may want: ranges cost little, a second scan of the file much.
-Evidence gather_evidence(const ElfImage& image, const RangeSet& ranges);
+// Branches, relocated bytes and accesses: all that tier A asks for, and cheap. Asked once, about
+// everything that any tier may want: ranges cost little, a second scan of the file much.
+Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
+                         const RangeSet& ranges);
 
 // Adds pointers and taken addresses: what springboards and windows of several instructions ask
 // besides.

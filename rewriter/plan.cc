@@ -18,6 +18,8 @@
 //
 //   D  else
 //
+// No tier where an instruction reads the syscall's own bytes as data.
+//
 // Sites take their bytes in that order of tiers, not of addresses, so that a costly window never
 // takes bytes that a cheap patch of its neighbour needs.
 
@@ -173,7 +175,7 @@ class Planner {
 
   Plan plan() {
     std::vector<std::optional<PlannedSite>> fates(sites_.syscalls.size());
-    for (size_t i = 0; i < fates.size(); ++i) fates[i] = leave_excluded(sites_.syscalls[i]);
+    for (size_t i = 0; i < fates.size(); ++i) fates[i] = leave(sites_.syscalls[i]);
     for (const auto attempt : {&Planner::try_covering, &Planner::try_springboard,
                                &Planner::try_covering_anyway, &Planner::try_window}) {
       for (size_t i = 0; i < fates.size(); ++i)
@@ -188,7 +190,7 @@ class Planner {
   std::vector<const Site*> contested() {
     std::vector<const Site*> rest;
     for (const Site& site : sites_.syscalls)
-      if (!leave_excluded(site) && !try_covering(site)) rest.push_back(&site);
+      if (!leave(site) && !try_covering(site)) rest.push_back(&site);
     return rest;
   }
 
@@ -200,6 +202,17 @@ class Planner {
     return PlannedSite{&site, LeftNative{}, Reason::kExcluded};
   }
 
+  // No tier leaves the pair as it is.
+  Attempt leave_data(const Site& site) const {
+    const Vaddr at = site.instruction.address, end = site.instruction.end();
+    if (!Evidence::any_in(evidence_.surely_accessed, at, end)) return std::nullopt;
+    return PlannedSite{&site, LeftNative{}, Reason::kReadAsData};
+  }
+  Attempt leave(const Site& site) const {
+    Attempt fate = leave_excluded(site);
+    return fate ? std::move(fate) : leave_data(site);
+  }
+
   bool branch_in(Vaddr from, Vaddr to) const {
     return Evidence::any_in(evidence_.branch_targets, from, to);
   }
@@ -209,6 +222,14 @@ class Planner {
   // Somebody else writes there, when the program starts or while it runs.
   bool written_over(Vaddr from, Vaddr to) const {
     return relocated(from, to) || Evidence::any_in(evidence_.patch_points, from, to);
+  }
+  // Somebody reads there what is not to change, or writes. In the pair itself only what is certain
+  // counts, and did (leave_data): a superset must not cost a site.
+  bool accessed(Vaddr from, Vaddr to) const {
+    return Evidence::any_in(evidence_.accessed, from, to);
+  }
+  bool displaces_data(const Site& site, Vaddr from, Vaddr to) const {
+    return accessed(from, site.instruction.address) || accessed(site.instruction.end(), to);
   }
   bool entered_directly(const Site& site) const {
     const Vaddr at = site.instruction.address;
@@ -255,7 +276,8 @@ class Planner {
     return !branch_in(before->address + 1, before->address + before->prefixes + 1) &&
            !functions_.start_in(before->address + 1, at) && !entered_inside(site) &&
            !read_otherwise(site, before->address, at) &&
-           !written_over(before->address, site.instruction.end()) && in_reach({*before}) &&
+           !written_over(before->address, site.instruction.end()) &&
+           !displaces_data(site, before->address, site.instruction.end()) && in_reach({*before}) &&
            placement_.reaches(at);
   }
 
@@ -298,7 +320,7 @@ class Planner {
     return Rel8::between(site.instruction.address + 2, pad) && !branch_in(run, end) &&
            !Evidence::any_in(evidence_.pointers, run, end) &&
            !Evidence::any_in(evidence_.taken, run, end) && !written_over(pad, end) &&
-           claims_.free(pad, end, site.instruction.address);
+           !accessed(run, end) && claims_.free(pad, end, site.instruction.address);
   }
 
   // True where one of the listed addresses is one at which the window's inside could be entered: an
@@ -340,6 +362,7 @@ class Planner {
     if (enters(site.around.hidden_entries, site, shape)) return Reason::kHiddenEntryInWindow;
     if (relocated(from, to)) return Reason::kRelocationInWindow;
     if (written_over(from, to)) return Reason::kPatchPointInWindow;
+    if (displaces_data(site, from, to)) return Reason::kReadAsData;
     if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
     if (!in_reach(shape.before) || !in_reach(shape.behind) || !placement_.reaches(from))
       return Reason::kOutOfReach;

@@ -70,7 +70,7 @@ class SiteReader {
     same(offsetof(SiteRecord, enter), "a native site's entry", r.enter, 0);
     same(offsetof(SiteRecord, displaced), "a native site's displaced instructions", r.displaced, 0);
     same(offsetof(SiteRecord, stub_size), "a native site's stub size", r.stub_size, 0);
-    check_reason(30, 45);
+    check_reason(30, 46);
     site_.end = site_.syscall.end();
     return std::move(site_);
   }
@@ -152,7 +152,7 @@ class SiteReader {
       case Tier::kSpringboard:
         return check_lone() && check_reason(10, 11);
       case Tier::kTrap:
-        return check_lone() && check_reason(30, 45);
+        return check_lone() && check_reason(30, 46);
       default:
         return complain("the tier of a site",
                         fmt::format("{:#x}", static_cast<unsigned>(site_.record.tier)),

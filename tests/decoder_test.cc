@@ -125,6 +125,28 @@ TEST(Decoder, FindsRipRelativeOperands) {
   EXPECT_EQ(facts("8b 04 25 00 10 00 00"), "7 falls movable rax");  // absolute
 }
 
+TEST(Decoder, KnowsHowManyBytesARipRelativeOperandHas) {
+  const Decoder decoder;
+  const auto accessed = [&](const char* bytes) { return decoder.accessed_bytes(hex(bytes)); };
+  EXPECT_EQ(accessed("8a 05 10 00 00 00"), 1U);                // mov, al
+  EXPECT_EQ(accessed("0f b7 35 10 00 00 00"), 2U);             // movzwl
+  EXPECT_EQ(accessed("81 3d 10 00 00 00 01 02 03 04"), 4U);    // cmpl $imm32
+  EXPECT_EQ(accessed("48 89 05 10 00 00 00"), 8U);             // mov to memory
+  EXPECT_EQ(accessed("ff 25 10 00 00 00"), 8U);                // jmp *
+  EXPECT_EQ(accessed("ff 15 10 00 00 00"), 8U);                // call *
+  EXPECT_EQ(accessed("ff 35 10 00 00 00"), 8U);                // push
+  EXPECT_EQ(accessed("67 8b 05 10 00 00 00"), 4U);             // by eip
+  EXPECT_EQ(accessed("66 0f 6f 05 10 00 00 00"), 16U);         // movdqa
+  EXPECT_EQ(accessed("66 0f 38 00 05 10 00 00 00"), 16U);      // pshufb
+  EXPECT_EQ(accessed("c4 e2 7d 00 05 10 00 00 00"), 32U);      // vpshufb, ymm
+  EXPECT_EQ(accessed("62 f1 fd 48 6f 05 10 00 00 00"), 64U);   // vmovdqa64, zmm
+  EXPECT_EQ(accessed("0f ae 25 10 00 00 00"), kWidestAccess);  // xsave
+  EXPECT_EQ(accessed("48 8d 05 10 00 00 00"), 0U);             // lea
+  EXPECT_EQ(accessed("0f 1f 05 10 00 00 00"), 0U);             // nop
+  EXPECT_EQ(accessed("8b 04 25 10 00 00 00"), 0U);             // an absolute address
+  EXPECT_EQ(accessed("8b 05 10 00 00"), 0U);                   // cut off
+}
+
 TEST(Decoder, MovesNoEipRelativeOperand) {
   EXPECT_EQ(facts("67 8b 05 10 00 00 00").find("movable"), std::string::npos);
 }

@@ -68,7 +68,7 @@ TEST(PlanTierA, DoesNotCoverFourBytesAlone) {
 }
 
 TEST(PlanTierA, MovesARipRelativeOperand) {
-  EXPECT_EQ(plan_of(hex("8b 05 00 00 00 00") + kSyscall + kRet),  // mov 0x401006(%rip), %eax
+  EXPECT_EQ(plan_of(hex("8b 05 00 01 00 00") + kSyscall + kRet),  // mov 0x401106(%rip), %eax
             std::string("401006 A 401000+8: ") + kA);
 }
 
@@ -139,6 +139,26 @@ TEST(PlanTierA, IsRefusedWhereAnOverlappingInstructionReadsOnIntoTheWindow) {
 }
 
 // musl's utimensat.
+constexpr char kData[] = "an instruction reads or writes these bytes as data\n";
+
+TEST(PlanTierA, IsRefusedWhereAnInstructionReadsOrWritesTheOneInFront) {
+  // mov 401006(%rip), %esi
+  EXPECT_EQ(plan_of(hex("8b 35 00 00 00 00") + kMov + kSyscall + kRet),
+            std::string("40100b D 40100b+2: ") + kData);
+  // movl $39, 40100b(%rip)
+  EXPECT_EQ(plan_of(hex("c7 05 01 00 00 00 27 00 00 00") + kMov + kSyscall + kRet),
+            std::string("40100f D 40100f+2: ") + kData);
+  // mov 401002(%rip), %esi: up to the mov
+  EXPECT_EQ(plan_of(hex("8b 35 fc ff ff ff") + kMov + kSyscall + kRet),
+            std::string("40100b A 401006+7: ") + kA);
+}
+
+TEST(Plan, LeavesASyscallNativeThatAnInstructionReads) {
+  // movzwl 40100c(%rip), %esi
+  EXPECT_EQ(plan_of(hex("0f b7 35 05 00 00 00") + kMov + kSyscall + kRet),
+            std::string("40100c N 40100c+0: ") + kData);
+}
+
 TEST(PlanTierA, NeverCoversALongNop) {
   // je 401008; jmp 401000; nopw 0(%rax,%rax); syscall
   const Bytes code = hex("74 08  eb fc  66 0f 1f 44 00 00") + kSyscall + kRet;
@@ -339,6 +359,39 @@ TEST(PlanTierB, LeavesNopsAloneNearALabelThatNamelessCodeGoesOnFrom) {
 
 // Unwinders look a signal frame up one byte before its start, so that byte stays what it is. libcs
 // write the FDE with that byte or without it.
+// Table of nops behind a return: what an instruction reads there is no padding.
+TEST(PlanTierB, LeavesNopsAloneThatAnInstructionReads) {
+  // mov DISTANCE + 40100c(%rip), %rax; add %rcx, %rax; xor %ecx, %ecx; ret; 14 nops
+  const auto reading = [](const std::string& distance) {
+    return plan_of(padded(kShort + kSyscall + hex("48 8b 05" + distance + "48 01 c8 31 c9 c3")));
+  };
+  EXPECT_EQ(reading("0c 00 00 00"), std::string("401003 B 401003+2 by 401012: ") + kB);
+  EXPECT_EQ(reading("0a 00 00 00"), std::string("401003 C 401003+9: ") + kBehind);
+  // What stands behind a table may be a part of it.
+  EXPECT_EQ(reading("06 00 00 00"), std::string("401003 C 401003+9: ") + kBehind);
+}
+
+// Pushes, and the code up to 40101a, where six bytes of padding begin.
+std::string before_padding(const Bytes& code) {
+  const Bytes front = kShort + kSyscall;
+  return plan_of(padded(front + repeat(0x53, 26 - front.size() - code.size()) + code)).substr(0, 8);
+}
+
+TEST(PlanTierB, LeavesNopsAloneThatAnInstructionWritesOrJumpsThrough) {
+  EXPECT_EQ(before_padding(hex("c3")), "401003 B");
+  EXPECT_EQ(before_padding(hex("c7 05 03 00 00 00 00 00 00 00 c3")),
+            "401003 D");                                                     // movl $0, MEMORY
+  EXPECT_EQ(before_padding(hex("80 3d 03 00 00 00 00 c3")), "401003 D");     // cmpb $0, MEMORY
+  EXPECT_EQ(before_padding(hex("c5 f9 6f 05 03 00 00 00 c3")), "401003 D");  // vmovdqa
+  EXPECT_EQ(before_padding(hex("ff 25 02 00 00 00")), "401003 D");           // jmp *MEMORY
+  EXPECT_EQ(before_padding(hex("0f 1f 05 03 00 00 00 c3")), "401003 B");     // nopl MEMORY
+}
+
+// mov $0x8b, %al; add $3, %eax: 8b 05 03 00 00 00 would read the padding.
+TEST(PlanTierB, TakesNopsThatOnlyBytesOfOtherInstructionsSeemToRead) {
+  EXPECT_EQ(before_padding(hex("b0 8b 05 03 00 00 00 c3")), "401003 B");
+}
+
 TEST(PlanTierB, LeavesTheByteBeforeASignalFrame) {
   const auto restorer_behind = [](size_t padding, uint64_t early) {
     const Bytes code = kShort + kSyscall + kRet + repeat(0x90, padding);
@@ -410,6 +463,12 @@ TEST(PlanTierC, IsRefusedWhereASymbolLiesInTheWindow) {
   const auto file = code_file(hex("48 89 fe 89 d0") + kSyscall + kRet)
                         .symbol("label", kCode + 3, 0, elf::kSttNotype);
   EXPECT_EQ(plan_of(file), "401005 D 401005+2: a symbol or function start lies in the window\n");
+}
+
+TEST(PlanTierC, IsRefusedWhereAnInstructionReadsTheWindow) {
+  // mov 401006(%rip), %cl; mov %rdi, %rsi; mov %edx, %eax
+  EXPECT_EQ(plan_of(hex("8a 0d 00 00 00 00 48 89 fe 89 d0") + kSyscall + kRet),
+            std::string("40100b D 40100b+2: ") + kData);
 }
 
 TEST(PlanTierC, IsRefusedWhereDataPointsIntoTheWindow) {

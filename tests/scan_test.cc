@@ -212,7 +212,7 @@ std::vector<uint64_t> scanned_branches(const Bytes& code, uint64_t start, const 
   const Bytes file = ElfBuilder(elf::kTypeDyn).code(start, code).build();
   const auto image = ElfImage::parse(file);
   EXPECT_TRUE(image.ok());
-  std::vector<uint64_t> found = scan_branches(*image, ranges);
+  std::vector<uint64_t> found = scan_code(*image, ranges).branch_targets;
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -291,6 +291,29 @@ TEST(BranchScan, FindsWhatAPlainScanFindsOverRandomBytes) {
   }
 }
 
+// At every place of the 64 that are looked at together.
+TEST(OperandScan, FindsModRmBytesWhoseOperandMayMeetARange) {
+  const auto found = [](uint64_t at, const std::string& bytes, uint64_t from, uint64_t to) {
+    Bytes code = repeat(0, at) + hex(bytes);
+    code.resize(200);
+    RangeSet ranges;
+    ranges.add({from}, {to});
+    ranges.seal();
+    const Bytes file = ElfBuilder(elf::kTypeDyn).code(0x1000, code).build();
+    return scan_code(*ElfImage::parse(file), ranges).operands;
+  };
+  for (uint64_t at = 0; at < 70; ++at) {
+    const uint64_t end = 0x1000 + at + 6;
+    const std::vector<uint64_t> modrm{0x1001 + at};
+    EXPECT_EQ(found(at, "8b 05 00 10 00 00", end + 0x1000, end + 0x1001), modrm);
+    EXPECT_EQ(found(at, "8b 3d 00 10 00 00", end + 0x1000, end + 0x1001), modrm);
+    EXPECT_EQ(found(at, "8b 3d 00 10 00 00", end + 0x1000 + 67, end + 0x1100), modrm);
+    EXPECT_TRUE(found(at, "8b 3d 00 10 00 00", end + 0x1000 + 68, end + 0x1100).empty());
+    EXPECT_TRUE(found(at, "8b 3d 00 10 00 00", end + 0xf00, end + 0x1000).empty());
+    EXPECT_TRUE(found(at, "8b 45 00 10 00 00", end + 0x1000, end + 0x1001).empty());
+  }
+}
+
 TEST(BranchScan, CrossesSegments) {
   const Bytes file = ElfBuilder(elf::kTypeDyn)
                          .code(0x1000, hex("e9 fb 0f 00 00"))  // jmp 0x2000
@@ -300,7 +323,7 @@ TEST(BranchScan, CrossesSegments) {
   RangeSet ranges;
   ranges.add({0x2000}, {0x2001});
   ranges.seal();
-  EXPECT_EQ(scan_branches(*image, ranges), std::vector<uint64_t>{0x2000});
+  EXPECT_EQ(scan_code(*image, ranges).branch_targets, std::vector<uint64_t>{0x2000});
 }
 
 // --- Relocations

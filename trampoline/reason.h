@@ -36,6 +36,7 @@ enum class Reason : uint8_t {
   kExcluded = 43,
   kHiddenEntryInWindow = 44,
   kPatchPointInWindow = 45,
+  kReadAsData = 46,
 };
 
 constexpr const char* reason_text(Reason reason) {
@@ -86,6 +87,8 @@ constexpr const char* reason_text(Reason reason) {
     case Reason::kPatchPointInWindow:
       return "the window holds bytes that a tracer writes over (XRay, patchable entry, mcount, "
              "SDT), or a part of a restartable sequence";
+    case Reason::kReadAsData:
+      return "an instruction reads or writes these bytes as data";
     case Reason::kHiddenEntryInWindow:
       return "a jump table or landing pad leads into the window";
     case Reason::kExcluded:

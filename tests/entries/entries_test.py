@@ -44,6 +44,11 @@ PROGRAMS = {
     "distances between labels, nameless, by an inline thunk":
         (GCC, [*MOVING, *NAMELESS, *INLINE], ["labels.c"]),
     "distances between labels, nameless and fixed": (GCC, [*FIXED, *NAMELESS], ["labels.c"]),
+    "constants among code": (GCC, ["-static"], ["constants.S"]),
+    "constants among code, nameless": (GCC, ["-static", "-s"], ["constants.S"]),
+    "code that writes and reads itself": (GCC, ["-static"], ["written.S"], INCOMPLETE),
+    "code that writes and reads itself, nameless":
+        (GCC, ["-static", "-s"], ["written.S"], INCOMPLETE),
     "a label in front of padding": (CLANG, ALIGNED_MOVING, ["aligned.c"]),
     "a label in front of padding, counted from the global offset table":
         (CLANG, [*ALIGNED_MOVING, "-mcmodel=medium"], ["aligned.c"]),
