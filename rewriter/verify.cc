@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "rewriter/verify_accesses.h"
 #include "rewriter/verify_entries.h"
 #include "rewriter/verify_labels.h"
 #include "rewriter/verify_patch_points.h"
@@ -197,6 +198,7 @@ class Verifier {
     check_overlaps(sites);
     verify_entries(image, decoder, sites, findings());
     verify_labels(image, sites, findings());
+    verify_accesses(in, sites, findings());
     verify_patch_points(in, sites, findings());
     if (!file_.is_segment())
       verify_symbols(in, sites, findings());

@@ -227,6 +227,34 @@ TEST(Verify, SeesASpringboardInAFunctionThatTakesALabelOfItsOwn) {
   }
 }
 
+// The same code. The first seven bytes become an instruction with a RIP-relative operand.
+TEST(Verify, SeesAnInstructionThatReadsAPatch) {
+  const Bytes code = repeat(0x50, 15) + hex("6a 27 58 0f 05 c3") + repeat(0x90, 11) + hex("c3");
+  for (const bool frame : {false, true}) {
+    const Bytes frames = eh_frame(0x403000, {{kCode, code.size()}});
+    ElfBuilder file = ElfBuilder().code(kCode, code).entry(kCode);
+    if (frame)
+      file.segment(0x403000, frames, elf::kFlagRead)
+          .section(".eh_frame", 1, 2, 0x403000, frames.size());
+    else
+      file.symbol("f", kCode, code.size());
+    const Whole whole = rewrite_whole(file.build());
+    ASSERT_EQ(describe(whole.report),
+              "401012 B 401012+2 by 401015: springboard in dead padding "
+              "within reach\n");
+    const auto sees = [&](const char* bytes) {
+      return finds(with_code(whole, kCode, hex(bytes)), "an operand: found the");
+    };
+    EXPECT_TRUE(sees("48 8b 0d 12 00 00 00")) << frame;   // mov 401019(%rip), %rcx
+    EXPECT_FALSE(sees("48 8b 0d 13 00 00 00")) << frame;  // 40101a
+    EXPECT_TRUE(sees("48 8b 0d 04 00 00 00")) << frame;   // 40100b, up to 401012
+    EXPECT_FALSE(sees("48 8b 0d 03 00 00 00")) << frame;
+    EXPECT_TRUE(sees("80 3d 0c 00 00 00 90")) << frame;   // cmpb $0x90, 401013(%rip)
+    EXPECT_FALSE(sees("48 8d 0d 12 00 00 00")) << frame;  // lea
+    EXPECT_FALSE(sees("b9 48 8b 0d 12 90 90")) << frame;  // mov $0x120d8b48, %ecx
+  }
+}
+
 // f: ten bytes, which become `movabs $(label - 0x404000), %rcx`, and a call
 // with a springboard behind its ret. The label counts from DT_PLTGOT.
 TEST(Verify, SeesALabelThatIsCountedFromTheGlobalOffsetTable) {
