@@ -222,6 +222,19 @@ void begin_check_again(KernelUcontext& context) {
   context.rcx = context.r11 - SYSREWRITE_TAIL_FROM_RESUME;
 }
 
+// The kernel is about to take the call up for the rest of its time, and has not come to it. Made
+// anew it would wait for all of it, so it ends as if the signal had come a moment before. Source:
+// linux, kernel/signal.c, restart_syscall(); arch/x86/kernel/signal.c,
+// arch_do_signal_or_restart().
+void end_resumed_call(const ThreadBlock& block, KernelUcontext& context) {
+  uint64_t& rax = context.r12_to_rax[kRax];
+  const bool is_resumed = context.rip == address(sysload_hook_issue) &&
+                          rax == __NR_restart_syscall && block.call.number != __NR_restart_syscall;
+  if (!is_resumed) return;
+  context.rip = address(sysload_hook_issued);
+  rax = static_cast<uint64_t>(int64_t{-EINTR});
+}
+
 // What leaving would have put into the registers.
 void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
   context.r12_to_rax[kRax] = block.leave_rax;
@@ -290,6 +303,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   }
   if (is_left(context.rip)) context.rip = context.rcx;
   start_handler(context);
+  end_resumed_call(block, context);
   const bool is_undone = is_to_be_made(context.rip);
   if (!is_undone && !is_done(context.rip)) return;
   uint64_t mask = 0;
