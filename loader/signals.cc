@@ -12,6 +12,7 @@
 #include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/label.h"
+#include "loader/plain_flags.h"
 #include "loader/position.h"
 #include "loader/process_lock.h"
 #include "loader/program_mask.h"
@@ -177,6 +178,7 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
   set_again(block, signal);
   put_off_signal(&block, signal, info);
   context.mask = ~uint64_t{0};
+  const uint64_t struck = context.rip;
   const bool is_leaving = is_between(context.rip, sysload_hook_leave, sysload_hook_leave_end);
   if (is_leaving) context.rip = address(sysload_hook_leave_slowly);
   if (is_between(context.rip, sysload_hook_pass, sysload_hook_pass_end))
@@ -185,6 +187,8 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
     context.rip = address(sysload_hook_leave_slowly);
   if (is_between(context.rip, sysload_hook_end, sysload_hook_end_end))
     context.rip = address(sysload_hook_end_slowly);
+  // The program's flags may be there already, and are once more behind the C++ that runs first.
+  if (context.rip != struck) context.flags_register &= ~uint64_t{SYSLOAD_ODD_FLAGS};
 }
 
 // The call has not begun: it begins again, from the callback, since what is of interest in it, and
@@ -500,6 +504,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
 // are blocked until the frame gives the mask back.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     int signal, KernelSiginfo* info, KernelUcontext* context) {
+  const PlainFlags plain;
   if (sysload_state.expects_foreign_threads) adopt_struck(context);
   const uint64_t answer = act_on(signal, info, context);
   uint64_t mask = 0;

@@ -14,12 +14,37 @@ import sys
 import tempfile
 
 SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
+INCLUDE = os.path.join(os.environ["SYSREWRITE_SOURCE"], "loader", "include")
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "every_instruction.c")
 HOOKS = ("none", "pass", "pass:exit", "pass:entry:exit", "pass:vectors", "pass:entry:exit:vectors", "count",
          "pass:only=getppid", "pass:only=getppid:exit", "pass:only=chdir")
 # Each takes seconds.
 if os.environ.get("SYSREWRITE_TEST_FULL") != "1":
     HOOKS = ("none", "pass", "pass:entry:exit", "pass:only=getppid:exit")
+# Compiled code may not run with DF, and a hook's not with AC.
+WATCHES_FLAGS = r"""
+#include <sysload/hook.h>
+static void look(void) {
+  unsigned long flags;
+  __asm__ volatile("pushfq\n popq %0" : "=r"(flags));
+  if (flags & 0x40400) __builtin_trap();
+}
+static enum sysload_verdict entry(struct sysload_hook *hook, struct sysload_thread *thread, struct sysload_call *call) {
+  (void)hook, (void)thread, (void)call;
+  look();
+  return SYSLOAD_PASS;
+}
+static void leave(struct sysload_hook *hook, struct sysload_thread *thread, struct sysload_call *call) {
+  (void)hook, (void)thread, (void)call;
+  look();
+}
+int sysload_hook_init(struct sysload_hook *hook) {
+  hook->entry = entry;
+  hook->exit = leave;
+  sysload_want_all(hook, 1, 1);
+  return 0;
+}
+"""
 SAID = re.compile(r"^\w+: a signal at each of (\d+) instructions, 0 failures$")
 
 # Ways of the program, and how it is started for them.
@@ -56,6 +81,13 @@ def rewrite(native, output, *options):
         sys.exit(f"FAILED: rewriting with {options}: {done.returncode}")
 
 
+def watching_hook(folder):
+    hook = os.path.join(folder, "watches-flags.so")
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-ffreestanding", "-nostdlib", "-mgeneral-regs-only", "-I", INCLUDE,
+                    "-x", "c", "-o", hook, "-"], input=WATCHES_FLAGS, text=True, check=True)
+    return hook
+
+
 def main():
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sysrewrite-every-") as folder:
@@ -73,13 +105,14 @@ def main():
         rewrite(native, checked, "--exclude", "_Fork")
         cases += [(checked, "pass:entry:exit", way, []) for way in ("ordinary", "alternate", "served", "action",
                                                                     "foreign ordinary", "foreign alternate")]
+        cases += [(native, "none", "odd", []), (rewritten, "none", "odd", []), (rewritten, watching_hook(folder), "odd", [])]
         # While hooks run, where a signal is put off: another one strikes on the way there.
         cases += [(native, "none", "twice 2 1", [])]
         # A minute each, since all is stepped from the first instruction; so one in seven of two.
         wheres = [(n, 1) for n in range(30, 145, 10)] if IN_FULL else [(40, 7), (100, 7)]
         cases += [(rewritten, "pass:entry:exit", f"twice {n} {each}", []) for n, each in wheres]
         for program, hook, way, before in cases:
-            sentence = f"{os.path.basename(program)} under {hook}, {way}"
+            sentence = f"{os.path.basename(program)} under {os.path.basename(hook)}, {way}"
             tracing = ["trace"]
             if way.startswith("twice "):
                 tracing, way = way.split(), "twice"
