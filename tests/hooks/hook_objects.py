@@ -86,6 +86,14 @@ class Examples(HookTest):
             total = 10 * 100 * 36 + len(done.stdout)
             self.assertIn(f"all threads wrote {total} bytes\n", done.stderr)
 
+    def test_a_child_ends_with_the_one_thread_that_it_has(self):
+        """Its parent's threads are not there, so none of them is waited for."""
+        for hook in self.each("bytes_per_thread.cc"):
+            done = self.hooked([hook], "alone")
+            self.assertEqual(done.stdout, "alone\nchild 1280\n")
+            ends = re.sub(r"thread \d+ wrote", "thread T wrote", done.stderr)
+            self.assertEqual(ends, "thread T wrote 6 bytes\nall threads wrote 6 bytes\nall threads wrote 11 bytes\n")
+
     def test_a_library_os_fills_the_slot_itself(self):
         for compiler in COMPILERS:
             guest, rewritten, host = self.dir / "guest", self.dir / "guest.rewritten", self.dir / "host"

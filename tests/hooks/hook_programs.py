@@ -37,6 +37,10 @@ static void* writer(void* size) {
   printf("%ld %ld\n", (long)syscall(SYS_gettid), 10 * (long)size);
   return NULL;
 }
+static void* waiter(void* nothing) {
+  for (;;) pause();
+  return nothing;
+}
 static void said(const char* what, long answer) {
   printf("%s: %s\n", what, answer < 0 ? strerrorname_np(errno) : "ok");
 }
@@ -66,6 +70,15 @@ int main(int argc, char** argv) {
       pthread_t threads[8];
       for (long t = 0; t < 8; ++t) pthread_create(&threads[t], NULL, writer, (void*)(100 * (t + 1)));
       for (int t = 0; t < 8; ++t) pthread_join(threads[t], NULL);
+    }
+    if (!strcmp(word, "alone")) {  // a child without its parent's threads, which ends by the exit of its one thread
+      pthread_t thread;
+      for (int t = 0; t < 4; ++t) pthread_create(&thread, NULL, waiter, NULL);
+      const pid_t child = fork();
+      if (child == 0) { write(1, "alone\n", 6); syscall(SYS_exit, 5); }
+      int status;
+      waitpid(child, &status, 0);
+      printf("child %d\n", status);
     }
     if (!strcmp(word, "fork")) {
       fflush(stdout);
