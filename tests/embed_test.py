@@ -303,6 +303,41 @@ int main(int count, char **names) {
         code = run("objdump", "-d", "-j", ".sysrewrite.text", output)
         self.assertGreater(code.stdout.count("jmp    *"), 50)
 
+    def notes(self, path):
+        """What tools find by the program headers alone: build IDs and the ABI. Properties are in sections, too, where their
+        readers look for them, and may have to make room."""
+        copy = bytearray(path.read_bytes())
+        copy[40:48] = bytes(8)  # e_shoff
+        copy[58:64] = bytes(6)  # e_shentsize, e_shnum, e_shstrndx
+        bare = WORK / "bare-notes"
+        bare.write_bytes(copy)
+        return sorted(re.findall(r"Build ID: \w+|ABI: \S+", run("readelf", "-nW", bare).stdout))
+
+    def test_headers_name_their_table_segments_ascend_and_notes_stay(self):
+        for name, compiler, *options in (("static", "gcc", "-static"), ("pie", "gcc"), ("fixed", "gcc", "-no-pie"),
+                                         ("lld", "clang", "-fuse-ld=lld"), ("musl", "musl-gcc")):
+            with self.subTest(program=name):
+                path = self.built("headers-" + name, compiler, *options, "-Wl,--build-id")
+                output = self.rewritten(path)
+                headers = run("readelf", "-hW", output).stdout
+                table, count = (int(re.search(rf"{what}: +(\d+)", headers).group(1))
+                                for what in ("Start of program headers", "Number of program headers"))
+                segments = re.findall(r"^ +(\w+) +0x(\w+) 0x(\w+) 0x\w+ 0x(\w+) ", run("readelf", "-lW", output).stdout, re.M)
+                segments = [(kind, *(int(number, 16) for number in rest)) for kind, *rest in segments]
+                self.assertEqual(len(segments), count)
+                starts = [address for kind, _, address, _ in segments if kind == "LOAD"]
+                self.assertEqual(starts, sorted(starts))
+                kinds = [kind for kind, *_ in segments]
+                for first in ("PHDR", "INTERP"):
+                    if first in kinds:
+                        self.assertLess(kinds.index(first), kinds.index("LOAD"))
+                own = [(offset, size) for kind, offset, _, size in segments if kind == "PHDR"]
+                self.assertIn(own, ([], [(table, 56 * count)]))
+                self.assertEqual(own == [], name == "static")
+                notes = self.notes(path)
+                self.assertEqual(len(notes), 1 if name == "musl" else 2, notes)
+                self.assertEqual(self.notes(output), notes)
+
     def test_while_it_runs_nothing_of_it_can_be_written(self):
         output = self.rewritten(self.built("maps", "gcc", "-static", source=self.write("maps.c", r"""
 #include <stdio.h>
