@@ -5,87 +5,12 @@
 #include <algorithm>
 #include <array>
 
+#include "rewriter/verify_forbidden.h"
 #include "rewriter/verify_labels.h"
 
 namespace sysrewrite {
 
 namespace {
-
-constexpr uint64_t kJumpSize = 5;
-
-// To whom an address is forbidden.
-enum class Forbids : uint8_t {
-  kInstructions,  // to what is a branch beyond doubt: another instruction would begin inside a
-                  // known
-  kBranches,      // to whatever may be a branch
-  kPointers,      // and to whatever may be a pointer
-};
-
-struct Forbidden {
-  uint64_t address;
-  Vaddr site;
-  Forbids forbids;
-};
-
-// The forbidden addresses, with a filter in front that answers nearly every question with one load.
-class ForbiddenSet {
- public:
-  void add(Vaddr address, Vaddr site, Forbids forbids) {
-    all_.push_back({address.value, site, forbids});
-    filter_[slot(address.value) / 64] |= uint64_t{1} << (slot(address.value) % 64);
-  }
-
-  void seal() {
-    std::sort(all_.begin(), all_.end(),
-              [](const Forbidden& a, const Forbidden& b) { return a.address < b.address; });
-  }
-
-  bool empty() const { return all_.empty(); }
-  bool beyond_32_bits() const { return !empty() && all_.back().address > UINT32_MAX; }
-
-  const Forbidden* find(uint64_t address) const {
-    if ((filter_[slot(address) / 64] >> (slot(address) % 64) & 1) == 0) return nullptr;
-    const auto it = std::lower_bound(all_.begin(), all_.end(), address,
-                                     [](const Forbidden& f, uint64_t a) { return f.address < a; });
-    return it != all_.end() && it->address == address ? &*it : nullptr;
-  }
-
- private:
-  static constexpr uint64_t kSlots = uint64_t{1} << 16;
-  static uint64_t slot(uint64_t address) { return address % kSlots; }
-
-  std::vector<Forbidden> all_;
-  std::vector<uint64_t> filter_ = std::vector<uint64_t>(kSlots / 64);
-};
-
-ForbiddenSet forbidden_by(const std::vector<SiteReading>& sites) {
-  ForbiddenSet set;
-  for (const SiteReading& site : sites) {
-    if (site.record.tier == Tier::kNative) continue;
-    const bool window = site.record.tier == Tier::kWindow;
-    // Poison stands there where the jump ends before it, and the trap serves whoever comes.
-    const bool poisoned = static_cast<uint64_t>(site.site - site.window) >= kJumpSize;
-    // `from` 1: the instruction's own start is no forbidden entry.
-    const auto starts = [&](const Instruction& in, unsigned from) {
-      for (unsigned i = from; i <= in.prefixes; ++i)
-        set.add(in.address + i, site.site, window ? Forbids::kPointers : Forbids::kBranches);
-      for (unsigned i = in.prefixes + 1U; i < in.length; ++i)
-        set.add(in.address + i, site.site, Forbids::kInstructions);
-    };
-    bool first = true;
-    for (const Instruction& in : site.before) {
-      starts(in, first ? 1 : 0);
-      first = false;
-    }
-    starts(site.syscall, window && !first && !poisoned ? 0 : 1);
-    for (const Instruction& in : site.behind) starts(in, 0);
-    if (!site.springboard) continue;
-    for (Vaddr at = site.padding; at < *site.springboard + kSpringboardSize; at = at + 1)
-      set.add(at, site.site, Forbids::kPointers);
-  }
-  set.seal();
-  return set;
-}
 
 enum class Opening : uint8_t { kNone, kShort, kLong, kTwoByte, kTransaction, kLea, kMovabs };
 
@@ -155,8 +80,7 @@ class EntryScan {
   }
 
   void check_pointer(uint64_t value, uint64_t where, const char* what) {
-    const Forbidden* hit = set_.find(value);
-    if (hit != nullptr && hit->forbids == Forbids::kPointers) report(hit, where, what);
+    if (const Forbidden* hit = set_.find_pointer(value)) report(hit, where, what);
   }
 
  private:
@@ -208,10 +132,7 @@ class EntryScan {
   }
 
   void report(const Forbidden* hit, uint64_t where, const char* what) {
-    findings_.at_address({where}, what,
-                         fmt::format("that it leads to {:#x}, into the patch of the site {:#x}",
-                                     hit->address, hit->site.value),
-                         "that nothing leads there");
+    report_entry(*hit, where, what, findings_);
   }
 
   const OriginalImage& original_;
@@ -278,7 +199,7 @@ void verify_starts(const OriginalImage& original, const std::vector<SiteReading>
 
 void verify_entries(const OriginalImage& original, const Decoder& decoder,
                     const std::vector<SiteReading>& sites, Findings& findings) {
-  const ForbiddenSet set = forbidden_by(sites);
+  const ForbiddenSet set(sites);
   EntryScan scan(original, decoder, set, findings);
   verify_relocations(original, sites, scan, findings);
   verify_starts(original, sites, findings);

@@ -1,47 +1,17 @@
 // verify says yes to every output, and names what is wrong with a damaged one.
-#include "rewriter/verify.h"
-
 #include <gtest/gtest.h>
 
 #include <cstddef>
 
-#include "tests/rewrites.h"
 #include "tests/rewritten_samples.h"
 #include "tests/sample_files.h"
+#include "tests/verdicts.h"
 
 namespace sysrewrite {
 
 namespace {
 
 using namespace test;
-
-// The first finding, or "proven".
-std::string verdict(const Bytes& output, std::optional<ByteView> original = std::nullopt) {
-  const Verdict verdict = verify(output, original);
-  return verdict.proven() ? "proven" : describe(verdict.findings.first().front());
-}
-
-// True where one of the findings holds these words.
-bool finds(const Bytes& output, const std::string& words) {
-  const Verdict verdict = verify(output);
-  for (const Finding& finding : verdict.findings.first())
-    if (describe(finding).find(words) != std::string::npos) return true;
-  return false;
-}
-
-uint64_t offset_of(const Whole& whole, uint64_t address) {
-  const auto offset = whole.file.offset_of({address}, 1);
-  EXPECT_TRUE(offset.has_value());
-  return offset ? offset->value : 0;
-}
-
-// The bytes at an address of the output, changed where no checksum covers them.
-Bytes with_code(const Whole& whole, uint64_t address, const Bytes& code) {
-  Bytes output = whole.output;
-  std::copy(code.begin(), code.end(),
-            output.begin() + static_cast<std::ptrdiff_t>(offset_of(whole, address)));
-  return output;
-}
 
 class VerifySample : public testing::TestWithParam<SampleFile> {};
 
