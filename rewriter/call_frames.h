@@ -66,6 +66,7 @@ class CallFrames {
   static CallFrames read(ByteView table, Vaddr address, FrameStyle style);
 
   bool empty() const { return frames_.empty(); }
+  const std::vector<CallFrame>& all() const { return frames_; }  // ascending by start
   // The frame that covers the address, or null.
   const CallFrame* covering(Vaddr address) const;
 

@@ -196,7 +196,8 @@ class Verifier {
     }
     check_rest_of_trampoline(next);
     check_overlaps(sites);
-    verify_entries(image, decoder, sites, findings());
+    const KnownFunctions functions(image);
+    verify_entries(image, decoder, functions, sites, findings());
     verify_labels(image, sites, findings());
     verify_accesses(in, sites, findings());
     verify_patch_points(in, sites, findings());

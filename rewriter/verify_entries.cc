@@ -6,6 +6,7 @@
 #include <array>
 
 #include "rewriter/verify_forbidden.h"
+#include "rewriter/verify_hidden.h"
 #include "rewriter/verify_labels.h"
 
 namespace sysrewrite {
@@ -198,12 +199,14 @@ void verify_starts(const OriginalImage& original, const std::vector<SiteReading>
 }  // namespace
 
 void verify_entries(const OriginalImage& original, const Decoder& decoder,
-                    const std::vector<SiteReading>& sites, Findings& findings) {
+                    const KnownFunctions& functions, const std::vector<SiteReading>& sites,
+                    Findings& findings) {
   const ForbiddenSet set(sites);
   EntryScan scan(original, decoder, set, findings);
   verify_relocations(original, sites, scan, findings);
   verify_starts(original, sites, findings);
   if (set.empty()) return;
+  verify_hidden_entries(original, functions, sites, set, findings);
   for (const elf::Phdr& load : original.loads()) {
     const ByteView bytes = original.bytes_of(load);
     if ((load.flags & elf::kFlagExec) != 0) scan.scan_code(bytes, load.vaddr);

@@ -21,12 +21,14 @@
 #ifndef SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
 #define SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
 
+#include "rewriter/verify_functions.h"
 #include "rewriter/verify_site.h"
 
 namespace sysrewrite {
 
 void verify_entries(const OriginalImage& original, const Decoder& decoder,
-                    const std::vector<SiteReading>& sites, Findings& findings);
+                    const KnownFunctions& functions, const std::vector<SiteReading>& sites,
+                    Findings& findings);
 
 }  // namespace sysrewrite
 

@@ -277,6 +277,14 @@ std::vector<elf::Sym> OriginalImage::sized_functions() const {
 }
 
 void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym&)>& visit) const {
+  for_each_symbol([&visit](const elf::Sym& symbol) {
+    const uint8_t type = symbol.info & 0xf;
+    const bool code = type == elf::kSttFunc || type == elf::kSttGnuIfunc || type == elf::kSttNotype;
+    if (code && symbol.shndx < 0xff00) visit(symbol);
+  });
+}
+
+void OriginalImage::for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const {
   if (header_.shentsize != sizeof(elf::Shdr)) return;
   for (uint64_t i = 0; i < header_.shnum; ++i) {
     const auto offset = checked_add(header_.shoff, i * sizeof(elf::Shdr));
@@ -287,10 +295,7 @@ void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym
     if (!table) continue;
     for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), table->size()); at += sizeof(elf::Sym)) {
       const auto symbol = *load<elf::Sym>(*table, at);
-      const uint8_t type = symbol.info & 0xf;
-      const bool code =
-          type == elf::kSttFunc || type == elf::kSttGnuIfunc || type == elf::kSttNotype;
-      if (code && symbol.shndx != 0 && symbol.shndx < 0xff00) visit(symbol);
+      if (symbol.shndx != 0 && symbol.value != 0) visit(symbol);
     }
   }
 }

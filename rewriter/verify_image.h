@@ -58,6 +58,8 @@ class OriginalImage {
   std::vector<uint64_t> starts() const;
   // Those that the symbol tables give a size to.
   std::vector<elf::Sym> sized_functions() const;
+  // Each defined symbol of every table, of whatever type.
+  void for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const;
 
  private:
   bool put_back(ByteView kept, const std::vector<Place>& places, Findings& findings);

@@ -1,0 +1,186 @@
+#include "rewriter/verify_hidden.h"
+
+#include <algorithm>
+#include <set>
+
+#include "rewriter/dwarf_cursor.h"
+#include "rewriter/verify_symbols.h"
+
+namespace sysrewrite {
+
+namespace {
+
+bool may_be_entered(const SiteReading& site) {
+  return site.record.tier == Tier::kWindow || site.springboard.has_value();
+}
+
+// What is read of tables that an attacker lets overlap by the thousand; those of a compiler do not
+// overlap, and a run of them is read once for each that it holds.
+class Budget {
+ public:
+  explicit Budget(const OriginalImage& original)
+      : left_((uint64_t{16} << 20) + 16 * original.bytes().size()) {}
+
+  bool pay(uint64_t bytes) {
+    const bool enough = bytes <= left_;
+    left_ = enough ? left_ - bytes : 0;
+    return enough;
+  }
+  bool spent() const { return left_ == 0; }
+
+ private:
+  uint64_t left_;
+};
+
+class LandingPads {
+ public:
+  LandingPads(const OriginalImage& original, const ForbiddenSet& forbidden, Findings& findings)
+      : original_(original),
+        forbidden_(forbidden),
+        findings_(findings),
+        frames_(original_call_frames(original)),
+        budget_(original) {}
+
+  void check(const std::vector<SiteReading>& sites) {
+    for (const CallFrame& frame : frames_.all())
+      if (frame.own.lsda && !read(frame)) unread_.insert(frame.own.start.value);
+    if (budget_.spent())
+      findings_.at_offset(0, "lists of landing pads", "more that overlap than can be read",
+                          "lists that can be read to their ends");
+    for (const SiteReading& site : sites) {
+      const CallFrame* frame =
+          site.record.tier == Tier::kWindow ? frames_.covering(site.site) : nullptr;
+      if (frame == nullptr || unread_.count(frame->own.start.value) == 0) continue;
+      findings_.at_address(site.site, "a window of tier C",
+                           "a function whose landing pads cannot be read",
+                           "that nothing leads into the window");
+    }
+  }
+
+ private:
+  // Source: Itanium C++ ABI: Exception Handling; LSB Core 5.0, 10.5.1 for the encodings. A table of
+  // types may follow, which names no code.
+  bool read(const CallFrame& frame) {
+    const Vaddr address = frame.own.lsda->target;
+    const ByteView bytes = original_.bytes_from(address);
+    if (bytes.empty() || budget_.spent()) return false;
+    DwarfCursor in(bytes, address);
+    Vaddr base = frame.own.start;
+    const auto base_encoding = in.read<uint8_t>();
+    if (base_encoding != kPointerOmitted) base = {in.read_encoded(base_encoding, true)};
+    if (in.read<uint8_t>() != kPointerOmitted) in.read_uleb();
+    const auto encoding = in.read<uint8_t>();
+    const uint64_t size = in.read_uleb(), begin = in.position();
+    if (!in.good() || !budget_.pay(std::min<uint64_t>(size, bytes.size()))) return false;
+    while (in.good() && in.position() - begin < size) {
+      in.read_encoded(encoding, false);  // the calls' start
+      in.read_encoded(encoding, false);  // their length
+      const uint64_t pad = in.read_encoded(encoding, false);
+      in.read_uleb();  // what is done there
+      if (in.good() && pad != 0) meet(frame, base + pad);
+    }
+    return in.good() && in.position() - begin == size;
+  }
+
+  void meet(const CallFrame& frame, Vaddr pad) {
+    if (const Forbidden* hit = forbidden_.find_pointer(pad.value))
+      report_entry(*hit, frame.own.start.value, "a landing pad of a function", findings_);
+  }
+
+  const OriginalImage& original_;
+  const ForbiddenSet& forbidden_;
+  Findings& findings_;
+  CallFrames frames_;
+  Budget budget_;
+  std::set<uint64_t> unread_;  // starts of functions
+};
+
+class DistanceTables {
+ public:
+  DistanceTables(const OriginalImage& original, const KnownFunctions& functions,
+                 const ForbiddenSet& forbidden, Findings& findings)
+      : original_(original),
+        forbidden_(forbidden),
+        findings_(findings),
+        functions_(functions),
+        budget_(original) {
+    for (const elf::Phdr& load : original.loads()) {
+      if ((load.flags & elf::kFlagExec) == 0) continue;
+      code_from_ = std::min(code_from_, load.vaddr);
+      code_to_ = std::max(code_to_, load.vaddr + load.filesz);
+    }
+  }
+
+  void check(const SiteReading& site) {
+    for (const Vaddr place : {site.window, site.springboard.value_or(site.window)}) {
+      const auto bounds = functions_.innermost(place).value_or(near(place));
+      if (read_.insert(bounds).second) read_function(bounds);
+    }
+  }
+
+  void report_if_spent() {
+    if (budget_.spent())
+      findings_.at_offset(0, "tables of distances", "more that overlap than can be read",
+                          "tables that can be read to their ends");
+  }
+
+ private:
+  static constexpr uint64_t kNear = 8192, kWord = 4, kMostWords = 65536;
+
+  KnownFunctions::Bounds near(Vaddr place) const {
+    const elf::Phdr* load = original_.code_around(place, 1);
+    if (load == nullptr) return {};
+    return {std::max(load->vaddr, place.value - std::min(kNear, place.value)),
+            std::min(load->vaddr + load->filesz, place.value + kNear)};
+  }
+
+  void read_function(const KnownFunctions::Bounds& function) {
+    const ByteView rest = original_.bytes_from({function.start});
+    const ByteView code = rest.first(std::min(rest.size(), function.end - function.start));
+    if (!budget_.pay(code.size())) return;
+    for (uint64_t at = 0; at + 6 <= code.size(); ++at) {
+      if (code[at] != std::byte{0x8d} || (code[at + 1] & std::byte{0xc7}) != std::byte{0x05})
+        continue;
+      const int64_t distance = *load<int32_t>(code, at + 2);
+      const uint64_t table = function.start + at + 6 + static_cast<uint64_t>(distance);
+      if (table % kWord == 0 && tables_.insert(table).second) read_table(table);
+    }
+  }
+
+  // Its end is told by nothing but what cannot be a distance any more.
+  void read_table(uint64_t table) {
+    const ByteView words = original_.bytes_from({table});
+    for (uint64_t i = 0; i < kMostWords && budget_.pay(kWord); ++i) {
+      const auto distance = load<int32_t>(words, i * kWord);
+      if (!distance) return;
+      const uint64_t target = table + static_cast<uint64_t>(int64_t{*distance});
+      if (target < code_from_ || target >= code_to_) return;
+      if (const Forbidden* hit = forbidden_.find_pointer(target))
+        report_entry(*hit, table + i * kWord, "a distance in a table", findings_);
+    }
+  }
+
+  const OriginalImage& original_;
+  const ForbiddenSet& forbidden_;
+  Findings& findings_;
+  const KnownFunctions& functions_;
+  Budget budget_;
+  uint64_t code_from_ = UINT64_MAX, code_to_ = 0;
+  std::set<KnownFunctions::Bounds> read_;
+  std::set<uint64_t> tables_;
+};
+
+}  // namespace
+
+void verify_hidden_entries(const OriginalImage& original, const KnownFunctions& functions,
+                           const std::vector<SiteReading>& sites, const ForbiddenSet& forbidden,
+                           Findings& findings) {
+  if (std::none_of(sites.begin(), sites.end(), may_be_entered)) return;
+  LandingPads(original, forbidden, findings).check(sites);
+  DistanceTables tables(original, functions, forbidden, findings);
+  for (const SiteReading& site : sites)
+    if (may_be_entered(site)) tables.check(site);
+  tables.report_if_spent();
+}
+
+}  // namespace sysrewrite
