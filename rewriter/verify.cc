@@ -9,6 +9,7 @@
 #include "rewriter/verify_entries.h"
 #include "rewriter/verify_labels.h"
 #include "rewriter/verify_patch_points.h"
+#include "rewriter/verify_reach.h"
 #include "rewriter/verify_segment.h"
 #include "rewriter/verify_site.h"
 #include "rewriter/verify_symbols.h"
@@ -200,6 +201,7 @@ class Verifier {
     verify_entries(image, decoder, functions, sites, findings());
     verify_labels(image, sites, findings());
     verify_accesses(in, sites, findings());
+    verify_reach(in, functions, sites, findings());
     verify_patch_points(in, sites, findings());
     if (!file_.is_segment())
       verify_symbols(in, sites, findings());

@@ -18,8 +18,8 @@
 //   symbols     section headers, symbols and unwind tables of the stubs, if there are any, follow
 //               from the original and the sites, byte for byte
 //   entries     no branch at any byte position of the code, no relocation, symbol or pointer leads
-//               into a window or a springboard, other than where the patch allows for it; nor does a
-//               landing pad, or a jump table of the same function
+//               into a window or a springboard, other than where the patch allows for it; nor does
+//               a landing pad, or a jump table of the same function
 //
 // What is not proven: that a `0F 05` which was left alone is no system call (inspect lists them
 // with the evidence), and that no jump table of another function leads into a window of tier C.

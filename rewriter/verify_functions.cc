@@ -27,13 +27,18 @@ KnownFunctions::KnownFunctions(const OriginalImage& original) {
   for (const int64_t tag : {elf::kDtInit, elf::kDtFini})
     if (const auto address = original.dynamic(tag)) add(original, *address, 0);
   merge();
+  end_bare_ones(original);
+  std::sort(objects_.begin(), objects_.end());
+  uint64_t reach = 0;
+  for (const Bounds& object : objects_)
+    object_reach_.push_back(reach = std::max(reach, object.end));
 }
 
 // What reaches beyond its segment is cut.
 void KnownFunctions::add(const OriginalImage& original, uint64_t start, uint64_t size) {
   if (original.code_around({start}, 1) == nullptr) return;
   const uint64_t room = original.bytes_from({start}).size();
-  functions_.push_back({start, start + std::min(size, room)});
+  functions_.push_back({start, start + std::min(size, room), false});
 }
 
 void KnownFunctions::add_frames(const OriginalImage& original) {
@@ -52,7 +57,7 @@ void KnownFunctions::add_symbols(const OriginalImage& original) {
       add(original, symbol.value, symbol.size);
     const auto end = checked_add(symbol.value, symbol.size);
     if (type == elf::kSttObject && end && original.code_around({symbol.value}, 1) != nullptr)
-      objects_.push_back({symbol.value, *end});
+      objects_.push_back({symbol.value, *end, false});
   });
 }
 
@@ -65,21 +70,27 @@ void KnownFunctions::merge() {
     functions_[kept++] = function;
   }
   functions_.resize(kept);
-  std::sort(objects_.begin(), objects_.end());
-  uint64_t reach = 0;
-  for (const Bounds& object : objects_)
-    object_reach_.push_back(reach = std::max(reach, object.end));
+}
+
+// Far from such a start other functions follow, which nothing names.
+void KnownFunctions::end_bare_ones(const OriginalImage& original) {
+  constexpr uint64_t kFar = 4096;
+  for (size_t i = 0; i < functions_.size(); ++i) {
+    Bounds& function = functions_[i];
+    if (function.start != function.end) continue;
+    const uint64_t room = original.bytes_from({function.start}).size();
+    function.bare = true;
+    function.end = function.start + std::min(kFar, room);
+    if (i + 1 < functions_.size()) function.end = std::min(function.end, functions_[i + 1].start);
+  }
 }
 
 std::optional<KnownFunctions::Bounds> KnownFunctions::innermost(Vaddr address) const {
   constexpr int kMostSteps = 64;  // functions rarely nest
   auto after = std::upper_bound(functions_.begin(), functions_.end(), address.value,
                                 [](uint64_t a, const Bounds& f) { return a < f.start; });
-  for (int steps = 0; after != functions_.begin() && steps < kMostSteps; ++steps) {
-    --after;
-    if (!after->sized()) return std::nullopt;
-    if (address.value < after->end) return *after;
-  }
+  for (int steps = 0; after != functions_.begin() && steps < kMostSteps; ++steps)
+    if (address.value < (--after)->end) return *after;
   return std::nullopt;
 }
 

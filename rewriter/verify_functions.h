@@ -13,17 +13,15 @@ namespace sysrewrite {
 class KnownFunctions {
  public:
   struct Bounds {
-    uint64_t start = 0, end = 0;  // exclusive; the start where no size is told
+    uint64_t start = 0, end = 0;  // exclusive
+    bool bare = false;            // no size is told: it ends where the next one starts
 
-    bool sized() const { return end != start; }
     auto operator<=>(const Bounds&) const = default;
   };
 
   explicit KnownFunctions(const OriginalImage& original);
 
-  // Of those that hold the address the one that starts last. Nothing where none does, and where
-  // behind its start something else begins that does not tell how far it reaches: hand-written code
-  // puts sizes over more than is the function's.
+  // Of those that hold the address the one that starts last.
   std::optional<Bounds> innermost(Vaddr address) const;
 
   // True where a symbol says that data stands there, of whatever kind of code it may be.
@@ -34,6 +32,7 @@ class KnownFunctions {
   void add_frames(const OriginalImage& original);
   void add_symbols(const OriginalImage& original);
   void merge();
+  void end_bare_ones(const OriginalImage& original);
 
   std::vector<Bounds> functions_, objects_;  // ascending
   std::vector<uint64_t> object_reach_;       // the highest end of each object and those in front

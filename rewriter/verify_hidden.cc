@@ -113,8 +113,9 @@ class DistanceTables {
 
   void check(const SiteReading& site) {
     for (const Vaddr place : {site.window, site.springboard.value_or(site.window)}) {
-      const auto bounds = functions_.innermost(place).value_or(near(place));
-      if (read_.insert(bounds).second) read_function(bounds);
+      auto bounds = functions_.innermost(place);
+      if (!bounds || bounds->bare) bounds = near(place);
+      if (read_.insert(*bounds).second) read_function(*bounds);
     }
   }
 
@@ -131,7 +132,7 @@ class DistanceTables {
     const elf::Phdr* load = original_.code_around(place, 1);
     if (load == nullptr) return {};
     return {std::max(load->vaddr, place.value - std::min(kNear, place.value)),
-            std::min(load->vaddr + load->filesz, place.value + kNear)};
+            std::min(load->vaddr + load->filesz, place.value + kNear), true};
   }
 
   void read_function(const KnownFunctions::Bounds& function) {

@@ -1,0 +1,142 @@
+#include "rewriter/verify_reach.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+
+#include "rewriter/verify_agreement.h"
+#include "rewriter/verify_flow.h"
+
+namespace sysrewrite {
+
+namespace {
+
+// The flow of the function around an address. Addresses ascend, so the last few are enough.
+class Flows {
+ public:
+  Flows(const Evidenced& in, const KnownFunctions& functions) : in_(in), functions_(functions) {
+    for (const elf::Phdr& load : in.original.loads())
+      if ((load.flags & elf::kFlagExec) != 0) budget_ += kBudgetFactor * load.filesz;
+  }
+
+  struct Known {
+    KnownFunctions::Bounds bounds;
+    FunctionFlow flow;
+
+    Known(KnownFunctions::Bounds b, const Decoder& decoder, ByteView body)
+        : bounds(b), flow(decoder, body, {b.start}) {}
+
+    // What flow from a bare start does not reach may be another function.
+    bool knows_rest() const { return !bounds.bare; }
+  };
+
+  // Null where no function is known there, or where functions overlap so much that to read them all
+  // would take for ever: then spent() is true.
+  const Known* around(Vaddr address) {
+    const auto bounds = functions_.innermost(address);
+    if (!bounds) return nullptr;
+    for (const Known& known : recent_)
+      if (known.bounds == *bounds) return &known;
+    const uint64_t size = bounds->end - bounds->start;
+    spent_ = spent_ || size > budget_;
+    if (spent_) return nullptr;
+    budget_ -= size;
+    if (recent_.size() == kRecent) recent_.pop_front();
+    const ByteView body = in_.original.bytes_from({bounds->start}).first(size);
+    return &recent_.emplace_back(*bounds, in_.decoder, body);
+  }
+
+  bool spent() const { return spent_; }
+
+ private:
+  static constexpr size_t kRecent = 4;
+  static constexpr uint64_t kBudgetFactor = 16, kLeastBudget = 1 << 20;
+
+  const Evidenced& in_;
+  const KnownFunctions& functions_;
+  std::deque<Known> recent_;
+  uint64_t budget_ = kLeastBudget;
+  bool spent_ = false;
+};
+
+class ReachCheck {
+ public:
+  ReachCheck(const Evidenced& in, const KnownFunctions& functions,
+             const std::vector<SiteReading>& sites, Findings& findings)
+      : in_(in), sites_(sites), findings_(findings), flows_(in, functions) {}
+
+  void check() {
+    for (const SiteReading& site : sites_)
+      if (site.record.tier != Tier::kNative) check_site(site);
+    if (flows_.spent())
+      findings_.at_offset(0, "the functions of the input", "more that overlap than can be read",
+                          "functions whose flow can be followed");
+  }
+
+ private:
+  void check_site(const SiteReading& site) {
+    const Flows::Known* known = flows_.around(site.site);
+    bool reached = false;
+    if (known != nullptr)
+      for (const FunctionFlow::Reached& other : known->flow.reached_in(site.window, site.end)) {
+        reached = reached || other.address == site.site;
+        if (!is_of(site, other)) return report_other(site, other);
+      }
+    if (!reached) check_agreement(site, known);
+  }
+
+  // One of the instructions that the window holds.
+  static bool is_of(const SiteReading& site, const FunctionFlow::Reached& other) {
+    const auto same = [&other](const Instruction& in) {
+      return in.address == other.address && in.length == other.length;
+    };
+    return same(site.syscall) || std::any_of(site.before.begin(), site.before.end(), same) ||
+           std::any_of(site.behind.begin(), site.behind.end(), same);
+  }
+
+  void report_other(const SiteReading& site, const FunctionFlow::Reached& other) {
+    findings_.at_address(
+        site.site, "a site of the table",
+        fmt::format("`{}` at {:#x}, which control flow reaches and which has bytes in the patch",
+                    in_.decoder.format(in_.original.bytes_from(other.address), other.address),
+                    other.address.value),
+        "none but the instructions that the patch displaces");
+  }
+
+  // Where flow from no known start arrives, decodes from in front of the site tell, if they agree:
+  // what --uncertain has patched lies where they do not. In a function the decode from what flow
+  // reaches must say the same, as data ends other decodes.
+  void check_agreement(const SiteReading& site, const Flows::Known* known) {
+    const Vaddr pair = site.syscall.end() - 2;
+    const auto holder = agreed_holder(in_.original, in_.decoder, pair);
+    if (!holder || calls_at(*holder, pair)) return;
+    if (known != nullptr && known->knows_rest() && known->flow.swept_holder(pair) != holder) return;
+    if (known != nullptr && known->flow.is_called_over(pair)) return;
+    findings_.at_address(
+        site.site, "a site of the table",
+        fmt::format("that decodes from in front of it agree on `{}` at {:#x}, which holds it",
+                    in_.decoder.format(in_.original.bytes_from(*holder), *holder), holder->value),
+        "that it is an instruction, and no bytes inside another");
+  }
+
+  // A syscall instruction, prefixes or not, that ends in the pair.
+  bool calls_at(Vaddr start, Vaddr pair) const {
+    const auto in = in_.decoder.decode(in_.original.bytes_from(start), start);
+    return in && in->special == Special::kSyscall && in->end() == pair + 2;
+  }
+
+  const Evidenced& in_;
+  const std::vector<SiteReading>& sites_;
+  Findings& findings_;
+  Flows flows_;
+};
+
+}  // namespace
+
+void verify_reach(const Evidenced& in, const KnownFunctions& functions,
+                  const std::vector<SiteReading>& sites, Findings& findings) {
+  ReachCheck(in, functions, sites, findings).check();
+}
+
+}  // namespace sysrewrite

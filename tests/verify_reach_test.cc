@@ -1,0 +1,89 @@
+// verify follows control flow itself, and finds sites that are no instructions.
+#include <gtest/gtest.h>
+
+#include "tests/rewritten_samples.h"
+#include "tests/verdicts.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+// Two nops, mov $39, %eax; syscall; ret; ret. Where `48 b8` stands for the nops, all but the last
+// byte is one movabs, with the pair in its constant.
+const Bytes kNops = hex("90 90"), kMovabs = hex("48 b8");
+const Bytes kCall = hex("b8 27 00 00 00 0f 05 c3 c3");
+
+// A function at `start`, known by a symbol or by its unwind table.
+ElfBuilder file_of(const Bytes& code, uint64_t start, bool frame) {
+  const uint64_t size = kCode + code.size() - start;
+  const Bytes frames = eh_frame(0x403000, {{start, size}});
+  ElfBuilder file = ElfBuilder().code(kCode, code).entry(kCode);
+  if (!frame) return file.symbol("f", start, size);
+  return file.segment(0x403000, frames, elf::kFlagRead)
+      .section(".eh_frame", elf::kShtProgbits, elf::kShfAlloc, 0x403000, frames.size());
+}
+
+TEST(VerifyReach, SeesASiteInAConstant) {
+  const Bytes front = hex("31 c0 c3");
+  for (const bool frame : {false, true}) {
+    const uint64_t start = kCode + front.size();
+    const Whole whole = rewrite_whole(file_of(front + kNops + kCall, start, frame).build());
+    ASSERT_EQ(whole.report.sites.size(), 1U);
+    ASSERT_EQ(whole.report.sites[0].tier, Tier::kInstruction);
+    EXPECT_EQ(verdict(whole.output), "proven");
+    EXPECT_TRUE(finds(with_code(whole, start, kMovabs),
+                      "which control flow reaches and which has bytes in the patch"))
+        << frame;
+  }
+}
+
+// The same where control flow arrives only behind a call.
+TEST(VerifyReach, SeesASiteInAConstantBehindACall) {
+  const Bytes front = hex("e8 fb ff ff ff");
+  const Whole whole = rewrite_whole(file_of(front + kNops + kCall, kCode, false).build());
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_code(whole, kCode + front.size(), kMovabs), "a site of the table"));
+}
+
+// Without a function around it, or behind a switch that flow is not followed through, and so many
+// bytes in front that decodes have long met.
+TEST(VerifyReach, SeesASiteInAConstantWhereFlowDoesNotArrive) {
+  const Bytes front = hex("ff e0") + repeat(0x50, 256);
+  for (const bool symbol : {false, true}) {
+    ElfBuilder file = ElfBuilder().code(kCode, front + kNops + kCall).entry(kCode);
+    if (symbol) file.symbol("f", kCode, front.size() + 11);
+    const Whole whole = rewrite_whole(file.build());
+    ASSERT_EQ(whole.report.sites.size(), 1U);
+    EXPECT_EQ(verdict(whole.output), "proven");
+    EXPECT_TRUE(finds(with_code(whole, kCode + front.size(), kMovabs),
+                      "that decodes from in front of it agree on `mov"))
+        << symbol;
+  }
+}
+
+// What the user insists on is data to most decodes, and to none of them the same.
+TEST(VerifyReach, BelievesAPairThatDecodesDisagreeOn) {
+  const Bytes code = repeat(0x06, 300) + hex("0f 05") + repeat(0x06, 300);
+  Options options;
+  options.uncertain = UncertainPolicy::kPatch;
+  const Whole whole = rewrite_whole(ElfBuilder().code(kCode, code).build(), options);
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  EXPECT_EQ(verdict(whole.output), "proven");
+}
+
+// A window may not begin in the middle of an instruction either: lea, then what was mov %esi, %edi.
+TEST(VerifyReach, SeesAWindowThatBeginsInsideAnInstruction) {
+  const Bytes code = hex("90 90 90 48 89 fe 89 d0 0f 05 c3");
+  const Whole whole = rewrite_whole(code_file(code).build());
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kWindow);
+  ASSERT_EQ(whole.report.sites[0].window.value, kCode + 3);
+  // 90 | 8d 40 48: flow goes on at 89 fe.
+  EXPECT_TRUE(finds(with_code(whole, kCode + 1, hex("8d 40")), "a site of the table"));
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
