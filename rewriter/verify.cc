@@ -133,12 +133,7 @@ class Verifier {
   // Every pair of bytes that could be a system call was counted.
   void check_candidates(const OriginalImage& image) {
     uint64_t pairs = 0;
-    for (const elf::Phdr& load : image.loads()) {
-      if ((load.flags & elf::kFlagExec) == 0) continue;
-      const ByteView code = image.bytes_of(load);
-      for (size_t at = 0; at + 1 < code.size(); ++at)
-        if (code[at] == std::byte{0x0f} && code[at + 1] == std::byte{0x05}) ++pairs;
-    }
+    image.for_each_pair([&pairs](Vaddr) { ++pairs; });
     findings().same_number(file_.meta_offset().value + offsetof(MetaHeader, candidate_count),
                            "the number of `0f 05` pairs", file_.meta().candidate_count, pairs);
   }

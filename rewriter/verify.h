@@ -20,9 +20,12 @@
 //   entries     no branch at any byte position of the code, no relocation, symbol or pointer leads
 //               into a window or a springboard, other than where the patch allows for it; nor does
 //               a landing pad, or a jump table of the same function
+//   reach       what control flow reaches of a patch is what the patch displaces, and each syscall
+//               that it reaches is a site, or may be one of those reported as uncertain
 //
-// What is not proven: that a `0F 05` which was left alone is no system call (inspect lists them
-// with the evidence), and that no jump table of another function leads into a window of tier C.
+// What is not proven: that a `0F 05` which was left alone is no system call where control flow does
+// not arrive from a function's known start (inspect lists them with the evidence), and that no jump
+// table of another function leads into a window of tier C.
 #ifndef SYSREWRITE_REWRITER_VERIFY_H_
 #define SYSREWRITE_REWRITER_VERIFY_H_
 

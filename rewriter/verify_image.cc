@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 namespace sysrewrite {
 
@@ -195,6 +196,19 @@ const elf::Phdr* OriginalImage::code_around(Vaddr address, uint64_t size) const 
 ByteView OriginalImage::bytes_from(Vaddr address) const {
   const elf::Phdr* load = load_of(address);
   return load == nullptr ? ByteView{} : bytes_of(*load).subspan(address.value - load->vaddr);
+}
+
+void OriginalImage::for_each_pair(const std::function<void(Vaddr)>& visit) const {
+  for (const elf::Phdr& load : loads_) {
+    if ((load.flags & elf::kFlagExec) == 0) continue;
+    const ByteView code = bytes_of(load);
+    for (size_t at = 0; at + 1 < code.size(); ++at) {
+      const void* next = std::memchr(code.data() + at, 0x0f, code.size() - 1 - at);
+      if (next == nullptr) break;
+      at = static_cast<size_t>(static_cast<const std::byte*>(next) - code.data());
+      if (code[at + 1] == std::byte{0x05}) visit({load.vaddr + at});
+    }
+  }
 }
 
 bool OriginalImage::is_interpreter() const {

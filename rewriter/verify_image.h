@@ -50,6 +50,9 @@ class OriginalImage {
   // From an address to the end of its segment's file part; empty where no segment holds it.
   ByteView bytes_from(Vaddr address) const;
 
+  // Every pair `0f 05` of the executable segments, ascending.
+  void for_each_pair(const std::function<void(Vaddr)>& visit) const;
+
   // Where ld.so, or the program itself, writes at start, how many bytes, and the address in this
   // file that it writes there, if it is one.
   using VisitRelocation = std::function<void(uint64_t place, uint64_t size, uint64_t value)>;

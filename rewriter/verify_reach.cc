@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <deque>
 
 #include "rewriter/verify_agreement.h"
@@ -47,6 +48,7 @@ class Flows {
     return &recent_.emplace_back(*bounds, in_.decoder, body);
   }
 
+  bool is_object(Vaddr address) const { return functions_.is_object(address); }
   bool spent() const { return spent_; }
 
  private:
@@ -67,8 +69,16 @@ class ReachCheck {
       : in_(in), sites_(sites), findings_(findings), flows_(in, functions) {}
 
   void check() {
-    for (const SiteReading& site : sites_)
+    for (const SiteReading& site : sites_) {
+      pairs_of_sites_.push_back((site.syscall.end() - 2).value);
       if (site.record.tier != Tier::kNative) check_site(site);
+    }
+    std::sort(pairs_of_sites_.begin(), pairs_of_sites_.end());
+    in_.original.for_each_pair([this](Vaddr pair) {
+      const auto& known = pairs_of_sites_;
+      if (!std::binary_search(known.begin(), known.end(), pair.value)) check_left(pair);
+    });
+    check_uncertain();
     if (flows_.spent())
       findings_.at_offset(0, "the functions of the input", "more that overlap than can be read",
                           "functions whose flow can be followed");
@@ -126,10 +136,41 @@ class ReachCheck {
     return in && in->special == Special::kSyscall && in->end() == pair + 2;
   }
 
+  // A pair that is no site: whether control flow runs into it all the same.
+  void check_left(Vaddr pair) {
+    const Flows::Known* known = flows_.around(pair);
+    if (known == nullptr) return;
+    const FunctionFlow& flow = known->flow;
+    const auto readings = flow.reached_in(pair, pair + 2);
+    if (readings.empty() || !calls_at(readings.front().address, pair)) return;
+    const bool doubtful = readings.size() > 1 || readings.front().behind_call ||
+                          flow.is_called_over(pair) || flow.is_read_otherwise(pair, pair + 2) ||
+                          flows_.is_object(pair);
+    if (!doubtful)
+      return findings_.at_address(pair, "a syscall instruction",
+                                  "that control flow reaches it, and no site of the table names it",
+                                  "a site, of whatever tier");
+    if (uncertain_++ == 0) first_uncertain_ = pair;
+  }
+
+  void check_uncertain() {
+    const uint32_t reported = in_.file.meta().uncertain_count;
+    if (uncertain_ <= reported) return;
+    findings_.at_offset(
+        in_.file.meta_offset().value + offsetof(MetaHeader, uncertain_count),
+        "the number of uncertain pairs", fmt::format("{}", reported),
+        fmt::format("{} or more, of syscall instructions that control flow reaches and that are no "
+                    "sites, from {:#x} on",
+                    uncertain_, first_uncertain_.value));
+  }
+
   const Evidenced& in_;
   const std::vector<SiteReading>& sites_;
   Findings& findings_;
   Flows flows_;
+  std::vector<uint64_t> pairs_of_sites_;  // ascending
+  uint64_t uncertain_ = 0;
+  Vaddr first_uncertain_;
 };
 
 }  // namespace

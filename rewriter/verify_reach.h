@@ -1,10 +1,13 @@
-// verify: whether what was patched is code.
+// verify: whether what was patched is code, and whether all code that makes a system call was seen.
 //
 // A window decodes to instructions wherever its first byte is taken for one: in the constant of a
-// mov as well. So control flow is followed once more, from each function that an unwind table, a
-// symbol or an entry point names:
+// mov as well. And a pair `0f 05` that the site table leaves out is only counted. So control flow
+// is followed once more, from each function that an unwind table, a symbol or an entry point names:
 //
 //   what it reaches          must be what the window displaces, where it has a byte in the window
+//   a syscall it reaches     must be a site (native ones are sites, too); where it gets there only
+//                            behind a call, or there is another reading of the same bytes, it may
+//                            be one of the pairs that were reported as uncertain, and no others
 //   a site it does not reach must not be where decodes that begin in front of it agree on another
 //                            instruction that holds it: code falls into step within a few
 //

@@ -1,4 +1,5 @@
-// verify follows control flow itself, and finds sites that are no instructions.
+// verify follows control flow itself: sites that are no instructions, and syscalls that no site
+// names.
 #include <gtest/gtest.h>
 
 #include "tests/rewritten_samples.h"
@@ -82,6 +83,46 @@ TEST(VerifyReach, SeesAWindowThatBeginsInsideAnInstruction) {
   ASSERT_EQ(whole.report.sites[0].window.value, kCode + 3);
   // 90 | 8d 40 48: flow goes on at 89 fe.
   EXPECT_TRUE(finds(with_code(whole, kCode + 1, hex("8d 40")), "a site of the table"));
+}
+
+TEST(VerifyReach, SeesASyscallThatNoSiteNames) {
+  for (const bool frame : {false, true}) {
+    const Whole whole = rewrite_whole(file_of(kMovabs + kCall, kCode, frame).build());
+    ASSERT_TRUE(whole.report.sites.empty());
+    EXPECT_EQ(verdict(whole.output), "proven");
+    EXPECT_TRUE(finds(with_code(whole, kCode, kNops),
+                      "0x401007: a syscall instruction: found that control flow reaches it"))
+        << frame;
+  }
+}
+
+// Behind a call the code may be data that merely looks like it; but then it was reported.
+TEST(VerifyReach, SeesMoreDoubtfulSyscallsThanWereReported) {
+  const Bytes call = hex("e8 fb ff ff ff");
+  const Whole whole = rewrite_whole(file_of(call + kMovabs + kCall, kCode, false).build());
+  ASSERT_TRUE(whole.report.sites.empty());
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_code(whole, kCode + call.size(), kNops), "the number of uncertain pairs"));
+
+  const Bytes with_zeros = hex("e8 fb ff ff ff 00 00 0f 05 c3");
+  const Whole doubtful = rewrite_whole(file_of(with_zeros, kCode, false).build());
+  ASSERT_EQ(doubtful.report.count(CandidateClass::kUncertain), 1U);
+  EXPECT_EQ(verdict(doubtful.output), "proven");
+}
+
+// Two instructions that overlap, and a data symbol over code that runs: neither is a site.
+TEST(VerifyReach, BelievesWhatWasReportedAsUncertain) {
+  const Whole object = rewrite_whole(ElfBuilder()
+                                         .code(kCode, kNops + kCall)
+                                         .symbol("f", kCode, 11)
+                                         .symbol("d", kCode + 7, 2, elf::kSttObject)
+                                         .build());
+  ASSERT_TRUE(object.report.sites.empty());
+  EXPECT_EQ(verdict(object.output), "proven");
+  // test %eax, %eax; je 401005; the second byte of mov $0x050f9090, %eax.
+  const Whole twice = rewrite_whole(code_file(hex("85 c0 74 01 b8 90 90 0f 05 c3")).build());
+  ASSERT_TRUE(twice.report.sites.empty());
+  EXPECT_EQ(verdict(twice.output), "proven");
 }
 
 }  // namespace
