@@ -128,7 +128,9 @@ class Classifier {
     ClassifiedCandidate out;
     out.candidate = candidate;
     std::optional<Site> site;
-    if (functions_.is_object(candidate.address))
+    if (is_cut(candidate))
+      out.evidence = CandidateEvidence::kTwoSegments;
+    else if (functions_.is_object(candidate.address))
       judge_object(out);
     else
       site = judge(out);
@@ -136,7 +138,9 @@ class Classifier {
       if (out.kind == CandidateClass::kInstruction) sites_.others.push_back(out);
       return;
     }
-    if (out.kind == CandidateClass::kUncertain && uncertain_ != UncertainPolicy::kLeave)
+    const bool patchable = out.evidence != CandidateEvidence::kTwoSegments;
+    if (out.kind == CandidateClass::kUncertain && uncertain_ != UncertainPolicy::kLeave &&
+        patchable)
       site = insist(out);
     if (site) sites_.syscalls.push_back(std::move(*site));
     sites_.all.push_back(out);
@@ -145,6 +149,11 @@ class Classifier {
   Sites take() { return std::move(sites_); }
 
  private:
+  bool is_cut(const Candidate& candidate) const {
+    const auto bytes = image_.bytes_from(candidate.address);
+    return !bytes || bytes->size() < 2;
+  }
+
   // The pair ends the instruction: a prefix may stand in front of it, nothing behind.
   static bool is_call(const Instruction& in, const Candidate& candidate) {
     return in.special == special_of(candidate.kind) && in.end() == candidate.address + 2;
@@ -364,6 +373,8 @@ const char* evidence_text(CandidateEvidence evidence) {
       return "two instructions overlap here, and only one of them is a system call";
     case CandidateEvidence::kReachedObject:
       return "a data symbol covers it, but control flow leads to it";
+    case CandidateEvidence::kTwoSegments:
+      return "its two bytes lie in two segments";
   }
   return "";
 }

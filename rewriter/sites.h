@@ -33,6 +33,7 @@ enum class CandidateEvidence : uint8_t {
   kCalledOver,             // it lies between a call and a target that takes its address
   kTwoReadings,    // two instructions that overlap are reached, and one of them is a system call
   kReachedObject,  // an STT_OBJECT symbol covers it, and yet flow from a known start arrives
+  kTwoSegments,    // its bytes lie in two segments
 };
 
 const char* evidence_text(CandidateEvidence evidence);

@@ -208,6 +208,11 @@ void OriginalImage::for_each_pair(const std::function<void(Vaddr)>& visit) const
       at = static_cast<size_t>(static_cast<const std::byte*>(next) - code.data());
       if (code[at + 1] == std::byte{0x05}) visit({load.vaddr + at});
     }
+    const uint64_t behind = load.vaddr + code.size();
+    const bool adjoins = !code.empty() && code_around({behind}, 1) != nullptr;
+    if (adjoins && code.back() == std::byte{0x0f} &&
+        bytes_from({behind}).front() == std::byte{0x05})
+      visit({behind - 1});
   }
 }
 

@@ -50,7 +50,7 @@ class OriginalImage {
   // From an address to the end of its segment's file part; empty where no segment holds it.
   ByteView bytes_from(Vaddr address) const;
 
-  // Every pair `0f 05` of the executable segments, ascending.
+  // Every pair `0f 05` of the executable segments, ascending; some lie in two that adjoin.
   void for_each_pair(const std::function<void(Vaddr)>& visit) const;
 
   // Where ld.so, or the program itself, writes at start, how many bytes, and the address in this

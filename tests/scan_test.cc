@@ -7,7 +7,9 @@
 #include "rewriter/candidates.h"
 #include "rewriter/evidence.h"
 #include "rewriter/relocations.h"
+#include "rewriter/verify.h"
 #include "tests/elf_builder.h"
+#include "tests/rewrites.h"
 
 namespace sysrewrite {
 
@@ -52,6 +54,30 @@ TEST(Candidates, NeedBothBytesInOneSegment) {
   EXPECT_TRUE(
       candidates_of(ElfBuilder().code(kCode, repeat(0x90, 31) + hex("0f")).build()).empty());
   EXPECT_TRUE(candidates_of(ElfBuilder().code(kCode, hex("05 90")).build()).empty());
+}
+
+TEST(Candidates, AreSeenAcrossTwoAdjoiningSegments) {
+  const auto cut = [](uint64_t second, uint32_t flags) {
+    return ElfBuilder()
+        .code(kCode, hex("b8 27 00 00 00") + repeat(0x90, 0xffa) + hex("0f"))
+        .segment(second, hex("05 c3"), flags)
+        .build();
+  };
+  constexpr uint32_t kCodeFlags = elf::kFlagRead | elf::kFlagExec;
+  EXPECT_EQ(candidates_of(cut(kCode + 0x1000, kCodeFlags)), std::vector<uint64_t>{kCode + 0xfff});
+  EXPECT_TRUE(candidates_of(cut(kCode + 0x2000, kCodeFlags)).empty());
+  EXPECT_TRUE(candidates_of(cut(kCode + 0x1000, elf::kFlagRead)).empty());
+  // Nothing can be done about it but to say so.
+  for (const auto policy : {UncertainPolicy::kLeave, UncertainPolicy::kPatch}) {
+    Options options;
+    options.uncertain = policy;
+    const Whole whole = rewrite_whole(cut(kCode + 0x1000, kCodeFlags), options);
+    ASSERT_EQ(whole.report.candidates.size(), 1U);
+    EXPECT_EQ(whole.report.candidates[0].kind, CandidateClass::kUncertain);
+    EXPECT_EQ(whole.report.candidates[0].evidence, CandidateEvidence::kTwoSegments);
+    EXPECT_TRUE(whole.report.incomplete());
+    EXPECT_TRUE(verify(whole.output).proven());
+  }
 }
 
 TEST(Candidates, AreLookedForInExecutableSegmentsOnly) {
