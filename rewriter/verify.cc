@@ -177,6 +177,7 @@ class Verifier {
   void check_sites(const OriginalImage& image) {
     const Decoder decoder;
     const Evidenced in{output_, file_, image, decoder};
+    const KnownFunctions functions(image);
     std::vector<SiteReading> sites;
     StubOffset next = file_.first_stub();
     for (uint32_t i = 0; i < file_.site_count(); ++i) {
@@ -185,14 +186,13 @@ class Verifier {
       if (site && record.tier != Tier::kNative) {
         verify_window(in, *site, findings());
         verify_stub(in, *site, next, findings());
-        if (site->springboard) verify_springboard(in, *site, findings());
+        if (site->springboard) verify_springboard(in, functions, *site, findings());
       }
       if (record.tier != Tier::kNative) next = {uint64_t{record.stub} + record.stub_size};
       if (site) sites.push_back(std::move(*site));
     }
     check_rest_of_trampoline(next);
     check_overlaps(sites);
-    const KnownFunctions functions(image);
     verify_entries(image, decoder, functions, sites, findings());
     verify_labels(image, sites, findings());
     verify_accesses(in, sites, findings());

@@ -226,7 +226,7 @@ class SegmentProof {
     }
     findings_.zeros(output_, table_end, end, "the rest of the program headers' edit");
     check_overwritten(end);
-    check_references();
+    check_references(end);
     check_dynamic_entries(end);
   }
 
@@ -289,8 +289,9 @@ class SegmentProof {
     }
   }
 
-  // What stood there, and what moved with it. Zeros that no section has are nobody's.
-  void check_references() {
+  // What stood there, and what moved with it. Zeros that no section has are nobody's; and an old
+  // path behind all that stays what it was.
+  void check_references(uint64_t end) {
     std::vector<LostBytes> lost;
     for (const MovedSection& moved : sections_.moved) {
       lost.push_back({moved.was, moved.was + moved.size});
@@ -299,7 +300,7 @@ class SegmentProof {
         lost.back().meant = {moved.was};
     }
     const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
-    if (names_path() && interp != nullptr)
+    if (names_path() && interp != nullptr && interp->offset < end)
       lost.push_back({interp->vaddr, interp->vaddr + interp->filesz, names_of_path(interp->vaddr)});
     verify_references(original_, in_.decoder, lost, findings_);
   }

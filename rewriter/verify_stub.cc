@@ -97,8 +97,8 @@ class StubProof {
 class PaddingReader {
  public:
   PaddingReader(const Evidenced& in, Vaddr springboard) {
-    constexpr uint64_t kBack = 256;
     const elf::Phdr* load = in.original.code_around(springboard, kSpringboardSize);
+    start_ = springboard;
     if (load == nullptr) return;
     const uint64_t back = std::min(kBack, springboard.value - load->vaddr);
     start_ = springboard - back;
@@ -120,7 +120,17 @@ class PaddingReader {
     return start_ + index / 2;
   }
 
+  // The same by the decode from the begin of a function alone, which has the word where there are
+  // too few for a vote, near the begin of a segment.
+  std::optional<Vaddr> begin_by(Vaddr function) const {
+    if (board_ == kBack || function < start_ || function >= start_ + board_) return std::nullopt;
+    const auto run = run_from(static_cast<uint64_t>(function - start_));
+    return run && run->dead ? std::optional(start_ + run->from) : std::nullopt;
+  }
+
  private:
+  static constexpr uint64_t kBack = 256;
+
   struct Run {
     uint64_t from;  // behind the last instruction that is no padding, from start_
     bool dead;      // that instruction does not fall through, and the springboard is padding
@@ -159,7 +169,8 @@ void verify_stub(const Evidenced& in, const SiteReading& site, StubOffset offset
   StubProof(in, site, findings).check();
 }
 
-void verify_springboard(const Evidenced& in, SiteReading& site, Findings& findings) {
+void verify_springboard(const Evidenced& in, const KnownFunctions& functions, SiteReading& site,
+                        Findings& findings) {
   const Vaddr board = *site.springboard;
   site.padding = board;
   const auto offset = in.file.offset_of(board, kSpringboardSize);
@@ -169,7 +180,10 @@ void verify_springboard(const Evidenced& in, SiteReading& site, Findings& findin
     return findings.at_address(board, "a springboard", "a stub out of reach", "one within 2 GiB");
   findings.same_bytes(board, "a springboard", in.output.subspan(offset->value, kSpringboardSize),
                       *jump);
-  const auto begin = PaddingReader(in, board).begin();
+  const PaddingReader padding(in, board);
+  auto begin = padding.begin();
+  const auto function = begin ? std::nullopt : functions.innermost(site.site);
+  if (function) begin = padding.begin_by({function->start});
   if (begin) {
     site.padding = *begin;
     return;

@@ -195,6 +195,25 @@ def check_pair(sysrewrite, given_source, folder):
     missing = {name for name in Elf(given).sections if name.startswith(".text")} - set(sections)
     if missing:
         raise Failure(f"{wanted_source} says nothing of {missing}")
+    if stubs:
+        check_proofs(sysrewrite, given, options, folder)
+
+
+def check_proofs(sysrewrite, given, options, folder):
+    """Whatever is chosen of the tiers and of the output's form, verify proves it and restore undoes it."""
+    output, back = folder / "other", folder / "back"
+    options = [option for option in options if not option.startswith("--tiers")]
+    choices = [f"--tiers={tiers}" for tiers in ("A", "B", "C", "D", "AB", "AC", "BC", "ABC", "BCD")]
+    for choice in choices + ["--embed=segment", "--symbols", "--uncertain=patch", "--uncertain=trap"]:
+        done = subprocess.run([sysrewrite, "-q", *options, choice, given, output], capture_output=True, text=True)
+        if choice == "--embed=segment" and re.search("does not fit this file|LiteBox's loader", done.stderr):
+            continue
+        if done.returncode not in (0, 3):
+            raise Failure(f"{choice}: status {done.returncode}: {done.stderr}")
+        run(sysrewrite, "verify", "-q", output, "--against", given)
+        run(sysrewrite, "restore", "-q", output, back)
+        if back.read_bytes() != given.read_bytes():
+            raise Failure(f"{choice}: restore gives other bytes than the input's")
 
 
 def main():
