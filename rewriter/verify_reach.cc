@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "rewriter/verify_agreement.h"
+#include "rewriter/verify_code_sections.h"
 #include "rewriter/verify_flow.h"
 
 namespace sysrewrite {
@@ -66,7 +67,11 @@ class ReachCheck {
  public:
   ReachCheck(const Evidenced& in, const KnownFunctions& functions,
              const std::vector<SiteReading>& sites, Findings& findings)
-      : in_(in), sites_(sites), findings_(findings), flows_(in, functions) {}
+      : in_(in),
+        sites_(sites),
+        findings_(findings),
+        flows_(in, functions),
+        sections_(in.original) {}
 
   void check() {
     for (const SiteReading& site : sites_) {
@@ -139,10 +144,11 @@ class ReachCheck {
   // A pair that is no site: whether control flow runs into it all the same.
   void check_left(Vaddr pair) {
     const Flows::Known* known = flows_.around(pair);
-    if (known == nullptr) return;
+    const auto readings = known == nullptr ? std::vector<FunctionFlow::Reached>()
+                                           : known->flow.reached_in(pair, pair + 2);
+    if (readings.empty()) return check_unreached(pair, known);
+    if (!calls_at(readings.front().address, pair)) return;
     const FunctionFlow& flow = known->flow;
-    const auto readings = flow.reached_in(pair, pair + 2);
-    if (readings.empty() || !calls_at(readings.front().address, pair)) return;
     const bool doubtful = readings.size() > 1 || readings.front().behind_call ||
                           flow.is_called_over(pair) || flow.is_read_otherwise(pair, pair + 2) ||
                           flows_.is_object(pair);
@@ -150,6 +156,19 @@ class ReachCheck {
       return findings_.at_address(pair, "a syscall instruction",
                                   "that control flow reaches it, and no site of the table names it",
                                   "a site, of whatever tier");
+    count_uncertain(pair);
+  }
+
+  // A case of a switch, a landing pad, or a function that no table names: a syscall by all decodes.
+  void check_unreached(Vaddr pair, const Flows::Known* known) {
+    if (flows_.is_object(pair) || !sections_.may_hold(pair.value)) return;
+    const auto holder = agreed_holder(in_.original, in_.decoder, pair);
+    if (!holder || !calls_at(*holder, pair)) return;
+    if (known != nullptr && known->flow.swept_holder(pair) != holder) return;
+    count_uncertain(pair);
+  }
+
+  void count_uncertain(Vaddr pair) {
     if (uncertain_++ == 0) first_uncertain_ = pair;
   }
 
@@ -159,8 +178,8 @@ class ReachCheck {
     findings_.at_offset(
         in_.file.meta_offset().value + offsetof(MetaHeader, uncertain_count),
         "the number of uncertain pairs", fmt::format("{}", reported),
-        fmt::format("{} or more, of syscall instructions that control flow reaches and that are no "
-                    "sites, from {:#x} on",
+        fmt::format("{} or more, of syscall instructions that control flow reaches, or on which "
+                    "decodes agree, and that are no sites, from {:#x} on",
                     uncertain_, first_uncertain_.value));
   }
 
@@ -168,6 +187,7 @@ class ReachCheck {
   const std::vector<SiteReading>& sites_;
   Findings& findings_;
   Flows flows_;
+  const CodeSections sections_;
   std::vector<uint64_t> pairs_of_sites_;  // ascending
   uint64_t uncertain_ = 0;
   Vaddr first_uncertain_;

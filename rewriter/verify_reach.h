@@ -8,6 +8,9 @@
 //   a syscall it reaches     must be a site (native ones are sites, too); where it gets there only
 //                            behind a call, or there is another reading of the same bytes, it may
 //                            be one of the pairs that were reported as uncertain, and no others
+//   another syscall          on which decodes agree that begin in front of it, must be a site, too,
+//   or
+//                            one of the uncertain: switches, landing pads, files without tables
 //   a site it does not reach must not be where decodes that begin in front of it agree on another
 //                            instruction that holds it: code falls into step within a few
 //

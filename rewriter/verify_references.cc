@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "rewriter/verify_code_sections.h"
 #include "rewriter/verify_segment_sections.h"
 
 namespace sysrewrite {
@@ -18,8 +19,7 @@ class ReferenceScan {
         decoder_(decoder),
         lost_(lost),
         findings_(findings),
-        sections_(table_of<elf::Shdr>(original.bytes(), original.header().shoff,
-                                      original.header().shnum)) {
+        sections_(original) {
     for (const LostBytes& bytes : lost) {
       lowest_ = std::min(lowest_, bytes.from);
       highest_ = std::max(highest_, bytes.to);
@@ -87,27 +87,12 @@ class ReferenceScan {
       if (!is_near(half) && !is_near(whole)) continue;
       const uint64_t place = segment.vaddr + at;
       if ((!is_meant(half) && !is_meant(whole)) || is_read_again(place)) continue;
-      const bool is_code = (segment.flags & elf::kFlagExec) != 0 && is_in_code_section(place);
+      const bool is_code = (segment.flags & elf::kFlagExec) != 0 && sections_.may_hold(place);
       const uint64_t value = is_meant(whole) ? whole : half;
       if (is_code ? most_decode_constant(bytes, segment.vaddr, at)
                   : is_meant(whole) && place % 4 == 0)
         report(place, "a pointer", value);
     }
-  }
-
-  // True where no section says otherwise, or where they do not even know of the entry point.
-  bool is_in_code_section(uint64_t address) const {
-    const uint64_t entry = original_.header().entry;
-    bool knows_entry = entry == 0, any = false;
-    for (const elf::Shdr& section : sections_) {
-      if ((section.flags & (elf::kShfAlloc | elf::kShfExecInstr)) !=
-          (elf::kShfAlloc | elf::kShfExecInstr))
-        continue;
-      any = true;
-      knows_entry |= entry - section.addr < section.size;
-      if (address - section.addr < section.size) return true;
-    }
-    return !any || !knows_entry;
   }
 
   // By most decodes that start up to 128 bytes in front, an operand of an instruction begins there,
@@ -186,7 +171,7 @@ class ReferenceScan {
   const Decoder& decoder_;
   const std::vector<LostBytes>& lost_;
   Findings& findings_;
-  const std::vector<elf::Shdr> sections_;
+  const CodeSections sections_;
   uint64_t lowest_ = UINT64_MAX, highest_ = 0;
 };
 

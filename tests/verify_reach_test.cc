@@ -110,6 +110,21 @@ TEST(VerifyReach, SeesMoreDoubtfulSyscallsThanWereReported) {
   EXPECT_EQ(verdict(doubtful.output), "proven");
 }
 
+// Behind a switch, and where no table names a function, decodes have long met.
+TEST(VerifyReach, SeesASyscallThatNoSiteNamesWhereFlowDoesNotArrive) {
+  const Bytes front = hex("ff e0") + repeat(0x50, 256);
+  for (const bool symbol : {false, true}) {
+    ElfBuilder file = ElfBuilder().code(kCode, front + kMovabs + kCall).entry(kCode);
+    if (symbol) file.symbol("f", kCode, front.size() + 11);
+    const Whole whole = rewrite_whole(file.build());
+    ASSERT_TRUE(whole.report.sites.empty());
+    EXPECT_EQ(verdict(whole.output), "proven");
+    EXPECT_TRUE(
+        finds(with_code(whole, kCode + front.size(), kNops), "the number of uncertain pairs"))
+        << symbol;
+  }
+}
+
 // Two instructions that overlap, and a data symbol over code that runs: neither is a site.
 TEST(VerifyReach, BelievesWhatWasReportedAsUncertain) {
   const Whole object = rewrite_whole(ElfBuilder()
