@@ -16,123 +16,118 @@ struct Attempt {
 constexpr Attempt kAttempts[] = {{160, 16, 4}, {320, 32, 4}, {640, 64, 4}};
 constexpr Attempt kNearby = {96, 64, 24};
 
-// Each place is decoded once, however many of the decodes come by.
+// Where decodes from different places meet they go on as one, so each place is visited once.
 class Agreement {
  public:
-  Agreement(const ElfImage& image, const Decoder& decoder, Vaddr address, uint64_t reach,
+  Agreement(const ElfImage& image, StepLengths& lengths, Vaddr address, uint64_t reach,
             Attempt attempt)
-      : decoder_(decoder), address_(address), reach_(reach), attempt_(attempt) {
+      : known_(lengths), address_(address), reach_(reach), attempt_(attempt) {
     const Segment* segment = image.executable_segment_of(address);
     if (segment == nullptr) return;
     first_ = address - std::min<uint64_t>(address.value - segment->vaddr.value, attempt.distance);
-    const ByteView bytes = *image.bytes_from(first_);
+    rest_ = *image.bytes_from(first_);
     const auto length = static_cast<uint64_t>(address - first_) + reach;
-    bytes_ = bytes.first(std::min<uint64_t>(bytes.size(), length));
-    lengths_.assign(bytes_.size(), kUnknown);
-    visits_.assign(bytes_.size(), 0);
+    size_ = std::min<uint64_t>(rest_.size(), length);
+    lengths_.assign(size_, 0);
+    walks_.assign(size_, kNoWalk);
+    visits_.assign(size_, 0);
   }
 
-  ByteView bytes_at(uint64_t at) const { return bytes_.subspan(at); }
-  Vaddr address_of(uint64_t at) const { return first_ + at; }
-
-  // Where the agreed instructions start, counted from the first byte.
-  std::optional<std::vector<uint64_t>> starts() {
+  // Nothing where they disagree about what holds the address.
+  std::optional<std::vector<Vaddr>> starts() {
     const auto asked = static_cast<uint64_t>(address_ - first_);
-    unsigned survivors = 0;
-    for (uint64_t skip = 0; skip < attempt_.starts && skip <= asked && skip < bytes_.size();
-         ++skip) {
-      if (walk(skip, 0) <= asked) continue;
-      walk(skip, 1);
-      ++survivors;
-    }
+    const unsigned survivors = count_survivors(asked);
     if (survivors < attempt_.minimum) return std::nullopt;
-    std::vector<uint64_t> agreed;
+    std::vector<Vaddr> agreed;
+    bool holds = false;
     uint64_t free = 0;  // where the last one ends
-    for (uint64_t at = 0; at < bytes_.size(); ++at) {
+    for (uint64_t at = 0; at < size_; ++at) {
       if (visits_[at] != survivors) continue;
       if (at < free) return std::nullopt;
       if (at + lengths_[at] + reach_ <= asked || at >= asked + reach_) continue;
-      agreed.push_back(at);
+      agreed.push_back(first_ + at);
       free = at + lengths_[at];
+      holds = holds || (asked >= at && asked < free);
     }
-    const auto holds = [&](uint64_t at) { return asked >= at && asked - at < lengths_[at]; };
-    if (std::none_of(agreed.begin(), agreed.end(), holds)) return std::nullopt;
-    return agreed;
-  }
-
-  // Of the one that holds the address.
-  std::optional<Vaddr> start() {
-    for (const uint64_t at : starts().value_or(std::vector<uint64_t>{}))
-      if (address_ >= address_of(at) && address_ < address_of(at) + lengths_[at])
-        return address_of(at);
-    return std::nullopt;
+    return holds ? std::optional(std::move(agreed)) : std::nullopt;
   }
 
  private:
-  static constexpr uint8_t kUnknown = 0xff;
+  static constexpr uint8_t kNoWalk = 0xff;
 
-  // Decodes from a place to the end of the bytes or to the first that are no instruction, and
-  // returns where that is.
-  uint64_t walk(uint64_t at, uint8_t count) {
-    while (at < bytes_.size()) {
-      if (lengths_[at] == kUnknown) {
-        const auto step = decoder_.step(bytes_.subspan(at));
-        lengths_[at] = step ? step->length : uint8_t{0};
-      }
-      if (lengths_[at] == 0) break;
-      visits_[at] = static_cast<uint8_t>(visits_[at] + count);
-      at += lengths_[at];
+  // How many decodes get beyond the address; visits_ is then how many of them come by each place.
+  unsigned count_survivors(uint64_t asked) {
+    std::vector<uint64_t> ends;  // of the walks so far
+    unsigned survivors = 0;
+    for (uint64_t skip = 0; skip < attempt_.starts && skip <= asked && skip < size_; ++skip) {
+      ends.push_back(walk(skip, ends));
+      if (ends.back() <= asked) continue;
+      ++visits_[skip];
+      ++survivors;
+    }
+    for (uint64_t at = 0; at < size_; ++at) {
+      const uint64_t next = at + lengths_[at];
+      if (visits_[at] == 0 || next >= size_) continue;
+      if (lengths_[next] != 0) visits_[next] = static_cast<uint8_t>(visits_[next] + visits_[at]);
+    }
+    return survivors;
+  }
+
+  // Goes from a place to the end of the bytes or to the first that are no instruction, or to where
+  // another walk has been, and returns where that ends, or ended.
+  uint64_t walk(uint64_t at, const std::vector<uint64_t>& ends) {
+    const auto self = static_cast<uint8_t>(ends.size());
+    while (at < size_) {
+      if (walks_[at] != kNoWalk) return walks_[at] == self ? at : ends[walks_[at]];
+      const uint8_t length = known_.of(rest_.subspan(at), first_ + at);
+      if (length == 0 || length > size_ - at) break;
+      walks_[at] = self;
+      lengths_[at] = length;
+      at += length;
     }
     return at;
   }
 
-  const Decoder& decoder_;
+  StepLengths& known_;
   Vaddr address_;
   uint64_t reach_;
   Attempt attempt_;
   Vaddr first_;
-  ByteView bytes_;
-  std::vector<uint8_t> lengths_;  // of the instruction at each place; 0: there is none
+  ByteView rest_;  // of the segment, from first_
+  uint64_t size_ = 0;
+  std::vector<uint8_t> lengths_;  // of the instruction at each place that was visited; else 0
+  std::vector<uint8_t> walks_;    // which of them came by first
   std::vector<uint8_t> visits_;   // how many of the decodes that get far enough come by
 };
 
 }  // namespace
 
-namespace {
-
-std::optional<std::vector<Instruction>> instructions(const ElfImage& image, const Decoder& decoder,
-                                                     Vaddr address, uint64_t reach,
-                                                     const Attempt& attempt) {
-  Agreement agreement(image, decoder, address, reach, attempt);
-  const auto starts = agreement.starts();
-  if (!starts) return std::nullopt;
-  std::vector<Instruction> code;
-  for (const uint64_t at : *starts)
-    code.push_back(*decoder.decode(agreement.bytes_at(at), agreement.address_of(at)));
-  return code;
+uint8_t StepLengths::of(ByteView bytes, Vaddr address) {
+  Known& known = known_[address.value % kKnown];
+  if (known.address != address) {
+    const auto step = decoder_.step(bytes);
+    known = {address, step ? step->length : uint8_t{0}};
+  }
+  return known.length;
 }
 
-}  // namespace
-
-std::optional<std::vector<Instruction>> agreed_instructions(const ElfImage& image,
-                                                            const Decoder& decoder, Vaddr address,
-                                                            uint64_t reach) {
+std::optional<std::vector<Vaddr>> agreed_starts(const ElfImage& image, StepLengths& lengths,
+                                                Vaddr address, uint64_t reach) {
   for (const Attempt& attempt : kAttempts)
-    if (auto code = instructions(image, decoder, address, reach, attempt)) return code;
+    if (auto starts = Agreement(image, lengths, address, reach, attempt).starts()) return starts;
   return std::nullopt;
 }
 
-std::optional<Vaddr> agreed_start(const ElfImage& image, const Decoder& decoder, Vaddr address,
+std::optional<Vaddr> agreed_start(const ElfImage& image, StepLengths& lengths, Vaddr address,
                                   uint64_t reach) {
-  for (const Attempt& attempt : kAttempts)
-    if (const auto start = Agreement(image, decoder, address, reach, attempt).start()) return start;
-  return std::nullopt;
+  const auto starts = agreed_starts(image, lengths, address, reach);
+  if (!starts) return std::nullopt;
+  return *(std::upper_bound(starts->begin(), starts->end(), address) - 1);
 }
 
-std::optional<std::vector<Instruction>> nearby_instructions(const ElfImage& image,
-                                                            const Decoder& decoder, Vaddr address,
-                                                            uint64_t reach) {
-  return instructions(image, decoder, address, reach, kNearby);
+std::optional<std::vector<Vaddr>> nearby_starts(const ElfImage& image, StepLengths& lengths,
+                                                Vaddr address, uint64_t reach) {
+  return Agreement(image, lengths, address, reach, kNearby).starts();
 }
 
 }  // namespace sysrewrite

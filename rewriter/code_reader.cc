@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "rewriter/agreement.h"
 #include "rewriter/eh_frame.h"
 
 namespace sysrewrite {
@@ -54,6 +53,7 @@ bool is_clean(const std::vector<Instruction>& code) {
 CodeReader::CodeReader(const ElfImage& image, const FunctionIndex& functions)
     : image_(image),
       functions_(functions),
+      lengths_(decoder_),
       dispatch_labels_(image, functions, decoder_),
       described_(kDescribedInstructions),
       budget_(kBudgetMinimum) {
@@ -126,7 +126,7 @@ std::optional<Holder> CodeReader::holder_of(Vaddr address) {
   return agreed(address);
 }
 
-std::optional<Holder> CodeReader::agreed(Vaddr address) const {
+std::optional<Holder> CodeReader::agreed(Vaddr address) {
   const auto start = agreed_holder(address);
   if (!start) return std::nullopt;
   const auto step = decoder_.step(*image_.bytes_from(*start));
@@ -321,13 +321,23 @@ std::vector<Instruction> CodeReader::decode_gap(Vaddr from, Vaddr to) const {
 }
 
 std::optional<Neighborhood> CodeReader::by_agreement(Vaddr address) {
-  auto code = agreed_instructions(image_, decoder_, address, kReach);
-  if (!code) return std::nullopt;
+  const auto starts = agreed_starts(image_, lengths_, address, kReach);
+  return starts ? std::optional(agreed_code(*starts)) : std::nullopt;
+}
+
+std::optional<Neighborhood> CodeReader::nearby(Vaddr address, uint64_t reach) {
+  const auto starts = nearby_starts(image_, lengths_, address, reach);
+  return starts ? std::optional(agreed_code(*starts)) : std::nullopt;
+}
+
+Neighborhood CodeReader::agreed_code(const std::vector<Vaddr>& starts) {
   Neighborhood out;
   out.trust = Trust::kAgreement;
-  out.clean = is_clean(*code);
-  for (const Instruction& in : *code) out.indirect_jump |= in.flow == Flow::kIndirectJump;
-  out.code = std::move(*code);
+  for (const Vaddr start : starts) {
+    out.code.push_back(describe({start}));
+    out.indirect_jump |= out.code.back().flow == Flow::kIndirectJump;
+  }
+  out.clean = is_clean(out.code);
   add_overlapping(out);
   return out;
 }
@@ -373,8 +383,8 @@ std::vector<Outline::Span> CodeReader::other_readings(Vaddr pair) {
   return found;
 }
 
-std::optional<Vaddr> CodeReader::agreed_holder(Vaddr address) const {
-  return agreed_start(image_, decoder_, address, kReach);
+std::optional<Vaddr> CodeReader::agreed_holder(Vaddr address) {
+  return agreed_start(image_, lengths_, address, kReach);
 }
 
 }  // namespace sysrewrite

@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "rewriter/agreement.h"
 #include "rewriter/decoder.h"
 #include "rewriter/dispatch.h"
 #include "rewriter/elf_image.h"
@@ -78,15 +79,14 @@ class CodeReader {
 
   // What decodes from many places agree on, whatever is known of functions.
   std::optional<Neighborhood> by_agreement(Vaddr address);
+  // The same of nearby_starts(), within `reach` bytes.
+  std::optional<Neighborhood> nearby(Vaddr address, uint64_t reach);
 
   // Other readings of a pair of bytes: overlapping instructions with one of them.
   std::vector<Outline::Span> other_readings(Vaddr pair);
 
-  // Adds those that a branch of the code itself leads to.
-  void add_overlapping(Neighborhood& around) const;
-
   // The start of the instruction in by_agreement() that holds the address.
-  std::optional<Vaddr> agreed_holder(Vaddr address) const;
+  std::optional<Vaddr> agreed_holder(Vaddr address);
 
   // The function whose start around() would begin from, if its extent is known well enough.
   std::optional<Function> believed_function(Vaddr address) const;
@@ -99,9 +99,12 @@ class CodeReader {
   const Decoder& decoder() const { return decoder_; }
 
  private:
-  std::optional<Holder> agreed(Vaddr address) const;
+  std::optional<Holder> agreed(Vaddr address);
+  Neighborhood agreed_code(const std::vector<Vaddr>& starts);
   bool short_branch_to(Vaddr address) const;
   std::optional<ByteView> pay_for(const Function& function);
+  // Adds those that a branch of the code itself leads to.
+  void add_overlapping(Neighborhood& around) const;
   const Outline* outline(const Function& function);
   Instruction describe(const Outline::Span& span);
   std::vector<Instruction> describe(const Outline& function, Vaddr from, Vaddr to);
@@ -127,6 +130,7 @@ class CodeReader {
   const ElfImage& image_;
   const FunctionIndex& functions_;
   Decoder decoder_;
+  StepLengths lengths_;
   std::deque<Outline> recent_;
   DispatchLabels dispatch_labels_;
   std::deque<HiddenEntries> recent_entries_;

@@ -37,7 +37,7 @@ class ReferenceScan {
     mended_.seal();
   }
 
-  std::optional<Reference> run() const {
+  std::optional<Reference> run() {
     if (const auto found = in_relocations()) return found;
     if (const auto found = in_symbols()) return found;
     for (const Segment& segment : image_.segments()) {
@@ -83,7 +83,7 @@ class ReferenceScan {
   }
 
   // ModRM byte (mod 00, rm 101), displacement, up to four bytes of an immediate.
-  std::optional<Reference> in_operands(ByteView code, Vaddr start) const {
+  std::optional<Reference> in_operands(ByteView code, Vaddr start) {
     constexpr uint64_t kLongestImmediate = 4;
     for (size_t at = 0; at + 5 <= code.size(); ++at) {
       if ((code[at] & std::byte{0xc7}) != std::byte{0x05}) continue;
@@ -97,7 +97,7 @@ class ReferenceScan {
   }
 
   // Of any instruction that has its ModRM byte at code[at].
-  std::optional<uint64_t> operand_at(ByteView code, Vaddr start, size_t at) const {
+  std::optional<uint64_t> operand_at(ByteView code, Vaddr start, size_t at) {
     constexpr size_t kMostInFront = 10;  // 15, less ModRM byte and displacement
     for (size_t front = 1; front <= std::min(at, kMostInFront); ++front) {
       const auto in = decoder_.decode(code.subspan(at - front), start + (at - front));
@@ -110,7 +110,7 @@ class ReferenceScan {
     return std::nullopt;
   }
 
-  std::optional<Reference> in_words(ByteView bytes, const Segment& segment) const {
+  std::optional<Reference> in_words(ByteView bytes, const Segment& segment) {
     for (uint64_t at = 0; at + 4 <= bytes.size(); ++at) {
       const uint64_t half = *load<uint32_t>(bytes, at);
       const uint64_t whole = load<uint64_t>(bytes, at).value_or(0);
@@ -126,13 +126,13 @@ class ReferenceScan {
   }
 
   // The instruction that holds an address, where decodes agree about it.
-  std::optional<Instruction> agreed_at(Vaddr place) const {
-    const auto start = agreed_start(image_, decoder_, place, 16);
+  std::optional<Instruction> agreed_at(Vaddr place) {
+    const auto start = agreed_start(image_, lengths_, place, 16);
     if (!start) return std::nullopt;
     return decoder_.decode(*image_.bytes_from(*start), *start);
   }
 
-  bool may_be_constant(Vaddr place) const {
+  bool may_be_constant(Vaddr place) {
     const auto in = agreed_at(place);
     if (!in) return true;
     const auto is_here = [&](uint8_t at) { return at != 0 && in->address + at == place; };
@@ -143,6 +143,7 @@ class ReferenceScan {
   const uint64_t from_, size_;
   RangeSet ranges_, targets_, mended_;
   const Decoder decoder_;
+  StepLengths lengths_{decoder_};
 };
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "rewriter/agreement.h"
 #include "rewriter/padding.h"
 
 namespace sysrewrite {
@@ -219,20 +218,15 @@ class Classifier {
   std::optional<Site> judge_nearby(ClassifiedCandidate& out) {
     constexpr uint64_t kReach = 64;
     const Vaddr pair = out.candidate.address;
-    auto code = nearby_instructions(image_, reader_.decoder(), pair, kReach);
-    if (!code) return std::nullopt;
-    Neighborhood around;
-    around.trust = Trust::kAgreement;
-    around.code = std::move(*code);
-    around.clean = is_clean(around.code);
-    reader_.add_overlapping(around);
-    const Instruction in = *around.holding(pair);
+    auto around = reader_.nearby(pair, kReach);
+    if (!around) return std::nullopt;
+    const Instruction in = *around->holding(pair);
     if (is_call(in, out.candidate)) {
-      const size_t index = *around.index_of(in.address);
-      if (!checks_error(in.end()) || !plausible(around, index, false, true)) return std::nullopt;
+      const size_t index = *around->index_of(in.address);
+      if (!checks_error(in.end()) || !plausible(*around, index, false, true)) return std::nullopt;
       out.holder = in.address;
       out.evidence = CandidateEvidence::kErrorCheck;
-      return accept(out, in, std::move(around));
+      return accept(out, in, std::move(*around));
     }
     if (in.special != Special::kNone || in.unlikely || may_be_asked_for(pair)) return std::nullopt;
     out.holder = in.address;
@@ -272,7 +266,7 @@ class Classifier {
 
   // Flow from a known start does not arrive: a second opinion, from decodes that know nothing of
   // any function, must say the same.
-  bool confirmed(const Holder& holder, const Candidate& candidate) const {
+  bool confirmed(const Holder& holder, const Candidate& candidate) {
     return reader_.agreed_holder(candidate.address) == holder.start;
   }
 

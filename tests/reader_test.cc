@@ -312,11 +312,12 @@ TEST(Agreement, IsThatOfDecodingAnewFromEachStart) {
         code[i] = static_cast<std::byte>(random());
     const Bytes file = ElfBuilder(elf::kTypeDyn).code(kCode, code).entry(0).build();
     const auto image = ElfImage::parse(file);
+    StepLengths lengths(decoder);
     for (uint64_t at = kCode; at < kCode + code.size(); at += 1 + random() % 7) {
       const auto plain = plain_agreement(*image, decoder, {at}, kReach);
-      ASSERT_EQ(agreed_start(*image, decoder, {at}, kReach), plain) << round << " " << at - kCode;
-      const auto instructions = agreed_instructions(*image, decoder, {at}, kReach);
-      ASSERT_EQ(instructions.has_value(), plain.has_value());
+      ASSERT_EQ(agreed_start(*image, lengths, {at}, kReach), plain) << round << " " << at - kCode;
+      const auto starts = agreed_starts(*image, lengths, {at}, kReach);
+      ASSERT_EQ(starts.has_value(), plain.has_value());
       ++(plain ? agreed : disagreed);
     }
   }
