@@ -24,6 +24,7 @@ PROGRAM = r"""
 #include <unistd.h>
 __asm__(".text\n.p2align 4\ntable: .byte 0xb8, 0x27, 0, 0, 0, 0x0f, 0x05, 0xc3\n.p2align 4\n");
 extern const unsigned char table[];
+static const unsigned char* volatile bytes = table;         /* no operand names the table, or it were known for data */
 int main(int argc, char** argv) {
   const int mode = argc > 1 ? atoi(argv[1]) : 0;
   struct timespec now;
@@ -32,9 +33,9 @@ int main(int argc, char** argv) {
   if (mode == 2) return (int)(now.tv_nsec / 1000 % 251);    /* another status each time */
   if (mode == 3) for (;;) pause();
   if (mode == 4) return 0;                                  /* never looks at the table */
-  if (mode == 5) fprintf(stderr, "%d\n", table[0]);
-  if (mode < 2) for (int i = 0; i < 8; ++i) printf("%02x ", table[i]);
-  return table[0] == 0xb8 ? 0 : 5;
+  if (mode == 5) fprintf(stderr, "%d\n", bytes[0]);
+  if (mode < 2) for (int i = 0; i < 8; ++i) printf("%02x ", bytes[i]);
+  return bytes[0] == 0xb8 ? 0 : 5;
 }
 """
 
