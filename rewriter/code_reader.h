@@ -97,6 +97,7 @@ class CodeReader {
   bool entered_unseen(const Range& padding);
 
   const Decoder& decoder() const { return decoder_; }
+  const ElfImage& image() const { return image_; }
 
  private:
   std::optional<Holder> agreed(Vaddr address);

@@ -228,15 +228,18 @@ class ImageReader {
   }
 
   void collect_code_sections() {
-    constexpr uint64_t kAlloc = 2, kExecInstr = 4;
+    constexpr uint64_t kCode = elf::kShfAlloc | elf::kShfExecInstr;
+    auto& found = image_.code_sections_;
+    for (const elf::Shdr& section : image_.sections_)
+      if (const auto end = checked_add(section.addr, section.size);
+          end && (section.flags & kCode) == kCode)
+        found.push_back({section.addr, *end});
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.start < b.start; });
+    uint64_t reach = 0;
+    for (auto& section : found) section.reach = reach = std::max(reach, section.reach);
     const uint64_t entry = image_.header_.entry;
-    bool holds_entry = entry == 0;
-    for (const elf::Shdr& section : image_.sections_) {
-      if ((section.flags & kAlloc) == 0 || (section.flags & kExecInstr) == 0) continue;
-      image_.code_sections_.push_back(section);
-      holds_entry |= entry >= section.addr && entry - section.addr < section.size;
-    }
-    if (!holds_entry) image_.code_sections_.clear();
+    if (entry != 0 && image_.outside_code_sections({entry})) found.clear();
   }
 
   // By address and to its end, as ld.so and programs do: p_offset and p_filesz are read by nobody
@@ -315,9 +318,10 @@ std::string ElfImage::section_name(const elf::Shdr& section) const {
 
 bool ElfImage::outside_code_sections(Vaddr address) const {
   if (code_sections_.empty()) return false;
-  return std::none_of(code_sections_.begin(), code_sections_.end(), [address](const auto& section) {
-    return address.value >= section.addr && address.value - section.addr < section.size;
-  });
+  const auto behind = std::partition_point(
+      code_sections_.begin(), code_sections_.end(),
+      [address](const CodeSection& section) { return section.start <= address.value; });
+  return behind == code_sections_.begin() || address.value >= (behind - 1)->reach;
 }
 
 std::optional<FileOffset> ElfImage::offset_of(Vaddr address, uint64_t size) const {

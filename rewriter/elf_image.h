@@ -86,7 +86,10 @@ class ElfImage {
   std::vector<elf::Shdr> sections_;
   std::vector<Segment> segments_;
   std::vector<elf::Dyn> dynamic_;
-  std::vector<elf::Shdr> code_sections_;  // empty: nothing to believe
+  struct CodeSection {
+    uint64_t start, reach;  // the highest end of it and of those in front
+  };
+  std::vector<CodeSection> code_sections_;  // ascending; empty: nothing to believe
   ImageKind kind_ = ImageKind::kSharedObject;
 
   friend class ImageReader;

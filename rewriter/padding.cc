@@ -22,13 +22,23 @@ bool stands_behind_an_end(const Neighborhood& around, const Instruction& last) {
   return around.indirect_jump || (around.function && around.function->lsda);
 }
 
-// The part in front of the next known start; nothing where what is left does not look like padding.
-Range clip(Range run, const FunctionIndex& functions) {
+// Where bytes begin that a symbol or the section headers call data, or the run's end. Constants may
+// stand right behind code, and be what padding is made of.
+Vaddr data_in(const Range& run, const FunctionIndex& functions, const ElfImage& image) {
+  for (Vaddr at = run.from; at < run.to; at = at + 1)
+    if (functions.is_object(at) || image.outside_code_sections(at)) return at;
+  return run.to;
+}
+
+// The part in front of the next known start, and of data; nothing where what is left does not look
+// like padding.
+Range clip(Range run, const FunctionIndex& functions, const ElfImage& image) {
   const Range nothing{run.from, run.from};
   // Padding that goes on for thousands of bytes, or lies far behind all that a jump reaches.
   if (!functions.knows(run.from, run.to + 2)) return nothing;
   if (functions.start_in(run.from, run.from + 1)) return nothing;
   run.to = functions.next_start(run.from, run.to);
+  run.to = data_in(run, functions, image);
   if (run.to.value % kLabelAlignment != 0) return nothing;
   // Unwinders look a signal frame up one byte before its start, so that byte stays a nop.
   if (functions.signal_frame_at(run.to) || functions.signal_frame_at(run.to + 1))
@@ -48,7 +58,7 @@ std::vector<Range> find_dead_padding(const Neighborhood& around, const FunctionI
     Range run{code[i].address, code[i].end()};
     for (size_t j = i + 1; j < code.size() && is_padding(code[j]) && code[j].address == run.to; ++j)
       run.to = code[j].end();
-    run = clip(run, functions);
+    run = clip(run, functions, reader.image());
     if (run.to.value - run.from.value >= kSpringboardSize && !reader.entered_unseen(run))
       runs.push_back(run);
   }

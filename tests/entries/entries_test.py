@@ -46,6 +46,9 @@ PROGRAMS = {
     "distances between labels, nameless and fixed": (GCC, [*FIXED, *NAMELESS], ["labels.c"]),
     "constants among code": (GCC, ["-static"], ["constants.S"]),
     "constants among code, nameless": (GCC, ["-static", "-s"], ["constants.S"]),
+    "masks behind code": (GCC, ["-static"], ["masks.S"]),
+    "masks behind code, in a section of their own, nameless":
+        (GCC, ["-static", "-DIN_A_SECTION", "-Wl,-z,noseparate-code", "-s"], ["masks.S"]),
     "code that writes and reads itself": (GCC, ["-static"], ["written.S"], INCOMPLETE),
     "code that writes and reads itself, nameless":
         (GCC, ["-static", "-s"], ["written.S"], INCOMPLETE),
