@@ -178,6 +178,7 @@ class Verifier {
     const Decoder decoder;
     const Evidenced in{output_, file_, image, decoder};
     const KnownFunctions functions(image);
+    const CodeSections sections(image);
     std::vector<SiteReading> sites;
     StubOffset next = file_.first_stub();
     for (uint32_t i = 0; i < file_.site_count(); ++i) {
@@ -186,7 +187,7 @@ class Verifier {
       if (site && record.tier != Tier::kNative) {
         verify_window(in, *site, findings());
         verify_stub(in, *site, next, findings());
-        if (site->springboard) verify_springboard(in, functions, *site, findings());
+        if (site->springboard) verify_springboard(in, functions, sections, *site, findings());
       }
       if (record.tier != Tier::kNative) next = {uint64_t{record.stub} + record.stub_size};
       if (site) sites.push_back(std::move(*site));
@@ -196,7 +197,7 @@ class Verifier {
     verify_entries(image, decoder, functions, sites, findings());
     verify_labels(image, sites, findings());
     verify_accesses(in, sites, findings());
-    verify_reach(in, functions, sites, findings());
+    verify_reach(in, functions, sections, sites, findings());
     verify_patch_points(in, sites, findings());
     if (!file_.is_segment())
       verify_symbols(in, sites, findings());

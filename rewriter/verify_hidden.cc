@@ -113,9 +113,11 @@ class DistanceTables {
 
   void check(const SiteReading& site) {
     for (const Vaddr place : {site.window, site.springboard.value_or(site.window)}) {
-      auto bounds = functions_.innermost(place);
-      if (!bounds || bounds->bare) bounds = near(place);
-      if (read_.insert(*bounds).second) read_function(*bounds);
+      const auto bounds = functions_.innermost(place);
+      if (bounds && !bounds->bare)
+        read_once(*bounds);
+      else
+        read_near(place);
     }
   }
 
@@ -128,11 +130,22 @@ class DistanceTables {
  private:
   static constexpr uint64_t kNear = 8192, kWord = 4, kMostWords = 65536;
 
-  KnownFunctions::Bounds near(Vaddr place) const {
+  void read_once(const KnownFunctions::Bounds& bounds) {
+    if (read_.insert(bounds).second) read_function(bounds);
+  }
+
+  // In whole blocks: of a row of places each would else pay for the same bytes.
+  void read_near(Vaddr place) {
     const elf::Phdr* load = original_.code_around(place, 1);
-    if (load == nullptr) return {};
-    return {std::max(load->vaddr, place.value - std::min(kNear, place.value)),
-            std::min(load->vaddr + load->filesz, place.value + kNear), true};
+    if (load == nullptr) return;
+    constexpr uint64_t kLea = 6;
+    const uint64_t end = load->vaddr + load->filesz;
+    const uint64_t first = (place.value - std::min(kNear, place.value)) / kNear;
+    for (uint64_t block = first; block <= place.value / kNear + 1; ++block) {
+      const uint64_t from = std::max(load->vaddr, block * kNear);
+      const uint64_t to = std::min(end, (block + 1) * kNear + kLea - 1);
+      if (from < to) read_once({from, to, true});
+    }
   }
 
   void read_function(const KnownFunctions::Bounds& function) {

@@ -7,7 +7,6 @@
 #include <deque>
 
 #include "rewriter/verify_agreement.h"
-#include "rewriter/verify_code_sections.h"
 #include "rewriter/verify_flow.h"
 
 namespace sysrewrite {
@@ -65,13 +64,9 @@ class Flows {
 
 class ReachCheck {
  public:
-  ReachCheck(const Evidenced& in, const KnownFunctions& functions,
+  ReachCheck(const Evidenced& in, const KnownFunctions& functions, const CodeSections& sections,
              const std::vector<SiteReading>& sites, Findings& findings)
-      : in_(in),
-        sites_(sites),
-        findings_(findings),
-        flows_(in, functions),
-        sections_(in.original) {}
+      : in_(in), sites_(sites), findings_(findings), flows_(in, functions), sections_(sections) {}
 
   void check() {
     for (const SiteReading& site : sites_) {
@@ -93,12 +88,27 @@ class ReachCheck {
   void check_site(const SiteReading& site) {
     const Flows::Known* known = flows_.around(site.site);
     bool reached = false;
+    size_t displaced = 0;  // of those that flow reaches
     if (known != nullptr)
       for (const FunctionFlow::Reached& other : known->flow.reached_in(site.window, site.end)) {
-        reached = reached || other.address == site.site;
         if (!is_of(site, other)) return report_other(site, other);
+        reached = reached || other.address == site.site;
+        displaced += other.address == site.site ? 0 : 1;
       }
-    if (!reached) check_agreement(site, known);
+    if (!reached) return check_unreached_site(site, known);
+    // What flow does not reach, beside what it does, may be data.
+    if (displaced < site.before.size() + site.behind.size())
+      findings_.at_address(site.window, "a window",
+                           "that control flow reaches its syscall, and not all that is displaced",
+                           "instructions that it reaches");
+  }
+
+  void check_unreached_site(const SiteReading& site, const Flows::Known* known) {
+    if (flows_.is_object(site.site) || !sections_.may_hold(site.site.value))
+      return findings_.at_address(site.site, "a site of the table",
+                                  "that a symbol or the section headers call it data",
+                                  "code, or that control flow reaches it");
+    check_agreement(site, known);
   }
 
   // One of the instructions that the window holds.
@@ -187,7 +197,7 @@ class ReachCheck {
   const std::vector<SiteReading>& sites_;
   Findings& findings_;
   Flows flows_;
-  const CodeSections sections_;
+  const CodeSections& sections_;
   std::vector<uint64_t> pairs_of_sites_;  // ascending
   uint64_t uncertain_ = 0;
   Vaddr first_uncertain_;
@@ -196,8 +206,9 @@ class ReachCheck {
 }  // namespace
 
 void verify_reach(const Evidenced& in, const KnownFunctions& functions,
-                  const std::vector<SiteReading>& sites, Findings& findings) {
-  ReachCheck(in, functions, sites, findings).check();
+                  const CodeSections& sections, const std::vector<SiteReading>& sites,
+                  Findings& findings) {
+  ReachCheck(in, functions, sections, sites, findings).check();
 }
 
 }  // namespace sysrewrite

@@ -25,7 +25,8 @@ namespace sysrewrite {
 
 // `sites`: all of the file, ascending.
 void verify_reach(const Evidenced& in, const KnownFunctions& functions,
-                  const std::vector<SiteReading>& sites, Findings& findings);
+                  const CodeSections& sections, const std::vector<SiteReading>& sites,
+                  Findings& findings);
 
 }  // namespace sysrewrite
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rewriter/decoder.h"
+#include "rewriter/verify_code_sections.h"
 #include "rewriter/verify_functions.h"
 #include "rewriter/verify_image.h"
 
@@ -42,8 +43,8 @@ void verify_stub(const Evidenced& in, const SiteReading& site, StubOffset offset
                  Findings& findings);
 
 // The springboard leads to the stub, and stands in padding that nothing runs into.
-void verify_springboard(const Evidenced& in, const KnownFunctions& functions, SiteReading& site,
-                        Findings& findings);
+void verify_springboard(const Evidenced& in, const KnownFunctions& functions,
+                        const CodeSections& sections, SiteReading& site, Findings& findings);
 
 }  // namespace sysrewrite
 

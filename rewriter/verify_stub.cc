@@ -128,6 +128,9 @@ class PaddingReader {
     return run && run->dead ? std::optional(start_ + run->from) : std::nullopt;
   }
 
+  // The first place that was looked at.
+  Vaddr first() const { return start_; }
+
  private:
   static constexpr uint64_t kBack = 256;
 
@@ -158,6 +161,24 @@ class PaddingReader {
   std::vector<std::optional<Instruction>> steps_;
 };
 
+std::optional<Vaddr> data_among(const KnownFunctions& functions, const CodeSections& sections,
+                                Vaddr board) {
+  for (Vaddr at = board; at < board + kSpringboardSize; at = at + 1)
+    if (functions.is_object(at) || !sections.may_hold(at.value)) return at;
+  return std::nullopt;
+}
+
+// By the site's function, or by the one that ends in front of the padding.
+std::optional<Vaddr> begin_by_function(const PaddingReader& padding,
+                                       const KnownFunctions& functions, const SiteReading& site) {
+  if (const auto own = functions.innermost(site.site))
+    if (const auto begin = padding.begin_by({own->start})) return begin;
+  for (Vaddr at = *site.springboard; at > padding.first(); at = at - 1)
+    if (const auto function = functions.innermost(at - 1))
+      return padding.begin_by({function->start});
+  return std::nullopt;
+}
+
 }  // namespace
 
 void verify_stub(const Evidenced& in, const SiteReading& site, StubOffset offset,
@@ -169,8 +190,8 @@ void verify_stub(const Evidenced& in, const SiteReading& site, StubOffset offset
   StubProof(in, site, findings).check();
 }
 
-void verify_springboard(const Evidenced& in, const KnownFunctions& functions, SiteReading& site,
-                        Findings& findings) {
+void verify_springboard(const Evidenced& in, const KnownFunctions& functions,
+                        const CodeSections& sections, SiteReading& site, Findings& findings) {
   const Vaddr board = *site.springboard;
   site.padding = board;
   const auto offset = in.file.offset_of(board, kSpringboardSize);
@@ -180,10 +201,12 @@ void verify_springboard(const Evidenced& in, const KnownFunctions& functions, Si
     return findings.at_address(board, "a springboard", "a stub out of reach", "one within 2 GiB");
   findings.same_bytes(board, "a springboard", in.output.subspan(offset->value, kSpringboardSize),
                       *jump);
+  if (const auto data = data_among(functions, sections, board))
+    return findings.at_address(*data, "a byte of a springboard",
+                               "that a symbol or the section headers call it data", "padding");
   const PaddingReader padding(in, board);
   auto begin = padding.begin();
-  const auto function = begin ? std::nullopt : functions.innermost(site.site);
-  if (function) begin = padding.begin_by({function->start});
+  if (!begin) begin = begin_by_function(padding, functions, site);
   if (begin) {
     site.padding = *begin;
     return;

@@ -85,6 +85,55 @@ TEST(VerifyReach, SeesAWindowThatBeginsInsideAnInstruction) {
   EXPECT_TRUE(finds(with_code(whole, kCode + 1, hex("8d 40")), "a site of the table"));
 }
 
+// The jump that was a nop leads over what may be data.
+TEST(VerifyReach, SeesAWindowOverBytesThatFlowLeapsOver) {
+  const Bytes code = hex("66 90 ba 11 22 33 44 0f 05 c3");
+  const Whole whole = rewrite_whole(file_of(code, kCode, true).build());
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kInstruction);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_code(whole, kCode, hex("eb 05")), "and not all that is displaced"));
+}
+
+// The symbol behind the function's is the data's.
+TEST(VerifyReach, SeesASiteInData) {
+  const auto file = [](uint8_t type) {
+    return ElfBuilder()
+        .code(kCode, hex("c3") + repeat(0x90, 15) + kCall)
+        .symbol("f", kCode, 1)
+        .symbol("d", kCode + 16, kCall.size(), type)
+        .build();
+  };
+  const Whole whole = rewrite_whole(file(elf::kSttFunc));
+  ASSERT_EQ(whole.report.sites.size(), 1U);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const Bytes other = file(elf::kSttObject);
+  ASSERT_EQ(other.size(), whole.input.size());
+  Bytes forged = whole.output;
+  for (size_t i = 0; i < other.size(); ++i)
+    if (other[i] != whole.input[i]) forged[i] = other[i];
+  EXPECT_TRUE(finds(forged, "that a symbol or the section headers call it data"));
+  EXPECT_TRUE(finds(forged, "a site of the table"));
+}
+
+TEST(VerifyReach, SeesASpringboardInData) {
+  const auto file = [](uint64_t size) {
+    return ElfBuilder()
+        .code(kCode, hex("58 50 58 0f 05 c3 90 90") + repeat(0xcc, 8))
+        .symbol("f", kCode, 6)
+        .symbol("d", kCode + 8, size, elf::kSttObject)
+        .build();
+  };
+  const Whole whole = rewrite_whole(file(0));
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kSpringboard);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const Bytes other = file(8);
+  EXPECT_NE(rewrite_whole(other).report.sites.at(0).tier, Tier::kSpringboard);
+  Bytes forged = whole.output;
+  for (size_t i = 0; i < other.size(); ++i)
+    if (other[i] != whole.input[i]) forged[i] = other[i];
+  EXPECT_TRUE(finds(forged, "a byte of a springboard"));
+}
+
 TEST(VerifyReach, SeesASyscallThatNoSiteNames) {
   for (const bool frame : {false, true}) {
     const Whole whole = rewrite_whole(file_of(kMovabs + kCall, kCode, frame).build());

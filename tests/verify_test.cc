@@ -167,6 +167,34 @@ TEST(Verify, SeesABranchIntoThePaddingBeforeASpringboard) {
   EXPECT_FALSE(jump(board - 1));
 }
 
+// Ten bytes behind the segment's begin as many decodes say no as yes; the function in front knows.
+TEST(Verify, ProvesASpringboardBehindTheFirstFunctionOfASegment) {
+  const Bytes first = hex("74 05 b8 27 00 00 00 0f 05 c3"), second = hex("58 50 58 0f 05 c3");
+  Options options;
+  options.only = {{{kCode + 19}, {kCode + 20}, ""}};  // its padding is not for the first one
+  const Whole whole = rewrite_whole(ElfBuilder()
+                                        .code(kCode, first + repeat(0xcc, 6) + second)
+                                        .symbol("f", kCode, first.size())
+                                        .symbol("g", kCode + 16, second.size())
+                                        .build(),
+                                    options);
+  ASSERT_TRUE(whole.report.sites.at(1).springboard.has_value());
+  EXPECT_EQ(verdict(whole.output), "proven");
+}
+
+// Padding between functions is in none, and what may take its address is looked for near it.
+TEST(Verify, ProvesThousandsOfSpringboardsBetweenFunctions) {
+  constexpr uint64_t kFunctions = 4000;
+  Bytes code;
+  for (uint64_t i = 0; i < kFunctions; ++i)
+    code = std::move(code) + hex("31 c0 0f 05 c3") + repeat(0x90, 11);
+  ElfBuilder file = ElfBuilder().code(kCode, code);
+  for (uint64_t i = 0; i < kFunctions; ++i) file.symbol("f" + std::to_string(i), kCode + 16 * i, 5);
+  const Whole whole = rewrite_whole(file.build());
+  EXPECT_EQ(whole.report.count(Tier::kSpringboard), kFunctions);
+  EXPECT_EQ(verdict(whole.output), "proven");
+}
+
 // f: seven bytes, eight pushes, a call with a springboard behind its ret, ret. The seven bytes
 // become `lea label(%rip), %rcx`, or an address in the code of a file that cannot move.
 TEST(Verify, SeesASpringboardInAFunctionThatTakesALabelOfItsOwn) {
