@@ -14,6 +14,7 @@
 #include "cli/inspection_json.h"
 #include "cli/messages.h"
 #include "cli/run_command.h"
+#include "cli/steady_lines.h"
 #include "cli/trial.h"
 #include "rewriter/pipeline.h"
 
@@ -22,8 +23,8 @@
 // With none of them patched CMD does what it does natively, with all of them it does not. So there
 // is a k for which s1 ... s(k-1) change nothing and s1 ... sk do, and halving finds one in log2(n)
 // runs, whether sk is wrong by itself or only together with others. What counts as a difference is
-// what does not differ between two native runs: a command that prints the time is compared by its
-// exit status.
+// what does not differ between two native runs: of a command that prints the time in one line the
+// others are compared.
 
 namespace sysrewrite {
 
@@ -64,7 +65,7 @@ class Bisection {
     if (*none) return explain_difference_without_patches();
     const auto all = differs(sites_.size());
     if (!all) return all.error();
-    if (!*all) return cannot("CMD does the same with every site patched: there is nothing to find");
+    if (!*all) return cannot(nothing_to_find());
     return halve();
   }
 
@@ -74,6 +75,13 @@ class Bisection {
  private:
   void say(const std::string& message) const {
     if (!command_.quiet) print(stderr, "sysrewrite: bisect: " + message + "\n");
+  }
+
+  // Who asked for quiet has not been told what was left out.
+  std::string nothing_to_find() const {
+    std::string message = "CMD does the same with every site patched: there is nothing to find";
+    for (const std::string& note : unsteady_) message += "; " + note;
+    return message;
   }
 
   // Two native runs may have agreed by chance.
@@ -91,8 +99,8 @@ class Bisection {
   }
 
   bool is_other(const TrialOutcome& outcome) const {
-    return outcome.status != native_.status || (compare_out_ && outcome.out != native_.out) ||
-           (compare_err_ && outcome.err != native_.err);
+    return outcome.status != status_ || out_.differ_from(outcome.out) ||
+           err_.differ_from(outcome.err);
   }
 
   Result<TrialOutcome> run_natively() {
@@ -121,11 +129,14 @@ class Bisection {
     if (once->status != again->status)
       return cannot(fmt::format("CMD is not steady: natively it returns {}, then {}", once->status,
                                 again->status));
-    native_ = *once;
-    compare_out_ = once->out == again->out;
-    compare_err_ = once->err == again->err;
-    if (!compare_out_) say("standard output differs from one native run to the next: not compared");
-    if (!compare_err_) say("standard error differs from one native run to the next: not compared");
+    status_ = once->status;
+    out_ = SteadyLines(once->out, again->out);
+    err_ = SteadyLines(once->err, again->err);
+    for (std::string note : {out_.note("standard output"), err_.note("standard error")}) {
+      if (note.empty()) continue;
+      say(note);
+      unsteady_.push_back(std::move(note));
+    }
     return std::nullopt;
   }
 
@@ -208,8 +219,10 @@ class Bisection {
   }
 
   const BisectCommand& command_;
-  TrialOutcome native_;
-  bool compare_out_ = true, compare_err_ = true;
+  // What CMD does natively.
+  int status_ = 0;
+  SteadyLines out_, err_;
+  std::vector<std::string> unsteady_;  // what of it is not compared
   std::vector<PatchedSite> sites_;
   size_t runs_ = 0;
 };

@@ -85,8 +85,14 @@ class Bisecting(unittest.TestCase):
     def test_what_differs_natively_too_is_not_compared(self):
         found = self.found("--", self.program, 1)
         self.assertEqual(found["site"]["address"], self.table + 5)
-        self.assertIn("standard output differs from one native run to the next",
+        self.assertIn("standard output: 1 of 2 lines differs from one native run to the next: not compared",
                       self.bisect("--", self.program, 1).stderr)
+        # Quiet or not, who hears that there is nothing to find hears of what nobody looked at.
+        error = self.bisect("-q", "--", "/bin/sh", "-c", f"{self.program} 1 | sed 1q; {self.program} 4", expect=1).stderr
+        self.assertIn("there is nothing to find; standard output: 1 of 1 lines differs from one native run", error)
+        grows = self.dir / "grows"
+        error = self.bisect("-q", "--", "/bin/sh", "-c", f"echo >>{grows}; cat {grows}", expect=1).stderr
+        self.assertIn("standard output has now more, now fewer lines", error)
 
     def test_standard_error_counts(self):
         self.assertEqual(self.found("--", self.program, 5)["site"]["address"], self.table + 5)
