@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "rewriter/read_once.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -90,6 +92,7 @@ class ImageReader {
     if (auto error = check_overlaps()) return *error;
     if (auto error = check_interpreter()) return *error;
     read_sections();
+    if (auto error = check_read_once(image_)) return *error;
     collect_code_sections();
     read_dynamic();
     image_.kind_ = decide_kind();

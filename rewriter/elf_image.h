@@ -39,7 +39,8 @@ class ElfImage {
  public:
   // Accepts 64-bit little-endian x86-64 ET_EXEC and ET_DYN files; refuses everything else, and
   // headers that contradict themselves, with the reason. Section headers that do not hold are
-  // ignored (has_sections() is false then), since nothing that runs needs them.
+  // ignored (has_sections() is false then), since nothing that runs needs them; symbol tables and
+  // the like that share bytes are refused (read_once.h).
   // `bytes` must outlive the image.
   static Result<ElfImage> parse(ByteView bytes);
 

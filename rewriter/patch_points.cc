@@ -170,6 +170,15 @@ class PatchPoints {
 
 }  // namespace
 
+std::optional<PatchList> patch_list_named(std::string_view section) {
+  if (section == "__patchable_function_entries") return PatchList::kPatchable;
+  if (section == "__mcount_loc") return PatchList::kMcount;
+  if (section == "xray_instr_map") return PatchList::kSleds;
+  if (section == ".note.stapsdt") return PatchList::kProbes;
+  if (section == "__rseq_cs") return PatchList::kSequences;
+  return std::nullopt;
+}
+
 std::vector<uint64_t> scan_patch_points(const ElfImage& image, const RangeSet& ranges) {
   return PatchPoints(image, ranges).find();
 }

@@ -18,12 +18,19 @@
 #ifndef SYSREWRITE_REWRITER_PATCH_POINTS_H_
 #define SYSREWRITE_REWRITER_PATCH_POINTS_H_
 
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "rewriter/elf_image.h"
 #include "rewriter/range_set.h"
 
 namespace sysrewrite {
+
+enum class PatchList : uint8_t { kPatchable, kMcount, kSleds, kProbes, kSequences };
+
+// The kind of list that a section of this name is.
+std::optional<PatchList> patch_list_named(std::string_view section);
 
 // The bytes of the ranges that lie in such a place. Nothing where no section headers tell.
 std::vector<uint64_t> scan_patch_points(const ElfImage& image, const RangeSet& ranges);

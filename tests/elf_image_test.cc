@@ -278,6 +278,37 @@ TEST(ElfImage, IgnoresSectionHeadersThatDoNotHold) {
   EXPECT_TRUE(ElfImage::parse(many)->sections().empty());
 }
 
+// Symbol tables and lists of patch points are read wherever they are; see read_once.h.
+TEST(ElfImage, RefusesTablesThatShareBytes) {
+  const auto two = [](const char* first, uint32_t first_type, const char* second,
+                      uint32_t second_type, uint64_t from) {
+    return code_file(hex("c3"))
+        .data(0x403000, Bytes(96))
+        .section(first, first_type, 0, 0x403000, 48)
+        .section(second, second_type, 0, from, 48)
+        .build();
+  };
+  const auto shares = [](const Bytes& file) {
+    return verdict(file).find(
+               "the sections 1 and 2, symbol tables or lists of places that a "
+               "tracer writes over, share ") != std::string::npos;
+  };
+  for (const char* list : {"__mcount_loc", "__patchable_function_entries", "xray_instr_map",
+                           "__rseq_cs", ".note.stapsdt"}) {
+    EXPECT_TRUE(shares(two(list, 1, list, 1, 0x403000))) << list;
+    EXPECT_TRUE(shares(two(list, 1, list, 1, 0x40302f))) << list;
+    EXPECT_TRUE(shares(two(list, 1, ".symbols", elf::kShtSymtab, 0x403008))) << list;
+    EXPECT_EQ(verdict(two(list, 1, list, 1, 0x403030)), "accepted") << list;
+    EXPECT_EQ(verdict(two(list, 1, ".data", 1, 0x403000)), "accepted") << list;
+  }
+  EXPECT_TRUE(shares(two("a", elf::kShtDynsym, "b", elf::kShtSymtab, 0x403010)));
+  EXPECT_EQ(verdict(two("a", elf::kShtDynsym, "b", elf::kShtSymtab, 0x403030)), "accepted");
+  // Relocations find a list by its address.
+  const Bytes apart = two("__rseq_cs", 1, "__mcount_loc", 1, 0x403030);
+  const uint64_t second = load<elf::Ehdr>(apart, 0)->shoff + 2 * sizeof(elf::Shdr);
+  EXPECT_TRUE(shares(with(apart, second + offsetof(elf::Shdr, addr), uint64_t{0x40302f})));
+}
+
 TEST(ElfImage, NamesSectionsWithinTheStringTableOnly) {
   const Bytes file = small();
   const auto image = ElfImage::parse(file);

@@ -302,6 +302,23 @@ TEST(BadInput, OfJumpTablesThatOverlapTakesTimeInProportion) {
   survive(code_file(code).segment(kTable, table, elf::kFlagRead).build(), "overlapping tables");
 }
 
+// Headers that all name one range, each of which is a table to be read.
+TEST(BadInput, OfTablesThatShareBytesTakesTimeInProportion) {
+  constexpr uint64_t kCount = 20000, kSize = 1 << 20, kTable = 0x10000000;
+  const auto file = [&](const char* name, uint32_t type) {
+    ElfBuilder builder = code_file(hex("6a 27 58 0f 05 c3"));
+    builder.segment(kTable, Bytes(kSize), elf::kFlagRead);
+    for (uint64_t i = 0; i < kCount; ++i) builder.section(name, type, 2, kTable, kSize);
+    return builder.build();
+  };
+  for (const char* name : {"__mcount_loc", "__patchable_function_entries", "xray_instr_map",
+                           "__rseq_cs", ".note.stapsdt", ".symbols"}) {
+    const bool symbols = std::string(name) == ".symbols";
+    const Error error = rewrite_error(file(name, symbols ? elf::kShtSymtab : elf::kShtProgbits));
+    EXPECT_NE(error.message.find("share bytes of the file"), std::string::npos) << error.message;
+  }
+}
+
 }  // namespace
 
 }  // namespace sysrewrite
