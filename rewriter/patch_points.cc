@@ -33,72 +33,120 @@ constexpr uint64_t kMostSequence = 65536;  // bytes: they are a few instructions
 
 class PatchPoints {
  public:
-  PatchPoints(const ElfImage& image, const RangeSet& ranges) : image_(image), ranges_(ranges) {}
+  PatchPoints(const ElfImage& image, const RangeSet& ranges)
+      : image_(image), ranges_(ranges), nops_budget_(image.bytes().size()) {
+    for (const elf::Shdr& section : image.sections())
+      if (!base_of_probes_ && image.section_name(section) == ".stapsdt.base")
+        base_of_probes_ = section.addr;
+  }
 
   std::vector<uint64_t> find() {
-    for (const elf::Shdr& section : image_.sections()) {
-      const std::string name = image_.section_name(section);
-      if (name == "__patchable_function_entries") {
-        for_each_address(section, sizeof(uint64_t), 0,
-                         [this](uint64_t, Vaddr at) { add_nops(at); });
-      } else if (name == "__mcount_loc") {
-        for_each_address(section, sizeof(uint64_t), 0,
-                         [this](uint64_t, Vaddr at) { add(at, kCallSize); });
-      } else if (name == "xray_instr_map") {
-        for_each_address(section, sizeof(SledEntry), 0,
-                         [this](uint64_t, Vaddr at) { add(at, kSledSize); });
-        add_relative_sleds(section);
-      } else if (name == ".note.stapsdt") {
-        add_probes(section);
-      } else if (name == "__rseq_cs") {
-        read_sequences(section);
-      }
-    }
-    add_sequences();
-    std::sort(found_.begin(), found_.end());
-    found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
-    return std::move(found_);
+    for (const elf::Shdr& section : image_.sections())
+      if (const auto kind = patch_list_named(image_.section_name(section))) read({*kind, section});
+    std::sort(written_.begin(), written_.end(),
+              [](const List& a, const List& b) { return a.section.addr < b.section.addr; });
+    if (!written_.empty())
+      for_each_relocation(image_, [this](const Relocation& relocation) { apply(relocation); });
+    return points_in_ranges();
   }
 
  private:
+  struct List {
+    PatchList kind;
+    elf::Shdr section;
+  };
+
+  // Where entries of each kind hold an address, and how far apart they are.
+  struct Shape {
+    uint64_t entry_size, offset;
+  };
+  static Shape shape_of(PatchList kind) {
+    if (kind == PatchList::kSleds) return {sizeof(SledEntry), 0};
+    if (kind == PatchList::kSequences)
+      return {sizeof(SequenceEntry), offsetof(SequenceEntry, start)};
+    return {sizeof(uint64_t), 0};
+  }
+
+  // As the list stands in the file.
+  void read(const List& list) {
+    const ByteView bytes = bytes_of(list.section);
+    if (list.kind == PatchList::kProbes) return add_probes(bytes);
+    const Shape shape = shape_of(list.kind);
+    for (uint64_t at = 0; range_fits(at + shape.offset, sizeof(uint64_t), bytes.size());
+         at += shape.entry_size)
+      add_entry(list, at, Vaddr{*load<uint64_t>(bytes, at + shape.offset)});
+    if (list.kind == PatchList::kSleds) add_relative_sleds(list.section);
+    if (list.section.size != 0) written_.push_back(list);
+  }
+
+  // As a relocation writes an entry of it.
+  void apply(const Relocation& relocation) {
+    const List* list = list_at(relocation.place);
+    if (list == nullptr) return;
+    const uint64_t at = relocation.place.value - list->section.addr;
+    const Shape shape = shape_of(list->kind);
+    if (at % shape.entry_size == shape.offset)
+      add_entry(*list, at - shape.offset, Vaddr{relocation.target});
+  }
+
+  // No two share an address (read_once.h).
+  const List* list_at(Vaddr place) const {
+    const auto after = std::partition_point(
+        written_.begin(), written_.end(),
+        [place](const List& list) { return list.section.addr <= place.value; });
+    if (after == written_.begin()) return nullptr;
+    const List& list = *(after - 1);
+    return place.value - list.section.addr < list.section.size ? &list : nullptr;
+  }
+
+  // The address in the entry that begins there in the list.
+  void add_entry(const List& list, uint64_t at, Vaddr address) {
+    switch (list.kind) {
+      case PatchList::kPatchable:
+        return add_nops(address);
+      case PatchList::kMcount:
+        return add(address, kCallSize);
+      case PatchList::kSleds:
+        return add(address, kSledSize);
+      case PatchList::kSequences:
+        return add_sequence(list, at, address);
+      case PatchList::kProbes:
+        return;
+    }
+  }
+
   ByteView bytes_of(const elf::Shdr& section) const {
     if (section.type == elf::kShtNobits) return {};
     return slice(image_.bytes(), section.offset, section.size).value_or(ByteView{});
   }
 
+  // Of all that is listed little matters.
   void add(Vaddr at, uint64_t size) {
-    for (uint64_t i = 0; i < size; ++i)
-      if (ranges_.contains(at.value + i)) found_.push_back(at.value + i);
-  }
-
-  // Calls visit(where the entry begins in the section, the word at this offset in it), as it stands
-  // in the file or as a relocation writes it.
-  template <typename Visit>
-  void for_each_address(const elf::Shdr& section, uint64_t entry_size, uint64_t offset,
-                        Visit visit) const {
-    const ByteView bytes = bytes_of(section);
-    for (uint64_t at = 0; range_fits(at + offset, sizeof(uint64_t), bytes.size()); at += entry_size)
-      visit(at, Vaddr{*load<uint64_t>(bytes, at + offset)});
-    for_each_relocation(image_, [&](const Relocation& relocation) {
-      const uint64_t at = relocation.place.value - section.addr;
-      if (at < section.size && at % entry_size == offset)
-        visit(at - offset, Vaddr{relocation.target});
-    });
+    const auto range = ranges_.first_ending_behind(at.value);
+    const auto end = checked_add(at.value, size);
+    if (range != ranges_.ranges().end() && end && range->from.value < *end) points_.add(at, {*end});
   }
 
   // -fpatchable-function-entry=N,M: M nops in front of the function and the rest behind, behind an
-  // endbr64 where there is one. The list names the first.
+  // endbr64 where there is one. The list names the first. Entries that name one run over and over
+  // cost a budget; once it is spent, all that could be nops counts as nops.
   void add_nops(Vaddr at) {
     if (!ranges_near(at)) return;
-    const Vaddr limit = at + kMostNops;
+    if (nops_budget_ == 0) return add(at, kMostNops);
+    const Vaddr start = at, limit = at + kMostNops;
+    Vaddr nops = at;  // those that are not added yet
     while (at < limit) {
       const auto bytes = image_.bytes_from(at);
       const auto in = bytes ? decoder_.decode(*bytes, at) : std::nullopt;
+      const bool is_endbr = in && in->special == Special::kEndbr;
       const bool is_nop = in && (in->special == Special::kNop || in->special == Special::kSled);
-      if (is_nop) add(at, in->length);
-      if (!is_nop && !(in && in->special == Special::kEndbr)) return;
+      if (!is_nop && !is_endbr) break;
+      if (is_endbr) add(nops, static_cast<uint64_t>(at - nops));
       at = in->end();
+      if (is_endbr) nops = at;
     }
+    add(nops, static_cast<uint64_t>(at - nops));
+    nops_budget_ -= std::min(nops_budget_, static_cast<uint64_t>(at - start));
   }
 
   // There are as many entries as functions, and few of them matter.
@@ -116,32 +164,12 @@ class PatchPoints {
     }
   }
 
-  void read_sequences(const elf::Shdr& section) {
-    const ByteView bytes = bytes_of(section);
-    for_each_address(section, sizeof(SequenceEntry), offsetof(SequenceEntry, start),
-                     [&](uint64_t at, Vaddr start) {
-                       const auto entry = load<SequenceEntry>(bytes, at);
-                       if (entry && entry->length <= kMostSequence)
-                         sequences_.add(start, start + entry->length);
-                     });
+  void add_sequence(const List& list, uint64_t at, Vaddr start) {
+    const auto entry = load<SequenceEntry>(bytes_of(list.section), at);
+    if (entry && entry->length <= kMostSequence) add(start, entry->length);
   }
 
-  void add_sequences() {
-    sequences_.seal();
-    for (const Range& range : ranges_.ranges())
-      for (uint64_t at = range.from.value; at < range.to.value; ++at)
-        if (sequences_.contains(at)) found_.push_back(at);
-  }
-
-  // Where the program was linked anew for other addresses (prelink), .stapsdt.base tells how far.
-  uint64_t base_of_probes(uint64_t expected) const {
-    for (const elf::Shdr& section : image_.sections())
-      if (image_.section_name(section) == ".stapsdt.base") return section.addr;
-    return expected;
-  }
-
-  void add_probes(const elf::Shdr& section) {
-    const ByteView bytes = bytes_of(section);
+  void add_probes(ByteView bytes) {
     uint64_t at = 0;
     while (const auto header = load<elf::Nhdr>(bytes, at)) {
       const uint64_t name = at + sizeof(elf::Nhdr);
@@ -149,7 +177,8 @@ class PatchPoints {
       const auto probe = load<uint64_t>(bytes, description);
       const auto base = load<uint64_t>(bytes, description + sizeof(uint64_t));
       const bool is_probe = header->type == 3 && header->descsz >= 24;
-      if (is_probe && probe && base) add_probe({*probe + (base_of_probes(*base) - *base)});
+      if (is_probe && probe && base)
+        add_probe({*probe + (base_of_probes_.value_or(*base) - *base)});
       at = align_up(description + header->descsz, 4);
     }
   }
@@ -161,11 +190,24 @@ class PatchPoints {
     add(at, in ? in->length : 1);
   }
 
+  std::vector<uint64_t> points_in_ranges() {
+    points_.seal();
+    std::vector<uint64_t> found;
+    if (points_.empty()) return found;
+    for (const Range& range : ranges_.ranges())
+      for (uint64_t at = range.from.value; at < range.to.value; ++at)
+        if (points_.contains(at)) found.push_back(at);
+    return found;
+  }
+
   const ElfImage& image_;
   const RangeSet& ranges_;
   const Decoder decoder_;
-  RangeSet sequences_{12};
-  std::vector<uint64_t> found_;
+  // Where the program was linked anew for other addresses (prelink), this tells how far.
+  std::optional<uint64_t> base_of_probes_;
+  uint64_t nops_budget_;       // bytes
+  std::vector<List> written_;  // those that relocations may write to, by address
+  RangeSet points_{12};
 };
 
 }  // namespace

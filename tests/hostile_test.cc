@@ -319,6 +319,39 @@ TEST(BadInput, OfTablesThatShareBytesTakesTimeInProportion) {
   }
 }
 
+// Each relocation may write to any of the lists.
+TEST(BadInput, OfManyListsAndRelocationsTakesTimeInProportion) {
+  constexpr uint64_t kLists = 50000, kTable = 0x10000000, kRelocations = 0x20000000, kWords = 16000;
+  ElfBuilder builder = code_file(hex("6a 27 58 0f 05 c3"));
+  builder.segment(kTable, Bytes(kLists * 8), elf::kFlagRead);
+  for (uint64_t i = 0; i < kLists; ++i)
+    builder.section("__mcount_loc", elf::kShtProgbits, 2, kTable + i * 8, 8);
+  Bytes relocations = words({kTable});
+  for (uint64_t i = 0; i < kWords; ++i) relocations = std::move(relocations) + words({UINT64_MAX});
+  const uint64_t size = relocations.size();
+  builder.data(kRelocations, std::move(relocations))
+      .dynamic(0x30000000, {{elf::kDtRelr, kRelocations}, {elf::kDtRelrsz, size}});
+  survive(builder.build(), "many lists and relocations");
+}
+
+// Entries of a list that all name one run of nops next to a system call.
+TEST(BadInput, OfEntriesThatShareNopsTakesTimeAndMemoryInProportion) {
+  constexpr uint64_t kCount = 1 << 18, kTable = 0x10000000;
+  Bytes entries, code = hex("6a 27 58 0f 05");
+  const uint64_t nops = kCode + code.size();
+  for (uint64_t i = 0; i < kCount; ++i) entries = std::move(entries) + words({nops});
+  for (int i = 0; i < 300; ++i) code.push_back(std::byte{0x90});
+  code.push_back(std::byte{0xc3});
+  const uint64_t size = entries.size();
+  const Bytes file = code_file(code)
+                         .segment(kTable, std::move(entries), elf::kFlagRead)
+                         .section("__patchable_function_entries", 1, 2, kTable, size)
+                         .build();
+  const uint64_t before = peak_memory();
+  survive(file, "entries that share nops");
+  EXPECT_TRUE(kSanitized || peak_memory() - before < file.size() * 10) << peak_memory() - before;
+}
+
 }  // namespace
 
 }  // namespace sysrewrite

@@ -6,6 +6,7 @@
 
 #include "rewriter/candidates.h"
 #include "rewriter/evidence.h"
+#include "rewriter/patch_points.h"
 #include "rewriter/relocations.h"
 #include "rewriter/verify.h"
 #include "tests/elf_builder.h"
@@ -350,6 +351,66 @@ TEST(BranchScan, CrossesSegments) {
   ranges.add({0x2000}, {0x2001});
   ranges.seal();
   EXPECT_EQ(scan_code(*image, ranges).branch_targets, std::vector<uint64_t>{0x2000});
+}
+
+// --- Patch points
+// ----------------------------------------------------------------------------------
+
+std::vector<uint64_t> patch_points(const ElfBuilder& builder) {
+  const Bytes file = builder.build();
+  const auto image = ElfImage::parse(file);
+  EXPECT_TRUE(image.ok());
+  RangeSet ranges;
+  ranges.add({0x1000}, {0x1100});
+  ranges.seal();
+  return scan_patch_points(*image, ranges);
+}
+
+std::vector<uint64_t> bytes_from(uint64_t from, uint64_t to) {
+  std::vector<uint64_t> all;
+  for (; from < to; ++from) all.push_back(from);
+  return all;
+}
+
+TEST(PatchPoints, AreReadFromEachList) {
+  const auto listed = [](const char* name, const Bytes& list) {
+    return patch_points(ElfBuilder(elf::kTypeDyn)
+                            .code(0x1000, hex("c3 f3 0f 1e fa 90 66 90 c3") + Bytes(0x1000))
+                            .data(0x3000, list)
+                            .section(name, 1, 3, 0x3000, list.size()));
+  };
+  EXPECT_EQ(
+      listed("__mcount_loc", words({0x1020, 0x9000, 0xffe, UINT64_MAX})),
+      (std::vector<uint64_t>{0x1000, 0x1001, 0x1002, 0x1020, 0x1021, 0x1022, 0x1023, 0x1024}));
+  EXPECT_EQ(listed("__patchable_function_entries", words({0x1001, 0x1005, 0x1001})),
+            bytes_from(0x1005, 0x1008));
+  EXPECT_EQ(listed("xray_instr_map", words({0x10f8, 0, 0, 0})), bytes_from(0x10f8, 0x1100));
+  EXPECT_EQ(listed("xray_instr_map", words({0 - uint64_t{0x3000 - 0x1010}, 0, 0x20000, 0})),
+            bytes_from(0x1010, 0x101b));
+  EXPECT_EQ(listed("__rseq_cs", words({0, 0xffc, 6, 0})), bytes_from(0x1000, 0x1002));
+  EXPECT_EQ(listed("__rseq_cs", words({0, 0x1000, 65537, 0})), std::vector<uint64_t>{});
+  EXPECT_EQ(
+      listed(".note.stapsdt", hex("00 00 00 00 18 00 00 00 03 00 00 00") + words({0x1006, 0, 0})),
+      bytes_from(0x1006, 0x1008));
+  EXPECT_EQ(listed(".data", words({0x1020})), std::vector<uint64_t>{});
+}
+
+// Each list counts from where it begins.
+TEST(PatchPoints, AreReadFromRelocationsOfTheListThatTheyWriteTo) {
+  EXPECT_EQ(
+      patch_points(ElfBuilder(elf::kTypeDyn)
+                       .code(0x1000, Bytes(0x1000))
+                       .data(0x3000, Bytes(40) + words({0, 0, 1, 0}))
+                       .section("xray_instr_map", 1, 3, 0x3008, 32)
+                       .section("__mcount_loc", 1, 3, 0x3000, 8)
+                       .section("__rseq_cs", 1, 3, 0x3028, 32)
+                       .data(0x4000, words({0x3000, 8, 0x1010, 0x3004, 8, 0x1020,  //
+                                            0x3008, 8, 0x1030, 0x3010, 8, 0x1050,  //
+                                            0x3028, 8, 0x1060, 0x3030, 8, 0x1070,  //
+                                            0x3048, 8, 0x1080, 0x2ff8, 8, 0x1090}))
+                       .dynamic(0x6000, {{elf::kDtRela, 0x4000}, {elf::kDtRelasz, 192}})),
+      (std::vector<uint64_t>{0x1010, 0x1011, 0x1012, 0x1013, 0x1014, 0x1030, 0x1031, 0x1032, 0x1033,
+                             0x1034, 0x1035, 0x1036, 0x1037, 0x1038, 0x1039, 0x103a, 0x1070}));
 }
 
 // --- Relocations
