@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "rewriter/verify_overlap.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -142,7 +144,36 @@ bool OriginalImage::read_headers(Findings& findings) {
     if (!add_load(phdr, header_.phoff + at, findings)) return false;
   }
   read_dynamic();
-  return true;
+  return check_symbol_tables(findings);
+}
+
+std::vector<elf::Shdr> OriginalImage::sections() const {
+  std::vector<elf::Shdr> sections;
+  if (header_.shentsize != sizeof(elf::Shdr)) return sections;
+  for (uint64_t i = 0; i < header_.shnum; ++i) {
+    const auto offset = checked_add(header_.shoff, i * sizeof(elf::Shdr));
+    const auto section = offset ? load<elf::Shdr>(bytes_, *offset) : std::nullopt;
+    if (!section) break;
+    sections.push_back(*section);
+  }
+  return sections;
+}
+
+// Each is read from end to end, whatever it costs: each symbol may speak against a patch.
+bool OriginalImage::check_symbol_tables(Findings& findings) const {
+  std::vector<Extent> claims;
+  const std::vector<elf::Shdr> all = sections();
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].type != elf::kShtSymtab && all[i].type != elf::kShtDynsym) continue;
+    if (slice(bytes_, all[i].offset, all[i].size))
+      claims.push_back({all[i].offset, all[i].offset + all[i].size, i});
+  }
+  const auto overlap = overlap_of(std::move(claims));
+  if (overlap)
+    findings.at_offset(header_.shoff + overlap->higher * sizeof(elf::Shdr), "a symbol table",
+                       fmt::format("bytes of section {}, which is one too", overlap->lower),
+                       "bytes of its own");
+  return !overlap;
 }
 
 bool OriginalImage::add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings) {
@@ -304,13 +335,9 @@ void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym
 }
 
 void OriginalImage::for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const {
-  if (header_.shentsize != sizeof(elf::Shdr)) return;
-  for (uint64_t i = 0; i < header_.shnum; ++i) {
-    const auto offset = checked_add(header_.shoff, i * sizeof(elf::Shdr));
-    const auto section = offset ? load<elf::Shdr>(bytes_, *offset) : std::nullopt;
-    if (!section) return;
-    if (section->type != elf::kShtSymtab && section->type != elf::kShtDynsym) continue;
-    const auto table = slice(bytes_, section->offset, section->size);
+  for (const elf::Shdr& section : sections()) {
+    if (section.type != elf::kShtSymtab && section.type != elf::kShtDynsym) continue;
+    const auto table = slice(bytes_, section.offset, section.size);
     if (!table) continue;
     for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), table->size()); at += sizeof(elf::Sym)) {
       const auto symbol = *load<elf::Sym>(*table, at);

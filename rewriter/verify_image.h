@@ -39,6 +39,8 @@ class OriginalImage {
   ByteView bytes_of(const elf::Phdr& load) const {
     return ByteView(bytes_).subspan(load.offset, load.filesz);
   }
+  // Section headers that lie in the file.
+  std::vector<elf::Shdr> sections() const;
   bool position_independent() const { return header_.type == elf::kTypeDyn; }
   const elf::Phdr* find_header(uint32_t type) const;
   std::optional<uint64_t> dynamic(int64_t tag) const;
@@ -61,7 +63,7 @@ class OriginalImage {
   std::vector<uint64_t> starts() const;
   // Those that the symbol tables give a size to.
   std::vector<elf::Sym> sized_functions() const;
-  // Each defined symbol of every table, of whatever type.
+  // Each defined symbol of every table, of whatever type. The tables share no bytes.
   void for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const;
 
  private:
@@ -69,6 +71,7 @@ class OriginalImage {
   bool read_headers(Findings& findings);
   bool add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings);
   void read_dynamic();
+  bool check_symbol_tables(Findings& findings) const;
   const elf::Phdr* load_of(Vaddr address) const;
   uint64_t value_of_symbol(uint64_t index) const;
   ByteView dynamic_table(int64_t address_tag, int64_t size_tag) const;

@@ -343,6 +343,35 @@ TEST(Verify, SeesASymbolInAWindow) {
   EXPECT_TRUE(finds(output, "a symbol or entry point"));
 }
 
+// What is read from end to end wherever it is could else be read a thousand times.
+TEST(Verify, SeesTablesThatShareBytes) {
+  const Whole whole = rewrite_whole(every_tier()
+                                        .data(0x480000, Bytes(96))
+                                        .section("__mcount_loc", 1, 2, 0x480000, 48)
+                                        .section("__mcount_loc", 1, 2, 0x480030, 48)
+                                        .build());
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const auto field = [&](uint64_t index, size_t offset, auto value) {
+    const uint64_t table = load<elf::Ehdr>(whole.output, 0)->shoff;
+    return with(whole.output, table + index * sizeof(elf::Shdr) + offset, value);
+  };
+  const uint64_t offset = offset_of(whole, 0x480000);
+  const char* list = "a list of places that a tracer writes over: found what section 1 holds";
+  EXPECT_TRUE(finds(field(2, offsetof(elf::Shdr, offset), offset + 40), list));
+  EXPECT_TRUE(finds(field(2, offsetof(elf::Shdr, addr), uint64_t{0x480028}), list));
+  EXPECT_FALSE(finds(field(2, offsetof(elf::Shdr, addr), uint64_t{0x480060}), list));
+  // .symtab is behind those two.
+  Bytes symbols = field(1, offsetof(elf::Shdr, type), elf::kShtSymtab);
+  EXPECT_FALSE(finds(symbols, "a symbol table"));
+  const uint64_t table = load<elf::Ehdr>(symbols, 0)->shoff;
+  for (uint64_t i = 0; i < load<elf::Ehdr>(symbols, 0)->shnum; ++i) {
+    const uint64_t at = table + i * sizeof(elf::Shdr);
+    if (i != 1 && load<elf::Shdr>(symbols, at)->type == elf::kShtSymtab)
+      symbols = with(symbols, at + offsetof(elf::Shdr, offset), offset + 8);
+  }
+  EXPECT_TRUE(finds(symbols, "a symbol table: found bytes of section 1"));
+}
+
 TEST(Verify, SeesARelocationInAWindow) {
   const Bytes code = hex("b8 27 00 00 00 0f 05 c3");
   const Whole whole =
