@@ -190,13 +190,13 @@ Reason CodeReader::label_objection(const Function& function) {
              : Reason::kNone;
 }
 
-// Landing pads are listed in the LSDA.
+// Landing pads are listed in the LSDA, whose bytes are paid for like the function's.
 const CodeReader::HiddenEntries& CodeReader::hidden_entries(const Function& function) {
   for (const HiddenEntries& known : recent_entries_)
     if (known.start == function.start && known.end == function.end) return known;
   HiddenEntries entries{function.start, function.end, {}, label_objection(function)};
   if (function.lsda) {
-    const auto pads = read_landing_pads(image_, function.start, *function.lsda);
+    const auto pads = read_landing_pads(image_, function.start, *function.lsda, budget_);
     if (!pads && entries.opaque == Reason::kNone) entries.opaque = Reason::kFunctionHasLandingPads;
     for (const Vaddr pad : pads.value_or(std::vector<Vaddr>{})) entries.pads.push_back(pad.value);
     std::sort(entries.pads.begin(), entries.pads.end());

@@ -136,7 +136,7 @@ class CodeReader {
   DispatchLabels dispatch_labels_;
   std::deque<HiddenEntries> recent_entries_;
   std::vector<Instruction> described_;  // by the low bits of its address, the one described last
-  uint64_t budget_;                     // bytes of functions that may still be decoded
+  uint64_t budget_;                     // bytes of functions that may still be decoded or read
 };
 
 }  // namespace sysrewrite

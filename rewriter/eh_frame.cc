@@ -36,7 +36,7 @@ void for_each_frame_entry(const ElfImage& image,
 }
 
 std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,
-                                                    Vaddr lsda) {
+                                                    Vaddr lsda, uint64_t& budget) {
   const auto bytes = image.bytes_from(lsda);
   if (!bytes) return std::nullopt;
   DwarfCursor in(*bytes, lsda);
@@ -46,7 +46,10 @@ std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr
   if (const auto encoding = in.read<uint8_t>(); encoding != kPointerOmitted) in.read_uleb();
   const auto encoding = in.read<uint8_t>();
   const uint64_t length = in.read_uleb();
-  const uint64_t end = in.position() + std::min<uint64_t>(length, bytes->size());
+  const uint64_t size = std::min<uint64_t>(length, bytes->size());
+  if (size > budget) return std::nullopt;
+  budget -= size;
+  const uint64_t end = in.position() + size;
   std::vector<Vaddr> pads;
   while (in.good() && in.position() < end) {
     in.read_encoded(encoding, false);  // start

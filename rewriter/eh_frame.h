@@ -30,9 +30,10 @@ void for_each_frame_entry(const ElfImage& image,
 
 // Where the unwinder may enter a function whose language-specific data lies at `lsda`, in the
 // format that gcc, clang and rustc share; nothing where it does not parse. Source: Itanium C++ ABI:
-// Exception Handling, and gcc's unwind-pe.h.
+// Exception Handling, and gcc's unwind-pe.h. Its bytes are taken from the budget, and nothing is
+// read that this does not hold: thousands of functions may name one list.
 std::optional<std::vector<Vaddr>> read_landing_pads(const ElfImage& image, Vaddr function,
-                                                    Vaddr lsda);
+                                                    Vaddr lsda, uint64_t& budget);
 
 }  // namespace sysrewrite
 

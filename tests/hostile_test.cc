@@ -352,6 +352,28 @@ TEST(BadInput, OfEntriesThatShareNopsTakesTimeAndMemoryInProportion) {
   EXPECT_TRUE(kSanitized || peak_memory() - before < file.size() * 10) << peak_memory() - before;
 }
 
+// Thousands of functions that reach up to one padding, and say that the unwinder enters them where
+// one large list says.
+TEST(BadInput, OfFunctionsThatShareLandingPadsTakesTimeInProportion) {
+  constexpr uint64_t kCount = 3000, kLarge = 8 << 20, kTable = 0x10000000, kPads = 0x20000000;
+  Bytes code(kCount, std::byte{0x90});
+  code = std::move(code) + hex("b8 27 00 00 00 0f 05 c3");
+  for (int i = 0; i < 48; ++i) code.push_back(std::byte{0x90});
+  code = std::move(code) + hex("0f 0b") + Bytes(4 << 20, std::byte{0xcc});
+  std::vector<Frame> frames;
+  for (uint64_t i = 0; i < kCount; ++i) frames.push_back({kCode + i, kCount + 8 + 48 - i, kPads});
+  const Bytes table = eh_frame(kTable, frames);
+  // Sites of four bytes: start, length, landing pad, action, all 0.
+  const Bytes pads = hex("ff ff 01  80 80 80 04") + Bytes(kLarge);
+  survive(ElfBuilder()
+              .code(kCode, code)
+              .segment(kTable, table, elf::kFlagRead)
+              .segment(kPads, pads, elf::kFlagRead)
+              .section(".eh_frame", 1, 2, kTable, table.size())
+              .build(),
+          "functions that share landing pads");
+}
+
 }  // namespace
 
 }  // namespace sysrewrite

@@ -70,7 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto function = index.covering({at});
     if (function && (at < function->start.value || at >= function->end.value)) std::abort();
     if (function && function->lsda) {
-      const auto pads = read_landing_pads(*image, function->start, *function->lsda);
+      uint64_t budget = size;
+      const auto pads = read_landing_pads(*image, function->start, *function->lsda, budget);
       sink = pads ? pads->size() : 0;
     }
     sink = index.is_object({at}) || index.signal_frame_at({at}) ? 1 : 0;
