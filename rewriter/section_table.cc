@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace sysrewrite {
@@ -22,6 +23,39 @@ void append(std::vector<std::byte>& out, ByteView bytes) {
 
 void append_name(std::vector<std::byte>& out, const std::string& name) {
   append(out, as_byte_view(name.c_str(), name.size() + 1));
+}
+
+struct DynamicSymbols {
+  size_t section = 0;
+  ByteView entries, names;
+};
+
+std::optional<DynamicSymbols> find_dynamic(ByteView file, const std::vector<elf::Shdr>& headers) {
+  for (size_t i = 0; i < headers.size(); ++i) {
+    if (headers[i].type != elf::kShtDynsym || headers[i].link >= headers.size()) continue;
+    const elf::Shdr& strings = headers[headers[i].link];
+    const auto entries = slice(file, headers[i].offset, headers[i].size);
+    const auto names = slice(file, strings.offset, strings.size);
+    if (entries && names) return DynamicSymbols{i, *entries, *names};
+  }
+  return std::nullopt;
+}
+
+// Calls visit(symbol, its name) for the defined ones of all but local binding. Stops where it
+// returns false.
+template <typename Visit>
+void for_each_dynamic(const DynamicSymbols& symbols, Visit visit) {
+  constexpr size_t kLongest = 4096;  // a hostile table could make each of many names huge
+  for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), symbols.entries.size());
+       at += sizeof(elf::Sym)) {
+    const auto symbol = *load<elf::Sym>(symbols.entries, at);
+    if (symbol.shndx == elf::kShnUndef || symbol.info >> 4 == elf::kStbLocal) continue;
+    ByteView name = symbols.names.subspan(std::min<size_t>(symbol.name, symbols.names.size()));
+    name = name.first(std::min(name.size(), kLongest));
+    name = name.first(
+        static_cast<size_t>(std::find(name.begin(), name.end(), std::byte{0}) - name.begin()));
+    if (!visit(symbol, name)) return;
+  }
 }
 
 }  // namespace
@@ -98,7 +132,7 @@ class SectionTableReader {
                        fmt::format("there are two symbol tables, {} and {}", *table_.symtab_, i));
       table_.symtab_ = i;
     }
-    if (!table_.symtab_) return std::nullopt;
+    if (!table_.symtab_) return check_dynamic_names();
     const elf::Shdr& symtab = table_.headers_[*table_.symtab_];
     if (auto error = check_copyable(*table_.symtab_)) return error;
     const uint64_t count = symtab.size / sizeof(elf::Sym);
@@ -110,6 +144,25 @@ class SectionTableReader {
     table_.strings_ = symtab.link;
     if (auto error = check_strings(symtab.link, "the symbol table")) return error;
     return find_extended_indices(count);
+  }
+
+  // Each symbol gets a copy of its name. Few share one, or an end of one, in what linkers write:
+  // the copies are at most twice as large as their table.
+  std::optional<Error> check_dynamic_names() const {
+    constexpr uint64_t kMostTimes = 4, kSmall = 4096;
+    const auto symbols = find_dynamic(image_.bytes(), table_.headers_);
+    if (!symbols) return std::nullopt;
+    const uint64_t most = kMostTimes * symbols->names.size() + kSmall;
+    uint64_t size = 0;
+    for_each_dynamic(*symbols, [&](const elf::Sym&, ByteView name) {
+      size += name.size() + 1;
+      return size <= most;
+    });
+    if (size <= most) return std::nullopt;
+    return damaged(where(symbols->section),
+                   fmt::format("the dynamic symbols' names, each written out, are more than {} "
+                               "times as large as their table of {:#x} bytes",
+                               kMostTimes, symbols->names.size()));
   }
 
   // Source: gABI, SHT_SYMTAB_SHNDX: 32 bits for each symbol.
@@ -257,33 +310,20 @@ class SectionTableBuilder {
     append(symbols, as_byte_view(&symbol, sizeof(symbol)));
   }
 
-  // The defined ones of all but local binding, as they stand, by their names without a version.
+  // As they stand, by their names without a version.
   void copy_dynamic(std::vector<std::byte>& symbols) {
-    for (const elf::Shdr& section : table_.headers_) {
-      if (section.type != elf::kShtDynsym || section.link >= table_.headers_.size()) continue;
-      const elf::Shdr& strings = table_.headers_[section.link];
-      const ByteView file = table_.image_->bytes();
-      const auto entries = slice(file, section.offset, section.size);
-      const auto names = slice(file, strings.offset, strings.size);
-      if (!entries || !names) continue;
-      for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), entries->size());
-           at += sizeof(elf::Sym)) {
-        const auto symbol = *load<elf::Sym>(*entries, at);
-        if (symbol.shndx == elf::kShnUndef || symbol.info >> 4 == elf::kStbLocal) continue;
-        add_symbol(symbols, symbol, name_at(*names, symbol.name));
-      }
-      return;
-    }
+    const auto dynamic = find_dynamic(table_.image_->bytes(), table_.headers_);
+    if (!dynamic) return;
+    for_each_dynamic(*dynamic, [&](const elf::Sym& symbol, ByteView name) {
+      add_symbol(symbols, symbol, text_of(name));
+      return true;
+    });
   }
 
-  static std::string name_at(ByteView names, uint64_t offset) {
-    constexpr size_t kLongest = 4096;  // a hostile table could make each of many names huge
-    std::string name;
-    for (; offset < names.size() && names[offset] != std::byte{0}; ++offset) {
-      if (name.size() == kLongest) break;
-      name.push_back(static_cast<char>(names[offset]));
-    }
-    return name;
+  static std::string text_of(ByteView bytes) {
+    std::string text;
+    for (const std::byte c : bytes) text.push_back(static_cast<char>(c));
+    return text;
   }
 
   void write_strings() {

@@ -66,6 +66,36 @@ TEST(SectionTable, ThatMakesNoSenseIsRefusedWithTheReason) {
   }
 }
 
+// Each symbol gets a copy of its name, and a thousand could share a long one.
+TEST(SectionTable, OfNamesThatAreSharedTooOftenIsRefused) {
+  const auto file = [](uint64_t count) {
+    const Bytes names = hex("00") + text(std::string(4000, 'a')) + hex("00");
+    Bytes symbols(sizeof(elf::Sym));
+    elf::Sym symbol{};
+    symbol.name = 1;
+    symbol.info = elf::kStbGlobal << 4 | elf::kSttFunc;
+    symbol.shndx = 1;
+    symbol.value = kCode;
+    for (uint64_t i = 0; i < count; ++i) symbols = std::move(symbols) + bytes_of(symbol);
+    const uint64_t size = symbols.size();
+    Bytes whole = ElfBuilder()
+                      .code(kCode, hex("b8 27 00 00 00 0f 05 c3"))
+                      .segment(0x480000, names, elf::kFlagRead)
+                      .segment(0x500000, std::move(symbols), elf::kFlagRead)
+                      .section(".dynsym", elf::kShtDynsym, 2, 0x500000, size)
+                      .section(".dynstr", elf::kShtStrtab, 2, 0x480000, names.size())
+                      .build();
+    whole = changed(std::move(whole), elf::kShtDynsym, [](elf::Shdr& s) { s.link = 2; });
+    return changed(std::move(whole), elf::kShtSymtab, [](elf::Shdr& s) { s.type = 1; });
+  };
+  const Bytes few = file(4);
+  EXPECT_LT(rewrite_whole(few, with_symbols()).output.size(), few.size() + 30000);
+  const Error error = rewrite_error(file(1000), with_symbols());
+  EXPECT_NE(error.message.find("are more than 4 times as large as their table of 0xfa2 bytes"),
+            std::string::npos)
+      << error.message;
+}
+
 // What another feature needs: sections that stand elsewhere, and ones whose bytes are kept here.
 TEST(SectionTable, TakesFurtherSections) {
   const Bytes file = every_tier().build();
