@@ -23,7 +23,7 @@ class AccessSearch {
     if (found.empty()) return;
     if (!reader_) reader_.emplace(image_, functions_);
     const bool asks = asked_++ < kMostAsked;
-    const auto holder = asks ? known_holder(modrm) : std::nullopt;
+    const auto holder = asks ? reader_->known_holder(modrm) : std::nullopt;
     if (!holder) {
       for (const Range& access : found) {
         possible_.add(access.from, access.to);
@@ -68,15 +68,6 @@ class AccessSearch {
     for (uint64_t front = 1; front <= std::min(kMostInFront, modrm.value); ++front)
       if (const auto access = access_of(modrm - front, modrm)) found.push_back(*access);
     return found;
-  }
-
-  // The start of the instruction that holds the byte.
-  std::optional<Vaddr> known_holder(Vaddr modrm) {
-    if (functions_.knows(modrm, modrm + 1)) {
-      const auto holder = reader_->holder_of(modrm);
-      if (holder && holder->trust == Trust::kKnownStart && holder->reached) return holder->start;
-    }
-    return reader_->agreed_holder(modrm);
   }
 
   // Those that were asked about.

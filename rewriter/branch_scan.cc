@@ -33,7 +33,7 @@ bool is_short_branch(uint8_t opcode) {
   return (opcode & 0xf0) == 0x70 || opcode == 0xeb || (opcode >= 0xe0 && opcode <= 0xe3);
 }
 
-void scan_short(const Code& code, const Range& range, std::vector<uint64_t>& found) {
+void scan_short(const Code& code, const Range& range, std::vector<PossibleBranch>& found) {
   constexpr uint64_t kBack = 127 + 2, kAhead = 128;
   if (range.to.value + kAhead <= code.address) return;
   const uint64_t from =
@@ -43,7 +43,8 @@ void scan_short(const Code& code, const Range& range, std::vector<uint64_t>& fou
     if (!is_short_branch(code.bytes[at])) continue;
     const auto displacement = static_cast<int8_t>(code.bytes[at + 1]);
     const uint64_t target = code.address + at + 2 + static_cast<uint64_t>(int64_t{displacement});
-    if (target >= range.from.value && target < range.to.value) found.push_back(target);
+    if (target >= range.from.value && target < range.to.value)
+      found.push_back({code.address + at, target});
   }
 }
 
@@ -113,7 +114,7 @@ class LongScan {
     if (!near_.contains(target)) return;
     if (is_operand(code_.bytes[at])) found_.operands.push_back(code_.address + at);
     if (ends_long_opcode(code_, at) && ranges_.contains(target))
-      found_.branch_targets.push_back(target);
+      found_.branches.push_back({code_.address + at, target});
   }
 
   const Code& code_;
@@ -143,7 +144,7 @@ CodeScan scan_code(const ElfImage& image, const RangeSet& ranges) {
     const void* start = image.bytes().data() + segment.offset.value;
     const Code code{static_cast<const uint8_t*>(start), segment.file_size, segment.vaddr.value};
     LongScan(code, ranges, near, found).run();
-    for (const Range& range : ranges.ranges()) scan_short(code, range, found.branch_targets);
+    for (const Range& range : ranges.ranges()) scan_short(code, range, found.branches);
   }
   return found;
 }

@@ -383,6 +383,14 @@ std::vector<Outline::Span> CodeReader::other_readings(Vaddr pair) {
   return found;
 }
 
+std::optional<Vaddr> CodeReader::known_holder(Vaddr address) {
+  if (functions_.knows(address, address + 1)) {
+    const auto holder = holder_of(address);
+    if (holder && holder->trust == Trust::kKnownStart && holder->reached) return holder->start;
+  }
+  return agreed_holder(address);
+}
+
 std::optional<Vaddr> CodeReader::agreed_holder(Vaddr address) {
   return agreed_start(image_, lengths_, address, kReach);
 }

@@ -88,6 +88,10 @@ class CodeReader {
   // The start of the instruction in by_agreement() that holds the address.
   std::optional<Vaddr> agreed_holder(Vaddr address);
 
+  // The start of the instruction that holds the address: by flow from a known start, or by
+  // agreement.
+  std::optional<Vaddr> known_holder(Vaddr address);
+
   // The function whose start around() would begin from, if its extent is known well enough.
   std::optional<Function> believed_function(Vaddr address) const;
 

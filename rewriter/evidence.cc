@@ -102,12 +102,14 @@ std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet
 }
 
 Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
-                         const RangeSet& ranges) {
+                         const RangeSet& ranges, const RangeSet& middles) {
   Evidence evidence;
   if (ranges.empty()) return evidence;
-  CodeScan scan = scan_code(image, ranges);
-  evidence.branch_targets = std::move(scan.branch_targets);
+  const CodeScan scan = scan_code(image, ranges);
+  for (const PossibleBranch& branch : scan.branches)
+    evidence.branch_targets.push_back(branch.target);
   sort_unique(evidence.branch_targets);
+  evidence.inner_entries = find_inner_entries(image, functions, middles, scan.branches);
   evidence.relocated_bytes = scan_relocated_bytes(image, ranges);
   evidence.patch_points = scan_patch_points(image, ranges);
   Accesses accesses = find_accesses(image, functions, ranges, scan.operands);

@@ -11,6 +11,7 @@
 
 #include "rewriter/elf_image.h"
 #include "rewriter/functions.h"
+#include "rewriter/inner_entries.h"
 #include "rewriter/range_set.h"
 
 namespace sysrewrite {
@@ -24,13 +25,15 @@ struct Evidence {
   std::vector<uint64_t> patch_points;     // the program, or who traces it, may write this byte
   std::vector<uint64_t> accessed;         // code may read or write this byte as data
   std::vector<uint64_t> surely_accessed;  // of them: by an instruction that is known to be one
+  // Instructions that begin in the middle of others, where a branch that is known to be one leads.
+  std::vector<Range> inner_entries;
 
   static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
 };
 
 struct CodeScan {
-  // Of every rel8 and rel32 branch that any byte of an executable segment could begin.
-  std::vector<uint64_t> branch_targets;
+  // Every rel8 and rel32 branch into the ranges that any byte of an executable segment could begin.
+  std::vector<PossibleBranch> branches;
   // ModRM bytes that any byte of an executable segment could be, whose RIP-relative operand could
   // have a byte of the ranges. What they are, accesses.h says.
   std::vector<uint64_t> operands;
@@ -50,8 +53,9 @@ std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet
 
 // Branches, relocated bytes and accesses: all that tier A asks for, and cheap. Asked once, about
 // everything that any tier may want: ranges cost little, a second scan of the file much.
+// `middles`: of the instructions in the ranges, behind their prefixes.
 Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
-                         const RangeSet& ranges);
+                         const RangeSet& ranges, const RangeSet& middles);
 
 // Adds pointers and taken addresses: what springboards and windows of several instructions ask
 // besides.

@@ -187,7 +187,7 @@ Result<Rewritten> rewrite_input(ByteView input, const Options& asked, Origin ori
   // What speaks against a patch, over the whole file but only about the bytes in question: first
   // the little that tier A asks for, which settles most sites, then everything about the rest.
   const Placement placement = choose_placement(*image, *embedding, sites.syscalls.size(), options);
-  Evidence evidence = gather_evidence(*image, functions, patch_ranges(sites));
+  Evidence evidence = gather_evidence(*image, functions, patch_ranges(sites), inner_bytes(sites));
   const auto contested = contested_sites(sites, functions, evidence, placement, options);
   deepen_evidence(*image, contested_ranges(contested), evidence);
 

@@ -202,15 +202,17 @@ class Planner {
     return PlannedSite{&site, LeftNative{}, Reason::kExcluded};
   }
 
-  // No tier leaves the pair as it is.
-  Attempt leave_data(const Site& site) const {
+  // No tier leaves the pair as it is, for who reads it, or for whom it is another instruction.
+  Attempt leave_whole(const Site& site) const {
     const Vaddr at = site.instruction.address, end = site.instruction.end();
-    if (!Evidence::any_in(evidence_.surely_accessed, at, end)) return std::nullopt;
-    return PlannedSite{&site, LeftNative{}, Reason::kReadAsData};
+    if (Evidence::any_in(evidence_.surely_accessed, at, end))
+      return PlannedSite{&site, LeftNative{}, Reason::kReadAsData};
+    if (enters_middle(at, end)) return PlannedSite{&site, LeftNative{}, Reason::kBranchIntoWindow};
+    return std::nullopt;
   }
   Attempt leave(const Site& site) const {
     Attempt fate = leave_excluded(site);
-    return fate ? std::move(fate) : leave_data(site);
+    return fate ? std::move(fate) : leave_whole(site);
   }
 
   bool branch_in(Vaddr from, Vaddr to) const {
@@ -224,7 +226,7 @@ class Planner {
     return relocated(from, to) || Evidence::any_in(evidence_.patch_points, from, to);
   }
   // Somebody reads there what is not to change, or writes. In the pair itself only what is certain
-  // counts, and did (leave_data): a superset must not cost a site.
+  // counts, and did (leave_whole): a superset must not cost a site.
   bool accessed(Vaddr from, Vaddr to) const {
     return Evidence::any_in(evidence_.accessed, from, to);
   }
@@ -238,11 +240,22 @@ class Planner {
 
   // True where one of these bytes belongs to an instruction that overlaps those known, and that
   // something leads to.
-  static bool read_otherwise(const Site& site, Vaddr from, Vaddr to) {
+  bool read_otherwise(const Site& site, Vaddr from, Vaddr to) const {
     const auto& others = site.around.overlapping;
-    return std::any_of(others.begin(), others.end(), [from, to](const Outline::Span& other) {
-      return other.address < to && other.end() > from;
-    });
+    return enters_middle(from, to) ||
+           std::any_of(others.begin(), others.end(), [from, to](const Outline::Span& other) {
+             return other.address < to && other.end() > from;
+           });
+  }
+  // The same by a branch of another function.
+  bool enters_middle(Vaddr from, Vaddr to) const {
+    const auto& entries = evidence_.inner_entries;
+    const auto behind = std::partition_point(entries.begin(), entries.end(),
+                                             [to](const Range& entry) { return entry.from < to; });
+    const Vaddr first = from - std::min<uint64_t>(kLongestInstruction, from.value);
+    for (auto entry = behind; entry != entries.begin() && (entry - 1)->from >= first; --entry)
+      if ((entry - 1)->to > from) return true;
+    return false;
   }
   // Behind a prefix of the syscall instruction, where no patch of it can serve who comes.
   bool entered_inside(const Site& site) const {
@@ -449,6 +462,17 @@ RangeSet patch_ranges(const Sites& sites) {
   }
   ranges.seal();
   return ranges;
+}
+
+RangeSet inner_bytes(const Sites& sites) {
+  RangeSet middles;
+  for (const Site& site : sites.syscalls) {
+    const Vaddr from = first_displaced(site), to = end_of_displaced(site);
+    for (const Instruction& in : site.around.code)
+      if (in.address >= from && in.end() <= to) middles.add(in.address + in.prefixes + 1, in.end());
+  }
+  middles.seal();
+  return middles;
 }
 
 std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex& functions,

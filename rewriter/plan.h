@@ -54,6 +54,9 @@ struct Plan {
 // The bytes that any tier might want.
 RangeSet patch_ranges(const Sites& sites);
 
+// Of the instructions in them, the bytes behind their first one that is no prefix.
+RangeSet inner_bytes(const Sites& sites);
+
 // Sites that tier A alone does not settle, given evidence about patch_ranges().
 std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex& functions,
                                          const Evidence& evidence, const Placement& placement,

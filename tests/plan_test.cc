@@ -132,6 +132,22 @@ TEST(PlanTierA, IsRefusedWhereABranchOfTheFunctionGoesIntoTheInstruction) {
 
 // An instruction that starts in front of the window ends in it: je 401001 into `mov $0x5b8, %eax`,
 // in which `mov $5, %eax` stands, and reads on from the window's first byte as its last.
+// The same where the branch is another function's; and into the syscall, which is `add` there, so
+// that no patch may stand in its place.
+TEST(PlanTierA, IsRefusedWhereAnotherFunctionGoesIntoTheInstruction) {
+  const auto file = [](const char* jump) {
+    const Bytes code = hex("a9 66 90 b0 27") + kSyscall + kRet + repeat(0x90, 8);
+    return ElfBuilder()
+        .code(kCode, code + hex(jump) + hex("90 90 90"))
+        .symbol("f", kCode, 8)
+        .symbol("g", kCode + 16, 2);
+  };
+  EXPECT_EQ(plan_of(file("eb ef")), std::string("401005 B 401005+2 by 401008: ") + kB);
+  EXPECT_EQ(plan_of(file("eb f4")), "401005 N 401005+0: a branch may go into the window\n");
+  // To nobody's instruction, and where no branch stands but a constant.
+  EXPECT_EQ(plan_of(file("b8 ef")), std::string("401005 A 401000+7: ") + kA);
+}
+
 TEST(PlanTierA, IsRefusedWhereAnOverlappingInstructionReadsOnIntoTheWindow) {
   // je 401003; mov $0x000005b8, %eax; mov $39, %eax; syscall
   const Bytes code = hex("74 01  b8 b8 05 00 00") + kMov + kSyscall + kRet;

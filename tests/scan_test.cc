@@ -239,7 +239,9 @@ std::vector<uint64_t> scanned_branches(const Bytes& code, uint64_t start, const 
   const Bytes file = ElfBuilder(elf::kTypeDyn).code(start, code).build();
   const auto image = ElfImage::parse(file);
   EXPECT_TRUE(image.ok());
-  std::vector<uint64_t> found = scan_code(*image, ranges).branch_targets;
+  std::vector<uint64_t> found;
+  for (const PossibleBranch& branch : scan_code(*image, ranges).branches)
+    found.push_back(branch.target);
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -350,7 +352,9 @@ TEST(BranchScan, CrossesSegments) {
   RangeSet ranges;
   ranges.add({0x2000}, {0x2001});
   ranges.seal();
-  EXPECT_EQ(scan_code(*image, ranges).branch_targets, std::vector<uint64_t>{0x2000});
+  const std::vector<PossibleBranch> found = scan_code(*image, ranges).branches;
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].target, 0x2000U);
 }
 
 // --- Patch points
