@@ -195,8 +195,8 @@ class Verifier {
     check_rest_of_trampoline(next);
     check_overlaps(sites);
     verify_entries(image, decoder, functions, sites, findings());
-    verify_labels(image, sites, findings());
-    verify_accesses(in, sites, findings());
+    verify_labels(image, functions, sites, findings());
+    verify_accesses(in, functions, sites, findings());
     verify_reach(in, functions, sections, sites, findings());
     verify_patch_points(in, sites, findings());
     if (!file_.is_segment())

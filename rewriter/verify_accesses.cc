@@ -75,11 +75,12 @@ class Patches {
 
 class AccessCheck {
  public:
-  AccessCheck(const Evidenced& in, const Patches& patches, Findings& findings)
+  AccessCheck(const Evidenced& in, const CallFrames& frames, const Patches& patches,
+              Findings& findings)
       : in_(in),
         patches_(patches),
         findings_(findings),
-        frames_(original_call_frames(in.original)),
+        frames_(frames),
         budget_(kLeastBudget + in.original.bytes().size()) {
     for (const elf::Sym& symbol : in.original.sized_functions())
       if (const auto end = checked_add(symbol.value, symbol.size))
@@ -166,18 +167,18 @@ class AccessCheck {
   const Evidenced& in_;
   const Patches& patches_;
   Findings& findings_;
-  const CallFrames frames_;
+  const CallFrames& frames_;
   std::vector<std::pair<uint64_t, uint64_t>> functions_;  // start and end, ascending
   uint64_t budget_;
 };
 
 }  // namespace
 
-void verify_accesses(const Evidenced& in, const std::vector<SiteReading>& sites,
-                     Findings& findings) {
+void verify_accesses(const Evidenced& in, const KnownFunctions& functions,
+                     const std::vector<SiteReading>& sites, Findings& findings) {
   const Patches patches(sites);
   if (patches.empty()) return;
-  AccessCheck check(in, patches, findings);
+  AccessCheck check(in, functions.frames(), patches, findings);
   for (const elf::Phdr& load : in.original.loads())
     if ((load.flags & elf::kFlagExec) != 0) check.scan(in.original.bytes_of(load), load.vaddr);
 }

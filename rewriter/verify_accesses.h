@@ -12,8 +12,8 @@
 
 namespace sysrewrite {
 
-void verify_accesses(const Evidenced& in, const std::vector<SiteReading>& sites,
-                     Findings& findings);
+void verify_accesses(const Evidenced& in, const KnownFunctions& functions,
+                     const std::vector<SiteReading>& sites, Findings& findings);
 
 }  // namespace sysrewrite
 

@@ -20,7 +20,8 @@ bool begins_before_restorer(const OriginalImage& original, Vaddr start) {
 
 }  // namespace
 
-KnownFunctions::KnownFunctions(const OriginalImage& original) {
+KnownFunctions::KnownFunctions(const OriginalImage& original)
+    : frames_(original_call_frames(original)) {
   add_frames(original);
   add_symbols(original);
   add(original, original.header().entry, 0);
@@ -42,8 +43,7 @@ void KnownFunctions::add(const OriginalImage& original, uint64_t start, uint64_t
 }
 
 void KnownFunctions::add_frames(const OriginalImage& original) {
-  const CallFrames frames = original_call_frames(original);
-  for (const CallFrame& frame : frames.all()) {
+  for (const CallFrame& frame : frames_.all()) {
     const uint64_t early =
         frame.common.signal_frame && begins_before_restorer(original, frame.own.start) ? 1 : 0;
     add(original, frame.own.start.value + early, frame.own.size - early);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "rewriter/call_frames.h"
 #include "rewriter/verify_image.h"
 
 namespace sysrewrite {
@@ -24,6 +25,9 @@ class KnownFunctions {
   // Of those that hold the address the one that starts last.
   std::optional<Bounds> innermost(Vaddr address) const;
 
+  // The unwind tables that it was read from; empty where there are none that can be read.
+  const CallFrames& frames() const { return frames_; }
+
   // True where a symbol says that data stands there, of whatever kind of code it may be.
   bool is_object(Vaddr address) const;
 
@@ -34,6 +38,7 @@ class KnownFunctions {
   void merge();
   void end_bare_ones(const OriginalImage& original);
 
+  CallFrames frames_;
   std::vector<Bounds> functions_, objects_;  // ascending
   std::vector<uint64_t> object_reach_;       // the highest end of each object and those in front
 };

@@ -34,11 +34,12 @@ class Budget {
 
 class LandingPads {
  public:
-  LandingPads(const OriginalImage& original, const ForbiddenSet& forbidden, Findings& findings)
+  LandingPads(const OriginalImage& original, const CallFrames& frames,
+              const ForbiddenSet& forbidden, Findings& findings)
       : original_(original),
         forbidden_(forbidden),
         findings_(findings),
-        frames_(original_call_frames(original)),
+        frames_(frames),
         budget_(original) {}
 
   void check(const std::vector<SiteReading>& sites) {
@@ -90,7 +91,7 @@ class LandingPads {
   const OriginalImage& original_;
   const ForbiddenSet& forbidden_;
   Findings& findings_;
-  CallFrames frames_;
+  const CallFrames& frames_;
   Budget budget_;
   std::set<uint64_t> unread_;  // starts of functions
 };
@@ -190,7 +191,7 @@ void verify_hidden_entries(const OriginalImage& original, const KnownFunctions& 
                            const std::vector<SiteReading>& sites, const ForbiddenSet& forbidden,
                            Findings& findings) {
   if (std::none_of(sites.begin(), sites.end(), may_be_entered)) return;
-  LandingPads(original, forbidden, findings).check(sites);
+  LandingPads(original, functions.frames(), forbidden, findings).check(sites);
   DistanceTables tables(original, functions, forbidden, findings);
   for (const SiteReading& site : sites)
     if (may_be_entered(site)) tables.check(site);

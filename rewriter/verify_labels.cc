@@ -14,10 +14,10 @@ namespace {
 
 class LabelCheck {
  public:
-  LabelCheck(const OriginalImage& original, Findings& findings)
+  LabelCheck(const OriginalImage& original, const CallFrames& frames, Findings& findings)
       : original_(original),
         findings_(findings),
-        frames_(original_call_frames(original)),
+        frames_(frames),
         tables_(offset_tables(original)),
         budget_(kLeastBudget + kBudgetFactor * original.bytes().size()) {
     for (const elf::Sym& symbol : original.sized_functions())
@@ -116,7 +116,7 @@ class LabelCheck {
 
   const OriginalImage& original_;
   Findings& findings_;
-  CallFrames frames_;
+  const CallFrames& frames_;
   std::vector<uint64_t> tables_;
   std::vector<Bounds> symbols_;  // ascending
   std::vector<uint64_t> reach_;  // for each, the highest end of it and of those in front
@@ -142,11 +142,11 @@ std::vector<uint64_t> offset_tables(const OriginalImage& original) {
   return tables;
 }
 
-void verify_labels(const OriginalImage& original, const std::vector<SiteReading>& sites,
-                   Findings& findings) {
+void verify_labels(const OriginalImage& original, const KnownFunctions& functions,
+                   const std::vector<SiteReading>& sites, Findings& findings) {
   const auto has_springboard = [](const SiteReading& site) { return site.springboard.has_value(); };
   if (std::none_of(sites.begin(), sites.end(), has_springboard)) return;
-  LabelCheck check(original, findings);
+  LabelCheck check(original, functions.frames(), findings);
   for (const SiteReading& site : sites)
     if (site.springboard) check.check(site);
 }

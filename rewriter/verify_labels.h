@@ -19,8 +19,8 @@ namespace sysrewrite {
 // What offsets may count from: DT_PLTGOT, and the begin of .got.plt and .got.
 std::vector<uint64_t> offset_tables(const OriginalImage& original);
 
-void verify_labels(const OriginalImage& original, const std::vector<SiteReading>& sites,
-                   Findings& findings);
+void verify_labels(const OriginalImage& original, const KnownFunctions& functions,
+                   const std::vector<SiteReading>& sites, Findings& findings);
 
 }  // namespace sysrewrite
 
