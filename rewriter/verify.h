@@ -23,9 +23,9 @@
 //   reach       what control flow reaches of a patch is what the patch displaces, and each syscall
 //               that it reaches is a site, or may be one of those reported as uncertain
 //
-// What is not proven: that a `0F 05` which was left alone is no system call where control flow does
-// not arrive from a function's known start (inspect lists them with the evidence), and that no jump
-// table of another function leads into a window of tier C.
+// What is not proven: that a `0F 05` which was left alone is no system call where neither control
+// flow arrives from a function's known start nor decodes in front agree (inspect lists them with
+// the evidence), and that no jump table of another function leads into a window of tier C.
 #ifndef SYSREWRITE_REWRITER_VERIFY_H_
 #define SYSREWRITE_REWRITER_VERIFY_H_
 

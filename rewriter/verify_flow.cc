@@ -6,14 +6,8 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint64_t kLongest = 15;  // bytes of an instruction; Intel SDM vol. 2, 2.3.11
-
 unsigned byte_of(ByteView code, size_t at) {
   return at < code.size() ? std::to_integer<unsigned>(code[at]) : 0U;
-}
-
-bool calls_directly(const Step& step, ByteView code) {
-  return step.direct && byte_of(code, 0) == 0xe8;
 }
 
 bool is_indirect_call(ByteView code) {
@@ -27,11 +21,6 @@ bool begins_with_pop(ByteView code) {
 
 bool is_syscall(const Step& step, ByteView code) {
   return step.length == 2 && byte_of(code, 0) == 0x0f && byte_of(code, 1) == 0x05;
-}
-
-// rt_sigreturn, exit, exit_group: they do not come back.
-bool is_last_call(int64_t number) {
-  return number == 15 || number == 60 || number == 231;
 }
 
 // What `mov $N, %eax` and `mov $N, %rax` put there; else `before`.
@@ -83,12 +72,12 @@ void FunctionFlow::follow(uint64_t at, uint8_t mark, Work& starts, Work& behind_
     const bool inside = step->direct && target < body_.size();
     if (inside) starts.push_back(target);
     if (!step->falls_through) return;
-    const bool call = calls_directly(*step, code);
+    const bool call = is_direct_call(*step, code);
     if (call && inside && target > at && begins_with_pop(body_.subspan(target))) {
       called_over_.emplace_back(at, target);
       return;
     }
-    if (call || is_indirect_call(code) || (is_syscall(*step, code) && is_last_call(number))) {
+    if (call || is_indirect_call(code) || (is_syscall(*step, code) && may_end_code(number))) {
       behind_calls.push_back(at);
       return;
     }
@@ -141,7 +130,7 @@ std::vector<FunctionFlow::Reached> FunctionFlow::reached_in(Vaddr from, Vaddr to
   std::vector<Reached> found;
   const uint64_t first = from < start_ ? 0 : static_cast<uint64_t>(from - start_);
   const uint64_t end = to < start_ ? 0 : std::min<uint64_t>(to.value - start_.value, body_.size());
-  for (uint64_t at = first - std::min(first, kLongest - 1); at < end; ++at) {
+  for (uint64_t at = first - std::min(first, uint64_t{kLongestInstruction - 1}); at < end; ++at) {
     const uint64_t length = lengths_[at] & kLength;
     if (length != 0 && at + length > first && (lengths_[at] & kSwept) == 0)
       found.push_back(
@@ -153,7 +142,7 @@ std::vector<FunctionFlow::Reached> FunctionFlow::reached_in(Vaddr from, Vaddr to
 std::optional<Vaddr> FunctionFlow::swept_holder(Vaddr address) const {
   const uint64_t at = address.value - start_.value;
   if (at >= lengths_.size()) return std::nullopt;
-  for (uint64_t back = 0; back < kLongest && back <= at; ++back) {
+  for (uint64_t back = 0; back < kLongestInstruction && back <= at; ++back) {
     const uint8_t entry = lengths_[at - back];
     if (entry == 0) continue;
     const bool holds = (entry & kSwept) != 0 && (entry & kLength) > back;
@@ -173,7 +162,7 @@ bool FunctionFlow::is_called_over(Vaddr address) const {
 bool FunctionFlow::is_read_otherwise(Vaddr from, Vaddr to) const {
   const uint64_t first = from.value - start_.value, end = to.value - start_.value;
   auto target = std::lower_bound(swept_targets_.begin(), swept_targets_.end(),
-                                 first - std::min(first, kLongest - 1));
+                                 first - std::min(first, uint64_t{kLongestInstruction - 1}));
   for (; target != swept_targets_.end() && *target < end; ++target) {
     if ((lengths_[*target] & kLength) != 0) continue;
     const auto step = decoder_.step(body_.subspan(*target));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 
 #include "rewriter/verify_references.h"
@@ -312,16 +311,15 @@ class SegmentProof {
     return is_at(elf::kDtHash) || is_at(elf::kDtGnuHash) || is_at(elf::kDtSymtab);
   }
 
-  // NT_GNU_ABI_TAG (1) or NT_GNU_PROPERTY_TYPE_0 (5), and nothing else: for the kernel and ld.so.
+  // NT_GNU_ABI_TAG or NT_GNU_PROPERTY_TYPE_0, and nothing else: for the kernel and ld.so.
   bool is_note_of_the_linker(const MovedSection& section) const {
     const ByteView rest = original_.bytes_from({section.was});
-    const auto words =
-        load<std::array<uint32_t, 4>>(rest.first(std::min(rest.size(), section.size)), 0);
-    if (!words) return false;
-    const auto [name_size, size, type, owner] = *words;
-    constexpr uint32_t kGnu = 0x00554e47;
-    return name_size == 4 && owner == kGnu && (type == 1 || type == 5) &&
-           section.size == 16 + uint64_t{size};
+    const ByteView bytes = rest.first(std::min(rest.size(), section.size));
+    const auto note = load<elf::Nhdr>(bytes, 0);
+    const auto owner = load<uint32_t>(bytes, sizeof(elf::Nhdr));
+    return note && owner == elf::kOwnerGnu && note->namesz == sizeof(*owner) &&
+           (note->type == elf::kNtGnuAbiTag || note->type == elf::kNtGnuPropertyType0) &&
+           section.size == sizeof(*note) + sizeof(*owner) + uint64_t{note->descsz};
   }
 
   // A path is meant as a whole, or from one of its names on.
