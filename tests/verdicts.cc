@@ -1,5 +1,7 @@
 #include "tests/verdicts.h"
 
+#include <algorithm>
+
 namespace sysrewrite::test {
 
 std::string verdict(const Bytes& output, std::optional<ByteView> original) {
@@ -24,6 +26,14 @@ Bytes with_code(const Whole& whole, uint64_t address, const Bytes& code) {
   Bytes output = whole.output;
   std::copy(code.begin(), code.end(),
             output.begin() + static_cast<std::ptrdiff_t>(offset_of(whole, address)));
+  return output;
+}
+
+Bytes with_input(const Whole& whole, const Bytes& other) {
+  EXPECT_EQ(other.size(), whole.input.size());
+  Bytes output = whole.output;
+  for (size_t i = 0; i < std::min(other.size(), whole.input.size()); ++i)
+    if (other[i] != whole.input[i]) output[i] = other[i];
   return output;
 }
 

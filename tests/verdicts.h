@@ -20,6 +20,9 @@ uint64_t offset_of(const Whole& whole, uint64_t address);
 // The bytes at an address of the output, changed where no checksum covers them.
 Bytes with_code(const Whole& whole, uint64_t address, const Bytes& code);
 
+// As if it had been written for `other`, an input of the same size: what no checksum covers.
+Bytes with_input(const Whole& whole, const Bytes& other);
+
 }  // namespace sysrewrite::test
 
 #endif  // SYSREWRITE_TESTS_VERDICTS_H_

@@ -106,11 +106,7 @@ TEST(VerifyReach, SeesASiteInData) {
   const Whole whole = rewrite_whole(file(elf::kSttFunc));
   ASSERT_EQ(whole.report.sites.size(), 1U);
   EXPECT_EQ(verdict(whole.output), "proven");
-  const Bytes other = file(elf::kSttObject);
-  ASSERT_EQ(other.size(), whole.input.size());
-  Bytes forged = whole.output;
-  for (size_t i = 0; i < other.size(); ++i)
-    if (other[i] != whole.input[i]) forged[i] = other[i];
+  const Bytes forged = with_input(whole, file(elf::kSttObject));
   EXPECT_TRUE(finds(forged, "that a symbol or the section headers call it data"));
   EXPECT_TRUE(finds(forged, "a site of the table"));
 }
@@ -128,10 +124,7 @@ TEST(VerifyReach, SeesASpringboardInData) {
   EXPECT_EQ(verdict(whole.output), "proven");
   const Bytes other = file(8);
   EXPECT_NE(rewrite_whole(other).report.sites.at(0).tier, Tier::kSpringboard);
-  Bytes forged = whole.output;
-  for (size_t i = 0; i < other.size(); ++i)
-    if (other[i] != whole.input[i]) forged[i] = other[i];
-  EXPECT_TRUE(finds(forged, "a byte of a springboard"));
+  EXPECT_TRUE(finds(with_input(whole, other), "a byte of a springboard"));
 }
 
 TEST(VerifyReach, SeesASyscallThatNoSiteNames) {
