@@ -106,15 +106,14 @@ class FunctionCollector {
   bool wanted(Vaddr start) const { return !indexed_ || indexed_->contains(start.value); }
 
   void add(Vaddr start, uint64_t size, StartEvidence evidence, std::optional<Vaddr> lsda = {},
-           bool split = false, bool signal = false) {
+           bool signal = false) {
     if (surveying_) return survey(start, size);
     if (!wanted(start)) return;
     const Segment* segment = image_.executable_segment_of(start);
     if (segment == nullptr) return;
     const uint64_t room = segment->file_size - (start.value - segment->vaddr.value);
     const uint64_t length = std::min(size, room);
-    index_.functions_.push_back(
-        {start, start + length, evidence, length != 0, lsda, split, signal});
+    index_.functions_.push_back({start, start + length, evidence, length != 0, lsda, signal});
   }
 
   void add_frames() {
@@ -125,7 +124,7 @@ class FunctionCollector {
       // because unwinders look a return address up at its last byte. A decode from there would be
       // out of step.
       const uint64_t early = entry.signal_frame && begins_before_restorer(entry.start) ? 1 : 0;
-      add(entry.start + early, entry.size - early, StartEvidence::kFrameEntry, entry.lsda, false,
+      add(entry.start + early, entry.size - early, StartEvidence::kFrameEntry, entry.lsda,
           entry.signal_frame);
     });
     for (const Segment& segment : image_.segments())
@@ -145,12 +144,9 @@ class FunctionCollector {
     for_each_symbol(image_, [this](const Symbol& symbol) {
       switch (symbol.type) {
         case elf::kSttFunc:
-        case elf::kSttGnuIfunc: {
-          const bool split = !surveying_ && wanted(symbol.address) &&
-                             symbol.name().find(".cold") != std::string_view::npos;
-          add(symbol.address, symbol.size, StartEvidence::kSymbol, {}, split);
+        case elf::kSttGnuIfunc:
+          add(symbol.address, symbol.size, StartEvidence::kSymbol);
           break;
-        }
         case elf::kSttNotype:
           add_label(symbol.address);
           break;
@@ -198,7 +194,6 @@ class FunctionCollector {
     for (size_t i = 0; i < functions.size(); ++i) {
       if (kept != 0 && functions[kept - 1].start == functions[i].start) {
         if (!functions[kept - 1].lsda) functions[kept - 1].lsda = functions[i].lsda;
-        functions[kept - 1].split_off |= functions[i].split_off;
         functions[kept - 1].signal_frame |= functions[i].signal_frame;
         functions[kept - 1].end = std::max(functions[kept - 1].end, functions[i].end);
         continue;

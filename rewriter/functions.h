@@ -20,7 +20,6 @@ struct Function {
   StartEvidence evidence = StartEvidence::kSymbol;
   bool sized = false;         // `end` was named, not guessed
   std::optional<Vaddr> lsda;  // language-specific data: the unwinder enters at landing pads
-  bool split_off = false;     // a .cold part, entered by jumps from elsewhere
   bool signal_frame = false;
 };
 

@@ -26,14 +26,14 @@ FunctionIndex index_of(const Bytes& file) {
   return FunctionIndex::build(*image);
 }
 
-// "401000..401010 L" of the function that covers an address: L landing pads, S signal frame, C
-// split off, ? where the end is a guess.
+// "401000..401010 L" of the function that covers an address: L landing pads, S signal frame,
+// ? where the end is a guess.
 std::string covering(const FunctionIndex& index, uint64_t address) {
   const auto function = index.covering({address});
   if (!function) return "none";
-  return fmt::format("{:x}..{:x}{}{}{}{}", function->start.value, function->end.value,
+  return fmt::format("{:x}..{:x}{}{}{}", function->start.value, function->end.value,
                      function->lsda ? " L" : "", function->signal_frame ? " S" : "",
-                     function->split_off ? " C" : "", function->sized ? "" : " ?");
+                     function->sized ? "" : " ?");
 }
 
 const std::vector<Frame> kThree = {
@@ -163,7 +163,7 @@ TEST(FunctionIndex, TakesFunctionsFromSymbols) {
                                            .build());
   EXPECT_EQ(covering(index, kCode + 3), "401000..401010");
   EXPECT_EQ(covering(index, kCode + 16), "401010..401020");
-  EXPECT_EQ(covering(index, kCode + 32), "401020..401030 C");
+  EXPECT_EQ(covering(index, kCode + 32), "401020..401030");
   EXPECT_EQ(covering(index, kCode + 50), "401030..401038");
   EXPECT_EQ(covering(index, kCode + 56), "none");
 }
