@@ -28,7 +28,7 @@ std::vector<SiteSelector> functions_named(const ElfImage& image, const std::stri
   for_each_symbol(image, [&](const Symbol& symbol) {
     if (!names_code(image, symbol)) return;
     starts.insert(symbol.address.value);
-    if (symbol.name() != name) return;
+    if (!symbol.is_named(name)) return;
     const auto end = checked_add(symbol.address.value, symbol.size);
     found.push_back({symbol.address, {end.value_or(UINT64_MAX)}, name});
   });

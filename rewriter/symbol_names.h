@@ -21,9 +21,16 @@ class SymbolNames {
   std::string_view function_of(Vaddr address) const;
 
  private:
-  const Symbol* find(Vaddr address) const;
+  struct Named {
+    Vaddr address;
+    uint64_t size;
+    bool function;  // not a label
+    std::string_view name;
+  };
 
-  std::vector<Symbol> symbols_;  // ascending; of several at one address the best stands last
+  const Named* find(Vaddr address) const;
+
+  std::vector<Named> symbols_;  // ascending; of several at one address the best stands last
 };
 
 }  // namespace sysrewrite

@@ -83,12 +83,21 @@ bool names_code(const ElfImage& image, const Symbol& symbol) {
 }
 
 std::string_view Symbol::name() const {
+  const std::string_view rest = names_from_here();
+  const size_t end = rest.substr(0, kLongestName).find('\0');
+  if (end != std::string_view::npos) return rest.substr(0, end);
+  return rest.size() > kLongestName ? rest.substr(0, kLongestName) : std::string_view();
+}
+
+bool Symbol::is_named(std::string_view name) const {
+  const std::string_view rest = names_from_here();
+  return rest.size() > name.size() && rest[name.size()] == '\0' && rest.starts_with(name);
+}
+
+std::string_view Symbol::names_from_here() const {
   if (name_offset >= names.size()) return {};
   const ByteView rest = names.subspan(name_offset);
-  const void* end = std::memchr(rest.data(), 0, rest.size());
-  if (end == nullptr) return {};
-  const auto* first = static_cast<const char*>(static_cast<const void*>(rest.data()));
-  return {first, static_cast<size_t>(static_cast<const char*>(end) - first)};
+  return {static_cast<const char*>(static_cast<const void*>(rest.data())), rest.size()};
 }
 
 }  // namespace sysrewrite

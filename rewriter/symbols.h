@@ -9,14 +9,23 @@
 namespace sysrewrite {
 
 struct Symbol {
+  // Bytes. Compilers' names of 2265 were seen: templates in C++ and closures in Rust.
+  static constexpr size_t kLongestName = 16384;
+
   Vaddr address;
   uint64_t size = 0;
   uint8_t type = 0;  // STT_*
   ByteView names;    // the string table
   uint32_t name_offset = 0;
 
-  // Looked up when asked for: most symbols are passed over by their address.
+  // Looked up when asked for: most symbols are passed over by their address. Cut behind
+  // kLongestName bytes, for any number of symbols may share a name as long as the file.
   std::string_view name() const;
+  // True where that is its whole name, of any length.
+  bool is_named(std::string_view name) const;
+
+ private:
+  std::string_view names_from_here() const;
 };
 
 // Functions and labels in code: what an address of code may be named by.

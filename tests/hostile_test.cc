@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <random>
 
+#include "rewriter/symbol_names.h"
 #include "tests/rewrites.h"
 #include "tests/sample_files.h"
 #include "tests/sanitized.h"
@@ -372,6 +373,30 @@ TEST(BadInput, OfFunctionsThatShareLandingPadsTakesTimeInProportion) {
               .section(".eh_frame", 1, 2, kTable, table.size())
               .build(),
           "functions that share landing pads");
+}
+
+// Aliases of one function that all have one of two equal names, as long as the rest of the file.
+TEST(BadInput, OfSymbolsThatShareALongNameTakesTimeInProportion) {
+  const uint64_t kCount = 100000 / one_in(5);
+  const std::string name(1 << 21, 'a');
+  ElfBuilder builder = code_file(hex("6a 27 58 0f 05 c3"));
+  const uint64_t address = kCode + 2;
+  builder.symbol(name, address, 4).symbol(name, address, 4);
+  for (uint64_t i = 0; i < kCount; ++i) builder.symbol("", address, 4);
+  Bytes file = builder.build();
+  const auto headers = load<elf::Ehdr>(file, 0)->shoff;
+  const auto table = load<elf::Shdr>(file, headers + sizeof(elf::Shdr));
+  ASSERT_EQ(table->type, elf::kShtSymtab);
+  const uint64_t shared = table->offset + 4 * sizeof(elf::Sym);  // behind null, f and the two
+  for (uint64_t i = 0; i < kCount; ++i) {
+    const auto offset = *load<uint32_t>(file, shared - (1 + i % 2) * sizeof(elf::Sym));
+    file = with(std::move(file), shared + i * sizeof(elf::Sym), offset);
+  }
+  const auto image = ElfImage::parse(file);
+  ASSERT_TRUE(image.ok());
+  EXPECT_EQ(SymbolNames(*image).name_of({kCode + 3}),
+            name.substr(0, Symbol::kLongestName) + "+0x1");
+  survive(file, "symbols that share a long name");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "rewriter/symbols.h"
 #include "tests/rewrites.h"
 
 namespace sysrewrite {
@@ -56,6 +57,23 @@ TEST(Selection, AFunctionIsAllOfItsSites) {
 
 TEST(Selection, AFunctionWithoutASizeReachesToTheNextSymbol) {
   EXPECT_EQ(tiers({"g"}, {}), "NNA");
+}
+
+// Names are cut where they are shown, but not where they are compared.
+TEST(Selection, AFunctionIsNamedByItsWholeName) {
+  const std::string shown(Symbol::kLongestName, 'n');
+  const auto tiers_of = [&shown](const std::string& only) {
+    Options options;
+    options.only.push_back(*parse_selector(only));
+    const Whole whole = rewrite_whole(
+        two_functions().symbol(shown + "1", kCode, 15).symbol(shown + "2", kCode + 16, 8).build(),
+        options);
+    std::string out;
+    for (const SiteReport& site : whole.report.sites) out += static_cast<char>(site.tier);
+    return out;
+  };
+  EXPECT_EQ(tiers_of(shown + "1"), "AAN");
+  EXPECT_EQ(tiers_of(shown + "2"), "NNA");
 }
 
 TEST(Selection, SeveralAddUpAndExcludingIsStronger) {
