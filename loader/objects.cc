@@ -4,11 +4,11 @@
 #include <linux/mman.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "loader/client.h"
 #include "loader/foreign_threads.h"
 #include "loader/image_map.h"
+#include "loader/library_span.h"
 #include "loader/lost_trailer.h"
 #include "loader/memory.h"
 #include "loader/original_headers.h"
@@ -206,29 +206,6 @@ void adopt_executable(const ProgramFile& file) {
   restore_path_for_interpreter(file, image, MappedImage(0));
 }
 
-// ld.so asks for exactly the span of the segments; whoever reads an ELF file as data, for its size.
-bool spans_segments(ByteView bytes, uint64_t size) {
-  const auto header = load<elf::Ehdr>(bytes, 0);
-  if (!header || header->phentsize != sizeof(elf::Phdr)) return false;
-  uint64_t low = UINT64_MAX, high = 0;
-  for (uint64_t i = 0; i < header->phnum; ++i) {
-    const auto segment = load<elf::Phdr>(bytes, header->phoff + i * sizeof(elf::Phdr));
-    if (!segment) return false;
-    if (segment->type != elf::kPtLoad) continue;
-    low = std::min(low, align_down(segment->vaddr, kPageSize));
-    high = std::max(high, segment->vaddr + segment->memsz);
-  }
-  return low < high && align_up(high - low, kPageSize) == align_up(size, kPageSize);
-}
-
-bool is_library(sys::Fd fd) {
-  elf::Ehdr header{};
-  const int64_t got = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
-                                Memory::address_of(&header).value, sizeof(header), 0);
-  return got == sizeof(header) && memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
-         header.type == elf::kTypeDyn;
-}
-
 bool may_be_fixed(ByteView bytes) {
   const auto header = load<elf::Ehdr>(bytes, 0);
   return header && header->type == elf::kTypeExec;
@@ -321,7 +298,7 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   char name[512];
   ProgramFile file;
   if (!ProgramFile::look_at(request.fd, &file)) {
-    if (!is_library(request.fd)) return false;
+    if (!is_mapped_library(request.fd, request.size)) return false;
     if (has_lost_trailer(request.fd))
       fail_without_trailer(sys::name_of(request.fd, name, sizeof(name)));
     if (sysload_state.has_hooks)

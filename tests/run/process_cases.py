@@ -10,8 +10,8 @@ import signal
 import subprocess
 import time
 
-from comparison import (FULL, PYTHON, Failure, build, check, check_nothing_left, counts,
-                        environment, same, source_of, tool, under_run, write)
+from comparison import (FULL, PYTHON, SYSLOAD, SYSREWRITE, Failure, build, check, check_nothing_left,
+                        counts, environment, same, source_of, tool, under_run, write)
 
 ROUNDS = 2000 if FULL else 100
 
@@ -127,11 +127,12 @@ int main(int argc, char** argv) {
     char* read_bytes = malloc(size);
     if (pread(fd, read_bytes, size, 0) != (ssize_t)size) return 2;
     const int flags[] = {MAP_PRIVATE, MAP_PRIVATE | MAP_DENYWRITE};
-    for (int k = 0; k < 2; ++k) {
-      char* mapped = mmap(0, span, PROT_READ, flags[k], fd, 0);
+    const size_t sizes[] = {span, status.st_size};
+    for (int k = 0; k < 4; ++k) {
+      char* mapped = mmap(0, sizes[k % 2], PROT_READ, flags[k / 2], fd, 0);
       if (mapped == MAP_FAILED) return 3;
       puts(memcmp(mapped, read_bytes, size) == 0 ? "the same" : "different");
-      munmap(mapped, span);
+      munmap(mapped, sizes[k % 2]);
     }
     close(fd);
   }
@@ -146,6 +147,31 @@ def case_libraries_read_as_data(runner):
     paths = re.findall(r"(/\S+)", libraries)
     check(any("libc.so" in path for path in paths), libraries)
     same(runner, ["./reads", *paths], prepare=lambda f: build(f, "reads", READS_AS_DATA))
+
+
+def foreign_libc(folder):
+    """The C library, and the same as a file for no machine: Guile's compiled modules are ELF files of such a kind."""
+    build(folder, "reads", READS_AS_DATA, "-static")
+    libraries = subprocess.run(["ldd", PYTHON], capture_output=True, text=True, check=True).stdout
+    with open(re.search(r"(/\S+/libc\.so\.6)", libraries).group(1), "rb") as file:
+        libc = bytearray(file.read())
+    for name, machine in ("libc", 62), ("foreign", 0):
+        libc[18:20] = machine.to_bytes(2, "little")
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(libc)
+    subprocess.run([SYSREWRITE, "--interp", SYSLOAD, "reads", "rewritten"], cwd=folder, check=True,
+                   capture_output=True, env=environment(folder))
+
+
+def case_unseen_libraries(runner):
+    """Only what ld.so could map is said to be unseen: not what is read as data, nor for another machine."""
+    hook = "count:output=/dev/null"
+    same(runner, ["./reads", "libc", "foreign"], prepare=foreign_libc, options=("--hook", hook))
+    folder = runner.folder(foreign_libc)
+    with_hook = environment(folder, {"SYSLOAD_HOOK": hook})
+    outcome = runner.execute(["./rewritten", "libc", "foreign"], folder, env=with_hook)
+    line = f"sysload: hook: {folder}/libc is not rewritten: its calls are not seen\n"
+    check(outcome.status == 0 and outcome.stderr == 2 * line, outcome)
 
 
 def case_own_exe(runner):
