@@ -138,9 +138,8 @@
 #define SYSLOAD_MOST_HANDLERS 1024
 #define SYSLOAD_HANDLER_SIZE 10
 
-// Words of the slot's page that the callback beside it reads.
-#define SYSLOAD_SLOT_ACTION 8
-#define SYSLOAD_SLOT_SIGRETURN 16
+// The word of the slot's page that the callback beside it reads.
+#define SYSLOAD_SLOT_SPECIAL 8
 
 // CallFrame (serve.h): the words that a served call leaves on the program's stack.
 #define SYSLOAD_FRAME_RBX 0

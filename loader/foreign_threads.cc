@@ -4,12 +4,12 @@
 #include <linux/kcmp.h>
 
 #include "loader/alternate_stack.h"
-#include "loader/handlers.h"
 #include "loader/hook_call.h"
 #include "loader/places.h"
 #include "loader/process_lock.h"
 #include "loader/report.h"
 #include "loader/signals.h"
+#include "loader/slot_page.h"
 #include "loader/state.h"
 #include "loader/thread_block.h"
 

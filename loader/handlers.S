@@ -51,13 +51,7 @@
         LABEL   sysload_callback_far
         FILTER  .Ltable, .Lspecial, sysload_callback_far_tail
 .Lspecial:
-        WHERE   SYSLOAD_NR_RT_SIGACTION, .Laction
-        WHERE   SYSLOAD_NR_RT_SIGRETURN, .Lreturn
-        jmp     *%r11
-.Laction:
-        jmp     sysload_action
-.Lreturn:
-        jmp     sysload_sigreturn
+        jmp     sysload_special
         LABEL   sysload_callback_far_end
 
 // --- Thunks ------------------------------------------------------------------------------------

@@ -66,8 +66,4 @@ void leave_runtime(const Signal& signal) {
   settle(log, signal);
 }
 
-SlotPage slot_page(uint64_t callback) {
-  return {callback, address(sysload_action), address(sysload_sigreturn)};
-}
-
 }  // namespace sysrewrite

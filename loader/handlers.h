@@ -26,12 +26,6 @@ struct Handlers {
 // program. For signals of programs with hooks, whose runtime has been left already.
 void leave_runtime(const Signal& signal);
 
-// What sysload_callback_pass reads of a slot's page: the addresses that it jumps to.
-struct SlotPage {
-  uint64_t callback, action, sigreturn;
-};
-SlotPage slot_page(uint64_t callback);
-
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_HANDLERS_H_

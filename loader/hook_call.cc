@@ -246,8 +246,7 @@ bool makes_code(const sysload_call& call) {
   const uint64_t what = call.argument[2], flags = call.argument[3];
   switch (call.number) {
     case __NR_mmap: {
-      const bool is_looked_at = sysload_state.hooks->serves && (flags & MAP_ANONYMOUS) == 0 &&
-                                (flags & MAP_TYPE) == MAP_PRIVATE;
+      const bool is_looked_at = (flags & MAP_ANONYMOUS) == 0 && (flags & MAP_TYPE) == MAP_PRIVATE;
       return (what & PROT_EXEC) != 0 && !is_looked_at;  // by serve.cc
     }
     case __NR_mprotect:
@@ -295,7 +294,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_readlinkat:
     case __NR_execve:
     case __NR_execveat:
-      return sysload_state.hooks->serves && serve_mapping(block, result);
+      return serve_mapping(block, result);
     default:
       return serve_own_exe(call.number, call.argument, result);
   }

@@ -149,7 +149,7 @@ VectorKind kept_for(uint32_t flags) {
 }
 
 // Calls that sysload has to do with, whatever hooks want.
-bool wants_service(uint64_t number, bool serves) {
+bool wants_service(uint64_t number) {
   if (sysload_state.exhaustive) return true;         // who else could issue them
   if (sysload_state.open_signals != 0) return true;  // with the program's mask
   switch (number) {
@@ -168,13 +168,12 @@ bool wants_service(uint64_t number, bool serves) {
     case __NR_mprotect:
     case __NR_pkey_mprotect:
     case __NR_shmat:
-      return true;
     case __NR_munmap:
     case __NR_readlink:
     case __NR_readlinkat:
     case __NR_execve:
     case __NR_execveat:
-      return serves;
+      return true;
     default:
       return sysload_state.exe_size != 0 && takes_path_of_exe(number);
   }
@@ -245,9 +244,8 @@ bool hooks_see_vdso() {
   return false;
 }
 
-void prepare_hooks(bool serves) {
+void prepare_hooks() {
   HookSet& hooks = *sysload_state.hooks;
-  hooks.serves = serves || sysload_state.exhaustive || sysload_state.open_signals != 0;
   const int64_t start = sys::map_anonymous(0, 2 * kInterestSize, sys::kRead | sys::kWrite);
   if (sys::failed(start)) fail_errno(start, kPhase, "no memory for the table of calls");
   sysload_state.interest =
@@ -261,7 +259,7 @@ void prepare_hooks(bool serves) {
         table[number] |= kWantsEntry;
       if (hook.exit != nullptr && has_bit(hook.exit_interest, number)) table[number] |= kWantsExit;
     }
-    if (wants_service(number, serves)) table[number] |= kWantsService;
+    if (wants_service(number)) table[number] |= kWantsService;
     const bool is_seen = table[number] != 0 && (table[number] & kWantsService) == 0;
     if (is_simple && is_seen) table[number] |= kIsSimple;
   }

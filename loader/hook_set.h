@@ -50,7 +50,6 @@ struct HookSet {
   VectorKind vectors;       // what is kept, since one of them changes it
   uint64_t features;        // of that, where xsave keeps it
   SignalTable signals;      // of all threads but children of vfork
-  bool serves;              // calls that map libraries, execute, or name /proc/self/exe
   uint32_t first_pid;       // the process that sysload has started
   OutputRing* ring;         // to the parent; nullptr: there is none
   FileIdentity error_file;  // what standard error was at the start; 0: nothing
@@ -71,8 +70,8 @@ bool is_known_hook(const char* spec);
 // Whether one of them wants clock_gettime and its like to be calls.
 bool hooks_see_vdso();
 
-// Maps and fills the table. `serves`: as for the callback without hooks.
-void prepare_hooks(bool serves);
+// Maps and fills the table.
+void prepare_hooks();
 
 // Runs entry() of those that want it, until one answers: true. Otherwise the call is to be made.
 bool run_entries(ThreadBlock* block, uint8_t interest);

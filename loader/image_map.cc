@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "loader/handlers.h"
 #include "loader/memory.h"
 #include "loader/report.h"
+#include "loader/slot_page.h"
 
 // How an image comes into memory.
 //

@@ -62,25 +62,25 @@ namespace {
 
 constexpr char kInterpreter[] = "interpreter";
 
-// A static program maps no code by itself. Started by the kernel, and not as sysload's argument, it
-// is also what /proc/self/exe names: its calls then need no look at all.
-void choose_callback(bool serves, const ProgramFile& program, const ElfImage& image,
+// Started by the kernel, and not as sysload's argument, a static program is what /proc/self/exe
+// names, and follows nobody: of its calls fewer need a look.
+void choose_callback(bool is_static, const ProgramFile& program, const ElfImage& image,
                      const MappedImage& mapped) {
   if (sysload_state.has_engine) return prepare_serving(Memory::address_of(sysload_callback_hook));
-  if (serves) return prepare_serving(Memory::address_of(sysload_callback_serve));
+  if (!is_static) return prepare_serving(Memory::address_of(sysload_callback_serve));
   const RuntimeAddr near = pass_callback_near(program, image, mapped);
   sysload_state.callback_is_near = near.value != 0;
   prepare_serving(near.value != 0 ? near : Memory::address_of(sysload_callback_far));
 }
 
 // After everything is mapped that has a place of its own: what is mapped here goes anywhere.
-void start_hooks(const HookSpecs& specs, const char* program, bool serves) {
+void start_hooks(const HookSpecs& specs, const char* program) {
   make_hook_set(program);
   if (specs.count != 0) prepare_output();
   for (uint32_t i = 0; i < specs.count; ++i) add_hook(specs.spec[i]);
   if (!sysload_state.is_followed) empty_outputs();
   if (sysload_state.exhaustive) prepare_exhaustive();
-  prepare_hooks(serves);
+  prepare_hooks();
   watch_thread(start_first_block());
 }
 
@@ -167,8 +167,8 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   sysload_state.open_signals = find_open_signals(program, interpreter_file);
   sysload_state.has_engine = sysload_state.has_hooks || sysload_state.open_signals != 0;
   const bool loads = is_interpreter(program);
-  const bool serves = interpreter.found || loads || sysload_state.exe_size != 0;
-  choose_callback(serves, program, image, mapped);
+  const bool is_static = !interpreter.found && !loads && sysload_state.exe_size == 0;
+  choose_callback(is_static, program, image, mapped);
   // Before the segment that may hold it loses its write access.
   restore_headers(program, image, mapped);
   serve(program, mapped);
@@ -177,7 +177,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   uint64_t base = 0;  // what the kernel gives a program without interpreter
   if (interpreter.found)
     base = load_interpreter(interpreter_file, interpreter.path, &sysload_state.entry).bias();
-  if (sysload_state.has_engine) start_hooks(settings.specs, program.path(), serves);
+  if (sysload_state.has_engine) start_hooks(settings.specs, program.path());
   install_trap();
   if ((sysload_state.open_signals >> (kSigTrap - 1) & 1) != 0) warn_of_tracer(program.path());
   const MetaHeader& meta = program.rewritten().meta();

@@ -1,4 +1,4 @@
-// The callback for dynamic programs, and the way from it into C++.
+// The callback for dynamic programs, and the way from it, and from that of static ones, into C++.
 //
 // Nearly every call passes. The few that change what code is mapped are served: a file is mapped
 // that may be a rewritten library (mmap), or memory is given back in which one lies (munmap). Those
@@ -71,15 +71,16 @@
 
 // --- The filter -------------------------------------------------------------------------------
 //
-// As filter.inc says; or at resume, with an answer. Flags are kept: munmap's comparison saves them in
+// As filter.inc says; or at resume, with an answer. Static programs come to sysload_special, with r11 and
+// rcx as behind the filter. Flags are kept: munmap's comparison saves them in
 // ax, whose value is known there.
         .globl  sysload_callback_serve
         .hidden sysload_callback_serve
         .type   sysload_callback_serve, @function
         .p2align 6
 sysload_callback_serve:
-        FILTER  .Ltable, .Lspecial, sysload_callback_serve_tail
-.Lspecial:
+        FILTER  .Ltable, sysload_special, sysload_callback_serve_tail
+        LABEL   sysload_special
         WHERE   SYSLOAD_NR_WRITE, .Lpass        // has the low byte of openat
         WHERE   SYSLOAD_NR_OPENAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_NEWFSTATAT, .Lpath_in_rsi

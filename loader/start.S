@@ -48,7 +48,8 @@ _start: xorl    %ebp, %ebp
 
 // --- The callback of static programs ------------------------------------------------------------
 //
-// Passes every call through but the two by which handlers come and go (handlers.cc).
+// Passes every call through but the two by which handlers come and go (handlers.cc), and those that map
+// libraries: glibc's static programs have an ld.so inside, for NSS, iconv and dlopen.
 //
 // As filter.inc says. It lies alone on its page, and refers to nothing but that and the slot's page,
 // which lies behind it where near_callback.cc maps it once more.
@@ -61,16 +62,10 @@ _start: xorl    %ebp, %ebp
 sysload_callback_pass:
         FILTER  .Ltable, .Lspecial, sysload_callback_pass_tail
 .Lspecial:
-        WHERE   SYSLOAD_NR_RT_SIGACTION, .Laction
-        WHERE   SYSLOAD_NR_RT_SIGRETURN, .Lreturn
-        jmp     *%r11
-.Laction:
-        jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_ACTION(%rip)
-.Lreturn:
-        jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_SIGRETURN(%rip)
+        jmp     *sysload_callback_pass+SYSLOAD_PAGE_SIZE+SYSLOAD_SLOT_SPECIAL(%rip)
         LABEL   sysload_callback_pass_end
         .size   sysload_callback_pass, . - sysload_callback_pass
-        TABLE   .Ltable, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
+        STATIC_TABLE .Ltable
         .balign SYSLOAD_PAGE_SIZE, 0xcc
         .text
 

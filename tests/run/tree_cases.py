@@ -31,6 +31,21 @@ int main(int argc, char** argv) {
   return 7;
 }
 """
+# glibc's static programs have an ld.so inside, for NSS, iconv and dlopen.
+STATIC_DLOPEN = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+  for (int i = 0; i < 3; ++i) {
+    void* libc = dlopen("libc.so.6", RTLD_NOW);
+    pid_t (*parent)(void) = libc ? (pid_t (*)(void))dlsym(libc, "getppid") : 0;
+    puts(parent ? parent() == getppid() ? "the same" : "another" : dlerror());
+    if (libc) dlclose(libc);
+  }
+  return 7;
+}
+"""
 HELLO = r"""
 #include <stdio.h>
 int main(int argc, char** argv) { printf("%s %d\n", argv[0], argc); return 7; }
@@ -65,6 +80,8 @@ def make_tree(root):
         build(root + "/tmp", name, DLOPEN, *flags)
     build(root + "/tmp", "of-musl", HELLO, compiler="musl-gcc")
     build(root + "/tmp", "static", HELLO, "-static")
+    for name, flag in (("loads", "-static"), ("loads-pie", "-static-pie")):
+        build(root + "/tmp", name, STATIC_DLOPEN, flag, "-w", "-Wl,--no-warnings")
     os.remove(root + "/tmp/pie.c")
 
 
@@ -91,6 +108,7 @@ COMMANDS = (
     # What was installed later, and not rewritten.
     ["/bin/ls", "/lib64-is-not-there"],
     ["/tmp/pie", "x"], ["/tmp/fixed", "x"], ["/tmp/of-musl", "x"], ["/tmp/static", "x"],
+    ["/tmp/loads"], ["/tmp/loads-pie"],
     [LD_SO, "/tmp/pie", "x"], [LD_SO, "/tmp/fixed", "x"], [LD_SO, "/bin/ls", "/bin"],
     [LD_SO, "--argv0", "other", "/tmp/pie"],
     [LD_SO, "--list", "/bin/ls"], [LD_SO, "--verify", "/bin/ls"], [LD_SO, "--version"],
@@ -196,6 +214,8 @@ def case_batch_tree_works(runner):
     # ls comes later, from elsewhere.
     shutil.copy2(native + "/bin/ls", ours + "/bin/ls")
     compare(native, ours, [*COMMANDS, ["/bin/python3", "-B", "-c", PYTHON_SCRIPT]])
+    # The other tree has its ld.so where no library is looked for.
+    check(in_tree(native, ["/tmp/loads"]).stdout == 3 * "the same\n", "a static program loads libc")
     check_counted(ours, (["/bin/bash", "-c", "echo x"], ["/bin/ls", "/"], ["/tmp/fixed"],
                          ["/tmp/of-musl"], ["/tmp/static"], ["/bin/python3", "-c", "print(1)"]))
 
