@@ -10,7 +10,7 @@ import os
 import pathlib
 import pty
 import random
-
+import re
 import resource
 import shutil
 import signal
@@ -747,7 +747,8 @@ class Installing(BatchTest):
         there = self.out / "usr/lib64/ld-linux-x86-64.so.2"
         for path in (self.out / "usr/lib/sysload", there):
             self.assertFalse(path.is_symlink())
-            self.assertEqual(path.read_bytes(), sysload)
+            # All but where its section headers are.
+            self.assertEqual(path.read_bytes()[64:len(sysload)], sysload[64:])
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o755)
         self.assertEqual(os.readlink(f"{there}.rewritten"), os.readlink(name))
         self.run_command("verify", "-q", self.out / ld_so[1:])
@@ -756,6 +757,50 @@ class Installing(BatchTest):
         again = self.dir / "again"
         self.run_command("batch", "--install-sysload", "--loader", SYSLOAD, self.out, "-o", again)
         self.assertEqual(describe(again), describe(self.out))
+
+    def test_linkers_find_what_ld_so_has(self):
+        """glibc's libc.so is a script that names ld.so; a musl system links with nothing else."""
+        names = {"/lib64/ld-linux-x86-64.so.2": "ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1": None}
+        for name in names:
+            (self.tree / name[1:]).parent.mkdir()
+            shutil.copy(os.path.realpath(name), self.tree / name[1:])
+        self.install()
+        (self.dir / "tls.c").write_text("extern __thread int x; __thread int x; int f(void) { return x; }\n")
+        (self.dir / "calls.c").write_text("int puts(const char*); void _start(void) { puts(\"x\"); }\n")
+
+        def linked(source, linker, ld_so):
+            output, there = self.dir / "linked.so", self.dir / "ld.so"
+            shutil.copy(ld_so, there)  # the name is kept in the output
+            kind = ["-shared", "-fPIC"] if source == "tls.c" else ["-no-pie"]
+            subprocess.run([GCC, *kind, f"-fuse-ld={linker}", "-nostdlib", "-Wl,-z,defs", self.dir / source,
+                            "-o", output, there], check=True, timeout=60)
+            return subprocess.run(["readelf", "-WdV", "--dyn-syms", output], check=True, text=True,
+                                  capture_output=True, timeout=60).stdout
+
+        for name, soname in names.items():
+            source = "tls.c" if soname else "calls.c"
+            for linker in ("bfd", "gold", "lld"):
+                native = linked(source, linker, self.tree / name[1:])
+                self.assertIn(f"Shared library: [{soname or self.dir / 'ld.so'}]", native)
+                self.assertIn("__tls_get_addr@GLIBC_2.3" if soname else "UND puts", native)
+                self.assertEqual(linked(source, linker, self.out / name[1:]), native)
+
+    def test_what_linkers_cannot_read_leaves_sysload_as_it_is(self):
+        name = self.tree / "lib64/ld-linux-x86-64.so.2"
+        name.parent.mkdir()
+        original = pathlib.Path("/lib64/ld-linux-x86-64.so.2").read_bytes()
+        headers, = struct.unpack_from("<Q", original, 40)
+        symbols = next(at for at in range(headers, len(original), 64)
+                       if struct.unpack_from("<I", original, at + 4)[0] == 11)
+        # Of no known type; from another file's end on; without names.
+        for field, value in ((4, b"\1"), (24 + 5, b"\1"), (40, b"\xff")):
+            damaged = bytearray(original)
+            damaged[symbols + field:symbols + field + len(value)] = value
+            name.write_bytes(damaged)
+            self.install()
+            self.assertEqual((self.out / "lib64/ld-linux-x86-64.so.2").read_bytes(),
+                             pathlib.Path(SYSLOAD).read_bytes(), field)
+            shutil.rmtree(self.out)
 
     def test_links_in_the_tree_do_not_lead_out_of_it(self):
         outside = self.dir / "outside"

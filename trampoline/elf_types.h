@@ -89,9 +89,10 @@ inline constexpr uint32_t kPtNull = 0, kPtLoad = 1, kPtDynamic = 2, kPtInterp = 
                           kPtGnuProperty = 0x6474e553;
 inline constexpr uint32_t kFlagExec = 1, kFlagWrite = 2, kFlagRead = 4;
 inline constexpr uint32_t kShtNull = 0, kShtProgbits = 1, kShtSymtab = 2, kShtStrtab = 3,
-                          kShtRela = 4, kShtHash = 5, kShtNote = 7, kShtNobits = 8, kShtRel = 9,
-                          kShtDynsym = 11, kShtSymtabShndx = 18, kShtRelr = 19,
-                          kShtGnuHash = 0x6ffffff6;
+                          kShtRela = 4, kShtHash = 5, kShtDynamic = 6, kShtNote = 7, kShtNobits = 8,
+                          kShtRel = 9, kShtDynsym = 11, kShtSymtabShndx = 18, kShtRelr = 19,
+                          kShtGnuHash = 0x6ffffff6, kShtGnuVerdef = 0x6ffffffd,
+                          kShtGnuVersym = 0x6fffffff;
 inline constexpr uint64_t kShfWrite = 1, kShfAlloc = 2, kShfExecInstr = 4, kShfCompressed = 0x800;
 inline constexpr uint16_t kShnUndef = 0, kShnLoReserve = 0xff00;
 inline constexpr uint8_t kStbLocal = 0, kStbGlobal = 1, kStvHidden = 2;

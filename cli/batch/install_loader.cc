@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cli/batch/directory_cache.h"
+#include "cli/batch/link_face.h"
 #include "cli/descriptor.h"
 #include "cli/file_data.h"
 #include "cli/metadata.h"
@@ -41,7 +42,7 @@ class Installer {
     if (fstatat(folder.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0) {
       if (auto error = remove_old(folder.get(), name, path)) return error;
     }
-    if (!write(folder.get(), name)) return problem("cannot write", path);
+    if (!write(folder.get(), name, nullptr)) return problem("cannot write", path);
     for (size_t at = made.size(); at-- > 0;) copy_times(loader_.status(), made[at].get());
     installed_.push_back(path);
     return std::nullopt;
@@ -62,7 +63,12 @@ class Installer {
     const std::string beside = name + kSuffix;
     if (renameat2(folder.get(), name.c_str(), folder.get(), beside.c_str(), RENAME_NOREPLACE) != 0)
       return problem("cannot rename to NAME.rewritten", path);
-    if (!write(folder.get(), name)) return problem("cannot write", path);
+    Descriptor there = open_inside(path + kSuffix, O_RDONLY);
+    if (!there.valid()) return problem("cannot read what is now NAME.rewritten of", path);
+    const auto interpreter = InputFile::adopt(there.release(), path);
+    if (!interpreter) return interpreter.error();
+    const auto face = with_symbols_for_linkers(loader_.bytes(), interpreter->bytes());
+    if (!write(folder.get(), name, face ? &*face : nullptr)) return problem("cannot write", path);
     installed_.push_back(path);
     return std::nullopt;
   }
@@ -111,10 +117,10 @@ class Installer {
     return std::nullopt;
   }
 
-  bool write(int folder, const std::string& name) const {
+  bool write(int folder, const std::string& name, const OutputBytes* changed) const {
     const Descriptor file(
         openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file.valid() || !write_data(loader_, nullptr, file.get())) return false;
+    if (!file.valid() || !write_data(loader_, changed, file.get())) return false;
     if (geteuid() == 0 && fchown(file.get(), 0, 0) != 0) return false;
     return fchmod(file.get(), 0755) == 0 && copy_times(loader_.status(), file.get());
   }
