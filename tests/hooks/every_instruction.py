@@ -108,8 +108,9 @@ def main():
         cases += [(native, "none", "odd", []), (rewritten, "none", "odd", []), (rewritten, watching_hook(folder), "odd", [])]
         # While hooks run, where a signal is put off: another one strikes on the way there.
         cases += [(native, "none", "twice 2 1", [])]
-        # A minute each, since all is stepped from the first instruction; so one in seven of two.
-        wheres = [(n, 1) for n in range(30, 145, 10)] if IN_FULL else [(40, 7), (100, 7)]
+        # Minutes each, since all is stepped from the first instruction; so one in seven of two, or one in six of
+        # eleven, which are all of them once or twice.
+        wheres = [(n, 6) for n in range(30, 145, 11)] if IN_FULL else [(40, 7), (100, 7)]
         cases += [(rewritten, "pass:entry:exit", f"twice {n} {each}", []) for n, each in wheres]
         for program, hook, way, before in cases:
             sentence = f"{os.path.basename(program)} under {os.path.basename(hook)}, {way}"
@@ -121,7 +122,7 @@ def main():
                 tracing = [tracing]
             try:
                 done = subprocess.run([native, *tracing, *before, program, "call", way], capture_output=True, text=True,
-                                      timeout=180, env={**os.environ, "SYSLOAD_HOOK": hook})
+                                      timeout=1200, env={**os.environ, "SYSLOAD_HOOK": hook})
                 text = done.stdout.strip()
                 said = SAID.match(text)
                 count = int(said.group(1)) if said else 0

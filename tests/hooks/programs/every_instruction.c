@@ -3,7 +3,7 @@
  *   every_instruction trace CHILD...   runs CHILD, steps k instructions into its call, sends a signal there,
  *                                      and lets it go on; for k = 0, 1, 2 ... until the call ends before
  *   every_instruction twice N EACH CHILD... sends another one before, N instructions into the call, and steps from
- *                                      there; for k = 0, EACH, 2 EACH ...
+ *                                      there; for each EACHth k
  *   every_instruction foreign CHILD... as trace, with the block taken from the thread before each call, as if it were
  *                                      that of the one which has made it
  *   every_instruction call             the child: makes one call after the other between two breakpoints,
@@ -333,17 +333,20 @@ static uint64_t rip_of(pid_t pid) {
   return registers.rip;
 }
 
-/* A stepped popf leaves TF set, since the kernel takes it for the program's; debuggers clear it. */
-static void clear_trap_flag(pid_t pid) {
+/* A stepped popf leaves TF set, since the kernel takes it for the program's; debuggers clear it. rip. */
+static uint64_t clear_trap_flag(pid_t pid) {
   struct user_regs_struct registers;
   ptrace(PTRACE_GETREGS, pid, 0, &registers);
-  registers.eflags &= ~0x100ul;
-  ptrace(PTRACE_SETREGS, pid, 0, &registers);
+  if ((registers.eflags & 0x100) != 0) {
+    registers.eflags &= ~0x100ul;
+    ptrace(PTRACE_SETREGS, pid, 0, &registers);
+  }
+  return registers.rip;
 }
 
 /* Poison is a trap of the program's, and goes to its handler. */
-static int is_at_poison(pid_t pid) {
-  return (ptrace(PTRACE_PEEKTEXT, pid, rip_of(pid), 0) & 0xff) == 0xf1;
+static int is_poison(pid_t pid, uint64_t rip) {
+  return (ptrace(PTRACE_PEEKTEXT, pid, rip, 0) & 0xff) == 0xf1;
 }
 
 /* Lets it run to its next breakpoint, and gives it all signals that come. Its status where it ends. */
@@ -355,24 +358,25 @@ static int run_to(pid_t pid, const char *label) {
     signal = WSTOPSIG(status);
     if (signal != SIGTRAP) continue;
     if (rip_of(pid) == (uint64_t)label) return -1;
-    signal = is_at_poison(pid) ? SIGTRAP : 0;
+    signal = is_poison(pid, rip_of(pid)) ? SIGTRAP : 0;
   }
 }
 
 /* One instruction of the program's own; what comes meanwhile goes to its handlers. Whether it is at the end. */
 static int step(pid_t pid, int *status) {
   int signal = 0, is_handled;
+  uint64_t after = rip_of(pid);
   do {
-    const uint64_t rip = rip_of(pid);
-    const int was_at_poison = is_at_poison(pid);
+    const uint64_t rip = after;
+    const int was_at_poison = is_poison(pid, rip);
     ptrace(PTRACE_SINGLESTEP, pid, 0, signal);
     waitpid(pid, status, 0);
     signal = WIFSTOPPED(*status) ? WSTOPSIG(*status) : SIGTRAP;
+    after = rip_of(pid);
     /* A caught call's SIGSYS, or poison's SIGTRAP: into its handler. */
-    is_handled = signal != SIGTRAP || (was_at_poison && rip_of(pid) == rip);
+    is_handled = signal != SIGTRAP || (was_at_poison && after == rip);
   } while (is_handled);
-  clear_trap_flag(pid);
-  return rip_of(pid) == (uint64_t)call_ends;
+  return clear_trap_flag(pid) == (uint64_t)call_ends;
 }
 
 /* SYSLOAD_BLOCK_TID (loader/abi.h) becomes nobody's. */
@@ -384,7 +388,8 @@ static void take_block(pid_t pid) {
   ptrace(PTRACE_POKEDATA, pid, registers.gs_base + 24, word & 0xffffffff);
 }
 
-/* `first`: where another signal comes before; -1: nowhere. */
+/* `first`: where another signal comes before; -1: nowhere. Of `each` instructions behind it, one is struck, and with
+ * another `first` another one. */
 static int trace(char **argv, int first, int each) {
   const pid_t pid = fork();
   int status = 0;
@@ -395,7 +400,7 @@ static int trace(char **argv, int first, int each) {
   }
   waitpid(pid, &status, 0);
   ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL);
-  for (int k = 0;; k += each) {
+  for (int k = first < 0 ? 0 : first % each;; k += each) {
     status = run_to(pid, call_begins);
     if (status != -1) break;
     if (is_foreign) take_block(pid);
