@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "loader/program_memory.h"
+#include "loader/state.h"
 
 namespace sysrewrite {
 
@@ -24,6 +25,8 @@ RuntimeAddr fault_stack_of(const ThreadBlock& block) {
 }  // namespace
 
 void offer_fault_stack(ThreadBlock* block) {
+  block->has_fault_stack = false;
+  if (sysload_state.has_native_files) return;
   const KernelStack stack{fault_stack_of(*block).value, 0, 0, kFaultStack};
   block->has_fault_stack =
       !sys::failed(sys::call(__NR_sigaltstack, Memory::address_of(&stack).value, 0));
@@ -31,13 +34,17 @@ void offer_fault_stack(ThreadBlock* block) {
 
 void withdraw_fault_stack(ThreadBlock* block) {
   const KernelStack none{0, kStackDisabled, 0, 0};
-  sys::call(__NR_sigaltstack, Memory::address_of(&none).value, 0);
+  KernelStack now{};
+  // Native code may have set another one since.
+  sys::call(__NR_sigaltstack, 0, Memory::address_of(&now).value);
+  if (is_on_fault_stack(*block, now.low))
+    sys::call(__NR_sigaltstack, Memory::address_of(&none).value, 0);
   block->has_fault_stack = false;
 }
 
 void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context) {
   const KernelStack none{0, block.no_stack_flags, 0, 0};
-  if (block.has_alt == 0) memcpy(&context->stack, &none, sizeof(none));
+  if (is_on_fault_stack(block, context->stack[0])) memcpy(&context->stack, &none, sizeof(none));
 }
 
 // The kernel takes the stack from the frame, but where rsp is on the one that the thread has.
@@ -55,9 +62,10 @@ void give_back_alternate_stack(ThreadBlock* block, uint64_t frame) {
   block->has_alt = is_none ? 0 : 1;
   block->alt_low = stack.low;
   block->alt_size = stack.size;
-  block->has_fault_stack = is_none;
+  block->has_fault_stack = is_none && !sysload_state.has_native_files;
   if (!is_none) return;
   block->no_stack_flags = stack.flags;
+  if (!block->has_fault_stack) return;
   const KernelStack ours{fault_stack_of(*block).value, 0, 0, kFaultStack};
   write_program(at, as_byte_view(&ours, sizeof(ours)));
 }

@@ -11,7 +11,9 @@ namespace sysrewrite {
 inline constexpr int32_t kStackDisabled = 2;  // SS_DISABLE
 
 // The fault stack is what the kernel takes for a handler that wants an alternate stack, as long as
-// the program has none of its own: so that a hook that has used up its stack can be named.
+// the program has none of its own: so that a hook that has used up its stack can be named. Not
+// where native files are mapped: their calls would find it (Go's runtime takes it for that of a C
+// library), and what they set is not known here.
 void offer_fault_stack(ThreadBlock* block);
 void withdraw_fault_stack(ThreadBlock* block);
 // Whether a handler's frame lies on it.

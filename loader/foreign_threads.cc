@@ -133,6 +133,11 @@ void expect_foreign_threads() {
   fill_slots(Memory::address_of(sysload_callback_checked));
 }
 
+void expect_native_file() {
+  if (sysload_state.has_engine) sysload_state.has_native_files = true;
+  expect_foreign_threads();
+}
+
 void note_process() {
   sysload_state.pid = sys::pid();
   __atomic_store_n(&fork_mark(), 1, __ATOMIC_RELAXED);

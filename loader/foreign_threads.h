@@ -31,6 +31,9 @@ namespace sysrewrite {
 // From now on there may be some. Under the serving lock, or before the program starts.
 void expect_foreign_threads();
 
+// The same, for a file with calls of its own that nobody has rewritten.
+void expect_native_file();
+
 // Notes which process this is: at the start, and in the child of a fork.
 void note_process();
 

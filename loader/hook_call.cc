@@ -389,6 +389,8 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_passed(Thr
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_enter(ThreadBlock* block,
                                                                                 uint64_t number) {
   const uint8_t interest = interest_in(sysload_state.interest, number);
+  // Offered before a native file was mapped.
+  if (block->has_fault_stack && sysload_state.has_native_files) withdraw_fault_stack(block);
   block->exits = 0;
   block->asked = 0;
   if ((interest & (kWantsEntry | kWantsExit)) != 0) {

@@ -85,7 +85,7 @@ void start_hooks(const HookSpecs& specs, const char* program) {
 }
 
 void serve(const ProgramFile& file, const MappedImage& image) {
-  if (sysload_state.has_engine && file.has_native_calls()) expect_foreign_threads();
+  if (sysload_state.has_engine && file.has_native_calls()) expect_native_file();
   if (!file.is_rewritten()) return;
   if (sysload_state.has_hooks) report_unseen(file);
   map_trampoline(file, image, {sysload_state.callback});

@@ -190,7 +190,7 @@ void restore_path_for_interpreter(const ProgramFile& file, const ElfImage& image
 // The segments of a library follow its first mapping at once.
 void note_seen(const ProgramFile& file, RuntimeAddr base, uint64_t size) {
   if (!sysload_state.has_engine) return;
-  if (file.has_native_calls()) return expect_foreign_threads();
+  if (file.has_native_calls()) return expect_native_file();
   sysload_state.seen = {base, size};
 }
 

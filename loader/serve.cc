@@ -65,7 +65,7 @@ uint64_t serve_mmap(CallFrame& call) {
   }
   if (!served) {
     const bool is_foreign = (protection & PROT_EXEC) != 0 && !is_rewritten_code({call.rdi});
-    if (is_foreign) expect_foreign_threads();
+    if (is_foreign) expect_native_file();
     return kPass;
   }
   call.rax = static_cast<uint64_t>(answer);

@@ -10,9 +10,10 @@ from ways import FULL, Comparison, run, under_run
 
 THREADS, ROUNDS = ("64", "2000") if FULL else ("16", "300")
 WAYS = (("threads", THREADS, ROUNDS), ("churn", "4000" if FULL else "400"), ("signals", "8", ROUNDS if FULL else "50"),
-        ("children", "100" if FULL else "10"))
+        ("children", "100" if FULL else "10"), ("stacks", "8", ROUNDS if FULL else "50"))
 # What is left native in a static program: all that makes threads. The C library of a dynamic one is native as a whole.
-OWN = ("--exclude=native_clone", "--exclude=native_exit")
+OWN = ("--exclude=native_clone", "--exclude=native_exit", "--exclude=native_stack", "--exclude=native_action",
+       "--exclude=native_restorer")
 LEFT = {
     "glibc static": (*OWN, "--exclude=__clone", "--exclude=__clone3", "--exclude=_Fork"),
     "musl static": (*OWN, "--exclude=__clone", "--exclude=_Fork"),

@@ -4,6 +4,7 @@
  *   foreign MAKER churn COUNT            one after the other: nothing is left of them
  *   foreign MAKER signals COUNT ROUNDS   handlers strike in such threads
  *   foreign MAKER children COUNT         children with memory of their own, and of their parent's
+ *   foreign MAKER stacks COUNT ROUNDS    alternate stacks that native code asks for, and sets
  *
  * MAKER is libc (pthread_create, fork and vfork of a C library that is native, or whose clone is), native (a clone of
  * this program's, which was left out: native_clone, native_exit), or made (the same in code made at run time). What
@@ -36,6 +37,10 @@ static long call(long number, long a, long b, long c, long d) {
 typedef long Clone(long flags, void *stack, volatile int *parent, volatile int *child, long tls, void (*run)(void *));
 Clone native_clone;
 void native_exit(int status);
+/* sigaltstack and rt_sigaction */
+long native_stack(const stack_t *new, stack_t *old);
+long native_action(long number, const void *new, void *old, long size);
+void native_restorer(void);
 extern const char made_clone[], made_clone_end[];
 #define CLONES                                             \
   " mov %rcx, %r10\n mov $56, %eax\n syscall\n"            \
@@ -48,6 +53,13 @@ __asm__(
     ".size native_clone, . - native_clone\n"
     ".type native_exit, @function\n native_exit:\n mov $60, %eax\n syscall\n hlt\n"
     ".size native_exit, . - native_exit\n"
+    ".globl native_stack, native_action, native_restorer\n"
+    ".type native_stack, @function\n native_stack:\n mov $131, %eax\n syscall\n ret\n"
+    ".size native_stack, . - native_stack\n"
+    ".type native_action, @function\n native_action:\n mov %rcx, %r10\n mov $13, %eax\n syscall\n ret\n"
+    ".size native_action, . - native_action\n"
+    ".type native_restorer, @function\n native_restorer:\n mov $15, %eax\n syscall\n"
+    ".size native_restorer, . - native_restorer\n"
     ".section .rodata\n made_clone:\n" CLONES "made_clone_end:\n .text\n");
 
 static Clone *clone_of(const char *maker) {
@@ -204,6 +216,71 @@ static void signals(int count) {
   printf("%d of %d threads, handlers %s\n", right, count, handled >= count * rounds ? "ran" : "did not run");
 }
 
+/* As the Go runtime does it beside a C library: it asks for the stack that a thread has, and gives it one if there is
+ * none. What it has said stays, whatever else handles signals. */
+enum { ALTERNATE = 40960 };
+
+static void on_alternate(int number, siginfo_t *info, void *context) {
+  const stack_t *const stack = &((ucontext_t *)context)->uc_stack;
+  const int is_there = (uintptr_t)&stack - (uintptr_t)stack->ss_sp < ALTERNATE && stack->ss_size == ALTERNATE;
+  /* SIGUSR2's is started by the kernel, in the midst of another call perhaps. */
+  if (number == SIGUSR1) call(SYS_getppid, 0, 0, 0, 0);
+  __atomic_add_fetch(&handled, is_there, __ATOMIC_SEQ_CST);
+}
+
+static void on_own_stack(int number, siginfo_t *info, void *context) {
+  const stack_t *const stack = &((ucontext_t *)context)->uc_stack;
+  __atomic_add_fetch(&handled, stack->ss_size == ALTERNATE, __ATOMIC_SEQ_CST);
+}
+
+static int is_alternate(const void *low) {
+  stack_t now = {NULL, -1, 1};
+  return native_stack(NULL, &now) == 0 && now.ss_sp == low && now.ss_size == (low != NULL ? ALTERNATE : 0) &&
+         now.ss_flags == (low != NULL ? 0 : SS_DISABLE);
+}
+
+static void has_stack(void *argument) {
+  const long pid = call(SYS_getpid, 0, 0, 0, 0), tid = call(SYS_gettid, 0, 0, 0, 0);
+  void *const low = mmap(NULL, ALTERNATE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const stack_t own = {low, 0, ALTERNATE}, none = {NULL, SS_DISABLE, 0};
+  int good = is_alternate(NULL);
+  native_stack(&own, NULL);
+  for (int i = 0; i < rounds; i++) {
+    for (int signal = SIGUSR1; signal <= SIGUSR2; signal += SIGUSR2 - SIGUSR1) {
+      call(SYS_tgkill, pid, tid, signal, 0);
+      call(SYS_getppid, 0, 0, 0, 0);
+      good &= is_alternate(low);
+    }
+    call(SYS_tgkill, pid, tid, SIGHUP, 0);
+    good &= is_alternate(low);
+  }
+  native_stack(&none, NULL);
+  good &= is_alternate(NULL);
+  __atomic_sub_fetch(&right, !good, __ATOMIC_SEQ_CST);
+  if (argument != NULL) calls(argument);
+}
+
+static void *has_stack_in_pthread(void *argument) {
+  has_stack(argument);
+  return NULL;
+}
+
+static void stacks(int count) {
+  const uint64_t flags = SA_SIGINFO | 0x04000000;
+  const struct raw_action alternate = {(uintptr_t)on_alternate, flags | SA_ONSTACK, (uintptr_t)restorer, 0};
+  const struct raw_action native = {(uintptr_t)on_alternate, flags | SA_ONSTACK, (uintptr_t)native_restorer, 0};
+  const struct raw_action own = {(uintptr_t)on_own_stack, flags, (uintptr_t)restorer, 0};
+  call(SYS_rt_sigaction, SIGUSR1, (long)&alternate, 0, 8);
+  native_action(SIGUSR2, &native, NULL, 8);
+  call(SYS_rt_sigaction, SIGHUP, (long)&own, 0, 8);
+  has_stack(NULL);
+  does = has_stack, does_in_pthread = has_stack_in_pthread;
+  struct thread *const all = calloc((size_t)count, sizeof *all);
+  for (int i = 0; i < count; i++) begin(&all[i]);
+  for (int i = 0; i < count; i++) join(&all[i]);
+  printf("%d of %d threads, %d handlers of %d\n", right, count, handled, 3 * rounds * (count + 1));
+}
+
 static void child_of_fork(void *unused) {
   const int good = answers_are_right() && call(SYS_getppid, 0, 0, 0, 0) != 1;
   call(SYS_exit_group, good ? 21 : 1, 0, 0, 0);
@@ -267,6 +344,7 @@ int main(int argc, char **argv) {
   if (strcmp(argv[2], "churn") == 0) churn(count);
   if (strcmp(argv[2], "signals") == 0) signals(count);
   if (strcmp(argv[2], "children") == 0) children(count);
+  if (strcmp(argv[2], "stacks") == 0) stacks(count);
   /* By a call that hooks see, so that they show what they have. */
   fflush(stdout);
   call(SYS_exit_group, 0, 0, 0, 0);
