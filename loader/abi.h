@@ -9,7 +9,8 @@
 #define SYSLOAD_STATE_OBJECTS_LOW 8    // u64: below the lowest library with a trampoline
 #define SYSLOAD_STATE_OBJECTS_HIGH 16  // u64: above the base of the highest
 
-#define SYSLOAD_STATE_EXE_SIZE 40  // u32: not 0 where /proc/self/exe is not the program's
+#define SYSLOAD_STATE_EXE_SIZE 40          // u32: not 0 where /proc/self/exe is not the program's
+#define SYSLOAD_STATE_INTERPRETER_SIZE 44  // u32: of the stubs of an ld.so; 0: there are none
 #define SYSLOAD_STATE_INTEREST 24  // u64: 65,536 bytes, one for each number; a multiple of 64 KiB
 #define SYSLOAD_STATE_FREE_BLOCKS 32  // u64: the first block that no thread has
 

@@ -97,7 +97,8 @@ void remember_interpreter(const ProgramFile& file, const MappedImage& mapped) {
   if (!file.is_rewritten()) return;
   const Trailer& trailer = file.rewritten().trailer();
   sysload_state.interpreter_stubs = mapped.at({trailer.vaddr});
-  sysload_state.interpreter_stubs_size = trailer.size;
+  // Within reach of a jump.
+  sysload_state.interpreter_stubs_size = static_cast<uint32_t>(trailer.size);
 }
 
 bool is_interpreter(const ProgramFile& program) {

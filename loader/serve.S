@@ -124,10 +124,16 @@ sysload_callback_serve:
 .Lserve_near:
         jmp     .Lserve
 
-// Without any access: perhaps ld.so's reservation for a library.
+// Without any access: perhaps the reservation of a rewritten ld.so for a library.
 .Lanonymous:
         movl    %edx, %ecx
-        jrcxz   .Lserve_near
+        jrcxz   .Lreserves
+        jmp     *%r11
+.Lreserves:
+        movl    sysload_state+SYSLOAD_STATE_INTERPRETER_SIZE(%rip), %ecx
+        jrcxz   .Lunasked
+        jmp     .Lserve
+.Lunasked:
         jmp     *%r11
 
 // A path is of interest only where it may be /proc/self/exe by one of its names, and sysload is what that

@@ -74,6 +74,7 @@ struct State {
   uint64_t interest;  // a table of 65,536 bytes (hook_set.h); 0: there are no hooks
   ThreadBlock* free_blocks;
   uint32_t exe_size;  // of exe_path; 0: /proc/self/exe names the program already
+  uint32_t interpreter_stubs_size;
   ThreadBlock* all_blocks;
   uint32_t threads;       // of this process
   uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
@@ -96,8 +97,7 @@ struct State {
   SeenLibrary seen;
   PendingLibrary pending;
   WidenedReservation widened;
-  RuntimeAddr interpreter_stubs;  // the trampoline of ld.so, to know its calls by
-  uint64_t interpreter_stubs_size;
+  RuntimeAddr interpreter_stubs;      // the trampoline of ld.so, to know its calls by
   char server_name[kServerNameSize];  // empty: there is none
   const AnswerTable* answers;         // of the server; nullptr: they cannot be read from here
   bool follow;                        // what the program executes
@@ -115,6 +115,7 @@ static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
 static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
 static_assert(offsetof(State, exe_size) == SYSLOAD_STATE_EXE_SIZE);
+static_assert(offsetof(State, interpreter_stubs_size) == SYSLOAD_STATE_INTERPRETER_SIZE);
 static_assert(offsetof(State, interest) == SYSLOAD_STATE_INTEREST);
 static_assert(offsetof(State, free_blocks) == SYSLOAD_STATE_FREE_BLOCKS);
 
