@@ -44,7 +44,11 @@ void withdraw_fault_stack(ThreadBlock* block) {
 
 void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context) {
   const KernelStack none{0, block.no_stack_flags, 0, 0};
-  if (is_on_fault_stack(block, context->stack[0])) memcpy(&context->stack, &none, sizeof(none));
+  KernelStack shown{};
+  memcpy(&shown, &context->stack, sizeof(shown));
+  // Or it was taken away a moment ago; another one was set by native code.
+  const bool is_ours = is_on_fault_stack(block, shown.low) || (shown.flags & kStackDisabled) != 0;
+  if (block.has_alt == 0 && is_ours) memcpy(&context->stack, &none, sizeof(none));
 }
 
 // The kernel takes the stack from the frame, but where rsp is on the one that the thread has.
