@@ -442,6 +442,8 @@ bool serve_own(ThreadBlock* block, int signal, const KernelSiginfo& info, Kernel
 uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
   const auto number = static_cast<uint64_t>(signal);
+  KernelUcontext& struck = first_struck(context);
+  if (!may_be_poisons(signal, *info)) struck.rip = back_to_poison({struck.rip}).value;
   if (serve_own(block, signal, *info, context)) return to_what_was_struck(*context);
   const bool is_caught = signal == kSigSys && info->code == kUserDispatch &&
                          sysload_state.exhaustive && info->address == first_struck(context).rip;

@@ -2,6 +2,8 @@
 
 #include <asm/unistd.h>
 
+#include <optional>
+
 #include "loader/memory.h"
 #include "loader/position.h"
 #include "loader/signals.h"
@@ -83,12 +85,31 @@ bool is_forged(const Signal& signal) {
   }
 }
 
-RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
+namespace {
+
+struct MetPoison {
+  FoundSite found;
+  uint64_t from_site;  // 0 or 1: which of its bytes
+};
+
+std::optional<MetPoison> poison_at(RuntimeAddr rip) {
   const FoundSite found = site_of_window(rip);
-  if (found.site == nullptr || !has_poison(*found.site)) return {0};
+  if (found.site == nullptr || !has_poison(*found.site)) return std::nullopt;
   const uint64_t from_site = rip.value - found.table->base.value - found.site->site;
-  if (from_site >= sizeof(kPoison)) return {0};
-  return restart_in_stub(found);
+  if (from_site >= sizeof(kPoison)) return std::nullopt;
+  return MetPoison{found, from_site};
+}
+
+}  // namespace
+
+RuntimeAddr stub_behind_poison(RuntimeAddr rip) {
+  const auto met = poison_at(rip);
+  return met ? restart_in_stub(met->found) : RuntimeAddr{0};
+}
+
+RuntimeAddr back_to_poison(RuntimeAddr rip) {
+  const auto met = poison_at(rip);
+  return met ? RuntimeAddr{rip.value - met->from_site} : rip;
 }
 
 bool is_at_trap(RuntimeAddr rip) {

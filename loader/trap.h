@@ -18,6 +18,11 @@ bool is_forged(const Signal& signal);
 
 // Where a program that met poison at `rip` goes on; 0 where there is none.
 RuntimeAddr stub_behind_poison(RuntimeAddr rip);
+// For a signal that is not the trap's: the kernel drops that one's siginfo where a SIGTRAP that was
+// sent waits already, and where the machine names poison's second byte, hlt would run next, which
+// kills a thread that has blocked SIGSEGV. From the first byte it is met again. Any other rip is
+// given back.
+RuntimeAddr back_to_poison(RuntimeAddr rip);
 // Whether it is there, or has just been led on from there.
 bool is_at_trap(RuntimeAddr rip);
 

@@ -14,7 +14,7 @@ def main():
         program = comparison.build("machine.c", build)
         rewritten = comparison.rewritten(program, "--tiers=D")
         # While SIGSEGV is blocked a fault kills.
-        for machine, word in (("first", "blocks"), ("second", "blocks"), ("fault", "calls")):
+        for machine, word in (("first", "blocks"), ("second", "blocks"), ("fault", "calls"), ("merged", "answers")):
             wanted = comparison.natively(f"{build}, {machine}", [program, machine, program, word])
             for hook in ("none", "pass:entry:exit"):
                 found = run([program, machine, rewritten, word], SYSLOAD_HOOK=hook)
