@@ -139,6 +139,11 @@
 #define SYSLOAD_MOST_HANDLERS 1024
 #define SYSLOAD_HANDLER_SIZE 10
 
+// What glibc's ld.so maps libraries with: MAP_PRIVATE, MAP_DENYWRITE, and MAP_FIXED. Source: glibc,
+// include/sys/mman.h, MAP_COPY.
+#define SYSLOAD_MAP_LIBRARY 0x802
+#define SYSLOAD_MAP_LIBRARY_FIXED 0x812
+
 // The word of the slot's page that the callback beside it reads.
 #define SYSLOAD_SLOT_SPECIAL 8
 

@@ -79,8 +79,8 @@
         .type   sysload_callback_serve, @function
         .p2align 6
 sysload_callback_serve:
-        FILTER  .Ltable, sysload_special, sysload_callback_serve_tail
-        LABEL   sysload_special
+        FILTER  .Ltable, .Lspecial, sysload_callback_serve_tail
+.Lspecial:
         WHERE   SYSLOAD_NR_WRITE, .Lpass        // has the low byte of openat
         WHERE   SYSLOAD_NR_OPENAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_NEWFSTATAT, .Lpath_in_rsi
@@ -115,6 +115,18 @@ sysload_callback_serve:
         WHERE   SYSLOAD_NR_READLINKAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_EXECVE, .Lserve_near
         WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_near
+        jmp     *%r11
+
+// Of a static program: the ld.so inside tells the kernel, which no longer listens, that nobody is to write
+// what it maps, with MAP_FIXED and without. Whoever else maps a file does not.
+        LABEL   sysload_special
+        WHERE   SYSLOAD_NR_MMAP, .Lstatic_mmap
+        jmp     .Lspecial
+.Lstatic_mmap:
+        leal    -SYSLOAD_MAP_LIBRARY(%r10), %ecx
+        jrcxz   .Lserve_near
+        leal    -SYSLOAD_MAP_LIBRARY_FIXED(%r10), %ecx
+        jrcxz   .Lserve_near
         jmp     *%r11
 
 .Lis_mmap:
