@@ -446,7 +446,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (!may_be_poisons(signal, *info)) struck.rip = back_to_poison({struck.rip}).value;
   if (serve_own(block, signal, *info, context)) return to_what_was_struck(*context);
   const bool is_caught = signal == kSigSys && info->code == kUserDispatch &&
-                         sysload_state.exhaustive && info->address == first_struck(context).rip;
+                         sysload_state.exhaustive && info->address == struck.rip;
   if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
     context->rip = address(sysload_copy_end);
     set_again(*block, signal);
@@ -457,7 +457,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (is_in_runtime) {
     const bool is_dispatched = is_caught && context->rip == address(sysload_signal_entry);
     if (is_dispatched) {
-      redirect_caught(first_struck(context));
+      redirect_caught(struck);
       return SYSLOAD_SIGNAL_TO_RUNTIME;
     }
     const bool is_raised = !is_forged({number, *info, *context});
