@@ -1,6 +1,5 @@
 #include "cli/batch/link_face.h"
 
-#include <algorithm>
 #include <string_view>
 #include <tuple>
 #include <vector>
@@ -15,15 +14,23 @@ using Bytes = std::vector<std::byte>;
 
 constexpr uint64_t kAlignment = 8;
 
+using Headers = std::vector<elf::Shdr>;
+
+// The index of the first section of that type; nothing where there is none.
+std::optional<uint32_t> find(const Headers& headers, uint32_t type) {
+  for (uint32_t i = 0; i < headers.size(); ++i)
+    if (headers[i].type == type) return i;
+  return std::nullopt;
+}
+
 // The sections of a file, and their names.
 struct Sections {
-  std::vector<elf::Shdr> headers;
+  Headers headers;
   ByteView names;
 
-  const elf::Shdr* find(uint32_t type) const {
-    const auto found = std::find_if(headers.begin(), headers.end(),
-                                    [type](const elf::Shdr& h) { return h.type == type; });
-    return found == headers.end() ? nullptr : &*found;
+  const elf::Shdr* of_type(uint32_t type) const {
+    const auto index = find(headers, type);
+    return index ? &headers[*index] : nullptr;
   }
 };
 
@@ -55,13 +62,11 @@ class Face {
 
   // In the place of the loader's own of that type, or behind its last one.
   uint32_t index_for(uint32_t type, std::string_view name) {
-    const auto own = std::find_if(headers_.begin(), headers_.end(),
-                                  [type](const elf::Shdr& h) { return h.type == type; });
-    if (own != headers_.end()) return static_cast<uint32_t>(own - headers_.begin());
-    return add(name);
+    const auto own = find(headers_, type);
+    return own ? *own : add(name);
   }
 
-  // A section of that type which nobody has yet.
+  // A section of that name, without a type yet.
   uint32_t add(std::string_view name) {
     elf::Shdr header{};
     header.name = static_cast<uint32_t>(names_.size());
@@ -109,7 +114,7 @@ class Face {
   elf::Ehdr header_;
   uint64_t begin_;  // of what is added, in the file
   Bytes tail_;
-  std::vector<elf::Shdr> headers_;
+  Headers headers_;
   Bytes names_;
 };
 
@@ -146,8 +151,8 @@ std::optional<OutputBytes> with_symbols_for_linkers(ByteView loader, ByteView in
   auto own = read_sections(loader);
   const auto other = read_sections(interpreter);
   if (!own || !other || own->headers.size() > elf::kShnLoReserve / 2) return std::nullopt;
-  const elf::Shdr* symbols = other->find(elf::kShtDynsym);
-  const elf::Shdr* dynamic = other->find(elf::kShtDynamic);
+  const elf::Shdr* symbols = other->of_type(elf::kShtDynsym);
+  const elf::Shdr* dynamic = other->of_type(elf::kShtDynamic);
   if (symbols == nullptr || dynamic == nullptr || symbols->link >= other->headers.size())
     return std::nullopt;
   const elf::Shdr& strings = other->headers[symbols->link];
@@ -171,7 +176,7 @@ std::optional<OutputBytes> with_symbols_for_linkers(ByteView loader, ByteView in
   for (const auto& [type, name, link] :
        {std::tuple(elf::kShtGnuVersym, ".gnu.version", symbols_at),
         std::tuple(elf::kShtGnuVerdef, ".gnu.version_d", strings_at)}) {
-    const elf::Shdr* versions = other->find(type);
+    const elf::Shdr* versions = other->of_type(type);
     const auto bytes = versions == nullptr ? std::nullopt : bytes_of(*versions);
     if (bytes) face.fill(face.index_for(type, name), *versions, *bytes, link);
   }
