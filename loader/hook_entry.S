@@ -1,4 +1,5 @@
-// The callback of a program that has hooks, and every way from it into C++ and back.
+// The callback of a program that has hooks, and every way from it into C++ and back. hook_check.S stands in front
+// of it where a thread may not be its block's owner, and signal_entry.S is what signals come to.
 //
 // Until rsp is the hook stack's, nothing may be pushed, and no flag changed: lea, mov and jrcxz do
 // neither. From there on the state of the program's call lies in the thread's block (thread_block.h),
@@ -20,7 +21,7 @@
 //   sysload_hook_unblocked ... _end     registers come from the block
 #include "loader/abi.h"
 #include "loader/label.inc"
-#include "loader/filter.inc"
+#include "loader/mask.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -90,26 +91,6 @@
         movq    %gs:SYSLOAD_BLOCK_CALL, %rax
         .endm
 
-// rt_sigprocmask, but for `syscall` itself: signals may strike there, so it stands where its place is
-// told of.
-        .macro  ASK_FOR_NO_SIGNALS
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        leaq    .Lall(%rip), %rsi
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rdx
-        leaq    SYSLOAD_BLOCK_MASK(%rdx), %rdx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
-        .endm
-
-        .macro  ASK_FOR_PROGRAMS_MASK
-        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
-        movl    $SYSLOAD_SIG_SETMASK, %edi
-        movq    %gs:SYSLOAD_BLOCK_SELF, %rsi
-        leaq    SYSLOAD_BLOCK_MASK(%rsi), %rsi
-        movl    $0, %edx
-        movl    $SYSLOAD_SIGSET_SIZE, %r10d
-        .endm
-
 // The one hook's entry() or exit().
         .macro  CALL_HOOK function
         movl    $1, SYSLOAD_BLOCK_RUNNING(%rsp)
@@ -120,62 +101,9 @@
         movl    $0, SYSLOAD_BLOCK_RUNNING(%rsp)
         .endm
 
-// ecx = 0 where gettid's answer in eax is the tid of the block's owner.
-        .macro  COMPARE_OWNER
-        movl    %gs:SYSLOAD_BLOCK_TID, %ecx
-        notl    %ecx
-        leal    1(%rax, %rcx), %ecx
-        .endm
-
 // Fields of the call, by a pointer into its midst: four bytes an instruction.
 #define CALL_MIDDLE (SYSLOAD_CALL_ARGUMENT + 8)
 #define IN_CALL(field) (field - CALL_MIDDLE)
-
-// --- Whose block it is ------------------------------------------------------------------------
-//
-//   in       as the filter's; slots lead here instead where foreign threads are expected (foreign_threads.h)
-//   out      at the filter, where the block is this thread's; else at sysload_serve_entry, with r11 = the tail
-//   clobbers rcx, r11; r10 of exit
-//   stack    two words below rsp: the kernel leaves 128 bytes there alone when it builds a signal's frame
-//
-// Nothing is written to the block before its owner is known: another thread may be in the midst of a call.
-// `not` and lea change no flag. A thread that exits may have unmapped its stack, or given it away, and
-// needs none of its registers but rdi.
-        .p2align 6
-        LABEL   sysload_callback_checked
-        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
-        movw    %ax, %cx
-        movzbl  (%rcx), %ecx
-        jrcxz   .Lunchecked
-        WHERE   SYSLOAD_NR_EXIT, .Lcheck_exit
-        movq    %r11, -8(%rsp)
-        movq    %rax, -16(%rsp)
-        LABEL   sysload_check_saved
-        movl    $SYSLOAD_NR_GETTID, %eax
-        syscall
-        COMPARE_OWNER
-        movq    -8(%rsp), %r11
-        movq    -16(%rsp), %rax
-        LABEL   sysload_check_loaded
-        jrcxz   .Lowner
-        jmp     sysload_serve_entry     // which adopts the thread, and makes the call anew
-.Lowner:
-        jmp     .Lfilter
-.Lunchecked:
-        jmp     *%r11
-.Lcheck_exit:
-        movq    %r11, %r10
-        LABEL   sysload_check_exit_saved
-        movl    $SYSLOAD_NR_GETTID, %eax
-        syscall
-        COMPARE_OWNER
-        movl    $SYSLOAD_NR_EXIT, %eax
-        movq    %r10, %r11
-        LABEL   sysload_check_exit_loaded
-        jrcxz   .Lowner
-        jmp     *%r11                   // nothing is known of it that could end
-        LABEL   sysload_callback_checked_end
 
 // --- The filter -------------------------------------------------------------------------------
 //
@@ -188,7 +116,7 @@
         .p2align 6
         LABEL   sysload_callback_hook
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-.Lfilter:
+        LABEL   sysload_hook_filter
         movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
         movw    %ax, %cx
         movzbl  (%rcx), %ecx
@@ -566,55 +494,6 @@
         syscall
         hlt
 
-// --- Signals ------------------------------------------------------------------------------------
-//
-//   in       as a handler: rdi = number, rsi = siginfo, rdx = ucontext, rsp = the frame
-//   out      at the program's handler, with all of that unchanged; or back from the signal
-//   stack    some hundred bytes of the one that the kernel has chosen. Not the hook stack: it may be in
-//            use, and the kernel would believe an alternate stack free that this frame lies on.
-//
-// Whatever comes while this decides is put off, like during a call.
-        .p2align 4
-        LABEL   sysload_signal_entry
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rdx
-        call    sysload_on_signal       // rax: the handler, or one of SYSLOAD_SIGNAL_*
-        LABEL   sysload_signal_back
-        cmpq    $SYSLOAD_SIGNAL_TO_PROGRAM, %rax
-        jb      .Lreturn
-        je      .Lto_program
-        cmpl    $0, %gs:SYSLOAD_BLOCK_PENDING
-        jne     .Lput_off
-.Lhandle:
-        movq    (%rsp), %rdx
-        movq    8(%rsp), %rsi
-        movq    16(%rsp), %rdi
-        movq    %rax, %rcx
-        leaq    24(%rsp), %rsp
-        LABEL   sysload_signal_raised
-        movl    $0, %eax
-        jmp     *%rcx
-        LABEL   sysload_signal_handled
-// What was put off while this decided strikes as soon as the frame gives the program's mask back.
-.Lto_program:
-        movl    $0, %gs:SYSLOAD_BLOCK_PENDING
-.Lreturn:
-        leaq    32(%rsp), %rsp
-        movl    $SYSLOAD_NR_RT_SIGRETURN, %eax
-        syscall
-        hlt
-// Another signal came meanwhile: it strikes when the mask is the handler's again.
-.Lput_off:
-        movq    %rax, %rbx
-        movl    $0, %gs:SYSLOAD_BLOCK_PENDING
-        ASK_FOR_PROGRAMS_MASK
-        syscall
-        LABEL   sysload_signal_unblocked
-        movq    %rbx, %rax
-        jmp     .Lhandle
-        LABEL   sysload_signal_end
-
 // Calls a function on the hook stack, which is not in use, while all signals are blocked.
 //
 //   in       psABI: rdi = the function, rsi = its argument
@@ -629,7 +508,3 @@
         movq    %rbp, %rsp
         popq    %rbp
         ret
-
-        .section .rodata, "a"
-        .p2align 3
-.Lall:  .quad   -1
