@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/alternate_stack.h"
+#include "loader/dispositions.h"
 #include "loader/exhaustive.h"
 #include "loader/foreign_threads.h"
 #include "loader/hook_output.h"

@@ -5,7 +5,7 @@
 // neither. From there on the state of the program's call lies in the thread's block (thread_block.h),
 // reached through gs, so that a signal handler can read off where a call stands:
 //
-//   where rip is                        what a signal finds (signals.cc)
+//   where rip is                        what a signal finds (struck.cc)
 //   sysload_callback_hook ... _entered  the call has not begun: it begins again
 //   sysload_hook_alternate ... _blocked likewise; registers come from the block
 //   sysload_callback_checked ... _end   likewise; registers lie below rsp, or in r10

@@ -12,19 +12,6 @@ namespace sysrewrite {
 // process: it does not where the program has blocked or ignored SIGSEGV or SIGBUS. One system call.
 bool may_fault();
 
-// rt_sigaction: the program's disposition is kept in the table, and the kernel is given
-// sysload_signal_entry. Arguments and answer are the system call's.
-int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, uint64_t old_action,
-                        uint64_t size);
-
-// Around execve, which keeps what is ignored: an open signal (program_mask.h) that the program
-// ignores is handled by sysload.
-void ignore_for_exec(const ThreadBlock& block);
-void watch_after_exec(const ThreadBlock& block);
-
-// Handles the signals by which poison and the faults of hooks show.
-void watch_faults();
-
 void block_signals(uint64_t* old_mask);
 // Blocks all of them until the runtime is left, and keeps the mask in the block.
 void keep_signals_away(ThreadBlock* block);

@@ -21,7 +21,7 @@
 //
 // One invariant makes the rest simple: a block is in use by at most one call, since no code of the
 // program's runs while one is under way. A signal that arrives meanwhile is put off, or the call is
-// finished or undone first (signals.cc).
+// finished or undone first (struck.h).
 #ifndef SYSREWRITE_LOADER_THREAD_BLOCK_H_
 #define SYSREWRITE_LOADER_THREAD_BLOCK_H_
 

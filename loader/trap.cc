@@ -4,9 +4,9 @@
 
 #include <optional>
 
+#include "loader/dispositions.h"
 #include "loader/memory.h"
 #include "loader/position.h"
-#include "loader/signals.h"
 #include "loader/site_tables.h"
 #include "loader/state.h"
 #include "loader/watched_signals.h"
