@@ -61,6 +61,8 @@
 #define SYSLOAD_BLOCK_ASKED 376        // u32: how many hooks have seen the call
 #define SYSLOAD_BLOCK_EXITS 380        // u32: 1 where they are to see its end
 #define SYSLOAD_BLOCK_HOOK_EXIT 384    // the one hook's exit()
+#define SYSLOAD_BLOCK_UNDER_WAY \
+  392  // u32: 1 where a call is, and any handler may run (kept_calls.h)
 
 // The vectors' area, where they are kept by moves (vectors.S). The registers come first, 64 bytes
 // each.
@@ -91,6 +93,21 @@
 // runtime or in the program. No handler has such an address.
 #define SYSLOAD_SIGNAL_TO_RUNTIME 0
 #define SYSLOAD_SIGNAL_TO_PROGRAM 1
+
+// How a call is left where any handler may run: on the program's stack, below its red zone.
+#define SYSLOAD_LEAVING_FLAGS 0
+#define SYSLOAD_LEAVING_MASK 8
+#define SYSLOAD_LEAVING_RDI 16
+#define SYSLOAD_LEAVING_RSI 24
+#define SYSLOAD_LEAVING_RDX 32
+#define SYSLOAD_LEAVING_R10 40
+#define SYSLOAD_LEAVING_R8 48
+#define SYSLOAD_LEAVING_R9 56
+#define SYSLOAD_LEAVING_RAX 64
+#define SYSLOAD_LEAVING_R11 72
+#define SYSLOAD_LEAVING_RCX 80
+#define SYSLOAD_LEAVING_RSP 88
+#define SYSLOAD_LEAVING_SIZE 96
 
 // Flags that C code must not run with, and that sahf does not give back: DF and AC.
 // Source: Intel SDM vol. 1, 3.4.3.

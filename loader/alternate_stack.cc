@@ -24,9 +24,15 @@ RuntimeAddr fault_stack_of(const ThreadBlock& block) {
 
 }  // namespace
 
+void distrust_stacks(ThreadBlock* block) {
+  block->alt_low = 0;
+  block->alt_size = ~uint64_t{0};
+  block->has_alt = 1;
+}
+
 void offer_fault_stack(ThreadBlock* block) {
   block->has_fault_stack = false;
-  if (sysload_state.has_native_files) return;
+  if (sysload_state.has_native_files) return distrust_stacks(block);
   const KernelStack stack{fault_stack_of(*block).value, 0, 0, kFaultStack};
   block->has_fault_stack =
       !sys::failed(sys::call(__NR_sigaltstack, Memory::address_of(&stack).value, 0));
@@ -47,8 +53,8 @@ void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context) {
   KernelStack shown{};
   memcpy(&shown, &context->stack, sizeof(shown));
   // Or it was taken away a moment ago; another one was set by native code.
-  const bool is_ours = is_on_fault_stack(block, shown.low) || (shown.flags & kStackDisabled) != 0;
-  if (block.has_alt == 0 && is_ours) memcpy(&context->stack, &none, sizeof(none));
+  const bool is_none = block.has_alt == 0 && (shown.flags & kStackDisabled) != 0;
+  if (is_on_fault_stack(block, shown.low) || is_none) memcpy(&context->stack, &none, sizeof(none));
 }
 
 // The kernel takes the stack from the frame, but where rsp is on the one that the thread has.
@@ -59,6 +65,10 @@ void give_back_alternate_stack(ThreadBlock* block, uint64_t frame) {
   if (read_program(at, Memory::bytes(Memory::address_of(&stack), sizeof(stack))) != sizeof(stack))
     return;  // the kernel ends the program
   const bool is_none = (stack.flags & kStackDisabled) != 0;
+  if (sysload_state.has_native_files) {
+    if (is_none) block->has_fault_stack = false;
+    return;
+  }
   const bool is_known = block->has_alt != 0 && !is_none && stack.low == block->alt_low &&
                         stack.size == block->alt_size;
   const bool is_in_use = block->has_alt != 0 && frame - block->alt_low < block->alt_size;
@@ -66,10 +76,9 @@ void give_back_alternate_stack(ThreadBlock* block, uint64_t frame) {
   block->has_alt = is_none ? 0 : 1;
   block->alt_low = stack.low;
   block->alt_size = stack.size;
-  block->has_fault_stack = is_none && !sysload_state.has_native_files;
+  block->has_fault_stack = is_none;
   if (!is_none) return;
   block->no_stack_flags = stack.flags;
-  if (!block->has_fault_stack) return;
   const KernelStack ours{fault_stack_of(*block).value, 0, 0, kFaultStack};
   write_program(at, as_byte_view(&ours, sizeof(ours)));
 }
@@ -79,6 +88,7 @@ bool is_on_fault_stack(const ThreadBlock& block, uint64_t address) {
 }
 
 void learn_alternate_stack(ThreadBlock* block) {
+  if (sysload_state.has_native_files) return distrust_stacks(block);
   KernelStack stack{};
   if (sys::failed(sys::call(__NR_sigaltstack, 0, Memory::address_of(&stack).value))) return;
   if (is_on_fault_stack(*block, stack.low)) return;

@@ -15,6 +15,9 @@ inline constexpr int32_t kStackDisabled = 2;  // SS_DISABLE
 // where native files are mapped: their calls would find it (Go's runtime takes it for that of a C
 // library), and what they set is not known here.
 void offer_fault_stack(ThreadBlock* block);
+// Where native files are mapped any stack may be the alternate one: signals are blocked wherever
+// rsp is going to be sysload's.
+void distrust_stacks(ThreadBlock* block);
 void withdraw_fault_stack(ThreadBlock* block);
 // Whether a handler's frame lies on it.
 bool is_on_fault_stack(const ThreadBlock& block, uint64_t address);

@@ -134,9 +134,14 @@ void expect_foreign_threads() {
 }
 
 void expect_native_file() {
-  // There native calls are caught.
-  if (sysload_state.has_engine && !sysload_state.exhaustive) sysload_state.has_native_files = true;
-  expect_foreign_threads();
+  State& state = sysload_state;
+  // With --exhaustive native calls are caught.
+  if (!state.has_engine || state.exhaustive || state.has_native_files) return;
+  state.has_native_files = true;
+  state.expects_foreign_threads = true;
+  for (ThreadBlock* block = state.all_blocks; block != nullptr; block = block->all_next)
+    distrust_stacks(block);
+  fill_slots(Memory::address_of(sysload_callback_guarded));
 }
 
 void note_process() {

@@ -8,6 +8,7 @@
 //                            slots hold                 a call of interest
 //   all code is rewritten    sysload_callback_hook      goes to the block that gs names
 //   other code has come      sysload_callback_checked   asks gettid first, and compares
+//   of a file of its own     sysload_callback_guarded   likewise, and blocks signals (kept_calls.h)
 //
 // It is chosen at the start, and put into all slots once more when such code appears later, before
 // any of it can have run. Where the block is another's the thread is adopted: it gets a block of

@@ -12,6 +12,7 @@
 #include "loader/foreign_threads.h"
 #include "loader/hook_output.h"
 #include "loader/hook_set.h"
+#include "loader/kept_calls.h"
 #include "loader/memory.h"
 #include "loader/own_exe.h"
 #include "loader/places.h"
@@ -482,14 +483,23 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
   leave_answered(block, 0);
 }
 
-// With the way to leave in the block, and all signals blocked.
-extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_settle(ThreadBlock* block) {
+// With the way to leave in the block, and all signals blocked. Where any handler may run, all of it
+// lies on the program's stack afterwards, at the address that is returned; else 0.
+extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_settle(
+    ThreadBlock* block) {
   const bool strikes = (block->pending & SYSLOAD_PENDING_SIGNAL) != 0;
   // The handler is to run before a call that may wait, not after it.
   const bool is_undone = strikes && is_issuing(*block) && block->call.number != __NR_rt_sigreturn;
   if (is_undone && block->lends) split_mask(block);
   block->pending = 0;
   if (is_undone) undo_call(block);
+  if (!sysload_state.has_native_files) return 0;
+  const uint64_t at = put_on_stack(*block);
+  if (is_issuing(*block))
+    block->under_way = 1;
+  else
+    end_kept_call(block);
+  return at;
 }
 
 }  // namespace sysrewrite

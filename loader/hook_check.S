@@ -57,3 +57,83 @@
         jrcxz   .Lowner
         jmp     *%r11                   // nothing is known of it that could end
         LABEL   sysload_callback_checked_end
+
+// --- Where any handler may run ---------------------------------------------------------------------
+//
+//   in       as above; slots lead here where native files are mapped (kept_calls.h)
+//   out      at sysload_hook_entered, with all signals blocked; the rest as above
+//   stack    seven words below rsp
+//
+// The block is not written to before signals are blocked: their handlers may make calls, which are going to
+// use it. Nor is it before what a call has in it that is under way has been kept.
+        .macro  LOAD_SAVED
+        movq    -8(%rsp), %r11
+        movq    -16(%rsp), %rax
+        movq    -24(%rsp), %rdi
+        movq    -32(%rsp), %rsi
+        movq    -40(%rsp), %rdx
+        movq    -48(%rsp), %r10
+        .endm
+
+        .p2align 6
+        LABEL   sysload_callback_guarded
+        leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
+        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
+        movw    %ax, %cx
+        movzbl  (%rcx), %ecx
+        jrcxz   .Lunguarded
+        WHERE   SYSLOAD_NR_EXIT, .Lguard_exit
+        movq    %r11, -8(%rsp)
+        movq    %rax, -16(%rsp)
+        movq    %rdi, -24(%rsp)
+        movq    %rsi, -32(%rsp)
+        movq    %rdx, -40(%rsp)
+        movq    %r10, -48(%rsp)
+        LABEL   sysload_guard_saved
+        movl    $SYSLOAD_NR_GETTID, %eax
+        syscall
+        COMPARE_OWNER
+        jrcxz   .Lguard
+        LOAD_SAVED
+        jmp     sysload_serve_entry
+.Lunguarded:
+        jmp     *%r11
+.Lguard_exit:
+        jmp     .Lcheck_exit
+.Lguard:
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        leaq    sysload_every_signal(%rip), %rsi
+        leaq    -56(%rsp), %rdx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        movl    %gs:SYSLOAD_BLOCK_UNDER_WAY, %ecx
+        jrcxz   .Lfree
+        movq    %rsp, %rcx
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        pushq   %rcx
+        pushfq
+        andl    $~SYSLOAD_TRAP_FLAG, (%rsp)
+        pushq   %r8
+        pushq   %r9
+        pushq   $0x202                  // neither DF nor AC
+        popfq
+        movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
+        call    sysload_keep_call
+        popq    %r9
+        popq    %r8
+        popfq
+        popq    %rsp
+.Lfree:
+        movq    -56(%rsp), %rcx
+        movq    %rcx, %gs:SYSLOAD_BLOCK_MASK
+        movl    $SYSLOAD_PENDING_BLOCKED, %gs:SYSLOAD_BLOCK_PENDING
+        LOAD_SAVED
+        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
+        movw    %ax, %cx
+        movzbl  (%rcx), %ecx
+        movq    %rcx, %gs:SYSLOAD_BLOCK_INTEREST
+        movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
+        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+        jmp     sysload_hook_entered
+        LABEL   sysload_callback_guarded_end

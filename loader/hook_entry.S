@@ -9,6 +9,7 @@
 //   sysload_callback_hook ... _entered  the call has not begun: it begins again
 //   sysload_hook_alternate ... _blocked likewise; registers come from the block
 //   sysload_callback_checked ... _end   likewise; registers lie below rsp, or in r10
+//   sysload_callback_guarded ... _end   likewise
 //   rsp on the hook stack               the signal is put off; at leaving, it is sent again
 //   sysload_hook_leave ... _left        likewise, and leaving begins again, the slow way
 //   sysload_hook_pass ... _pass_end     likewise, of a call that passes
@@ -19,6 +20,7 @@
 //   sysload_hook_issued ... _switched   the call is done: hooks see its end first
 //   sysload_hook_issued_alternate ...   likewise
 //   sysload_hook_unblocked ... _end     registers come from the block
+//   sysload_hook_stacked ... _left      likewise, from above rsp
 #include "loader/abi.h"
 #include "loader/label.inc"
 #include "loader/mask.inc"
@@ -89,6 +91,11 @@
         movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
         movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
         movq    %gs:SYSLOAD_BLOCK_CALL, %rax
+        .endm
+
+// rsp has passed the flags.
+        .macro  LOAD_LEAVING field, register
+        movq    \field-SYSLOAD_LEAVING_MASK(%rsp), %\register
         .endm
 
 // The one hook's entry() or exit().
@@ -358,6 +365,8 @@
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_settle
+        testq   %rax, %rax
+        jnz     .Lleave_by_stack
         pushq   %gs:SYSLOAD_BLOCK_FLAGS
         popfq
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RSP, %rsp
@@ -370,6 +379,31 @@
         movq    %gs:SYSLOAD_BLOCK_LEAVE_RAX, %rax
         jmp     *%rcx
         LABEL   sysload_hook_unblocked_end
+
+// Where any handler may run (kept_calls.h) the block may be another call's as soon as signals are open, so
+// all that is to be loaded lies on the program's stack.
+.Lleave_by_stack:
+        movq    %rax, %rsp
+        popfq
+        movl    $SYSLOAD_NR_RT_SIGPROCMASK, %eax
+        movl    $SYSLOAD_SIG_SETMASK, %edi
+        movq    %rsp, %rsi
+        movl    $0, %edx
+        movl    $SYSLOAD_SIGSET_SIZE, %r10d
+        syscall
+        LABEL   sysload_hook_stacked
+        LOAD_LEAVING SYSLOAD_LEAVING_RDI, rdi
+        LOAD_LEAVING SYSLOAD_LEAVING_RSI, rsi
+        LOAD_LEAVING SYSLOAD_LEAVING_RDX, rdx
+        LOAD_LEAVING SYSLOAD_LEAVING_R10, r10
+        LOAD_LEAVING SYSLOAD_LEAVING_R8, r8
+        LOAD_LEAVING SYSLOAD_LEAVING_R9, r9
+        LOAD_LEAVING SYSLOAD_LEAVING_RAX, rax
+        LOAD_LEAVING SYSLOAD_LEAVING_R11, r11
+        LOAD_LEAVING SYSLOAD_LEAVING_RCX, rcx
+        LOAD_LEAVING SYSLOAD_LEAVING_RSP, rsp
+        LABEL   sysload_hook_stack_left
+        jmp     *%rcx
 
 // --- A call whose end hooks want to see ---------------------------------------------------------
 //

@@ -108,7 +108,8 @@ bool leave_callback(KernelUcontext& context, Position* position) {
     return true;
   }
   // A call that was caught comes here, too, and not from a stub.
-  if (rip == address(sysload_callback_hook) || rip == address(sysload_callback_checked)) {
+  if (rip == address(sysload_callback_hook) || rip == address(sysload_callback_checked) ||
+      rip == address(sysload_callback_guarded)) {
     to_be_made(context.rcx + SYSREWRITE_TAIL_FROM_RESUME, context.rsp, position);
     return true;
   }

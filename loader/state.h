@@ -81,7 +81,8 @@ struct State {
   HeldSignal held[2];     // SIGTRAP, SIGSYS: sent to the process while all threads had blocked them
   uint32_t pid;           // of this process, whose threads have the blocks
   bool expects_foreign_threads;  // foreign_threads.h
-  bool has_native_files;         // mapped as code: they may ask the kernel what sysload hides
+  bool has_native_files;         // mapped as code: they may ask the kernel what sysload hides,
+                                 // and handle signals
   uint32_t adoptions_left;       // until blocks of threads that are gone are looked for
   bool watches_faults;           // signals.cc handles them
   bool has_engine;               // calls go through hook_call.cc
@@ -139,6 +140,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_pass[]
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_far[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_hook[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_checked[];
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_guarded[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_callback_serve[];
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_restorer[];
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "loader/hook_call.h"
+#include "loader/kept_calls.h"
 #include "loader/label.h"
 #include "loader/signals.h"
 #include "loader/state.h"
@@ -30,13 +31,14 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_signal_entry[], sysload_signal_back[], sysload_signal_raised[],
     sysload_signal_handled[], sysload_signal_unblocked[], sysload_signal_end[],
     sysload_callback_checked_end[], sysload_check_saved[], sysload_check_loaded[],
-    sysload_check_exit_saved[], sysload_check_exit_loaded[], sysload_serve_entry[],
-    sysload_serve_answered[], etext[];
+    sysload_check_exit_saved[], sysload_check_exit_loaded[], sysload_guard_saved[],
+    sysload_callback_guarded_end[], sysload_hook_stacked[], sysload_hook_stack_left[],
+    sysload_serve_entry[], sysload_serve_answered[], etext[];
 
 // Everything is the program's, but rip, which is in rcx.
 bool is_left(uint64_t rip) {
   return rip == address(sysload_hook_left) || rip == address(sysload_hook_passed_on) ||
-         rip == address(sysload_hook_ended);
+         rip == address(sysload_hook_ended) || rip == address(sysload_hook_stack_left);
 }
 
 // Not made, or to be made again: `syscall` itself counts.
@@ -54,7 +56,8 @@ bool is_done(uint64_t rip) {
 
 // The call of a thread whose block may be another's: nothing of it has begun.
 bool is_checked(uint64_t rip) {
-  return is_between(rip, sysload_callback_checked, sysload_callback_checked_end);
+  return is_between(rip, sysload_callback_checked, sysload_callback_checked_end) ||
+         is_between(rip, sysload_callback_guarded, sysload_callback_guarded_end);
 }
 
 // sysload's own code where it stands between the program and the runtime: rsp is the program's.
@@ -62,6 +65,7 @@ bool is_between_program_and_runtime(uint64_t rip) {
   return is_between(rip, sysload_callback_hook, sysload_hook_entered) ||
          is_between(rip, sysload_hook_alternate, sysload_hook_alternate_blocked) ||
          is_between(rip, sysload_hook_unblocked, sysload_hook_unblocked_end) ||
+         is_between(rip, sysload_hook_stacked, sysload_hook_stack_left) ||
          is_between(rip, sysload_signal_back, sysload_signal_end) || is_checked(rip) ||
          is_between(rip, sysload_serve_entry, sysload_serve_answered + 1) || is_left(rip) ||
          is_to_be_made(rip) || is_done(rip) || rip == address(sysload_hook_ending) ||
@@ -90,7 +94,18 @@ void begin_again(const ThreadBlock& block, KernelUcontext& context) {
 // The same, where the block is not looked into yet.
 void begin_check_again(KernelUcontext& context) {
   const uint64_t rip = context.rip;
-  if (is_between(rip, sysload_check_saved, sysload_check_loaded)) {
+  const bool is_guarded = is_between(rip, sysload_callback_guarded, sysload_callback_guarded_end);
+  const std::byte* const callback =
+      is_guarded ? sysload_callback_guarded : sysload_callback_checked;
+  if (is_between(rip, sysload_guard_saved, sysload_callback_guarded_end)) {
+    const auto& saved = *Memory::at<std::array<uint64_t, 6>>({context.rsp - 48});
+    context.r10 = saved[0];
+    context.r12_to_rax[kRdx] = saved[1];
+    context.r12_to_rax[kRsi] = saved[2];
+    context.r12_to_rax[kRdi] = saved[3];
+    context.r12_to_rax[kRax] = saved[4];
+    context.r11 = saved[5];
+  } else if (is_between(rip, sysload_check_saved, sysload_check_loaded)) {
     const auto& saved = *Memory::at<std::array<uint64_t, 2>>({context.rsp - 16});
     context.r12_to_rax[kRax] = saved[0];
     context.r11 = saved[1];
@@ -98,8 +113,8 @@ void begin_check_again(KernelUcontext& context) {
     context.r12_to_rax[kRax] = __NR_exit;
     context.r11 = context.r10;
   }
-  if (rip == address(sysload_callback_checked)) return;
-  context.rip = address(sysload_callback_checked);
+  if (rip == address(callback)) return;
+  context.rip = address(callback);
   context.rcx = context.r11 - SYSREWRITE_TAIL_FROM_RESUME;
 }
 
@@ -130,6 +145,21 @@ void finish_leaving(const ThreadBlock& block, KernelUcontext& context) {
   context.rip = context.rcx = block.leave_rcx;
   constexpr uint64_t kArithmetic = 0x8d5;
   context.flags_register = (context.flags_register & ~kArithmetic) | (block.flags & kArithmetic);
+}
+
+// The same, where it lies on the program's stack. rsp has passed the flags.
+void finish_leaving_by_stack(KernelUcontext& context) {
+  const auto& leaving = *Memory::at<Leaving>({context.rsp - offsetof(Leaving, mask)});
+  context.r12_to_rax[kRax] = leaving.rax;
+  context.r12_to_rax[kRdi] = leaving.rdi;
+  context.r12_to_rax[kRsi] = leaving.rsi;
+  context.r12_to_rax[kRdx] = leaving.rdx;
+  context.r10 = leaving.r10;
+  context.r8 = leaving.r8;
+  context.r9 = leaving.r9;
+  context.r11 = leaving.r11;
+  context.rip = context.rcx = leaving.rcx;
+  context.rsp = leaving.rsp;
 }
 
 // Another signal's handler was about to start: it starts now, and is what was struck.
@@ -191,6 +221,8 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   if (is_checked(context.rip)) return begin_check_again(context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
     finish_leaving(block, context);
+  if (is_between(context.rip, sysload_hook_stacked, sysload_hook_stack_left))
+    finish_leaving_by_stack(context);
   if (context.rip == address(sysload_hook_ending)) {
     context.rsp += SYSREWRITE_RED_ZONE;
     context.rip = context.rcx;
@@ -206,6 +238,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   if (!is_undone && !is_saved) block.result = context.r12_to_rax[kRax];
   sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
+  end_kept_call(&block);
   set_signals(mask);
 }
 

@@ -44,9 +44,11 @@ ThreadBlock* new_block() {
 void clear(ThreadBlock* block) {
   ThreadBlock* const all_next = block->all_next;
   const uint64_t stack = block->stack;
+  KeptCall* const kept = block->kept;
   memset(block, 0, offsetof(ThreadBlock, own_signals));
   block->self = block;
   block->stack = stack;
+  block->kept = kept;
   block->all_next = all_next;
 }
 

@@ -21,7 +21,8 @@
 //
 // One invariant makes the rest simple: a block is in use by at most one call, since no code of the
 // program's runs while one is under way. A signal that arrives meanwhile is put off, or the call is
-// finished or undone first (struck.h).
+// finished or undone first (struck.h). Where native code may handle signals, of which sysload is
+// not asked, a call that a handler makes finds the block in use, and gives it back (kept_calls.h).
 #ifndef SYSREWRITE_LOADER_THREAD_BLOCK_H_
 #define SYSREWRITE_LOADER_THREAD_BLOCK_H_
 
@@ -44,6 +45,8 @@ inline constexpr uint64_t kBlockGuard = 4096, kBlockStack = 57344, kBlockSize = 
 struct CallRegisters {
   uint64_t rax, rdi, rsi, rdx, r10, r8, r9;
 };
+
+struct KeptCall;
 
 struct ThreadBlock {
   ThreadBlock* self;
@@ -71,6 +74,7 @@ struct ThreadBlock {
   uint32_t asked;             // how many hooks have seen it
   uint32_t exits;             // 1 where hooks are to see its end
   void (*hook_exit)(sysload_hook*, sysload_thread*, sysload_call*);
+  uint32_t under_way;        // 1 where a call is, and any handler may run (kept_calls.h)
   bool shares_thread_group;  // what is being cloned
   uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
   bool is_child_of_vfork;    // shares memory with a thread that waits for it
@@ -85,6 +89,8 @@ struct ThreadBlock {
   HeldSignal held[2];         // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
   std::array<KernelSiginfo, 16> put_off;  // the oldest first; signo 0: free, like all behind it
+  KeptCall* kept;                         // room for kMostKeptCalls of them; nullptr: none yet
+  uint32_t kept_count;                    // calls that others have interrupted, the oldest first
 
   SignalTable* signals;
   alignas(16) std::byte thread_memory[SYSLOAD_THREAD_MEMORY];
@@ -134,6 +140,7 @@ static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMO
 static_assert(offsetof(ThreadBlock, asked) == SYSLOAD_BLOCK_ASKED);
 static_assert(offsetof(ThreadBlock, exits) == SYSLOAD_BLOCK_EXITS);
 static_assert(offsetof(ThreadBlock, hook_exit) == SYSLOAD_BLOCK_HOOK_EXIT);
+static_assert(offsetof(ThreadBlock, under_way) == SYSLOAD_BLOCK_UNDER_WAY);
 static_assert(offsetof(ThreadBlock, call.result) == SYSLOAD_CALL_RESULT);
 static_assert(offsetof(ThreadBlock, running) - offsetof(ThreadBlock, call) ==
               offsetof(WatchedCall, running));

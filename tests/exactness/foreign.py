@@ -10,7 +10,8 @@ from ways import FULL, Comparison, run, under_run
 
 THREADS, ROUNDS = ("64", "2000") if FULL else ("16", "300")
 WAYS = (("threads", THREADS, ROUNDS), ("churn", "4000" if FULL else "400"), ("signals", "8", ROUNDS if FULL else "50"),
-        ("children", "100" if FULL else "10"), ("stacks", "8", ROUNDS if FULL else "50"))
+        ("children", "100" if FULL else "10"), ("stacks", "8", ROUNDS if FULL else "50"),
+        ("handlers", "8", ROUNDS if FULL else "50"))
 # What is left native in a static program: all that makes threads. The C library of a dynamic one is native as a whole.
 OWN = ("--exclude=native_clone", "--exclude=native_exit", "--exclude=native_stack", "--exclude=native_action",
        "--exclude=native_restorer")
@@ -74,6 +75,17 @@ def counted(comparison):
         comparison.check({name: rows.get(name) for name in wanted} == wanted, f"{maker}: their calls are counted", said)
 
 
+def counted_of_handlers(comparison):
+    """Of calls that others interrupt, too."""
+    program = comparison.rewritten(comparison.build("foreign.c", "glibc dynamic"), *OWN)
+    _, _, said = run([program, "libc", "handlers", "8", "50"], SYSLOAD_HOOK="count", SAYS_CALLS="1")
+    made = re.search(r"^made (\d+)$", said, re.MULTILINE)
+    rows = {name: int(calls) for calls, _, name in ROW.findall(said)}
+    others = 8 * (50 + 1) + 1  # of answers_are_right(), and who the parent is
+    comparison.check(made is not None and rows.get("getppid") == int(made[1]) + others,
+                     "calls of handlers that native code has set are counted", said)
+
+
 def main():
     comparison = Comparison()
     for build in LEFT:
@@ -81,6 +93,7 @@ def main():
     under_run_too(comparison)
     all_kinds_of_clone(comparison)
     counted(comparison)
+    counted_of_handlers(comparison)
     comparison.end()
 
 

@@ -5,12 +5,15 @@
  *   foreign MAKER signals COUNT ROUNDS   handlers strike in such threads
  *   foreign MAKER children COUNT         children with memory of their own, and of their parent's
  *   foreign MAKER stacks COUNT ROUNDS    alternate stacks that native code asks for, and sets
+ *   foreign MAKER handlers COUNT ROUNDS  handlers that native code has set make calls, in the midst of others, and leave
+ *                                        by siglongjmp
  *
  * MAKER is libc (pthread_create, fork and vfork of a C library that is native, or whose clone is), native (a clone of
  * this program's, which was left out: native_clone, native_exit), or made (the same in code made at run time). What
  * the threads of the last two do is free of libc: there is no thread pointer of their own. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <setjmp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -281,6 +284,96 @@ static void stacks(int count) {
   printf("%d of %d threads, %d handlers of %d\n", right, count, handled, 3 * rounds * (count + 1));
 }
 
+/* Sent by the kernel at any instruction, also while a call is under way of whose end somebody is to be told. */
+static long parent_of_all;
+static volatile int calls_made, wrong, leaves;
+static sigjmp_buf before_wait;
+
+/* A call that leaves every register but those of the kernel's as it was, and the flags. */
+static int keeps_registers(void) {
+  enum { FIRST = 0x51ab0 };
+  long number = SYS_getppid;
+  unsigned char carries = 0;
+  register long rdi __asm__("rdi") = FIRST, rsi __asm__("rsi") = FIRST + 1, rdx __asm__("rdx") = FIRST + 2;
+  register long r10 __asm__("r10") = FIRST + 3, r8 __asm__("r8") = FIRST + 4, r9 __asm__("r9") = FIRST + 5;
+  __asm__ volatile("stc\n syscall\n setc %1"
+                   : "+a"(number), "=q"(carries), "+r"(rdi), "+r"(rsi), "+r"(rdx), "+r"(r10), "+r"(r8), "+r"(r9)
+                   :
+                   : "rcx", "r11", "cc", "memory");
+  __atomic_add_fetch(&calls_made, 1, __ATOMIC_SEQ_CST);
+  return number == parent_of_all && carries && rdi == FIRST && rsi == FIRST + 1 && rdx == FIRST + 2 &&
+         r10 == FIRST + 3 && r8 == FIRST + 4 && r9 == FIRST + 5;
+}
+
+static int calls_are_exact(void) {
+  return keeps_registers() && call(SYS_close, -1, 0, 0, 0) == -9 && keeps_registers();
+}
+
+static void on_native(int number) {
+  if (!calls_are_exact()) wrong++;
+  /* One more, in the midst of this one's calls. */
+  if (number == SIGUSR2) call(SYS_tgkill, call(SYS_getpid, 0, 0, 0, 0), call(SYS_gettid, 0, 0, 0, 0), SIGHUP, 0);
+  if (!calls_are_exact()) wrong++;
+  __atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_alarm(int number) {
+  if (!calls_are_exact()) wrong++;
+  if (leaves) siglongjmp(before_wait, 1);
+}
+
+static void is_interrupted(void *argument) {
+  const long pid = call(SYS_getpid, 0, 0, 0, 0), tid = call(SYS_gettid, 0, 0, 0, 0);
+  const struct timespec moment = {0, 20000};
+  for (int i = 0; i < rounds; i++) {
+    call(SYS_tgkill, pid, tid, SIGUSR2, 0);
+    if (!calls_are_exact()) wrong++;
+    const long slept = call(SYS_nanosleep, (long)&moment, 0, 0, 0);
+    if (slept != 0 && slept != -4) wrong++;
+  }
+  calls(argument);
+}
+
+static void *is_interrupted_in_pthread(void *argument) {
+  is_interrupted(argument);
+  return NULL;
+}
+
+static void waits_and_leaves(volatile int *left) {
+  const struct timespec long_time = {100, 0};
+  const struct {
+    struct timeval again, first;
+  } soon = {{0, 0}, {0, 200}};
+  leaves = 1;
+  if (sigsetjmp(before_wait, 1) == 0) {
+    call(SYS_setitimer, 0, (long)&soon, 0, 0);
+    for (;;) call(SYS_nanosleep, (long)&long_time, 0, 0, 0);
+  }
+  leaves = 0;
+  if (!calls_are_exact()) wrong++;
+  ++*left;
+}
+
+static void handlers(int count) {
+  const struct raw_action action = {(uintptr_t)on_native, 0x04000000, (uintptr_t)native_restorer, 0};
+  const struct raw_action alarm = {(uintptr_t)on_alarm, 0x04000000, (uintptr_t)native_restorer, 0};
+  native_action(SIGUSR2, &action, NULL, 8);
+  native_action(SIGHUP, &action, NULL, 8);
+  native_action(SIGALRM, &alarm, NULL, 8);
+  parent_of_all = call(SYS_getppid, 0, 0, 0, 0);
+  const long pid = call(SYS_getpid, 0, 0, 0, 0);
+  does = is_interrupted, does_in_pthread = is_interrupted_in_pthread;
+  struct thread *const all = calloc((size_t)count, sizeof *all);
+  for (int i = 0; i < count; i++) begin(&all[i]);
+  volatile int left = 0;
+  while (done < count) call(SYS_kill, pid, SIGUSR2, 0, 0);
+  for (int i = 0; i < count; i++) join(&all[i]);
+  for (int i = 0; i < rounds; i++) waits_and_leaves(&left);
+  printf("%d of %d threads, %d wrong, left %d of %d, handlers %s\n", right, count, wrong, left, rounds,
+         handled >= 2 * count * rounds ? "ran" : "did not run");
+  if (getenv("SAYS_CALLS") != NULL) fprintf(stderr, "made %d\n", calls_made);
+}
+
 static void child_of_fork(void *unused) {
   const int good = answers_are_right() && call(SYS_getppid, 0, 0, 0, 0) != 1;
   call(SYS_exit_group, good ? 21 : 1, 0, 0, 0);
@@ -345,6 +438,7 @@ int main(int argc, char **argv) {
   if (strcmp(argv[2], "signals") == 0) signals(count);
   if (strcmp(argv[2], "children") == 0) children(count);
   if (strcmp(argv[2], "stacks") == 0) stacks(count);
+  if (strcmp(argv[2], "handlers") == 0) handlers(count);
   /* By a call that hooks see, so that they show what they have. */
   fflush(stdout);
   call(SYS_exit_group, 0, 0, 0, 0);
