@@ -23,7 +23,7 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_signal_entry[];
 
 }  // namespace
 
-bool is_watched(int signal) {
+bool is_taken_over(int signal) {
   // The kernel may deliver it in the place of a trap's (signals.cc, is_taken_for_trap()).
   if (signal == kSigSys) return sysload_state.open_signals != 0;
   return signal == kSigIll || signal == kSigTrap || signal == kSigBus || signal == kSigFpe ||
@@ -51,7 +51,7 @@ KernelSigaction handled_action(int signal, const KernelSigaction& wanted) {
   KernelSigaction ours = wanted;
   ours.handler = address(sysload_signal_entry);
   ours.flags |= kAlwaysSet;
-  if (is_watched(signal)) ours.flags &= ~kSigResetHand;
+  if (is_taken_over(signal)) ours.flags &= ~kSigResetHand;
   return ours;
 }
 
@@ -59,7 +59,7 @@ KernelSigaction handled_action(int signal, const KernelSigaction& wanted) {
 
 void set_again(const ThreadBlock& block, int signal) {
   const KernelSigaction& wanted = block.signals->action[signal];
-  if ((wanted.flags & kSigResetHand) == 0 || is_watched(signal)) return;
+  if ((wanted.flags & kSigResetHand) == 0 || is_taken_over(signal)) return;
   const KernelSigaction ours = handled_action(signal, wanted);
   set_action(signal, &ours, nullptr);
 }
@@ -67,7 +67,7 @@ void set_again(const ThreadBlock& block, int signal) {
 void watch_faults() {
   SignalTable& table = sysload_state.hooks->signals;
   for (const int signal : {kSigIll, kSigTrap, kSigBus, kSigFpe, kSigSegv, kSigSys}) {
-    if (!is_watched(signal)) continue;
+    if (!is_taken_over(signal)) continue;
     set_action(signal, nullptr, &table.action[signal]);
     if (table.action[signal].handler == kSigIgnore && !is_always_needed(signal)) continue;
     const KernelSigaction ours = watching_action();
@@ -119,7 +119,7 @@ int64_t serve_sigaction(ThreadBlock* block, uint64_t number, uint64_t action, ui
     kept = as_kept(wanted);
     if (handles)
       given = handled_action(signal, wanted);
-    else if (is_watched(signal) && (wanted.handler == kSigDefault || is_always_needed(signal)))
+    else if (is_taken_over(signal) && (wanted.handler == kSigDefault || is_always_needed(signal)))
       given = watching_action();
   }
   const int64_t answer = set_action(signal, changes ? &given : nullptr, &old);

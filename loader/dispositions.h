@@ -10,7 +10,7 @@
 namespace sysrewrite {
 
 // Whether sysload handles it where the program does not: poison and the faults of hooks show by it.
-bool is_watched(int signal);
+bool is_taken_over(int signal);
 
 // Handles those. Once, before the program starts.
 void watch_faults();

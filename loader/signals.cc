@@ -44,7 +44,7 @@ namespace {
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_copy_begin[], sysload_copy_end[];
 
 bool is_fault(int signal, const KernelSiginfo& info) {
-  return is_watched(signal) && signal != kSigSys && info.code > 0;
+  return is_taken_over(signal) && signal != kSigSys && info.code > 0;
 }
 
 [[noreturn]] void die_in_hook(const ThreadBlock& block, int signal, const KernelUcontext& context) {
@@ -262,7 +262,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   show_program(*block, {number, *info, *context});
   KernelSigaction& wanted = block->signals->action[signal];
   const uint64_t handler = wanted.handler;
-  if (is_watched(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
+  if (is_taken_over(signal) && (wanted.flags & kSigResetHand) != 0) wanted.handler = kSigDefault;
   const bool runs_handler = handler != kSigDefault && handler != kSigIgnore;
   mend_mask(block, context, was_lent, runs_handler);
   mend_trap(*block, signal, *info, *context);
