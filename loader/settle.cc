@@ -9,6 +9,7 @@
 #include "loader/position.h"
 #include "loader/serve.h"
 #include "loader/state.h"
+#include "loader/trap.h"
 #include "loader/watched_signals.h"
 
 // What is changed in a frame takes several stores, and another signal may strike between them.
@@ -330,11 +331,12 @@ void settle(Log& log, const Signal& signal) {
                     false};
   uint64_t interlude = 0;
   const uint64_t rip = context.rip;
+  const bool is_traps = may_be_poisons(static_cast<int>(signal.number), signal.info);
   if (!leave_callback(context, &position) && !leave_serving(context, &position) &&
       !leave_handler(log, context, &position) && !leave_sigreturn(context, &position) &&
       !leave_action(context, &position)) {
     if (!is_in_sysload(rip)) {
-      leave_any_stub(&position);
+      if (!leave_any_stub(&position) && !is_traps) position.rip = back_to_poison({rip}).value;
     } else if (!is_between(rip, sysload_handler_cleared, sysload_handler_end) &&
                !is_between(rip, sysload_handler, sysload_handler_marked) && !is_thunk(rip)) {
       if (!sysload_state.has_engine) interlude = leave_interlude(log, context, &position);
