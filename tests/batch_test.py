@@ -25,9 +25,9 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-import command_test
+import command_case
 import corpus
-from command_test import CommandTest, GCC, NOBODY, assemble
+from command_case import CommandTest, GCC, NOBODY, assemble
 
 SYSLOAD = None
 RULES = ("covers_previous_instruction", "springboard_behind_the_function")
@@ -429,7 +429,7 @@ class Choosing(BatchTest):
         for number in range(3000):
             (self.tree / str(number)).write_bytes(b"")
         leader, follower = pty.openpty()
-        with subprocess.Popen([command_test.SYSREWRITE, "batch", self.tree, "-o", self.out],
+        with subprocess.Popen([command_case.SYSREWRITE, "batch", self.tree, "-o", self.out],
                               stdout=subprocess.DEVNULL, stderr=follower) as process:
             os.close(follower)
             text = b""
@@ -511,7 +511,7 @@ class Places(BatchTest):
             ! "$1" batch -q "$2" -o "$3/point" 2> "$3/words"
             umount "$3/point" && rmdir "$3/point"
         """
-        subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", command_test.SYSREWRITE,
+        subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", command_case.SYSREWRITE,
                         self.tree, self.dir], check=True, timeout=120)
         self.assertEqual((self.dir / "all/mounted/there").read_text(), "y\n")
         self.assertEqual(list((self.dir / "one/mounted").iterdir()), [])
@@ -523,7 +523,7 @@ class Places(BatchTest):
         self.need_root()
         (self.tree / "again").mkdir()
         script = 'mount --bind "$3" "$2/again" && "$1" batch -q "$2" -o "$3/out"'
-        subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", command_test.SYSREWRITE,
+        subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", command_case.SYSREWRITE,
                         self.tree, self.dir], check=True, timeout=120)
         self.assertEqual([path.name for path in (self.out / "again").iterdir()], ["tree"])
 
@@ -604,7 +604,7 @@ class Hostile(BatchTest):
         """Whether sites are left native is decided file by file; one by one says the same."""
         statuses = set()
         for path in self.tree.iterdir():
-            done = subprocess.run([command_test.SYSREWRITE, "-q", "-n", path, "x"],
+            done = subprocess.run([command_case.SYSREWRITE, "-q", "-n", path, "x"],
                                   capture_output=True, timeout=120, check=False)
             statuses.add(done.returncode)
         self.assertLessEqual(statuses, {0, 1, 3})
@@ -634,7 +634,7 @@ class Hostile(BatchTest):
         outcomes = set()
         try:
             for _ in range(30):
-                done = subprocess.run([command_test.SYSREWRITE, "batch", "-q", self.tree, "-o",
+                done = subprocess.run([command_case.SYSREWRITE, "batch", "-q", self.tree, "-o",
                                        self.out], capture_output=True, text=True, timeout=60,
                                       check=False)
                 outcomes.add(done.returncode)
@@ -656,7 +656,7 @@ class Ending(BatchTest):
         for number in range(files):
             (self.tree / str(number)).write_bytes(b"")
         self.before = os.stat(self.tree).st_mtime_ns
-        process = subprocess.Popen([command_test.SYSREWRITE, "batch", self.tree, "-o", self.out],
+        process = subprocess.Popen([command_case.SYSREWRITE, "batch", self.tree, "-o", self.out],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         begun = time.monotonic()
         while time.monotonic() - begun < 60:
@@ -701,7 +701,7 @@ class Ending(BatchTest):
     def test_a_signal_that_is_ignored_stays_so(self):
         (self.tree / "x").write_text("x")
         done = subprocess.run(["sh", "-c", 'trap "" INT; kill -INT $$; exec "$0" batch "$1" -o "$2"',
-                               command_test.SYSREWRITE, self.tree, self.out], timeout=60,
+                               command_case.SYSREWRITE, self.tree, self.out], timeout=60,
                               capture_output=True, check=False)
         self.assertEqual(done.returncode, 0)
 
@@ -717,7 +717,7 @@ class Ending(BatchTest):
             exit $status
         """
         (self.dir / "disk").mkdir()
-        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", command_test.SYSREWRITE,
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", command_case.SYSREWRITE,
                                self.tree, self.dir / "disk"], capture_output=True, text=True,
                               timeout=120, check=False)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
@@ -833,16 +833,6 @@ class Installing(BatchTest):
 
 
 if __name__ == "__main__":
-    command_test.SYSREWRITE = pathlib.Path(sys.argv[1]).resolve()
     SYSLOAD = str(pathlib.Path(sys.argv[2]).resolve())
-    command_test.GOLDEN = pathlib.Path(sys.argv[3]).resolve()
-    command_test.WORK = pathlib.Path(sys.argv[4]).resolve()
-    ELSEWHERE = None
-    command_test.WORK.mkdir(parents=True, exist_ok=True)
-    if not command_test.open_to_all(command_test.WORK):
-        ELSEWHERE = command_test.tempfile.TemporaryDirectory(prefix="sysrewrite-batch-")
-        command_test.WORK = pathlib.Path(ELSEWHERE.name)
-        command_test.WORK.chmod(0o755)
-        command_test.SYSREWRITE = pathlib.Path(shutil.copy(command_test.SYSREWRITE,
-                                                           command_test.WORK))
+    command_case.settle(sys.argv[1], *sys.argv[3:5])
     unittest.main(argv=[sys.argv[0], *sys.argv[5:]])

@@ -15,8 +15,8 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-import command_test
-from command_test import CommandTest
+import command_case
+from command_case import CommandTest
 
 
 def digest(path):
@@ -90,7 +90,7 @@ class Restoring(CommandTest):
         self.assertEqual(self.back.read_text(), "mine")
 
     def test_samples_in_both_formats(self):
-        for sample in command_test.SAMPLES.values():
+        for sample in command_case.SAMPLES.values():
             for form in ("sysrewrite", "litebox"):
                 self.run_command("-q", f"--format={form}", sample, self.output)
                 self.run_command("restore", "-q", self.output, self.back)
@@ -154,7 +154,7 @@ class Verifying(CommandTest):
 
     def test_another_original_is_no_proof(self):
         other = self.dir / "other"
-        command_test.assemble("branch_to_syscall", other)
+        command_case.assemble("branch_to_syscall", other)
         text = self.run_command("verify", self.output, "--against", other, expect=1).stderr
         self.assertIn("expected", text)
 
@@ -197,7 +197,7 @@ class Stripped(CommandTest):
 
     def refused(self, *options, source=None):
         source = source or self.input
-        done = subprocess.run([command_test.SYSREWRITE, "-q", *options, source, self.output], check=False)
+        done = subprocess.run([command_case.SYSREWRITE, "-q", *options, source, self.output], check=False)
         self.assertIn(done.returncode, (0, 3))  # 3: some sites were left native
         subprocess.run(["/usr/bin/strip", self.output], check=True, capture_output=True)
         again = self.dir / "again"
@@ -215,7 +215,7 @@ class Stripped(CommandTest):
         source.write_text("long call(long n) { long r; __asm__ volatile(\"mov $39, %%eax; syscall\" : \"=a\"(r) "
                           ": : \"rcx\", \"r11\"); return r + n; }\nint main(void) { return call(0) < 0; }\n")
         program = self.dir / "program"
-        subprocess.run([command_test.GCC, "-O1", source, "-o", program], check=True)
+        subprocess.run([command_case.GCC, "-O1", source, "-o", program], check=True)
         # One path fits where the old one stood, the other does not.
         for options in (["--no-interp"], ["--interp", "/l"], ["--interp", "/a/path/of/twenty-eight/char"]):
             self.refused(*options, source=program)
@@ -229,7 +229,7 @@ class Stripped(CommandTest):
                            ("springboard_inside_the_function", "the jump at ")):
             with self.subTest(rule):
                 source = self.dir / rule
-                command_test.assemble(rule, source)
+                command_case.assemble(rule, source)
                 self.assertIn(text, self.refused("--no-interp", source=source))
 
     def test_poison_alone(self):
@@ -238,7 +238,7 @@ class Stripped(CommandTest):
 
     def test_libraries_of_one_tier(self):
         """All other calls of theirs are still there, and would be patched beside the dead ones."""
-        for library in (command_test.SAMPLES["musl"], "/lib/x86_64-linux-gnu/libc.so.6",
+        for library in (command_case.SAMPLES["musl"], "/lib/x86_64-linux-gnu/libc.so.6",
                         "/lib64/ld-linux-x86-64.so.2"):
             for tier, rest in zip("ABCD", ("keep", "keep", "keep", "trap")):
                 with self.subTest(f"{library} {tier}"):
@@ -247,7 +247,7 @@ class Stripped(CommandTest):
     def test_one_dead_call_among_many(self):
         for symbol in ("getppid", "ioctl", "dup3", "utimensat"):
             with self.subTest(symbol):
-                self.refused("--only", symbol, source=command_test.SAMPLES["musl"])
+                self.refused("--only", symbol, source=command_case.SAMPLES["musl"])
 
     def test_a_program_without_a_site_tells_by_its_interpreter(self):
         self.assertIn("its interpreter is /usr/lib/sysload", self.refused(source="/bin/true"))
@@ -260,7 +260,7 @@ class Stripped(CommandTest):
         source.write_text("extern void hook(void) __attribute__((weak));\nvoid call_hook(void) { if (hook) hook(); }\n"
                           "int main(void) { call_hook(); return 0; }\n")
         program = self.dir / "weak"
-        subprocess.run([command_test.GCC, "-O2", "-static", "-no-pie", "-Wl,-Ttext-segment=0x10000", source, "-o", program],
+        subprocess.run([command_case.GCC, "-O2", "-static", "-no-pie", "-Wl,-Ttext-segment=0x10000", source, "-o", program],
                        check=True)
         self.run_command("-q", program, self.output)
         self.run_command("inspect", program)
@@ -285,7 +285,7 @@ class Inspecting(CommandTest):
         self.assertRegex(text, r"0x401005  A +0x401000\+7 +0x3ff000 +-  function +_start\+0x5 +the instr")
 
     def test_columns_line_up(self):
-        self.run_command("-q", command_test.SAMPLES["musl"], self.output)
+        self.run_command("-q", command_case.SAMPLES["musl"], self.output)
         lines = self.inspect(self.output).splitlines()
         start = next(i for i, line in enumerate(lines) if "SITE" in line)
         title, rows = lines[start], lines[start + 1:lines.index("", start)]
@@ -297,7 +297,7 @@ class Inspecting(CommandTest):
                 self.assertNotEqual(row[column], " ", row)
 
     def test_output_and_input_tell_the_same_sites_and_pairs(self):
-        for sample in command_test.SAMPLES.values():
+        for sample in command_case.SAMPLES.values():
             self.run_command("-q", sample, self.output)
             before = json.loads(self.inspect("--json", sample))
             after = json.loads(self.inspect("--json", self.output))
@@ -307,7 +307,7 @@ class Inspecting(CommandTest):
                 self.assertEqual(before[key], after[key], (sample, key))
 
     def test_every_pair_has_class_and_evidence(self):
-        out = json.loads(self.inspect("--json", command_test.SAMPLES["musl"]))
+        out = json.loads(self.inspect("--json", command_case.SAMPLES["musl"]))
         self.assertEqual(len(out["pairs"]), out["candidates"]["total"])
         self.assertEqual(len(out["pairs"]), 500)
         for pair in out["pairs"]:
@@ -341,7 +341,7 @@ class Inspecting(CommandTest):
         self.assertEqual(lines[at + 4], "  stub")
 
     def test_one_site_by_address_and_by_function(self):
-        musl = command_test.SAMPLES["musl"]
+        musl = command_case.SAMPLES["musl"]
         out = json.loads(self.inspect("--json", musl))
         site = next(site for site in out["sites"] if site["symbol"].startswith("fork+")
                     or site["symbol"].startswith("getpid+"))
@@ -396,7 +396,7 @@ class Inspecting(CommandTest):
 
 class Selecting(CommandTest):
     def tiers(self, *args, expect):
-        done = self.run_command("-n", "--json", *args, command_test.SAMPLES["musl"], self.output,
+        done = self.run_command("-n", "--json", *args, command_case.SAMPLES["musl"], self.output,
                                 expect=expect)
         return json.loads(done.stdout)["tiers"]
 
@@ -410,7 +410,7 @@ class Selecting(CommandTest):
         self.assertEqual(part["native"] + rest["native"], 499)
 
     def test_outputs_with_excluded_sites_are_proven_and_restored(self):
-        musl = command_test.SAMPLES["musl"]
+        musl = command_case.SAMPLES["musl"]
         self.run_command("-q", "--exclude", "getpid", "--exclude", "0x20000-0x30000", musl,
                          self.output, expect=3)
         self.run_command("verify", "-q", self.output, "--against", musl)
@@ -430,8 +430,8 @@ class Selecting(CommandTest):
 
 
 if __name__ == "__main__":
-    command_test.SYSREWRITE = pathlib.Path(sys.argv[1]).resolve()
-    command_test.GOLDEN = pathlib.Path(sys.argv[2]).resolve()
-    command_test.WORK = pathlib.Path(sys.argv[3]).resolve()
-    command_test.WORK.mkdir(parents=True, exist_ok=True)
+    command_case.SYSREWRITE = pathlib.Path(sys.argv[1]).resolve()
+    command_case.GOLDEN = pathlib.Path(sys.argv[2]).resolve()
+    command_case.WORK = pathlib.Path(sys.argv[3]).resolve()
+    command_case.WORK.mkdir(parents=True, exist_ok=True)
     unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
