@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+"""`sysrewrite batch --install-sysload`: where sysload goes in a tree, and what it must not replace.
+Usage: batch_installing_test.py SYSREWRITE SYSLOAD GOLDEN-SOURCES WORK-DIRECTORY [unittest arguments]
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+
+import batch_case
+from batch_case import BatchTest, describe
+from command_case import GCC
+
+
+class Installing(BatchTest):
+    """--install-sysload, as far as files go; tests/run enters such a tree."""
+
+    def install(self, *options, expect=0):
+        return self.batch("--install-sysload", "--loader", batch_case.SYSLOAD, "--json", *options,
+                          expect=expect)
+
+    def test_it_goes_where_programs_look(self):
+        for path in ("usr/lib/x86_64-linux-gnu", "usr/lib64"):
+            (self.tree / path).mkdir(parents=True)
+        os.symlink("usr/lib64", self.tree / "lib64")
+        os.symlink("usr/lib", self.tree / "lib")
+        ld_so = "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+        shutil.copy(ld_so, self.tree / ld_so[1:])
+        name = self.tree / "usr/lib64/ld-linux-x86-64.so.2"
+        os.symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", name)
+        os.utime(self.tree / "usr/lib64", ns=(1, 1_000_000_000_000_000_002))
+        report = json.loads(self.install().stdout)
+        self.assertEqual(report["sysload"], ["/usr/lib/sysload", "/lib64/ld-linux-x86-64.so.2"])
+        sysload = pathlib.Path(batch_case.SYSLOAD).read_bytes()
+        there = self.out / "usr/lib64/ld-linux-x86-64.so.2"
+        for path in (self.out / "usr/lib/sysload", there):
+            self.assertFalse(path.is_symlink())
+            # All but where its section headers are.
+            self.assertEqual(path.read_bytes()[64:len(sysload)], sysload[64:])
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o755)
+        self.assertEqual(os.readlink(f"{there}.rewritten"), os.readlink(name))
+        self.run_command("verify", "-q", self.out / ld_so[1:])
+        self.assertEqual(os.stat(self.out / "usr/lib64").st_mtime_ns, 1_000_000_000_000_000_002)
+        # Once more: nothing changes but by name.
+        again = self.dir / "again"
+        self.run_command("batch", "--install-sysload", "--loader", batch_case.SYSLOAD, self.out, "-o", again)
+        self.assertEqual(describe(again), describe(self.out))
+
+    def test_linkers_find_what_ld_so_has(self):
+        """glibc's libc.so is a script that names ld.so; a musl system links with nothing else."""
+        names = {"/lib64/ld-linux-x86-64.so.2": "ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1": None}
+        for name in names:
+            (self.tree / name[1:]).parent.mkdir()
+            shutil.copy(os.path.realpath(name), self.tree / name[1:])
+        self.install()
+        (self.dir / "tls.c").write_text("extern __thread int x; __thread int x; int f(void) { return x; }\n")
+        (self.dir / "calls.c").write_text("int puts(const char*); void _start(void) { puts(\"x\"); }\n")
+
+        def linked(source, linker, ld_so):
+            output, there = self.dir / "linked.so", self.dir / "ld.so"
+            shutil.copy(ld_so, there)  # the name is kept in the output
+            kind = ["-shared", "-fPIC"] if source == "tls.c" else ["-no-pie"]
+            subprocess.run([GCC, *kind, f"-fuse-ld={linker}", "-nostdlib", "-Wl,-z,defs", self.dir / source,
+                            "-o", output, there], check=True, timeout=60)
+            return subprocess.run(["readelf", "-WdV", "--dyn-syms", output], check=True, text=True,
+                                  capture_output=True, timeout=60).stdout
+
+        for name, soname in names.items():
+            source = "tls.c" if soname else "calls.c"
+            for linker in ("bfd", "gold", "lld"):
+                native = linked(source, linker, self.tree / name[1:])
+                self.assertIn(f"Shared library: [{soname or self.dir / 'ld.so'}]", native)
+                self.assertIn("__tls_get_addr@GLIBC_2.3" if soname else "UND puts", native)
+                self.assertEqual(linked(source, linker, self.out / name[1:]), native)
+
+    def test_what_linkers_cannot_read_leaves_sysload_as_it_is(self):
+        name = self.tree / "lib64/ld-linux-x86-64.so.2"
+        name.parent.mkdir()
+        original = pathlib.Path("/lib64/ld-linux-x86-64.so.2").read_bytes()
+        headers, = struct.unpack_from("<Q", original, 40)
+        symbols = next(at for at in range(headers, len(original), 64)
+                       if struct.unpack_from("<I", original, at + 4)[0] == 11)
+        # Of no known type; from another file's end on; without names.
+        for field, value in ((4, b"\1"), (24 + 5, b"\1"), (40, b"\xff")):
+            damaged = bytearray(original)
+            damaged[symbols + field:symbols + field + len(value)] = value
+            name.write_bytes(damaged)
+            self.install()
+            self.assertEqual((self.out / "lib64/ld-linux-x86-64.so.2").read_bytes(),
+                             pathlib.Path(batch_case.SYSLOAD).read_bytes(), field)
+            shutil.rmtree(self.out)
+
+    def test_links_in_the_tree_do_not_lead_out_of_it(self):
+        outside = self.dir / "outside"
+        outside.mkdir()
+        os.symlink(outside, self.tree / "usr")
+        self.install(expect=1)
+        self.assertEqual(list(outside.iterdir()), [])
+        (self.tree / "usr").unlink()
+        (self.tree / "real").mkdir()
+        os.symlink("/../../real", self.tree / "usr")
+        self.install()
+        self.assertTrue((self.out / "real/lib/sysload").exists())
+
+    def test_what_it_would_replace_is_not_lost(self):
+        (self.tree / "usr/lib").mkdir(parents=True)
+        (self.tree / "usr/lib/sysload").write_text("mine")
+        self.assertIn("is not sysload", self.install(expect=1).stderr)
+        self.assertFalse(self.out.exists())
+        for options, words in ((["--no-interp"], "absolute path"), (["--interp=x"], "absolute path"),
+                               (["--loader", "/bin/true"], "is not sysload")):
+            self.assertIn(words, self.batch("--install-sysload", *options, expect=1).stderr)
+        self.assertFalse(self.out.exists())
+
+    def test_without_it_the_report_says_what_is_missing(self):
+        shutil.copy("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", self.tree / "ld.so")
+        text = self.batch().stderr
+        self.assertRegex(text, r"\n  ld\.so is a rewritten ld\.so: ")
+        self.assertIn("start by /usr/lib/sysload: sysload belongs there", text)
+        self.assertIn("--install-sysload does this", text)
+
+
+if __name__ == "__main__":
+    batch_case.settle(*sys.argv[1:5])
+    unittest.main(argv=[sys.argv[0], *sys.argv[5:]])
