@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 
-from comparison import SYSLOAD, build, check, tool, under_run, write
+from comparison import SYSLOAD, build, check, source_of, tool, under_run, write
 
 
 def case_what_outlives_the_program(runner):
@@ -205,68 +205,6 @@ long call_it(void) {
 int which(void) { return WHICH; }
 """
 
-# Writes the library anew, at once, and looks whether its times show it. A processor that wakes up moves the clock on,
-# between two ticks as well: so none falls asleep.
-CHANGES_A_LIBRARY = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-static void* stay_awake(void* unused) {
-  const struct sched_param none = {0};
-  sched_setscheduler(0, SCHED_IDLE, &none);
-  for (;;) {}
-  return unused;
-}
-static char content[2][1 << 20];
-static ssize_t size[2];
-static int which(void) {
-  void* library = dlopen("./now/a.so", RTLD_NOW);
-  if (library == 0) return -1;
-  const int answer = ((int (*)(void))dlsym(library, "which"))();
-  if (((long (*)(void))dlsym(library, "call_it"))() != getpid()) return -2;
-  dlclose(library);
-  return answer;
-}
-static int is_same(const struct stat* a, const struct stat* b) {
-  return memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) == 0 &&
-         memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
-}
-int main(void) {
-  for (int i = 0; i < 2; ++i) {
-    const int fd = open(i ? "b.so" : "a.so", O_RDONLY);
-    size[i] = read(fd, content[i], sizeof(content[i]));
-    close(fd);
-  }
-  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  for (long i = 0; i < processors; ++i) {
-    pthread_t thread;
-    pthread_create(&thread, 0, stay_awake, 0);
-  }
-  int unseen = 0, wrong = 0;
-  for (int i = 0; i < 20000 && unseen < 5; ++i) {
-    struct stat before, after;
-    const int fd = open("now/a.so", O_RDWR | O_CREAT, 0755);
-    pwrite(fd, content[0], size[0], 0);
-    fstat(fd, &before);
-    wrong += which() != 1;
-    pwrite(fd, content[1], size[1], 0);
-    fstat(fd, &after);
-    unseen += is_same(&before, &after);
-    wrong += which() != 2;
-    close(fd);
-    unlink("now/a.so");
-  }
-  printf("%s %d wrong\n", size[0] == size[1] ? "the same size," : "", wrong);
-  fprintf(stderr, "%d\n", unseen);
-}
-"""
-
 
 def case_a_library_changed_within_a_tick(runner):
     """The same device, inode, size and times, and another content: the answer must be the new one's."""
@@ -274,7 +212,7 @@ def case_a_library_changed_within_a_tick(runner):
     folder = runner.folder()
     for name, number in ("a", 1), ("b", 2):
         build(folder, f"{name}.so", LIBRARY, "-shared", "-fPIC", "-O1", f"-DWHICH={number}")
-    build(folder, "changes", CHANGES_A_LIBRARY, "-O1", "-pthread")
+    build(folder, "changes", source_of("changes_a_library"), "-O1", "-pthread")
     os.mkdir(folder + "/now")
     # Others give each change a time of its own where somebody has looked at the last (Linux 6.13).
     coarse = ["unshare", "-m", "sh", "-c", "mount -t ramfs ramfs now && exec \"$@\"", "-"]
