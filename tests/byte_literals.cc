@@ -54,6 +54,12 @@ Bytes repeat(uint8_t byte, size_t count) {
   return Bytes(count, std::byte{byte});
 }
 
+Bytes random_bytes(std::mt19937_64& random, size_t size) {
+  Bytes bytes(size);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+  return bytes;
+}
+
 Bytes operator+(Bytes left, const Bytes& right) {
   left.insert(left.end(), right.begin(), right.end());
   return left;

@@ -1,8 +1,9 @@
-// Bytes as a test writes them down: hex with spaces, words, text.
+// Bytes as a test writes them down: hex with spaces, words, text; and any bytes.
 #ifndef SYSREWRITE_TESTS_BYTE_LITERALS_H_
 #define SYSREWRITE_TESTS_BYTE_LITERALS_H_
 
 #include <initializer_list>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ Bytes text(std::string_view characters);
 
 // `count` times the same byte.
 Bytes repeat(uint8_t byte, size_t count);
+
+// Any bytes, the same ones each time from a generator with the same seed.
+Bytes random_bytes(std::mt19937_64& random, size_t size);
 
 Bytes operator+(Bytes left, const Bytes& right);
 
