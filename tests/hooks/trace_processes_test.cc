@@ -1,0 +1,141 @@
+// What the trace hook shows of processes, signals and time.
+#include <asm/unistd.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+#include "tests/hooks/traced_calls.h"
+
+namespace sysrewrite::test {
+
+namespace {
+
+TEST_F(Trace, CloneShowsItsArgumentsByName) {
+  int parent = 99;
+  EXPECT_EQ(
+      traced(__NR_clone, {CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD, 0, 0, 0x1000}, 99),
+      "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, "
+      "child_tidptr=0x1000) = 99");
+  EXPECT_EQ(
+      traced(__NR_clone,
+             {CLONE_VM | CLONE_PARENT_SETTID | CLONE_SETTLS, 0x2000, at(&parent), 0, 0x3000}, 99),
+      "clone(child_stack=0x2000, flags=CLONE_VM|CLONE_SETTLS|CLONE_PARENT_SETTID, parent_tid=[99], "
+      "tls=0x3000) = 99");
+}
+
+TEST_F(Trace, Clone3ShowsWhatItStored) {
+  int parent = 0;
+  uint64_t arguments[11] = {
+      CLONE_VM | CLONE_PARENT_SETTID, 0, 0, at(&parent), 0, 0x7000, 0x1000, 0, 0, 0, 0};
+  EXPECT_EQ(traced(__NR_clone3, {at(arguments), 88}, 99, [&] { parent = 99; }),
+            "clone3({flags=CLONE_VM|CLONE_PARENT_SETTID, parent_tid=" + hex(at(&parent)) +
+                ", exit_signal=0, stack=0x7000, stack_size=0x1000} => {parent_tid=[99]}, 88) = 99");
+  EXPECT_EQ(traced(__NR_clone3, {at(arguments), 88}, -EAGAIN),
+            "clone3({flags=CLONE_VM|CLONE_PARENT_SETTID, parent_tid=" + hex(at(&parent)) +
+                ", exit_signal=0, stack=0x7000, stack_size=0x1000}, 88) = -1 EAGAIN (Resource "
+                "temporarily "
+                "unavailable)");
+}
+
+TEST_F(Trace, WaitTakesTheStatusApart) {
+  int status = 3 << 8;
+  const auto wait4 = [&](int64_t result) {
+    return traced(__NR_wait4, {kOnes, at(&status), 0, 0}, result);
+  };
+  EXPECT_EQ(wait4(99), "wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = 99");
+  status = SIGSEGV | 0x80;
+  EXPECT_EQ(
+      wait4(99),
+      "wait4(-1, [{WIFSIGNALED(s) && WTERMSIG(s) == SIGSEGV && WCOREDUMP(s)}], 0, NULL) = 99");
+  status = SIGSTOP << 8 | 0x7f;
+  EXPECT_EQ(wait4(99), "wait4(-1, [{WIFSTOPPED(s) && WSTOPSIG(s) == SIGSTOP}], 0, NULL) = 99");
+  status = 0xffff;
+  EXPECT_EQ(wait4(99), "wait4(-1, [{WIFCONTINUED(s)}], 0, NULL) = 99");
+  EXPECT_EQ(wait4(0), "wait4(-1, " + hex(at(&status)) + ", 0, NULL) = 0");
+}
+
+TEST_F(Trace, LimitsAreMultiplesOf1024) {
+  rlimit limit{8 << 20, RLIM_INFINITY};
+  EXPECT_EQ(traced(__NR_prlimit64, {0, RLIMIT_STACK, 0, at(&limit)}, 0),
+            "prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0");
+}
+
+TEST_F(Trace, ArgumentsAndEnvironmentOfAProgram) {
+  const char* arguments[] = {"ls", "-l", nullptr};
+  const char* environment[] = {"A=1", nullptr};
+  EXPECT_EQ(traced(__NR_execve, {at("/nonexistent"), at(arguments), at(environment)}, -ENOENT),
+            "execve(\"/nonexistent\", [\"ls\", \"-l\"], " + hex(at(environment)) +
+                " /* 1 var */) = -1 ENOENT (No such file or directory)");
+}
+
+TEST_F(Trace, AnExecveThatSucceedsIsCompletedByTheNewProgram) {
+  const char* arguments[] = {"true", nullptr};
+  start();
+  api_.enter(__NR_execve, {at("/bin/true"), at(arguments), 0});
+  EXPECT_EQ(api_.output, "1234  execve(\"/bin/true\", [\"true\"], NULL <unfinished ...>\n");
+  api_.output.clear();
+  api_.answer = [](uint64_t number, const uint64_t*, int64_t*) { return number == 0x10000; };
+  start();  // the hook of the new program
+  const std::string process = std::to_string(getpid());
+  EXPECT_EQ(api_.output, process + std::string(process.size() < 5 ? 5 - process.size() : 0, ' ') +
+                             " <... execve resumed>)             = 0\n");
+  api_.output.clear();
+  start();  // and no other
+  EXPECT_EQ(api_.output, "");
+}
+
+TEST_F(Trace, AnExecveThatFailsUnexpectedlyIsCompletedByTheOldProgram) {
+  const char* arguments[] = {"true", nullptr};
+  start();
+  api_.make_call(__NR_execve, {at("/bin/true"), at(arguments), 0}, -ENOMEM);
+  EXPECT_EQ(api_.output,
+            "1234  execve(\"/bin/true\", [\"true\"], NULL <unfinished ...>\n"
+            "1234  <... execve resumed>)             = -1 ENOMEM (Cannot allocate memory)\n");
+  api_.output.clear();
+  start();
+  EXPECT_EQ(api_.output, "");
+}
+
+TEST_F(Trace, WhatDoesNotReturnIsWrittenBefore) {
+  start();
+  api_.enter(__NR_exit_group, {3});
+  EXPECT_EQ(api_.output,
+            "1234  exit_group(3)                     = ?\n1234  +++ exited with 3 +++\n");
+  api_.output.clear();
+  start("filter=openat");
+  api_.enter(__NR_exit, {0});
+  EXPECT_EQ(api_.output, "1234  +++ exited with 0 +++\n");
+}
+
+TEST_F(Trace, ASignalFrameHasItsMaskAndResult) {
+  uint64_t frame[64]{};
+  frame[37] = 1 << 1 | 1 << 16;  // uc_sigmask
+  frame[18] = static_cast<uint64_t>(-EINTR);
+  start();
+  api_.enter(__NR_rt_sigreturn, {}, at(frame));
+  EXPECT_EQ(line(), "rt_sigreturn({mask=[INT CHLD]}) = -1 EINTR (Interrupted system call)");
+}
+
+TEST_F(Trace, ARestartedCallIsNamed) {
+  traced(__NR_nanosleep, {0, 0}, SYSLOAD_RESTARTED);
+  EXPECT_EQ(traced(__NR_restart_syscall, {}, 0),
+            "restart_syscall(<... resuming interrupted nanosleep ...>) = 0");
+}
+
+TEST_F(Trace, AnInterruptedSleepSaysWhatIsLeft) {
+  timespec wanted{1, 0}, left{0, 5};
+  EXPECT_EQ(traced(__NR_nanosleep, {at(&wanted), at(&left)}, 0),
+            "nanosleep({tv_sec=1, tv_nsec=0}, " + hex(at(&left)) + ") = 0");
+  EXPECT_EQ(traced(__NR_nanosleep, {at(&wanted), at(&left)}, -EINTR),
+            "nanosleep({tv_sec=1, tv_nsec=0}, {tv_sec=0, tv_nsec=5}) = -1 EINTR (Interrupted "
+            "system call)");
+}
+
+}  // namespace
+
+}  // namespace sysrewrite::test
