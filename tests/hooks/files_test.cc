@@ -1,44 +1,22 @@
-// The `files` hook over real calls of this test's own process.
+// The `files` hook over real calls of this test's own process: what it says of each.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
-#include <utility>
 
-#include "loader/hooks/hooks.h"
-#include "tests/hooks/hosted_api.h"
-#include "tests/hooks/temporary_tree.h"
+#include "tests/hooks/hosted_files.h"
 
-namespace sysrewrite {
+namespace sysrewrite::test {
+
 namespace {
-
-using Lines = std::vector<std::string>;
-
-class Files : public testing::Test {
- protected:
-  std::string at(const std::string& kind, const std::string& name) {
-    return kind + " " + tree_.path(name);
-  }
-  int64_t open_file(const char* name, int flags) {
-    const int64_t file = hook_.call(SYS_openat, AT_FDCWD, name, flags, 0644);
-    if (file >= 0) close(static_cast<int>(file));
-    return file;
-  }
-
-  TemporaryTree tree_;
-  HostedHook hook_{sysload_hook_init_files, ""};
-};
 
 TEST_F(Files, TellsReadingFromWriting) {
   tree_.file("f");
@@ -178,90 +156,6 @@ TEST_F(Files, NamesWhichOfTwoIsMissing) {
                                        at("missing", "other"), at("test", "f")}));
 }
 
-TEST_F(Files, KnowsTheWorkingDirectoryThroughItsChanges) {
-  tree_.directory("a/b");
-  open_file("x", O_RDONLY);
-  hook_.take_own_calls();
-  open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 0U) << "the working directory is remembered";
-  hook_.call(SYS_chdir, "a");
-  open_file("x", O_RDONLY);
-  hook_.call(SYS_chdir, "b");
-  open_file("x", O_RDONLY);
-  hook_.call(SYS_rename, tree_.path("a").c_str(), tree_.path("z").c_str());
-  open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_lines(),
-            (Lines{at("enter", "a"), at("enter", "a/b"), at("missing", "a/b/x"),
-                   at("missing", "a/x"), at("missing", "x"), at("missing", "y"),
-                   at("missing", "z/b/y"), at("rename-from", "a"), at("rename-to", "z")}));
-}
-
-TEST_F(Files, AsksAboutParentsOnce) {
-  tree_.directory("a/b");
-  tree_.link("l", "a/b");
-  tree_.file("a/f");
-  open_file("l/../f", O_RDONLY);
-  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "a/f")});
-  hook_.take_own_calls();
-  open_file("l/../f", O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 0U);
-  open_file("l/../none", O_RDONLY);
-  EXPECT_EQ(hook_.take_lines(), Lines{at("missing", "a/none")});
-}
-
-TEST_F(Files, AsksNothingForAbsolutePaths) {
-  tree_.file("f");
-  hook_.take_own_calls();
-  open_file(tree_.path("f").c_str(), O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 0U);
-}
-
-// What a child of vfork does: it shares the memory, and has a working directory of its own.
-int enter_and_open(void* given) {
-  auto& hook = *static_cast<HostedHook*>(given);
-  // As sysload does for it: a block of its own.
-  sysload_thread& thread = hook.thread();
-  alignas(16) char memory[SYSLOAD_THREAD_MEMORY] = {};
-  void* const parents = std::exchange(thread.data, memory);
-  hook.hook().thread_started(&hook.hook(), &thread);
-  hook.call(SYS_chdir, "a");
-  hook.call(SYS_open, "y", O_RDONLY);
-  thread.data = parents;
-  return 0;
-}
-
-TEST_F(Files, SeesThatVforkedChildrenHaveTheirOwnDirectory) {
-  tree_.directory("a");
-  open_file("x", O_RDONLY);
-  std::vector<char> stack(1 << 20);
-  const int child =
-      clone(enter_and_open, &stack.back() - 63, CLONE_VM | CLONE_VFORK | SIGCHLD, &hook_);
-  ASSERT_GT(child, 0);
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
-  open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_lines(), (Lines{at("enter", "a"), at("missing", "a/y"), at("missing", "x"),
-                                       at("missing", "y")}));
-}
-
-TEST_F(Files, ForgetsTheDirectoryInForkedChildren) {
-  tree_.directory("a");
-  open_file("x", O_RDONLY);
-  hook_.hook().forked(&hook_.hook(), &hook_.thread());
-  ASSERT_EQ(chdir("a"), 0);
-  open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_lines(), (Lines{at("missing", "a/y"), at("missing", "x")}));
-}
-
-TEST_F(Files, RemembersNoDirectoryThatOthersChange) {
-  open_file("x", O_RDONLY);
-  hook_.pretend(4711, SYS_clone, CLONE_FS | SIGCHLD);
-  hook_.take_own_calls();
-  open_file("y", O_RDONLY);
-  EXPECT_EQ(hook_.take_own_calls(), 1U);
-}
-
 TEST_F(Files, SeesSocketsWithNames) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -366,37 +260,6 @@ TEST_F(Files, ReadsOpenat2) {
   close(directory);
 }
 
-TEST_F(Files, StaysBelowTheRootOfTheCall) {
-  tree_.directory("root/etc");
-  tree_.directory("etc");
-  tree_.file("etc/passwd");
-  tree_.link("root/up", "/etc");
-  open_how how{};
-  how.flags = O_RDWR | O_CREAT;
-  how.mode = 0600;
-  how.resolve = RESOLVE_IN_ROOT;
-  const int directory = open("root", O_RDONLY | O_DIRECTORY);
-  const auto opened = [&](const char* name) {
-    const int64_t file = hook_.call(SYS_openat2, directory, name, &how, sizeof(how));
-    EXPECT_GE(file, 0) << name;
-    close(static_cast<int>(file));
-    return hook_.take_lines();
-  };
-  // It is there outside, and not inside.
-  EXPECT_EQ(opened("/etc/passwd"), Lines{at("create", "root/etc/passwd")});
-  EXPECT_EQ(opened("../etc/passwd"), Lines{at("read-write", "root/etc/passwd")});
-  how.flags = O_RDONLY;
-  how.mode = 0;
-  EXPECT_EQ(opened("../../etc/passwd"), Lines{at("read", "root/etc/passwd")});
-  EXPECT_EQ(opened("up/../etc"), Lines{at("read", "root/etc")});
-  how.flags = O_PATH;
-  EXPECT_EQ(opened("/.."), Lines{at("test", "root")});
-  // The same name without a root of its own is another file.
-  hook_.call(SYS_openat, directory, "../etc/passwd", O_RDONLY);
-  EXPECT_EQ(hook_.take_lines(), Lines{at("read", "etc/passwd")});
-  close(directory);
-}
-
 TEST_F(Files, SurvivesBadPointers) {
   const uint64_t nowhere = 8;
   EXPECT_EQ(hook_.call(SYS_open, nowhere, O_CREAT), -EFAULT);
@@ -437,88 +300,6 @@ TEST_F(Files, IgnoresCallsThatAreMadeAnew) {
   EXPECT_EQ(hook_.take_output(), "");
 }
 
-TEST_F(Files, NamesWhatIsInsideAChangedRoot) {
-  tree_.directory("jail/sub");
-  hook_.pretend(0, SYS_chroot, "jail");
-  hook_.call(SYS_access, "/nowhere/at/all", F_OK);
-  EXPECT_EQ(hook_.take_lines(), (Lines{at("enter", "jail"), at("missing", "jail/nowhere/at/all")}));
-  // What is executed there starts anew, and finds "/" in the tree's memory.
-  HostedHook executed(sysload_hook_init_files, "", "", &hook_);
-  executed.call(SYS_access, "/nowhere/either", F_OK);
-  EXPECT_EQ(executed.take_lines(), Lines{at("missing", "jail/nowhere/either")});
-}
-
-// What a child of the test sees there, which may change its root directory.
-void expect_in_child(Lines expected, void (*act)(HostedHook&)) {
-  std::sort(expected.begin(), expected.end());
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    HostedHook hook(sysload_hook_init_files, "");
-    if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0) _exit(2);
-    act(hook);
-    const Lines found = hook.take_lines();
-    if (found == expected) _exit(0);
-    for (const std::string& line : found) fprintf(stderr, "  %s\n", line.c_str());
-    _exit(1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0) << "expected:\n" << testing::PrintToString(expected);
-}
-
-TEST_F(Files, NamesRootsWithinRoots) {
-  tree_.directory("jail/inner");
-  const Lines expected = {at("enter", "jail"), at("enter", "jail/inner"),
-                          at("missing", "jail/inner/nested"), at("test", "jail/inner")};
-  const auto act = [](HostedHook& hook) {
-    struct stat status {};
-    hook.call(SYS_chroot, "jail");
-    hook.call(SYS_chdir, "/");
-    hook.call(SYS_chroot, "/inner/../inner");
-    hook.call(SYS_chdir, "/");
-    hook.call(SYS_stat, "/nested", &status);
-    hook.call(SYS_stat, ".", &status);
-  };
-  expect_in_child(expected, act);
-  // With a root directory of the thread's own, as unshare gives it.
-  expect_in_child(expected, [](HostedHook& hook) {
-    struct stat status {};
-    hook.call(SYS_unshare, CLONE_FS);
-    hook.call(SYS_chroot, "jail");
-    hook.call(SYS_chdir, "/");
-    hook.call(SYS_chroot, "/inner/../inner");
-    hook.call(SYS_chdir, "/");
-    hook.call(SYS_stat, "/nested", &status);
-    hook.call(SYS_stat, ".", &status);
-  });
-}
-
-// /proc has to be in there for names of descriptors.
-TEST_F(Files, TellsWhatIsOutsideAChangedRoot) {
-  tree_.directory("jail/proc");
-  tree_.directory("jail/inside");
-  tree_.directory("beside");
-  expect_in_child(
-      {at("enter", "jail"), at("missing", "beside/relative"), at("missing", "beside/descriptor"),
-       at("missing", "parent"), at("missing", "jail/inside/descriptor"), at("mount", "jail/proc"),
-       "mount /proc"},
-      [](HostedHook& hook) {
-        if (unshare(CLONE_NEWNS) != 0) _exit(3);
-        hook.call(SYS_mount, "/proc", "jail/proc", nullptr, MS_BIND | MS_REC, nullptr);
-        const int outside = open("beside", O_PATH | O_DIRECTORY);
-        const int inside = open("jail/inside", O_PATH | O_DIRECTORY);
-        if (chdir("beside") != 0) _exit(4);
-        hook.hook().forked(&hook.hook(), &hook.thread());
-        hook.call(SYS_chroot, "../jail");
-        struct stat status {};
-        hook.call(SYS_stat, "relative", &status);
-        hook.call(SYS_newfstatat, outside, "descriptor", &status, 0);
-        hook.call(SYS_newfstatat, outside, "../parent", &status, 0);
-        hook.call(SYS_newfstatat, inside, "descriptor", &status, 0);
-      });
-}
-
 TEST_F(Files, SaysNothingOfEmptyNamesThatAreRefused) {
   char target[16];
   hook_.call(SYS_readlinkat, AT_FDCWD, "", target, sizeof(target));
@@ -547,95 +328,6 @@ TEST_F(Files, SaysNothingOfFilesThatNeverHadAName) {
   close(removed);
 }
 
-TEST_F(Files, KeepsNamesThatGoInCircles) {
-  struct stat status {};
-  tree_.link("loop", "loop");
-  EXPECT_EQ(hook_.call(SYS_stat, "loop/../x", &status), -ELOOP);
-  EXPECT_EQ(hook_.call(SYS_stat, "loop/../x", &status), -ELOOP);
-  EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "loop/../x")});
-}
-
-TEST_F(Files, TakesTheLastFormat) {
-  HostedHook hook(sysload_hook_init_files, "format=json:format=null:format=text");
-  hook.call(SYS_open, "none", O_RDONLY);
-  EXPECT_EQ(hook.take_output(), at("missing", "none\n"));
-}
-
-TEST_F(Files, EscapesInText) {
-  open_file("a\nb\t\\\x01\xff", O_RDONLY);
-  EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
-}
-
-TEST_F(Files, WritesJson) {
-  HostedHook hook(sysload_hook_init_files, "format=json");
-  hook.call(SYS_open, "a\"\n\xc3\xa9\xff\xed\xa0\x80", O_RDONLY);
-  EXPECT_EQ(hook.take_output(), "{\"kind\":\"missing\",\"path\":\"" +
-                                    tree_.path("a\\\"\\u000a\xc3\xa9\\udcff\\udced\\udca0\\udc80") +
-                                    "\"}\n");
-  hook.pretend(-EACCES, SYS_open, "secret", O_RDONLY);
-  EXPECT_EQ(hook.take_output(), "{\"kind\":\"failed\",\"path\":\"" + tree_.path("secret") +
-                                    "\",\"error\":\"EACCES\"}\n");
-  hook.pretend(5, SYS_io_uring_setup, 1, nullptr);
-  EXPECT_EQ(hook.take_output(),
-            "{\"kind\":\"incomplete\",\"path\":\"io_uring: what is done through a ring is not "
-            "seen\"}\n");
-}
-
-TEST_F(Files, EndsRecordsWithNul) {
-  HostedHook hook(sysload_hook_init_files, "output=/dev/null:format=null");
-  hook.call(SYS_open, "a\nb", O_RDONLY);
-  EXPECT_EQ(hook.take_output(), at("missing", "a\nb") + std::string(1, '\0'));
-}
-
-TEST_F(Files, WritesLongPathsWhole) {
-  std::string name;
-  for (int i = 0; i < 15; ++i) name += std::string(250, '\x01') + "/";
-  name += "end";
-  open_file(name.c_str(), O_RDONLY);
-  EXPECT_EQ(hook_.take_output().size(), 8 + tree_.root().size() + 1 + 15UL * 1001 + 3 + 1);
-}
-
-// Where the kernel itself has no name for the directory.
-TEST_F(Files, SaysThatAFolderHasTooLongAName) {
-  const std::string name(250, 'd');
-  for (int i = 0; i < 18; ++i) {
-    ASSERT_EQ(mkdir(name.c_str(), 0700), 0);
-    ASSERT_EQ(chdir(name.c_str()), 0);
-  }
-  const std::string line =
-      "incomplete names of directories longer than 4095 bytes, and what is relative to them, are "
-      "not "
-      "known";
-  HostedHook hook(sysload_hook_init_files, "");
-  hook.call(SYS_open, "relative", O_RDONLY);
-  EXPECT_EQ(hook.take_lines(), Lines{line});
-  const int folder = open(".", O_PATH | O_DIRECTORY);
-  HostedHook other(sysload_hook_init_files, "");
-  other.call(SYS_openat, folder, "relative", O_RDONLY);
-  EXPECT_EQ(other.take_lines(), Lines{line});
-  close(folder);
-  ASSERT_EQ(chdir(tree_.root().c_str()), 0);
-}
-
-std::string refusal(const char* options) {
-  try {
-    HostedHook hook(sysload_hook_init_files, options);
-  } catch (const HookFailed& failure) {
-    return failure.what();
-  }
-  return "accepted";
-}
-
-TEST(FilesOptions, AreRefusedWithTheirPlace) {
-  EXPECT_EQ(refusal(""), "accepted");
-  EXPECT_EQ(refusal("output=/a\\:b:format=text"), "accepted");
-  EXPECT_EQ(refusal("format=xml"),
-            "option at column 8: found format=xml, expected text, json or null");
-  EXPECT_EQ(
-      refusal("output=x:fromat=json"),
-      "option at column 10: found fromat=json, expected format=text|json|null or output=PATH");
-  EXPECT_EQ(refusal("format"), "option at column 7: found format=, expected text, json or null");
-}
-
 }  // namespace
-}  // namespace sysrewrite
+
+}  // namespace sysrewrite::test
