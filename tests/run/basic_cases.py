@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from comparison import PYTHON, build, check, same, seen, tool, under_run, write
+from comparison import PYTHON, build, check, same, seen, under_run, write
 
 SHELL = r"""
 set -u

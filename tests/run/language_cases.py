@@ -2,7 +2,7 @@
 import re
 import subprocess
 
-from comparison import (FULL, PYTHON, build, check, environment, normalised, same, seen, tool,
+from comparison import (FULL, PYTHON, build, check, environment, same, seen, tool,
                         under_run, write)
 
 PYTHON_MIX = r"""
