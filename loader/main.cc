@@ -24,6 +24,7 @@
 
 #include "loader/answers.h"
 #include "loader/client.h"
+#include "loader/debugger.h"
 #include "loader/elf_image.h"
 #include "loader/exec_target.h"
 #include "loader/exhaustive.h"
@@ -127,6 +128,7 @@ InterpreterPath& room_for_path() {
   const MappedImage mapped = map_image(kInterpreter, file, image, 0);
   serve(file, mapped);
   remember_interpreter(file, mapped);
+  lead_to_breakpoint(image, mapped);
   *entry = mapped.at(image.entry());
   file.close();
   return mapped;
