@@ -92,11 +92,21 @@ class Installing(BatchTest):
         for field, value in ((4, b"\1"), (24 + 5, b"\1"), (40, b"\xff")):
             damaged = bytearray(original)
             damaged[symbols + field:symbols + field + len(value)] = value
-            name.write_bytes(damaged)
-            self.install()
-            self.assertEqual((self.out / "lib64/ld-linux-x86-64.so.2").read_bytes(),
-                             pathlib.Path(batch_case.SYSLOAD).read_bytes(), field)
-            shutil.rmtree(self.out)
+            self.check_plain_sysload(name, damaged, field)
+        # Each of 60,000 sections has all of the file.
+        old, = struct.unpack_from("<H", original, 60)
+        whole = struct.pack("<IIQQQQIIQQ", 0, 1, 0, 0, 0, len(original), 0, 0, 1, 0)
+        damaged = bytearray(original)
+        struct.pack_into("<Q", damaged, 40, len(original))
+        struct.pack_into("<H", damaged, 60, 60_000)
+        self.check_plain_sysload(name, damaged + original[headers:headers + 64 * old] + whole * (60_000 - old), "whole")
+
+    def check_plain_sysload(self, name, contents, what):
+        name.write_bytes(contents)
+        self.install()
+        self.assertEqual((self.out / "lib64/ld-linux-x86-64.so.2").read_bytes(),
+                         pathlib.Path(batch_case.SYSLOAD).read_bytes(), what)
+        shutil.rmtree(self.out)
 
     def test_links_in_the_tree_do_not_lead_out_of_it(self):
         outside = self.dir / "outside"

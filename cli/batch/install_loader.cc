@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "cli/batch/directory_cache.h"
-#include "cli/batch/link_face.h"
+#include "cli/batch/interpreter_face.h"
 #include "cli/descriptor.h"
 #include "cli/file_data.h"
 #include "cli/metadata.h"
@@ -67,7 +67,7 @@ class Installer {
     if (!there.valid()) return problem("cannot read what is now NAME.rewritten of", path);
     const auto interpreter = InputFile::adopt(there.release(), path);
     if (!interpreter) return interpreter.error();
-    const auto face = with_symbols_for_linkers(loader_.bytes(), interpreter->bytes());
+    const auto face = with_face_of(interpreter->bytes(), loader_.bytes());
     if (!write(folder.get(), name, face ? &*face : nullptr)) return problem("cannot write", path);
     installed_.push_back(path);
     return std::nullopt;
