@@ -38,9 +38,11 @@
 .endm
 
 // What C++ may run with: neither DF nor AC (alignment is checked of what the program keeps where it
-// likes), nor TF.
+// likes), nor TF. NT and ID stay, which rt_sigreturn takes as they are, and not from the frame.
+// Source: linux, arch/x86/kernel/signal_64.c, restore_sigcontext(): FIX_EFLAGS.
 .macro  PLAIN_FLAGS
-        pushq   $0x202
+        pushfq
+        andl    $~(SYSLOAD_ODD_FLAGS | SYSLOAD_TRAP_FLAG), (%rsp)
         popfq
 .endm
 

@@ -42,6 +42,13 @@ __asm__(
     "give_back: mov $15, %eax\n syscall\n");
 extern void give_back(void);
 
+/* raise_flagged(pid, tid, flags): the same with these flags, and what is left of them behind the handler. */
+long raise_flagged(long pid, long tid, long flags);
+__asm__(
+    ".text\n.globl raise_flagged\n"
+    "raise_flagged:\n mov %rdx, %r8\n mov $10, %edx\n pushfq\n or %r8, (%rsp)\n popfq\n mov $234, %eax\n syscall\n"
+    " pushfq\n pop %rax\n and %r8, %rax\n pushfq\n not %r8\n and %r8, (%rsp)\n popfq\n ret\n");
+
 static volatile long in_handler, runs;
 
 static void on_signal(int signal) {
@@ -93,6 +100,10 @@ int main(int argc, char **argv) {
   for (int away = 0; away < 8; away += 3)
     for (long checks = 0; checks < 2; checks++) set_with(away, checks);
   at_edge();
+  /* NT and ID: a handler's way back takes them as they are. */
+  for (long flags = 0; flags <= 0x204000; flags += 0x4000)
+    if ((flags & ~0x204000) == 0)
+      printf("flags %lx: %lx\n", flags, raise_flagged(getpid(), syscall(SYS_gettid), flags));
   /* A call that sysload may serve. */
   const int file = open(argv[0], O_RDONLY);
   const long at = checked_call(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, 0);
