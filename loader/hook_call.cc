@@ -83,7 +83,7 @@ bool is_issuing(const ThreadBlock& block) {
 bool is_changed(const ThreadBlock& block) {
   const CallRegisters& program = block.registers;
   const sysload_call& call = block.call;
-  return call.number != program.rax || call.argument[0] != program.rdi ||
+  return call.number != static_cast<uint32_t>(program.rax) || call.argument[0] != program.rdi ||
          call.argument[1] != program.rsi || call.argument[2] != program.rdx ||
          call.argument[3] != program.r10 || call.argument[4] != program.r8 ||
          call.argument[5] != program.r9;

@@ -82,7 +82,8 @@
         movq    %gs:SYSLOAD_BLOCK_R9, %r9
         .endm
 
-// The call as hooks have left it.
+// The call as hooks have left it. Where its number is still the program's, what the program has above the
+// lower half goes along, which tracers see.
         .macro  LOAD_CALL
         movq    %gs:SYSLOAD_CALL_ARGUMENT, %rdi
         movq    %gs:SYSLOAD_CALL_ARGUMENT+8, %rsi
@@ -90,7 +91,14 @@
         movq    %gs:SYSLOAD_CALL_ARGUMENT+24, %r10
         movq    %gs:SYSLOAD_CALL_ARGUMENT+32, %r8
         movq    %gs:SYSLOAD_CALL_ARGUMENT+40, %r9
-        movq    %gs:SYSLOAD_BLOCK_CALL, %rax
+        movq    %gs:SYSLOAD_BLOCK_RAX, %rax
+        movl    %gs:SYSLOAD_BLOCK_CALL, %ecx
+        movl    %eax, %r11d
+        notl    %r11d
+        leal    1(%rcx, %r11), %ecx
+        jrcxz   .Lnumber_is_programs\@
+        movl    %gs:SYSLOAD_BLOCK_CALL, %eax
+.Lnumber_is_programs\@:
         .endm
 
 // rsp has passed the flags.

@@ -58,6 +58,41 @@ int main(int argc, char **argv) {
 """
 
 
+# Counts the calls with our upper half that a tracer sees of a program, among them those that it makes first.
+TRACER = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void call(unsigned long number) {
+  asm volatile("syscall" : "+a"(number) : : "rcx", "r11", "memory");
+}
+int main(void) {
+  const pid_t child = fork();
+  if (child == 0) {
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    raise(SIGSTOP);
+    for (int i = 0; i < 10; ++i) call(SYS_getppid | 7UL << 32);
+    call(SYS_sched_yield | 0xffffffffUL << 32);
+    _exit(3);
+  }
+  int status, stops = 0, others = 0;
+  struct user_regs_struct registers;
+  while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+    if (WSTOPSIG(status) == SIGTRAP && ptrace(PTRACE_GETREGS, child, 0, &registers) == 0) {
+      stops += registers.orig_rax == (SYS_getppid | 7UL << 32);
+      others += registers.orig_rax == (SYS_sched_yield | 0xffffffffUL << 32);
+    }
+    ptrace(PTRACE_SYSCALL, child, 0, 0);
+  }
+  printf("%d stops, %d others, status %d\n", stops, others, WEXITSTATUS(status));
+  return 0;
+}
+""".replace("SIGTRAP", "5").replace("#include <stdio.h>", "#include <signal.h>\n#include <stdio.h>", 1)
+
 ROW = re.compile(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", re.MULTILINE)
 
 
@@ -115,6 +150,20 @@ def one_program(folder, name):
     return failed
 
 
+def as_traced(folder):
+    """What a hook leaves as it is has its upper half in orig_rax, whoever makes the call."""
+    source, tracer = os.path.join(folder, "tracer.c"), os.path.join(folder, "tracer")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(TRACER)
+    subprocess.run(["gcc", "-O1", "-w", "-o", tracer, source], check=True)
+    native = run([tracer], folder)
+    failed = check(native.stdout == "20 stops, 2 others, status 3\n", "a tracer sees upper halves", native)
+    for hooks in ((), ("pass",), ("pass:entry:exit",), ("count", "pass:entry:exit"), ("count:output=table",)):
+        hooked_one = hooked(folder, tracer, *hooks)
+        failed += check(hooked_one.stdout == native.stdout, f"likewise under {hooks}", hooked_one)
+    return failed
+
+
 def main():
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sysrewrite-upper-") as folder:
@@ -124,6 +173,7 @@ def main():
         for name, flags in (("dynamic", []), ("static", ["-static"])):
             subprocess.run(["gcc", "-O1", "-w", *flags, "-o", os.path.join(folder, name), source], check=True)
             failed += one_program(folder, name)
+        failed += as_traced(folder)
     sys.exit(1 if failed else 0)
 
 
