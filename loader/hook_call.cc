@@ -207,10 +207,7 @@ uint64_t end_thread(ThreadBlock* block) {
 
 bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   const sysload_call& call = block->call;
-  if (call.argument[0] == kArchSetGs)
-    fail("hooks",
-         "the program sets the gs base, by which its threads are known to hooks, to --exhaustive,"
-         " and where sites are of tier D: run it without");
+  if (call.argument[0] == kArchSetGs) refuse_gs_base();
   if (call.argument[0] != kArchGetGs) return false;
   const uint64_t none = 0;
   *result = write_program(call.argument[1], as_byte_view(&none, sizeof(none)));

@@ -24,6 +24,9 @@ namespace {
 constexpr uint64_t kRegion =
     kBlockGuard + kBlockStack + kBlockSize + SYSLOAD_CALL_MEMORY + kFaultStack;
 
+// Source: linux, arch/x86/include/uapi/asm/prctl.h.
+constexpr uint64_t kArchGetGs = 0x1004;
+
 ThreadBlock* new_block() {
   const int64_t start = sys::map_anonymous(0, kRegion, sys::kNoAccess);
   if (sys::failed(start)) return nullptr;
@@ -104,6 +107,21 @@ uint32_t give_back_of_the_dead() {
 void name_thread(ThreadBlock* block) {
   block->tid = sys::tid();
   show_first_hook(block);
+}
+
+bool has_lost_block() {
+  uint64_t base = 0;
+  sys::call(__NR_arch_prctl, kArchGetGs, Memory::address_of(&base).value);
+  for (const ThreadBlock* block = sysload_state.all_blocks; block != nullptr;
+       block = block->all_next)
+    if (Memory::address_of(block).value == base) return false;
+  return true;
+}
+
+void refuse_gs_base() {
+  fail("hooks",
+       "the program sets the gs base, by which its threads are known to hooks, to --exhaustive,"
+       " and where sites are of tier D: run it without");
 }
 
 ThreadBlock* start_first_block() {
