@@ -202,7 +202,11 @@ uint64_t end_thread(ThreadBlock* block) {
 [[noreturn]] void end_process(ThreadBlock* block) {
   if (!block->is_child_of_vfork) finish_process(block);
   forget_thread(block);
-  sys::exit_group(static_cast<int>(block->call.argument[0]));
+  // All of them: tracers see what the kernel does not look at.
+  const uint64_t(&argument)[6] = block->call.argument;
+  for (;;)
+    sys::call(__NR_exit_group, argument[0], argument[1], argument[2], argument[3], argument[4],
+              argument[5]);
 }
 
 bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {

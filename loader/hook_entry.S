@@ -524,13 +524,13 @@
 // The block goes to whoever takes it first, stack and all, so from there on there are registers
 // alone. All signals are blocked.
 .Lend_thread:
-        movq    %gs:SYSLOAD_BLOCK_RDI, %rdi
+        LOAD_ARGUMENTS
         movq    %gs:SYSLOAD_BLOCK_SELF, %rbx
         movl    $0, SYSLOAD_BLOCK_TID(%rbx)
-        leaq    sysload_state+SYSLOAD_STATE_FREE_BLOCKS(%rip), %rdx
-        movq    (%rdx), %rax
+        leaq    sysload_state+SYSLOAD_STATE_FREE_BLOCKS(%rip), %rbp
+        movq    (%rbp), %rax
 .Lpush: movq    %rax, SYSLOAD_BLOCK_NEXT(%rbx)
-        lock cmpxchgq %rbx, (%rdx)
+        lock cmpxchgq %rbx, (%rbp)
         jne     .Lpush
         movl    $SYSLOAD_NR_EXIT, %eax
         syscall

@@ -70,6 +70,10 @@ TRACER = r"""
 static void call(unsigned long number) {
   asm volatile("syscall" : "+a"(number) : : "rcx", "r11", "memory");
 }
+static void end(long number) {
+  register long r10 asm("r10") = 14, r8 asm("r8") = 15, r9 asm("r9") = 16;
+  asm volatile("syscall" : : "a"(number), "D"(3), "S"(12), "d"(13), "r"(r10), "r"(r8), "r"(r9));
+}
 int main(void) {
   const pid_t child = fork();
   if (child == 0) {
@@ -77,18 +81,29 @@ int main(void) {
     raise(SIGSTOP);
     for (int i = 0; i < 10; ++i) call(SYS_getppid | 7UL << 32);
     call(SYS_sched_yield | 0xffffffffUL << 32);
-    _exit(3);
+    if (fork() == 0) end(SYS_exit);
+    end(SYS_exit_group);
   }
-  int status, stops = 0, others = 0;
+  int status, ended, stops = 0, others = 0, ends = 0;
   struct user_regs_struct registers;
-  while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
-    if (WSTOPSIG(status) == SIGTRAP && ptrace(PTRACE_GETREGS, child, 0, &registers) == 0) {
+  waitpid(child, &status, 0);
+  ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACEFORK);
+  ptrace(PTRACE_SYSCALL, child, 0, 0);
+  for (pid_t one; (one = waitpid(-1, &status, __WALL)) > 0;) {
+    if (!WIFSTOPPED(status)) {
+      if (one == child) ended = status;
+      continue;
+    }
+    if (WSTOPSIG(status) == SIGTRAP && ptrace(PTRACE_GETREGS, one, 0, &registers) == 0) {
       stops += registers.orig_rax == (SYS_getppid | 7UL << 32);
       others += registers.orig_rax == (SYS_sched_yield | 0xffffffffUL << 32);
+      const int is_end = registers.orig_rax == SYS_exit || registers.orig_rax == SYS_exit_group;
+      ends += is_end && registers.rdi == 3 && registers.rsi == 12 && registers.rdx == 13 && registers.r10 == 14 &&
+              registers.r8 == 15 && registers.r9 == 16;
     }
-    ptrace(PTRACE_SYSCALL, child, 0, 0);
+    ptrace(PTRACE_SYSCALL, one, 0, 0);
   }
-  printf("%d stops, %d others, status %d\n", stops, others, WEXITSTATUS(status));
+  printf("%d stops, %d others, %d ends, status %d\n", stops, others, ends, WEXITSTATUS(ended));
   return 0;
 }
 """.replace("SIGTRAP", "5").replace("#include <stdio.h>", "#include <signal.h>\n#include <stdio.h>", 1)
@@ -151,13 +166,14 @@ def one_program(folder, name):
 
 
 def as_traced(folder):
-    """What a hook leaves as it is has its upper half in orig_rax, whoever makes the call."""
+    """What a hook leaves as it is has its upper half in orig_rax, and all arguments where a process ends, whoever makes
+    the call."""
     source, tracer = os.path.join(folder, "tracer.c"), os.path.join(folder, "tracer")
     with open(source, "w", encoding="utf-8") as file:
         file.write(TRACER)
     subprocess.run(["gcc", "-O1", "-w", "-o", tracer, source], check=True)
     native = run([tracer], folder)
-    failed = check(native.stdout == "20 stops, 2 others, status 3\n", "a tracer sees upper halves", native)
+    failed = check(native.stdout == "20 stops, 2 others, 2 ends, status 3\n", "a tracer sees upper halves", native)
     for hooks in ((), ("pass",), ("pass:entry:exit",), ("count", "pass:entry:exit"), ("count:output=table",)):
         hooked_one = hooked(folder, tracer, *hooks)
         failed += check(hooked_one.stdout == native.stdout, f"likewise under {hooks}", hooked_one)
