@@ -138,7 +138,7 @@ def main():
         return plant(arguments.command, arguments.roots[0])
     # Whoever names directories of his own has the files that he has.
     kinds = KINDS if arguments.limit else ()
-    if os.environ.get("SYSREWRITE_TEST_FULL"):
+    if kinds and os.environ.get("SYSREWRITE_TEST_FULL"):
         arguments.limit, kinds = 0, FULL_KINDS
     totals = Totals()
     files = choose(arguments.command, arguments.roots, arguments.limit, kinds)
