@@ -1,7 +1,7 @@
 #include "tests/differential/process.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
+#include <sys/time.h>
 
 #include <bit>
 
@@ -14,7 +14,7 @@ namespace sysrewrite::differential {
 namespace {
 
 constexpr uint64_t kStack = 0x650000000;  // kDataSize bytes; nothing on either side
-constexpr unsigned kMostSeconds = 60;     // that a batch may take
+constexpr time_t kMostSeconds = 60;       // of processor time, that a batch may take
 
 void* pointer(uint64_t address) {
   void* at;
@@ -93,7 +93,8 @@ uint64_t random_register(Random& random, uint64_t data) {
 }  // namespace
 
 std::string Process::prepare() {
-  alarm(kMostSeconds);
+  const itimerval most{{}, {kMostSeconds, 0}};
+  setitimer(ITIMER_PROF, &most, nullptr);
   const Surroundings& around = image_.around;
   if (!map_at(image_.code + image_.bias, image_.before.size()) || !map_at(around.data, kDataSize) ||
       !map_at(around.data + kFuelOffset, 2 * kPageSize) || !map_at(kStack, kDataSize) ||
