@@ -6,8 +6,6 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr uint16_t kShnUndef = 0;
-
 struct Tables {
   uint64_t symbols = 0, strings = 0, hash = 0;
 };
@@ -82,7 +80,7 @@ std::optional<Vaddr> exported_symbol(const ElfImage& image, const char* name) {
     const auto word = read<uint32_t>(image, chains, index - header->symbol_base);
     const auto symbol = read<elf::Sym>(image, tables.symbols, index);
     if (!word || !symbol) return std::nullopt;
-    if ((*word | 1) == (hash | 1) && symbol->shndx != kShnUndef &&
+    if ((*word | 1) == (hash | 1) && symbol->shndx != elf::kShnUndef &&
         is_named(image, tables.strings, *symbol, name))
       return Vaddr{symbol->value};
     if ((*word & 1) != 0) return std::nullopt;

@@ -15,8 +15,10 @@
         .section .note.GNU-stack, "", @progbits
         .text
 
-// ecx = 0 where gettid's answer in eax is the tid of the block's owner.
+// ecx = 0 where the block is the calling thread's. As a system call clobbers, and no flag.
         .macro  COMPARE_OWNER
+        movl    $SYSLOAD_NR_GETTID, %eax
+        syscall
         movl    %gs:SYSLOAD_BLOCK_TID, %ecx
         notl    %ecx
         leal    1(%rax, %rcx), %ecx
@@ -25,16 +27,12 @@
         .p2align 6
         LABEL   sysload_callback_checked
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
-        movw    %ax, %cx
-        movzbl  (%rcx), %ecx
+        LOAD_INTEREST
         jrcxz   .Lunchecked
         WHERE   SYSLOAD_NR_EXIT, .Lcheck_exit
         movq    %r11, -8(%rsp)
         movq    %rax, -16(%rsp)
         LABEL   sysload_check_saved
-        movl    $SYSLOAD_NR_GETTID, %eax
-        syscall
         COMPARE_OWNER
         movq    -8(%rsp), %r11
         movq    -16(%rsp), %rax
@@ -48,8 +46,6 @@
 .Lcheck_exit:
         movq    %r11, %r10
         LABEL   sysload_check_exit_saved
-        movl    $SYSLOAD_NR_GETTID, %eax
-        syscall
         COMPARE_OWNER
         movl    $SYSLOAD_NR_EXIT, %eax
         movq    %r10, %r11
@@ -78,9 +74,7 @@
         .p2align 6
         LABEL   sysload_callback_guarded
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
-        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
-        movw    %ax, %cx
-        movzbl  (%rcx), %ecx
+        LOAD_INTEREST
         jrcxz   .Lunguarded
         WHERE   SYSLOAD_NR_EXIT, .Lguard_exit
         movq    %r11, -8(%rsp)
@@ -90,8 +84,6 @@
         movq    %rdx, -40(%rsp)
         movq    %r10, -48(%rsp)
         LABEL   sysload_guard_saved
-        movl    $SYSLOAD_NR_GETTID, %eax
-        syscall
         COMPARE_OWNER
         jrcxz   .Lguard
         LOAD_SAVED
@@ -129,9 +121,7 @@
         movq    %rcx, %gs:SYSLOAD_BLOCK_MASK
         movl    $SYSLOAD_PENDING_BLOCKED, %gs:SYSLOAD_BLOCK_PENDING
         LOAD_SAVED
-        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
-        movw    %ax, %cx
-        movzbl  (%rcx), %ecx
+        LOAD_INTEREST
         movq    %rcx, %gs:SYSLOAD_BLOCK_INTEREST
         movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp

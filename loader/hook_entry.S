@@ -24,6 +24,7 @@
 #include "loader/abi.h"
 #include "loader/label.inc"
 #include "loader/mask.inc"
+#include "loader/filter.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -132,9 +133,7 @@
         LABEL   sysload_callback_hook
         leaq    SYSREWRITE_TAIL_FROM_RESUME(%rcx), %r11
         LABEL   sysload_hook_filter
-        movq    sysload_state+SYSLOAD_STATE_INTEREST(%rip), %rcx
-        movw    %ax, %cx
-        movzbl  (%rcx), %ecx
+        LOAD_INTEREST
         jrcxz   .Lpass
         movq    %rcx, %gs:SYSLOAD_BLOCK_INTEREST
 
