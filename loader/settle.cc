@@ -9,6 +9,7 @@
 #include "loader/position.h"
 #include "loader/serve.h"
 #include "loader/state.h"
+#include "loader/struck.h"
 #include "loader/trap.h"
 #include "loader/watched_signals.h"
 
@@ -297,9 +298,10 @@ uint64_t leave_interlude(Log& log, KernelUcontext& context, Position* position) 
   }
 }
 
-bool is_in_sysload(uint64_t rip) {
+// Whose call is the program's own: it ends the program's handlers.
+bool is_in_restorer(uint64_t rip) {
   constexpr uint64_t kRestorerSize = 9;
-  return is_between(rip, __ehdr_start, etext) && rip - address(sysload_restorer) >= kRestorerSize;
+  return rip - address(sysload_restorer) < kRestorerSize;
 }
 
 }  // namespace
@@ -335,7 +337,7 @@ void settle(Log& log, const Signal& signal) {
   if (!leave_callback(context, &position) && !leave_serving(context, &position) &&
       !leave_handler(log, context, &position) && !leave_sigreturn(context, &position) &&
       !leave_action(context, &position)) {
-    if (!is_in_sysload(rip)) {
+    if (!is_in_sysload(rip) || is_in_restorer(rip)) {
       if (!leave_any_stub(&position) && !is_traps) position.rip = back_to_poison({rip}).value;
     } else if (!is_between(rip, sysload_handler_cleared, sysload_handler_end) &&
                !is_between(rip, sysload_handler, sysload_handler_marked) && !is_thunk(rip)) {
