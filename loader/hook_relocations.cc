@@ -24,7 +24,6 @@ constexpr char kTypeNames[][18] = {
 
 constexpr char kLentNames[][8] = {"", "memcpy", "memmove", "memset", "memcmp", "strlen"};
 
-constexpr uint16_t kShnUndef = 0, kShnAbs = 0xfff1;
 constexpr uint8_t kStbWeak = 2, kSttTls = 6;
 
 LentFunction lent_by_name(ByteView name) {
@@ -105,9 +104,9 @@ bool HookRelocations::resolve(const elf::Rela& entry, HookRelocation& relocation
   const uint8_t kind = symbol->info & 15;
   if (kind == kSttTls || kind == elf::kSttGnuIfunc)
     return why.say("refers to ", name, ", which is thread-local or an indirect function");
-  if (symbol->shndx != kShnUndef) {
+  if (symbol->shndx != elf::kShnUndef) {
     relocation.value += symbol->value;
-    relocation.biased = symbol->shndx != kShnAbs;
+    relocation.biased = symbol->shndx != elf::kShnAbs;
     return true;
   }
   relocation.lent = lent_by_name(name);

@@ -9,7 +9,6 @@ namespace sysrewrite {
 namespace {
 
 constexpr char kInit[] = "sysload_hook_init";
-constexpr uint16_t kShnUndef = 0, kShnAbs = 0xfff1;
 
 }  // namespace
 
@@ -95,7 +94,7 @@ bool HookImage::find_init(Refusal& why) {
   for (uint32_t i = 1; i < *count; ++i) {
     const auto candidate = symbol(i);
     if (!candidate) return why.say("its symbol table is shorter than its hash table says");
-    if (candidate->shndx == kShnUndef || candidate->shndx == kShnAbs) continue;
+    if (candidate->shndx == elf::kShnUndef || candidate->shndx == elf::kShnAbs) continue;
     if (!range_fits(candidate->name, sizeof(kInit), strings_.size)) continue;
     const auto text = view(strings_.address + candidate->name, sizeof(kInit));
     if (!text || memcmp(text->data(), kInit, sizeof(kInit)) != 0) continue;

@@ -86,7 +86,7 @@ class Embedding::Planner {
     if (image_.sections().empty())
       return refusal(image_.header().shoff,
                      "it has no section headers, by which strip and objcopy know what to keep");
-    constexpr size_t kMostSections = 0xff00 - 4;  // SHN_LORESERVE, less ours
+    constexpr size_t kMostSections = elf::kShnLoReserve - 4;  // less ours
     if (image_.sections().size() > kMostSections)
       return refusal(image_.header().shoff, "it has more than 65,000 sections");
     const uint16_t names = image_.header().shstrndx;

@@ -74,7 +74,7 @@ class ReferenceScan {
            at += sizeof(elf::Sym)) {
         const auto symbol = *load<elf::Sym>(table, at);
         const uint8_t type = symbol.info & 0xf;
-        const bool has_address = symbol.shndx != 0 && symbol.shndx < 0xff00 &&
+        const bool has_address = symbol.shndx != 0 && symbol.shndx < elf::kShnLoReserve &&
                                  type != elf::kSttSection && type != elf::kSttTls;
         if (has_address && holds(symbol.value)) return Reference{symbol.value, "a dynamic symbol"};
       }

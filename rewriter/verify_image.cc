@@ -330,7 +330,7 @@ void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym
   for_each_symbol([&visit](const elf::Sym& symbol) {
     const uint8_t type = symbol.info & 0xf;
     const bool code = type == elf::kSttFunc || type == elf::kSttGnuIfunc || type == elf::kSttNotype;
-    if (code && symbol.shndx < 0xff00) visit(symbol);
+    if (code && symbol.shndx < elf::kShnLoReserve) visit(symbol);
   });
 }
 

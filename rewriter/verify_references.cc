@@ -161,7 +161,8 @@ class ReferenceScan {
         const auto symbol = *load<elf::Sym>(*table, at);
         const uint8_t type = symbol.info & 0xf;
         if (type == elf::kSttSection || type == elf::kSttTls) continue;
-        if (symbol.shndx == 0 || symbol.shndx >= 0xff00 || !is_meant(symbol.value)) continue;
+        if (symbol.shndx == 0 || symbol.shndx >= elf::kShnLoReserve || !is_meant(symbol.value))
+          continue;
         report(symbol.value, "a dynamic symbol", symbol.value);
       }
     }

@@ -14,7 +14,6 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 constexpr uint64_t kAlignment = 8;
-constexpr uint16_t kShnAbs = 0xfff1;
 constexpr std::string_view kBreakpoint = "_dl_debug_state";
 
 // What becomes of a section of ld.so's.
@@ -71,7 +70,7 @@ void lead_breakpoint(MutableByteView symbols, ByteView names, std::optional<Vadd
     const Symbol named{{}, 0, 0, names, symbol.name};
     if (symbol.shndx == elf::kShnUndef || !named.is_named(kBreakpoint)) continue;
     if (to) symbol.value = to->value;
-    if (!to) symbol.shndx = kShnAbs;
+    if (!to) symbol.shndx = elf::kShnAbs;
     store(symbols, at, symbol);
   }
 }
