@@ -170,6 +170,42 @@ def case_vdso(runner):
               f"{option}: {found} calls\n{outcome}")
 
 
+# The three calls of a page that has no code for them: the kernel answers where it is entered.
+VSYSCALL = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static void none(int number) {
+  (void)!write(1, "no vsyscall\n", 12);
+  _exit(number);
+}
+int main(void) {
+  signal(SIGSEGV, none);
+  long (*const gettime)(struct timeval*, void*) = (void*)0xffffffffff600000;
+  long (*const seconds)(time_t*) = (void*)0xffffffffff600400;
+  long (*const processor)(unsigned*, unsigned*, void*) = (void*)0xffffffffff600800;
+  struct timeval now = {0};
+  time_t said = 0;
+  const time_t is = time(NULL);
+  unsigned cpu = ~0u;
+  const long time_done = gettime(&now, NULL), told = seconds(&said), processor_done = processor(&cpu, NULL, NULL);
+  printf("%ld %d ", time_done, labs((long)(now.tv_sec - is)) < 60);
+  printf("%d %d ", told == said, labs((long)(said - is)) < 60);
+  printf("%ld %d\n", processor_done, cpu < 4096);
+  return 3;
+}
+"""
+
+
+def case_vsyscall(runner):
+    for options in ((), ("--hook", "pass:entry:exit"), ("--vdso", "hide"), ("--exhaustive",)):
+        same(runner, ["./old"], prepare=lambda folder: build(folder, "old", VSYSCALL), options=options, status=None)
+
+
 def case_chroot(runner):
     def prepare(folder):
         root = os.path.join(folder, "root")
