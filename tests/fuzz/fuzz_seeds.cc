@@ -1,4 +1,5 @@
 // Writes what the fuzzers start from: small good files, a directory for each.
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -102,6 +103,31 @@ Bytes hook_object(int64_t hash_tag, const Bytes& hash) {
       .build();
 }
 
+// An ld.so: dynamic symbols, with the one at which debuggers stop, and an unwind table.
+Bytes interpreter() {
+  constexpr uint64_t kSymbols = 0x2000, kStrings = kSymbols + 48, kTable = 0x3000;
+  elf::Sym symbol{};
+  symbol.name = 1;
+  symbol.info = elf::kStbGlobal << 4 | elf::kSttFunc;
+  symbol.shndx = 1;
+  symbol.value = 0x1000;
+  const Bytes frames = eh_frame(kTable, {{0x1000, 8}});
+  const Bytes file = ElfBuilder(elf::kTypeDyn)
+                         .code(0x1000, hex("b8 27 00 00 00 0f 05 c3"))
+                         .segment(kSymbols,
+                                  repeat(0, 24) + bytes_of(symbol) +
+                                      text(std::string_view("\0_dl_debug_state", 17)),
+                                  elf::kFlagRead)
+                         .segment(kTable, frames, elf::kFlagRead)
+                         .section(".text", elf::kShtProgbits, 6, 0x1000, 8)
+                         .section(".dynsym", elf::kShtDynsym, 2, kSymbols, 48)
+                         .section(".dynstr", elf::kShtStrtab, 2, kStrings, 17)
+                         .section(".eh_frame", elf::kShtProgbits, 2, kTable, frames.size())
+                         .build();
+  const uint64_t symbols = load<elf::Ehdr>(file, 0)->shoff + 2 * sizeof(elf::Shdr);
+  return with<uint32_t>(file, symbols + offsetof(elf::Shdr, link), 3);
+}
+
 Bytes rewritten(const Bytes& input, const Options& options) {
   const auto result = rewrite(input, options);
   return result ? materialize(input, result->output) : Bytes{};
@@ -137,6 +163,7 @@ int main(int argc, char** argv) {
                   hex("80") + embeddable + hex(end));
   for (const char* fuzzer : {"rewritten_file_fuzzer", "verify_fuzzer"})
     good &= write(root / fuzzer / "embed", rewritten(embeddable, embedded));
+  good &= write(root / "interpreter_face_fuzzer" / "interpreter", interpreter());
   const auto hooks = root / "hook_image_fuzzer";
   good &= write(hooks / "hash", hook_object(elf::kDtHash, hex("01 00 00 00 04 00 00 00")));
   good &=
