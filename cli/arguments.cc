@@ -1,7 +1,10 @@
 #include "cli/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <sstream>
+#include <string_view>
 
 #include "cli/app_parser.h"
 #include "cli/batch_arguments.h"
@@ -129,12 +132,34 @@ void add_cache_options(CLI::App& app, CacheCommand& command) {
       ->type_name("SIZE");
 }
 
+// CLI11 takes a word in brackets for a list, `[a,b]` for two words and `[]` for none, wherever
+// several words may stand. So none begins with a bracket while it parses.
+constexpr char kGuard = '\x01';
+
+std::string guarded(std::string word) {
+  if (!word.empty() && (word[0] == '[' || word[0] == kGuard)) word.insert(0, 1, kGuard);
+  return word;
+}
+
+std::string without_guard(std::string word) {
+  if (!word.empty() && word[0] == kGuard) word.erase(0, 1);
+  return word;
+}
+
+// In the order that CLI11 wants: the last one first.
+std::vector<std::string> guarded_words(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) words.push_back(guarded(argv[i]));
+  return words;
+}
+
 }  // namespace
 
 std::optional<Message> parse(CLI::App& app, int argc, const char* const* argv) {
   app.get_formatter()->column_width(28);
+  for (CLI::Option* option : app.get_options()) option->transform(without_guard);
   try {
-    app.parse(argc, argv);
+    app.parse(guarded_words(argc, argv));
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, problem;
@@ -153,6 +178,22 @@ std::optional<RunCommand> plain_run(int argc, const char* const* argv) {
   command.command.assign(argv + 3, argv + argc);
   return command;
 }
+
+namespace {
+
+constexpr std::array<std::string_view, 7> kCommands = {"batch",   "bisect", "cache", "inspect",
+                                                       "restore", "run",    "verify"};
+
+// `sysrewrite -q verify FILE` is no rewrite of a file called verify, which would replace FILE.
+std::optional<Message> misplaced_command(const RewriteCommand& command) {
+  const std::string& name = command.input;
+  if (std::find(kCommands.begin(), kCommands.end(), name) == kCommands.end()) return std::nullopt;
+  return Message{"sysrewrite: options stand behind the command: sysrewrite " + name +
+                     " ... (a file of that name is ./" + name + ")\n",
+                 ExitStatus::kUsage};
+}
+
+}  // namespace
 
 Command parse_arguments(int argc, const char* const* argv) {
   if (auto command = plain_run(argc, argv)) return std::move(*command);
@@ -180,6 +221,7 @@ Command parse_arguments(int argc, const char* const* argv) {
   app.set_version_flag("-V,--version", "sysrewrite " SYSREWRITE_VERSION);
   add_options(app, command);
   if (auto message = parse(app, argc, argv)) return *message;
+  if (auto message = misplaced_command(command)) return *message;
   return command;
 }
 

@@ -5,6 +5,7 @@ Usage: command_test.py SYSREWRITE GOLDEN-SOURCES WORK-DIRECTORY [unittest argume
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -45,6 +46,19 @@ class Talking(CommandTest):
             self.assertRegex(done.stderr, r"\Asysrewrite: ", args)
             self.assertIn("--help", done.stderr, args)
             self.assertEqual(self.listing(), before)
+
+    def test_words_in_brackets_are_what_they_are(self):
+        shutil.copy(self.input, self.dir / "[a,b]")
+        for name in ("[a,b]", "[]"):
+            done = self.run_command("inspect", "--summary", name, cwd=self.dir, expect=0 if name == "[a,b]" else 1)
+            self.assertIn(name, done.stdout + done.stderr)
+        self.assertIn("1 file", self.run_command("inspect", "--summary", "[a,b]", cwd=self.dir).stdout)
+
+    def test_options_in_front_of_a_command_rewrite_no_file_of_its_name(self):
+        shutil.copy(self.input, self.dir / "verify")
+        said = self.fail_command("-q", "verify", self.input, expect=2, cwd=self.dir)
+        self.assertIn("options stand behind the command", said)
+        self.run_command("-q", "./verify", self.output, cwd=self.dir)
 
     def test_report_goes_to_stderr_and_quiet_silences_it(self):
         done = self.run_command(self.input, self.output)

@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from comparison import PYTHON, build, check, same, seen, under_run, write
+from comparison import PYTHON, SYSLOAD, SYSREWRITE, build, check, same, seen, under_run, write
 
 SHELL = r"""
 set -u
@@ -236,3 +236,18 @@ def case_what_a_program_reads_about_itself(runner):
                     ["bash", "-c", "exec -a other cat /proc/self/cmdline"],
                     [PYTHON, "-c", "import os; os.execve('/bin/cat', ['x', '/proc/self/environ'], {})"]):
         same(runner, command, prepare=prepare)
+
+
+def case_words_in_brackets(runner):
+    words = ["[a,b]", "[]", "[[1,2],[3]]", "[", "", "]", "\x01[x]", "-q", "--", "[x"]
+    print_words = [PYTHON, "-c", "import sys; print(sys.argv[1:])", *words]
+    for options in (["--"], ["-q", "--"], ["-q"], ["--hook", "none", "--"]):
+        outcome = runner.execute([SYSREWRITE, "run", *(["--loader", SYSLOAD] if "-q" in options else []), *options,
+                                  *print_words], runner.folder())
+        check(outcome.stdout == f"{words}\n", f"{options}: {outcome}")
+    keep_words = [PYTHON, "-c", "import sys; open('words', 'w').write(str(sys.argv[1:]))", *words]
+    for options in (["--"], []):
+        folder = runner.folder()
+        outcome = runner.execute([SYSREWRITE, "bisect", "-q", "--loader", SYSLOAD, *options, *keep_words], folder)
+        with open(os.path.join(folder, "words"), encoding="utf-8") as file:
+            check(file.read() == str(words), f"bisect {options}: {outcome}")
