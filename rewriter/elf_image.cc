@@ -108,7 +108,7 @@ class ImageReader {
     if (header.phentsize != sizeof(elf::Phdr))
       return damaged(54, fmt::format("e_phentsize is {}; expected 56", header.phentsize));
     const uint64_t size = uint64_t{header.phnum} * sizeof(elf::Phdr);
-    if (size > 65536)  // the kernel's own limit, fs/binfmt_elf.c load_elf_phdrs()
+    if (header.phnum > elf::kMostProgramHeaders)
       return unsupported(
           fmt::format("{} program headers; the kernel loads at most 1170", header.phnum));
     if (!range_fits(header.phoff, size, image_.bytes_.size()))

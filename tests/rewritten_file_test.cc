@@ -329,6 +329,8 @@ TEST_F(Named, ProblemsOfTheElfHeader) {
             "damaged: e_phentsize is not 56");
   EXPECT_EQ(verdict(with(whole_.output, offsetof(elf::Ehdr, phoff), UINT64_MAX)),
             "damaged: the program headers leave the file");
+  EXPECT_EQ(verdict(with(whole_.output, offsetof(elf::Ehdr, phnum), uint16_t{1171})),
+            "damaged: there are more program headers than 1170");
   const Bytes lone(whole_.output.end() - sizeof(Trailer), whole_.output.end());
   EXPECT_EQ(verdict(lone), "damaged: there is no ELF header");
 }
@@ -416,6 +418,14 @@ TEST_F(Named, ProblemsOfTheEdits) {
   EXPECT_EQ(edit(offsetof(EditRecord, size), UINT32_MAX), "damaged: an edit leaves the input");
   EXPECT_EQ(edit(offsetof(EditRecord, blob), UINT32_MAX),
             "damaged: an edit's original bytes leave the blob");
+  EXPECT_EQ(edit(offsetof(EditRecord, size), whole_.file.meta().blob.count),
+            "damaged: an edit's original bytes leave the blob");
+  const uint32_t all = whole_.file.meta().blob.count;
+  EXPECT_EQ(verdict(with(
+                with(whole_.output,
+                     meta_ + whole_.file.meta().edits.offset + offsetof(EditRecord, size), all),
+                meta_ + whole_.file.meta().edits.offset + offsetof(EditRecord, blob), uint32_t{0})),
+            "damaged: records share their original bytes");
 }
 
 TEST_F(Named, OtherVersionsAreAbsent) {

@@ -103,6 +103,8 @@ inline constexpr int64_t kDtNull = 0, kDtStrtab = 5, kDtSymtab = 6, kDtRela = 7,
                          kDtNeeded = 1, kDtSoname = 14, kDtRel = 17, kDtRelsz = 18, kDtTextrel = 22,
                          kDtJmprel = 23, kDtPltrelsz = 2, kDtFlags1 = 0x6ffffffb,
                          kDtGnuHash = 0x6ffffef5, kDtHash = 4, kDtRelr = 36, kDtRelrsz = 35;
+// Source: linux, fs/binfmt_elf.c, load_elf_phdrs(): they may take 64 KiB.
+inline constexpr uint64_t kMostProgramHeaders = 65536 / sizeof(Phdr);
 inline constexpr uint64_t kDf1Pie = 0x08000000;
 inline constexpr uint32_t kNtGnuAbiTag = 1, kNtGnuPropertyType0 = 5;
 inline constexpr uint32_t kOwnerGnu = 0x00554e47;  // "GNU", with its NUL

@@ -73,6 +73,8 @@ class TrailerReader {
     if (!ehdr || std::memcmp(ehdr->ident, elf::kMagic, 4) != 0) return "there is no ELF header";
     file_.ehdr_ = *ehdr;
     if (ehdr->phentsize != sizeof(elf::Phdr)) return "e_phentsize is not 56";
+    // They are looked through for each site.
+    if (ehdr->phnum > elf::kMostProgramHeaders) return "there are more program headers than 1170";
     const uint64_t size = uint64_t{ehdr->phnum} * sizeof(elf::Phdr);
     if (!range_fits(ehdr->phoff, size, bytes().size())) return "the program headers leave the file";
     return nullptr;
@@ -204,7 +206,7 @@ class TrailerReader {
     return nullptr;
   }
 
-  const char* check_sites() const {
+  const char* check_sites() {
     uint64_t next_free = 0;
     for (uint32_t i = 0; i < file_.site_count(); ++i) {
       const SiteRecord site = file_.site(i);
@@ -212,6 +214,7 @@ class TrailerReader {
       next_free = uint64_t{site.site} + 2;
       if (!range_fits(site.blob, blob_size(site), file_.meta_.blob.count))
         return "a site's original bytes leave the blob";
+      originals_ += blob_size(site);
       if (site.tier == Tier::kNative) {
         if (site.window != 0) return "a native site has a window";
         continue;
@@ -226,19 +229,23 @@ class TrailerReader {
     return nullptr;
   }
 
-  const char* check_edits() const {
+  const char* check_edits() {
     for (uint32_t i = 0; i < file_.edit_count(); ++i) {
       const EditRecord edit = file_.edit(i);
       if (!range_fits(edit.offset, edit.size, file_.meta_.input_size))
         return "an edit leaves the input";
       if (!range_fits(edit.blob, edit.size, file_.meta_.blob.count))
         return "an edit's original bytes leave the blob";
+      originals_ += edit.size;
     }
+    // Whoever copies or adds up what all records name takes no more than the file's size.
+    if (originals_ > file_.meta_.blob.count) return "records share their original bytes";
     return nullptr;
   }
 
   RewrittenFile file_;
   bool litebox_ = false;
+  uint64_t originals_ = 0;  // bytes of all records
 };
 
 bool may_hold_trailer(const elf::Phdr& phdr) {
