@@ -1,3 +1,8 @@
+#include <fmt/format.h>
+
+#include <new>
+#include <system_error>
+
 #include "cli/arguments.h"
 #include "cli/messages.h"
 
@@ -10,6 +15,17 @@ int execute(const Message& message) {
   return static_cast<int>(message.status);
 }
 
+int execute_any(const Command& command) {
+  try {
+    return std::visit([](const auto& chosen) { return execute(chosen); }, command);
+  } catch (const std::bad_alloc&) {
+    print(stderr, "sysrewrite: there is not enough memory (see ulimit -v)\n");
+  } catch (const std::system_error& error) {
+    print(stderr, fmt::format("sysrewrite: {}\n", error.what()));
+  }
+  return static_cast<int>(ExitStatus::kError);
+}
+
 }  // namespace
 
 }  // namespace sysrewrite
@@ -18,6 +34,5 @@ int execute(const Message& message) {
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   using namespace sysrewrite;
-  return finish_output(std::visit([](const auto& command) { return execute(command); },
-                                  parse_arguments(argc, argv)));
+  return finish_output(execute_any(parse_arguments(argc, argv)));
 }

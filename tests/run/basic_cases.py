@@ -251,3 +251,18 @@ def case_words_in_brackets(runner):
         outcome = runner.execute([SYSREWRITE, "bisect", "-q", "--loader", SYSLOAD, *options, *keep_words], folder)
         with open(os.path.join(folder, "words"), encoding="utf-8") as file:
             check(file.read() == str(words), f"bisect {options}: {outcome}")
+
+
+def case_commands_in_little_memory(runner):
+    """A command that gets no memory says so in a line, and is not killed."""
+    libc = os.path.realpath("/lib/x86_64-linux-gnu/libc.so.6")
+    failed = 0
+    for mebibytes in range(5, 17):
+        folder = runner.folder()
+        for command in (["inspect", libc], ["-q", "--symbols", libc, "out"]):
+            outcome = runner.execute(["prlimit", f"--as={mebibytes << 20}", SYSREWRITE, *command], folder)
+            started = "error while loading" not in outcome.stderr
+            good = outcome.status == 0 or (outcome.status == 1 and outcome.stderr.count("\n") == 1)
+            check(good or not started, f"{mebibytes} MiB: {command}: {outcome}")
+            failed += started and outcome.status == 1
+    check(failed != 0, "every limit was high enough")
