@@ -38,8 +38,10 @@ const SymbolNames::Named* SymbolNames::find(Vaddr address) const {
 std::string SymbolNames::name_of(Vaddr address) const {
   const Named* named = find(address);
   if (named == nullptr) return {};
+  std::string name(named->name.substr(0, kLongestShown));
+  if (name.size() < named->name.size()) name += "...";
   const uint64_t offset = address.value - named->address.value;
-  return offset == 0 ? std::string(named->name) : fmt::format("{}+{:#x}", named->name, offset);
+  return offset == 0 ? name : fmt::format("{}+{:#x}", name, offset);
 }
 
 std::string_view SymbolNames::function_of(Vaddr address) const {

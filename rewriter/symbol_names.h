@@ -14,8 +14,11 @@ class SymbolNames {
   // Functions and labels of the image, which must outlive this.
   explicit SymbolNames(const ElfImage& image);
 
+  // Bytes of a name that are shown: one name may stand at thousands of addresses.
+  static constexpr size_t kLongestShown = 1024;
+
   // The nearest function that holds the address, or the nearest label before it in its segment's
-  // code; empty where there is neither.
+  // code; empty where there is neither. A name that is longer than kLongestShown ends in "...".
   std::string name_of(Vaddr address) const;
   // The same without the distance: "write".
   std::string_view function_of(Vaddr address) const;

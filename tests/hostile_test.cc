@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <random>
 
+#include "rewriter/inspect.h"
 #include "rewriter/symbol_names.h"
 #include "tests/rewrites.h"
 #include "tests/sample_files.h"
@@ -395,8 +396,26 @@ TEST(BadInput, OfSymbolsThatShareALongNameTakesTimeInProportion) {
   const auto image = ElfImage::parse(file);
   ASSERT_TRUE(image.ok());
   EXPECT_EQ(SymbolNames(*image).name_of({kCode + 3}),
-            name.substr(0, Symbol::kLongestName) + "+0x1");
+            name.substr(0, SymbolNames::kLongestShown) + "...+0x1");
   survive(file, "symbols that share a long name");
+}
+
+// One name, shown for each of many pairs inside one function.
+TEST(BadInput, OfALongNameForManyPairsTakesMemoryInProportion) {
+  const uint64_t kPairs = 4096;
+  Bytes code;
+  for (uint64_t i = 0; i < kPairs; ++i) code = std::move(code) + hex("b8 0f 05 00 00");
+  const Bytes file = ElfBuilder()
+                         .code(kCode, code + hex("c3"))
+                         .symbol(std::string(16000, 'a'), kCode, code.size() + 1)
+                         .build();
+  const auto inspection = inspect(file, false);
+  ASSERT_TRUE(inspection.ok());
+  ASSERT_EQ(inspection->pairs.size(), kPairs);
+  uint64_t names = 0;
+  for (const InspectedPair& pair : inspection->pairs) names += pair.symbol.size();
+  EXPECT_LT(names, kPairs * 1100);
+  EXPECT_GT(names, kPairs * 1000);
 }
 
 }  // namespace
