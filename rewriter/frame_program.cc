@@ -22,7 +22,8 @@ class Program {
     wanted_ = addresses.begin();
     end_ = addresses.end();
     if (!run(frame_.own.program, frame_.own.program_address, &rows_)) return std::nullopt;
-    for (; wanted_ != end_; ++wanted_) rows_.push_back(row_);
+    for (; wanted_ != end_; ++wanted_)
+      if (!take_row(rows_)) return std::nullopt;
     return std::move(rows_);
   }
 
@@ -40,9 +41,28 @@ class Program {
       if (!step(in) || !in.good()) return false;
       if (at_ == before) continue;
       if (!collects || at_ < before) return false;
-      for (; wanted_ != end_ && *wanted_ < at_; ++wanted_) rows->push_back(row_);
+      for (; wanted_ != end_ && *wanted_ < at_; ++wanted_)
+        if (!take_row(*rows)) return false;
       if (wanted_ == end_) return true;
     }
+    return true;
+  }
+
+  // A row is copied with its expressions, one of which may be as long as the table. So a byte of
+  // them counts more than an instruction does; ordinary rows have none, or a dozen.
+  bool pay_for_copy(uint64_t more) {
+    constexpr uint64_t kPerByte = 16;
+    uint64_t bytes = row_.cfa_expression.size();
+    for (const RegisterRule& rule : row_.registers) bytes += rule.expression.size();
+    const uint64_t price = more + bytes * kPerByte;
+    const bool affordable = price <= work_left_;
+    if (affordable) work_left_ -= price;
+    return affordable;
+  }
+
+  bool take_row(std::vector<FrameRow>& rows) {
+    if (!pay_for_copy(0)) return false;
+    rows.push_back(row_);
     return true;
   }
 
@@ -189,8 +209,7 @@ class Program {
   }
 
   bool remember() {
-    if (remembered_.size() == kDeepest || work_left_ < kFrameRegisters) return false;
-    work_left_ -= kFrameRegisters;
+    if (remembered_.size() == kDeepest || !pay_for_copy(kFrameRegisters)) return false;
     remembered_.push_back(row_);
     return true;
   }

@@ -16,9 +16,7 @@ using Kind = RegisterRule::Kind;
 Bytes table(const Bytes& common, const Bytes& own) {
   const auto filled = [](Bytes bytes) {
     while (bytes.size() % 4 != 0) bytes.push_back(std::byte{0});
-    Bytes length(4);
-    length[0] = static_cast<std::byte>(bytes.size());
-    return length + bytes;
+    return bytes_of(static_cast<uint32_t>(bytes.size())) + bytes;
   };
   return filled(hex("ff ff ff ff 01 00 01 78 10") + common) +
          filled(hex("00 00 00 00 00 10 00 00 00 00 00 00 00 01 00 00 00 00 00 00") + own);
@@ -55,6 +53,16 @@ TEST(CallFrames, RememberedRowsComeBackWithTheirFrame) {
 TEST(CallFrames, ProgramsThatMakeNoSenseAreNotAnswered) {
   for (const char* program : {"0b", "3f", "0f 05", "00 41 0c 07", "0c 40 08", "0f 00", "01"})
     EXPECT_FALSE(rows(table(kOnStack, hex(program)), {{0x1002}})) << program;
+}
+
+// An expression of 20,000 bytes, in each of as many rows as are asked for.
+TEST(CallFrames, RowsWithLongExpressionsAreNotCopiedWithoutEnd) {
+  const Bytes own = hex("10 03 a0 9c 01") + repeat(0x96, 20000);
+  const Bytes bytes = table(kOnStack, own);
+  EXPECT_TRUE(rows(bytes, {{0x1000}, {0x1001}}));
+  std::vector<Vaddr> many;
+  for (uint64_t i = 0; i < 64; ++i) many.push_back({0x1000 + i});
+  EXPECT_FALSE(rows(bytes, many));
 }
 
 TEST(CallFrames, RowsForALowerStackSayThatOfEveryRegister) {
