@@ -109,12 +109,19 @@ class Bisection {
     for (const std::string& argument : command_.command)
       argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
-    return try_out(
-        [&argv] {
+    const Descriptor refusal(memfd_create("refusal", MFD_CLOEXEC));
+    auto outcome = try_out(
+        [&argv, &refusal] {
           execvp(argv[0], argv.data());
-          return errno == ENOENT ? 127 : 126;
+          const int why = errno;
+          return write(refusal.get(), &why, sizeof(why)) > 0 ? 127 : 126;
         },
         command_.timeout);
+    int why = 0;
+    if (outcome && pread(refusal.get(), &why, sizeof(why), 0) == sizeof(why))
+      return system_error("cannot start", command_.command.front(), why);
+    if (outcome && outcome->printed_too_much) return cannot("CMD prints more than 64 MiB natively");
+    return outcome;
   }
 
   std::optional<Error> learn_native() {
@@ -125,7 +132,6 @@ class Bisection {
     if (once->timed_out || again->timed_out)
       return cannot(fmt::format("CMD takes more than {} seconds natively; --timeout gives it more",
                                 command_.timeout));
-    if (once->status == 127 || once->status == 126) return cannot("CMD cannot be started natively");
     if (once->status != again->status)
       return cannot(fmt::format("CMD is not steady: natively it returns {}, then {}", once->status,
                                 again->status));

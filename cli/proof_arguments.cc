@@ -104,6 +104,12 @@ constexpr const char* kBisectFooter =
     "\n"
     "Exit status: 0 found; 1 not, and the reason was said; 2 usage.\n";
 
+std::string is_above_zero(const std::string& number) {
+  double value = 0;
+  const bool is_one = CLI::detail::lexical_cast(number, value) && value > 0;
+  return is_one ? std::string() : number + " is no number of seconds above 0";
+}
+
 Command parse_bisect(int argc, const char* const* argv) {
   BisectCommand command;
   CLI::App app(kBisectDescription, "sysrewrite bisect");
@@ -113,7 +119,7 @@ Command parse_bisect(int argc, const char* const* argv) {
   add_tiers(app, command.options);
   app.add_option("--timeout", command.timeout, "seconds for one run (default 60)")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(is_above_zero, "");
   app.add_option("--loader", command.loader, "path of sysload (default: the one beside sysrewrite)")
       ->type_name("PATH");
   app.add_flag("--json", command.json, "print the site as JSON on standard output");

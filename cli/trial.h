@@ -12,11 +12,13 @@ namespace sysrewrite {
 struct TrialOutcome {
   int status = 0;  // as a shell shows it; 128 + 9 where it took too long
   bool timed_out = false;
+  bool printed_too_much = false;  // more than 64 MiB
   std::string out, err;
 };
 
 // Calls `body` in a process of its own, without input, and keeps what it and all that it starts
-// print; its result is the exit status. What is left of it after `seconds` is killed.
+// print; its result is the exit status. What is left of it after `seconds`, or where it prints too
+// much, is killed; and where this process is ended by a signal, too.
 Result<TrialOutcome> try_out(const std::function<int()>& body, double seconds);
 
 }  // namespace sysrewrite

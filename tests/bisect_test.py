@@ -7,11 +7,14 @@ decodes as a system call. The program prints it, so that whoever patches it chan
 """
 
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SYSREWRITE = WORK = None
@@ -125,11 +128,41 @@ class Bisecting(unittest.TestCase):
                       self.bisect("--", "/bin/sh", "-c", f"echo >>{count}; test $(wc -l <{count}) -le 2", expect=1).stderr)
 
     def test_what_cannot_be_started(self):
-        self.assertIn("cannot be started", self.bisect("--", self.dir / "none", expect=1).stderr)
+        self.assertIn("No such file", self.bisect("--", self.dir / "none", expect=1).stderr)
+        self.assertIn("Permission denied", self.bisect("--", self.dir, expect=1).stderr)
+
+    def test_statuses_that_shells_use_are_statuses(self):
+        for status in (126, 127):
+            self.assertIn("there is nothing to find", self.bisect("--", "/bin/sh", "-c", f"exit {status}", expect=1).stderr)
+
+    def test_what_never_stops_printing_is_stopped(self):
+        self.assertIn("CMD prints more than 64 MiB", self.bisect("--", "/usr/bin/yes", "a" * 1000, expect=1).stderr)
+
+    def test_ignored_children_are_waited_for(self):
+        script = 'import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])'
+        done = subprocess.run([sys.executable, "-c", script, SYSREWRITE, "bisect", "-q", "--json", "--", self.program],
+                              capture_output=True, text=True, timeout=300, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["site"]["address"], self.table + 5)
+
+    def test_what_ends_it_ends_the_program(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            name = f"{self.dir}/runs"
+            with subprocess.Popen([SYSREWRITE, "bisect", "-q", "--", "/bin/sh", "-c", f"echo $$ >{name}; exec sleep 600"],
+                                  stdin=subprocess.DEVNULL) as bisect:
+                while not (os.path.exists(name) and (text := pathlib.Path(name).read_text()).endswith("\n")):
+                    time.sleep(0.01)
+                bisect.send_signal(number)
+                self.assertEqual(bisect.wait(timeout=60), -number)
+            os.remove(name)
+            with self.assertRaises(ProcessLookupError):
+                os.kill(int(text), 0)
 
     def test_usage(self):
         self.bisect(expect=2)
-        self.bisect("--timeout=-1", "--", self.program, expect=2)
+        for seconds in ("-1", "0", "nan", "none"):
+            said = self.bisect("--timeout", seconds, "--", self.program, expect=2).stderr
+            self.assertIn(f"--timeout: {seconds} is no number of seconds above 0", said)
         text = self.bisect("--help").stdout
         for part in ("CMD", "--uncertain WHAT", "--tiers ABCD", "--timeout SECONDS", "--json",
                      "Examples:", "Exit status:"):
