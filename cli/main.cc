@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <new>
 #include <system_error>
 
@@ -15,7 +17,14 @@ int execute(const Message& message) {
   return static_cast<int>(message.status);
 }
 
+// What is mapped of an input is not there any more. `run` reads its inputs instead.
+extern "C" void end_by_bus_error(int) {
+  constexpr char kText[] = "sysrewrite: an input became shorter while it was read; try again\n";
+  _exit(write(STDERR_FILENO, kText, sizeof(kText) - 1) > 0 ? 1 : 2);
+}
+
 int execute_any(const Command& command) {
+  if (!std::holds_alternative<RunCommand>(command)) std::signal(SIGBUS, end_by_bus_error);
   try {
     return std::visit([](const auto& chosen) { return execute(chosen); }, command);
   } catch (const std::bad_alloc&) {

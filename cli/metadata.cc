@@ -71,6 +71,7 @@ mode_t mode_for_copy(const struct stat& status, bool owner_kept, Lost& lost) {
   const mode_t mode = status.st_mode & 07777;
   if (owner_kept || (status.st_uid == geteuid() && status.st_gid == getegid())) return mode;
   lost.owner = true;
+  lost.set_id = (mode & (S_ISUID | S_ISGID)) != 0;
   return mode & ~static_cast<mode_t>(S_ISUID | S_ISGID);
 }
 

@@ -11,6 +11,7 @@ namespace sysrewrite {
 // What a copy could not be given, for want of privilege.
 struct Lost {
   bool owner = false;
+  bool set_id = false;  // the setuid or setgid bit, which is none of another owner's file
   bool attributes = false;
   bool capabilities = false;
 };

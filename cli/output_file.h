@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/input_file.h"
+#include "cli/metadata.h"
 #include "rewriter/output.h"
 
 namespace sysrewrite {
@@ -15,9 +16,10 @@ namespace sysrewrite {
 // the input's, but for security.ima and security.evm, which vouch for bytes that have changed. The
 // temporary file stands in the same directory and has no name until it is whole, where the file
 // system can do that. An error leaves nothing behind and an existing file as it was. `path` may be
-// the input itself. A null `output` writes an unchanged copy.
+// the input itself. A null `output` writes an unchanged copy. `lost`: what of these the system did
+// not grant; capabilities are an error.
 std::optional<Error> write_output(const InputFile& input, const OutputBytes* output,
-                                  const std::string& path);
+                                  const std::string& path, Lost& lost);
 
 }  // namespace sysrewrite
 

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/printable.h"
+
 namespace sysrewrite {
 
 const char* kind_text(ImageKind kind) {
@@ -166,14 +168,30 @@ std::string report_text(const Report& report, const std::string& input, const st
   return out + exception_lines(report);
 }
 
+// That a file of somebody else's becomes one's own is what a copy does.
+std::string lost_text(const Lost& lost, const std::string& output) {
+  std::string out;
+  if (lost.set_id)
+    out += fmt::format(
+        "sysrewrite: {}: its owner cannot be kept, and setuid and setgid bits are not "
+        "another owner's: they are dropped\n",
+        printable(output));
+  if (lost.attributes)
+    out += fmt::format("sysrewrite: {}: it has lost extended attributes that could not be kept\n",
+                       printable(output));
+  return out;
+}
+
 std::string report_json(const Report& report, const std::string& input, const std::string& output,
-                        bool dry_run) {
-  nlohmann::json out = {{"input", input},
-                        {"output", output},
-                        {"dry_run", dry_run},
-                        {"already_rewritten", report.already_rewritten},
-                        {"input_size", report.input_size},
-                        {"output_size", report.output_size}};
+                        bool dry_run, const Lost& lost) {
+  nlohmann::json out = {
+      {"input", input},
+      {"output", output},
+      {"dry_run", dry_run},
+      {"already_rewritten", report.already_rewritten},
+      {"lost", {{"owner", lost.owner}, {"set_id", lost.set_id}, {"attributes", lost.attributes}}},
+      {"input_size", report.input_size},
+      {"output_size", report.output_size}};
   if (!report.already_rewritten) {
     out["kind"] = kind_text(report.kind);
     out["interpreter"] = report.interpreter;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cli/metadata.h"
 #include "rewriter/pipeline.h"
 
 namespace sysrewrite {
@@ -18,9 +19,12 @@ const char* pair_text(PairKind kind);
 std::string report_text(const Report& report, const std::string& input, const std::string& output,
                         bool dry_run);
 
+// Lines on what the output could not be given; none where nothing matters.
+std::string lost_text(const Lost& lost, const std::string& output);
+
 // One JSON object with everything; addresses are numbers.
 std::string report_json(const Report& report, const std::string& input, const std::string& output,
-                        bool dry_run);
+                        bool dry_run, const Lost& lost);
 
 std::string error_json(const Error& error, const std::string& input);
 

@@ -6,6 +6,7 @@
 
 #include "cli/messages.h"
 #include "cli/output_file.h"
+#include "cli/report_text.h"
 #include "rewriter/restore.h"
 
 namespace sysrewrite {
@@ -32,8 +33,10 @@ int execute(const RestoreCommand& command) {
   if (!rewritten) return refuse(rewritten.error());
   const auto original = restore(rewritten->bytes());
   if (!original) return refuse(original.error());
+  Lost lost;
   if (!command.dry_run)
-    if (auto error = write_output(*rewritten, &*original, command.original)) return refuse(*error);
+    if (auto error = write_output(*rewritten, &*original, command.original, lost))
+      return refuse(*error);
   const uint64_t size = rewritten->bytes().size();
   if (command.json)
     print_json(as_json(command, *original, size));
@@ -41,6 +44,7 @@ int execute(const RestoreCommand& command) {
     print(stderr, fmt::format("{} -> {}\n  {} -> {} bytes, {} places put back\n", command.rewritten,
                               command.dry_run ? "nothing written (--dry-run)" : command.original,
                               size, original->tail_offset.value, original->patches.size()));
+  print(stderr, lost_text(lost, command.original));
   return 0;
 }
 

@@ -21,14 +21,16 @@ int execute(const RewriteCommand& command) {
   const Report& report = rewritten->report;
   if (report.start != StartChange::kNone)
     if (auto error = refuse_privileged(*input, command.options)) return refuse(*error);
+  Lost lost;
   if (!command.dry_run) {
     const OutputBytes* output = report.already_rewritten ? nullptr : &rewritten->output;
-    if (auto error = write_output(*input, output, command.output)) return refuse(*error);
+    if (auto error = write_output(*input, output, command.output, lost)) return refuse(*error);
   }
   if (command.json)
-    print_json(report_json(report, command.input, command.output, command.dry_run));
+    print_json(report_json(report, command.input, command.output, command.dry_run, lost));
   else if (!command.quiet)
     print(stderr, report_text(report, command.input, command.output, command.dry_run));
+  print(stderr, lost_text(lost, command.output));
   return static_cast<int>(report.incomplete() ? ExitStatus::kIncomplete : ExitStatus::kDone);
 }
 

@@ -103,6 +103,13 @@ class Failing(CommandTest):
         message = self.fail_command("/bin/busybox", self.output, preexec_fn=small_files)
         self.assertIn("cannot write", message)
 
+        def small_files_by_default():
+            small_files()
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+        message = self.fail_command("/bin/busybox", self.output, preexec_fn=small_files_by_default)
+        self.assertIn("cannot write", message)
+
     def test_an_error_keeps_an_existing_output(self):
         self.output.write_bytes(b"old")
         self.input.write_bytes(b"\x7fELF")

@@ -3,6 +3,7 @@
 Usage: command_output_test.py SYSREWRITE GOLDEN-SOURCES WORK-DIRECTORY [unittest arguments]
 """
 
+import json
 import os
 import shutil
 import stat
@@ -103,8 +104,10 @@ class Writing(CommandTest):
         target = self.dir / "theirs"
         target.mkdir()
         os.chown(target, NOBODY, NOBODY)
-        self.run_command("--no-interp", self.input, target / "out", user=NOBODY, group=NOBODY,
-                         extra_groups=[])
+        done = self.run_command("-q", "--json", "--no-interp", self.input, target / "out", user=NOBODY, group=NOBODY,
+                                extra_groups=[])
+        self.assertIn("setuid and setgid bits are not another owner's: they are dropped", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["lost"], {"owner": True, "set_id": True, "attributes": False})
         status = (target / "out").stat()
         self.assertEqual(status.st_uid, NOBODY)
         self.assertEqual(stat.S_IMODE(status.st_mode), 0o755)

@@ -1,6 +1,7 @@
 """Shells and everyday tools."""
 import os
 import re
+import struct
 import subprocess
 
 from comparison import PYTHON, SYSLOAD, SYSREWRITE, build, check, same, seen, under_run, write
@@ -266,3 +267,24 @@ def case_commands_in_little_memory(runner):
             check(good or not started, f"{mebibytes} MiB: {command}: {outcome}")
             failed += started and outcome.status == 1
     check(failed != 0, "every limit was high enough")
+
+
+def case_inputs_that_change(runner):
+    """A large input that becomes shorter, or is written to, while it is looked at."""
+    size = 1 << 30
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, 0x401000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    header += struct.pack("<IIQQQQQQ", 1, 5, 4096, 0x401000, 0x401000, size, size, 4096)
+    shrink, touch = (lambda path: os.truncate(path, 0)), os.utime
+    for change, expected in ((shrink, "an input became shorter while it was read"), (touch, "was changed while it was read")):
+        folder = runner.folder()
+        path = os.path.join(folder, "large")
+        with open(path, "wb") as file:
+            file.write(header.ljust(4096, b"\0") + bytes.fromhex("b83c0000000f05"))
+            file.truncate(4096 + size)
+        with subprocess.Popen([SYSREWRITE, "-q", path, os.path.join(folder, "out")], stderr=subprocess.PIPE, text=True) as done:
+            while path not in open(f"/proc/{done.pid}/maps", encoding="utf-8").read():
+                check(done.poll() is None, f"{expected}: it ended before it had mapped its input")
+            change(path)
+            errors = done.stderr.read()
+        check(done.returncode == 1 and expected in errors, f"{expected}: {done.returncode} {errors}")
+        check(os.listdir(folder) == ["large"], f"{expected}: {os.listdir(folder)}")
