@@ -78,6 +78,19 @@ void watch_faults() {
   sysload_state.watches_faults = true;
 }
 
+// Source: linux, kernel/signal.c, flush_signal_handlers(): what is ignored stays so, and nothing
+// else does.
+void clear_handlers(const ThreadBlock& block) {
+  for (KernelSigaction& action : block.signals->action)
+    action = {action.handler == kSigIgnore ? kSigIgnore : kSigDefault, 0, 0, 0};
+  for (const int signal : {kSigIll, kSigTrap, kSigBus, kSigFpe, kSigSegv, kSigSys}) {
+    const bool is_ignored = block.signals->action[signal].handler == kSigIgnore;
+    const KernelSigaction ours = watching_action();
+    if (is_taken_over(signal) && (!is_ignored || is_always_needed(signal)))
+      set_action(signal, &ours, nullptr);
+  }
+}
+
 namespace {
 
 // A disposition that execve is to find: what is ignored is ignored in the new program, too.

@@ -15,6 +15,10 @@ bool is_taken_over(int signal);
 // Handles those. Once, before the program starts.
 void watch_faults();
 
+// In a child of clone3 with CLONE_CLEAR_SIGHAND, which has none of its parent's handlers, and so
+// none of sysload's.
+void clear_handlers(const ThreadBlock& block);
+
 // In a handler: the kernel may have reset the disposition when it delivered the signal.
 void set_again(const ThreadBlock& block, int signal);
 

@@ -43,7 +43,7 @@ namespace {
 
 // Source: linux, include/uapi/linux/sched.h, arch/x86/include/uapi/asm/prctl.h.
 constexpr uint64_t kCloneVm = 0x100, kCloneSighand = 0x800, kCloneVfork = 0x4000,
-                   kCloneThread = 0x10000;
+                   kCloneThread = 0x10000, kCloneClearSighand = uint64_t{1} << 32;
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_load[];
@@ -144,6 +144,7 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
   child->trap_error = parent.trap_error;
   child->call = parent.call;
   child->is_child_of_vfork = (flags & kCloneVfork) != 0;
+  child->clears_handlers = parent.clears_handlers;
   // Source: linux, kernel/fork.c, copy_process(): sas_ss_reset().
   child->no_stack_flags = kStackDisabled;
   if ((flags & (kCloneVm | kCloneVfork)) != kCloneVm) {
@@ -161,6 +162,7 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
 uint64_t begin_clone(ThreadBlock* block) {
   const uint64_t flags = clone_flags(block->call);
   keep_signals_away(block);
+  block->clears_handlers = block->call.number == __NR_clone3 && (flags & kCloneClearSighand) != 0;
   ThreadBlock* child = nullptr;
   if ((flags & kCloneVm) != 0) {
     child = take_block();
@@ -471,6 +473,7 @@ void begin_process(ThreadBlock* block) {
 // The child's side, in the block that its parent has made for it: a thread, or a child of vfork.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(ThreadBlock* block) {
   block->pending = SYSLOAD_PENDING_BLOCKED;
+  if (block->clears_handlers) clear_handlers(*block);
   if (sysload_state.exhaustive) sysload_arm();
   if (block->has_alt == 0) offer_fault_stack(block);
   begin_thread(block);
@@ -479,6 +482,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(Th
 
 // The child's side, where it has memory of its own, in its copy of the parent's block.
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(ThreadBlock* block) {
+  if (block->clears_handlers) clear_handlers(*block);
   if (sysload_state.exhaustive) sysload_arm();
   begin_process(block);
   leave_answered(block, 0);

@@ -76,6 +76,7 @@ struct ThreadBlock {
   void (*hook_exit)(sysload_hook*, sysload_thread*, sysload_call*);
   uint32_t under_way;        // 1 where a call is, and any handler may run (kept_calls.h)
   bool shares_thread_group;  // what is being cloned
+  bool clears_handlers;      // likewise; and in it, until it has begun
   uint32_t watched;          // this thread's entry in the ring's table, plus 1; 0: none
   bool is_child_of_vfork;    // shares memory with a thread that waits for it
   bool is_foreign;           // made by code that nobody rewrote (foreign_threads.h)

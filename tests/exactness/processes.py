@@ -16,6 +16,7 @@ def main():
             is_first = build == "glibc static" and way[0] == "flags"
             comparison.everywhere(f"{build}, {' '.join(way)}", program, way, is_static,
                                   HOOKS if FULL or is_first else ("none", "pass:entry:exit"),
+                                  tiers=("D",) if is_static and way[0] == "flags" else (),
                                   run_hooks=() if is_static else ("none", "pass:entry:exit"), status=status)
     comparison.end()
 

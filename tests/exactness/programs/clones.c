@@ -56,7 +56,7 @@ __asm__(
     "1: ret\n");
 
 static struct {
-  long pid, tid, parent, opened, handled, base, sum;
+  long pid, tid, parent, opened, handled, base, sum, inherited;
   int written;
 } volatile seen;
 static volatile int handled;
@@ -72,12 +72,25 @@ struct raw_action {
   uint64_t mask;
 };
 
+/* A digit for each of some signals: 1 default, 2 ignored, 3 handled, and 4 more where flags or a mask are left. */
+static long dispositions(void) {
+  static const int numbers[] = {SIGUSR1, SIGUSR2, SIGPIPE, SIGTRAP, SIGSEGV, SIGSYS};
+  long digits = 0;
+  for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    struct raw_action is = {0, 0, 0, 0};
+    call(SYS_rt_sigaction, numbers[i], 0, (long)&is, 8, 0);
+    digits = digits * 10 + (is.handler == 0 ? 1 : is.handler == 1 ? 2 : 3) + (is.flags != 0 || is.mask != 0 ? 4 : 0);
+  }
+  return digits;
+}
+
 /* No libc in here: there may be no thread pointer of its own. */
 __attribute__((used)) void child(void) {
   const struct raw_action action = {(uintptr_t)handler, 0x04000000, (uintptr_t)restorer, 0};
   const struct timespec moment = {0, 1000000};
   const long pid = call(SYS_getpid, 0, 0, 0, 0, 0), tid = call(SYS_gettid, 0, 0, 0, 0, 0);
   handled = 0;
+  seen.inherited = dispositions();
   call(SYS_rt_sigaction, SIGUSR1, (long)&action, 0, 8, 0);
   for (int i = 0; i < 20; i++) {
     seen.sum += call(SYS_getppid, 0, 0, 0, 0, 0) == call(SYS_getppid, 0, 0, 0, 0, 0);
@@ -108,7 +121,11 @@ static void one(const char *name, uint64_t flags, int has_stack, int is_clone3, 
   struct words volatile words = {-1, -1, -1};
   /* Each finds the same. */
   struct raw_action none = {0, 0, 0}, after;
+  const struct raw_action some = {(uintptr_t)handler, 0x14000000, (uintptr_t)restorer, 2}, ignore = {1, 0x10000000, 0, 4};
   call(SYS_rt_sigaction, SIGUSR1, (long)&none, 0, 8, 0);
+  call(SYS_rt_sigaction, SIGUSR2, (long)&some, 0, 8, 0);
+  call(SYS_rt_sigaction, SIGPIPE, (long)&ignore, 0, 8, 0);
+  call(SYS_rt_sigaction, SIGSEGV, (long)&some, 0, 8, 0);
   if (chdir("/") != 0) exit(2);
   for (int fd = 3; fd < 20; fd++) close(fd);
   memset((void *)&seen, 0, sizeof seen);
@@ -143,7 +160,7 @@ static void one(const char *name, uint64_t flags, int has_stack, int is_clone3, 
   if (getcwd(where, sizeof where) == NULL) exit(2);
   printf(
       "%s%s%s: %s, waited %d, status %#x, memory %d %d, process %s, parent %d, %ld handled, sum %ld, opened %d, in %s, "
-      "handler %d",
+      "handler %d, inherited %ld, here %ld",
       name, has_stack ? ", stack" : "", is_clone3 ? ", clone3" : "", result > 0 ? "started" : strerror((int)-result),
       waited == result && result > 0, status, seen.written, private_word,
       seen.pid == getpid() ? "mine"
@@ -151,7 +168,7 @@ static void one(const char *name, uint64_t flags, int has_stack, int is_clone3, 
       : seen.pid == result ? "own"
                            : "?",
       seen.parent == getpid(), seen.handled, seen.sum, fcntl(3, F_GETFD) >= 0, where,
-      after.handler == (uintptr_t)handler);
+      after.handler == (uintptr_t)handler, seen.inherited, dispositions());
   printf(", words %s %s %s\n",
          words.parent_tid == result ? "tid"
          : words.parent_tid == -1   ? "-"
@@ -186,6 +203,8 @@ static int flags(void) {
       {"memory, files, folder", CLONE_VM | CLONE_FILES | CLONE_FS, 1},
       {"memory, words", CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, 1},
       {"vfork", CLONE_VM | CLONE_VFORK, 0},
+      {"vfork, cleared handlers", CLONE_VM | CLONE_VFORK | 0x100000000ull, 1},
+      {"fork, cleared handlers", 0x100000000ull, 0},
       {"vfork, tls", CLONE_VM | CLONE_VFORK | CLONE_SETTLS, 1},
       {"vfork, handlers", CLONE_VM | CLONE_VFORK | CLONE_SIGHAND | CLONE_FILES, 1},
       {"vfork without memory", CLONE_VFORK, 0},
