@@ -57,8 +57,8 @@ std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet
 Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
                          const RangeSet& ranges, const RangeSet& middles);
 
-// Adds pointers and taken addresses: what springboards and windows of several instructions ask
-// besides.
+// Adds pointers and taken addresses: what springboards, windows of several instructions, and
+// windows that hold a prefix ask besides.
 void deepen_evidence(const ElfImage& image, const RangeSet& ranges, Evidence& evidence);
 
 }  // namespace sysrewrite

@@ -75,6 +75,12 @@ bool covers_alone(const Instruction& before) {
   return before.length >= kJumpSize && before.movable && before.special == Special::kNone;
 }
 
+// Tier A, too, asks for pointers then: another instruction starts behind each prefix.
+bool has_inner_start(const Site& site) {
+  const Instruction* before = instruction_before(site);
+  return site.instruction.prefixes != 0 || (before != nullptr && before->prefixes != 0);
+}
+
 struct Shape {
   std::vector<Instruction> before, behind;
 
@@ -190,7 +196,7 @@ class Planner {
   std::vector<const Site*> contested() {
     std::vector<const Site*> rest;
     for (const Site& site : sites_.syscalls)
-      if (!leave(site) && !try_covering(site)) rest.push_back(&site);
+      if (!leave(site) && (!try_covering(site) || has_inner_start(site))) rest.push_back(&site);
     return rest;
   }
 
@@ -257,12 +263,23 @@ class Planner {
       if ((entry - 1)->to > from) return true;
     return false;
   }
-  // Behind a prefix of the syscall instruction, where no patch of it can serve who comes.
-  bool entered_inside(const Site& site) const {
-    const Vaddr at = site.instruction.address, end = site.instruction.end();
-    return branch_in(at + 1, at + site.instruction.prefixes + 1) ||
-           functions_.start_in(at + 1, end) || read_otherwise(site, at, end);
+  // Who may lead behind a prefix of the instruction, where another one begins, or kNone.
+  Reason entered_behind_prefix(const Site& site, const Instruction& in) const {
+    const Vaddr from = in.address + 1, to = from + in.prefixes;
+    if (branch_in(from, to)) return Reason::kBranchIntoWindow;
+    if (Evidence::any_in(evidence_.pointers, from, to)) return Reason::kPointerIntoWindow;
+    const bool hidden = Evidence::any_in(evidence_.taken, from, to) ||
+                        Evidence::any_in(site.around.hidden_entries, from, to);
+    return hidden ? Reason::kHiddenEntryInWindow : Reason::kNone;
   }
+  // The syscall instruction's inside, where no patch of it can serve who comes.
+  Reason entered_inside(const Site& site) const {
+    const Vaddr at = site.instruction.address, end = site.instruction.end();
+    if (functions_.start_in(at + 1, end)) return Reason::kSymbolInWindow;
+    if (read_otherwise(site, at, end)) return Reason::kBranchIntoWindow;
+    return entered_behind_prefix(site, site.instruction);
+  }
+  bool is_entered_inside(const Site& site) const { return entered_inside(site) != Reason::kNone; }
 
   // Displaced operands must be in reach from wherever the stub will lie.
   bool in_reach(const std::vector<Instruction>& displaced) const {
@@ -285,9 +302,8 @@ class Planner {
     const Instruction* before = instruction_before(site);
     if (!options_.tiers.a || before == nullptr || !covers_alone(*before)) return false;
     const Vaddr at = site.instruction.address;
-    // Behind a prefix another instruction starts, which a branch may use.
-    return !branch_in(before->address + 1, before->address + before->prefixes + 1) &&
-           !functions_.start_in(before->address + 1, at) && !entered_inside(site) &&
+    return entered_behind_prefix(site, *before) == Reason::kNone &&
+           !functions_.start_in(before->address + 1, at) && !is_entered_inside(site) &&
            !read_otherwise(site, before->address, at) &&
            !written_over(before->address, site.instruction.end()) &&
            !displaces_data(site, before->address, site.instruction.end()) && in_reach({*before}) &&
@@ -311,7 +327,7 @@ class Planner {
   Attempt try_springboard(const Site& site) {
     const Vaddr at = site.instruction.address;
     if (!options_.tiers.b || written_over(at, site.instruction.end()) || !placement_.reaches(at) ||
-        entered_inside(site))
+        is_entered_inside(site))
       return std::nullopt;
     if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
     for (const Range& run : site.padding) {
@@ -367,8 +383,8 @@ class Planner {
         if (!in.movable || in.moves_stack) return Reason::kNotReencodable;
     if (function && (from < function->start || to > function->end)) return Reason::kSymbolInWindow;
     if (functions_.start_in(from + 1, to)) return Reason::kSymbolInWindow;
-    if (enters(evidence_.branch_targets, site, shape) || entered_inside(site) ||
-        read_otherwise(site, from, to))
+    if (const Reason reason = entered_inside(site); reason != Reason::kNone) return reason;
+    if (enters(evidence_.branch_targets, site, shape) || read_otherwise(site, from, to))
       return Reason::kBranchIntoWindow;
     if (enters(evidence_.pointers, site, shape)) return Reason::kPointerIntoWindow;
     if (enters(evidence_.taken, site, shape)) return Reason::kHiddenEntryInWindow;
@@ -416,7 +432,8 @@ class Planner {
     if (relocated(at, end)) return {&site, LeftNative{}, Reason::kRelocationInWindow};
     // The trap needs a stub too, and that stub a way back.
     if (!placement_.reaches(at)) return {&site, LeftNative{}, Reason::kOutOfReach};
-    if (entered_inside(site)) return {&site, LeftNative{}, Reason::kBranchIntoWindow};
+    if (const Reason entered = entered_inside(site); entered != Reason::kNone)
+      return {&site, LeftNative{}, entered};
     const Reason reason = what_is_missing(site);
     if (options_.on_unpatchable == OnUnpatchable::kKeep || !options_.tiers.d)
       return {&site, LeftNative{}, reason};
@@ -485,6 +502,9 @@ RangeSet contested_ranges(const std::vector<const Site*>& sites) {
   RangeSet ranges;
   for (const Site* site : sites) {
     for (const Shape& shape : window_shapes(*site)) ranges.add(shape.from(*site), shape.to(*site));
+    ranges.add(site->instruction.address, site->instruction.end());
+    if (const Instruction* before = instruction_before(*site))
+      ranges.add(before->address, before->end());
     for (const Range& run : site->padding) add_padding(*site, run, ranges);
   }
   ranges.seal();

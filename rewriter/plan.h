@@ -57,12 +57,13 @@ RangeSet patch_ranges(const Sites& sites);
 // Of the instructions in them, the bytes behind their first one that is no prefix.
 RangeSet inner_bytes(const Sites& sites);
 
-// Sites that tier A alone does not settle, given evidence about patch_ranges().
+// Sites that tier A alone does not settle, given evidence about patch_ranges(): of those, too, in
+// whose windows a prefix stands, pointers may speak against it.
 std::vector<const Site*> contested_sites(const Sites& sites, const FunctionIndex& functions,
                                          const Evidence& evidence, const Placement& placement,
                                          const Options& options);
 
-// The bytes that tiers B and C might want for them.
+// The bytes that any tier might want for them.
 RangeSet contested_ranges(const std::vector<const Site*>& sites);
 
 // Pure: the same arguments give the same plan. Bytes of two patches never overlap.

@@ -16,8 +16,6 @@
 //     a forbidden address lies at 4 GiB or above                      a pointer
 //
 // and in the tables: relocations that write there or write such an address, symbols that name it.
-// Pointers and leas count against windows of tier C and springboards only, as nothing but a branch
-// is known to lead behind a prefix.
 #ifndef SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
 #define SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
 

@@ -26,7 +26,7 @@ void ForbiddenSet::add_site(const SiteReading& site) {
   // `from` 1: the instruction's own start is no forbidden entry.
   const auto starts = [&](const Instruction& in, unsigned from) {
     for (unsigned i = from; i <= in.prefixes; ++i)
-      add(in.address + i, site.site, window ? Forbids::kPointers : Forbids::kBranches);
+      add(in.address + i, site.site, Forbids::kEveryone);
     for (unsigned i = in.prefixes + 1U; i < in.length; ++i)
       add(in.address + i, site.site, Forbids::kInstructions);
   };
@@ -39,7 +39,7 @@ void ForbiddenSet::add_site(const SiteReading& site) {
   for (const Instruction& in : site.behind) starts(in, 0);
   if (!site.springboard) return;
   for (Vaddr at = site.padding; at < *site.springboard + kSpringboardSize; at = at + 1)
-    add(at, site.site, Forbids::kPointers);
+    add(at, site.site, Forbids::kEveryone);
 }
 
 const Forbidden* ForbiddenSet::look_up(uint64_t address) const {

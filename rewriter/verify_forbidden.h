@@ -12,8 +12,7 @@ namespace sysrewrite {
 enum class Forbids : uint8_t {
   kInstructions,  // to what is a branch beyond doubt: another instruction would begin inside a
                   // known
-  kBranches,      // to whatever may be a branch
-  kPointers,      // and to whatever may be a pointer
+  kEveryone,      // to whatever may be a branch or a pointer
 };
 
 struct Forbidden {
@@ -37,7 +36,7 @@ class ForbiddenSet {
   // The same, where pointers may not lead.
   const Forbidden* find_pointer(uint64_t address) const {
     const Forbidden* hit = find(address);
-    return hit != nullptr && hit->forbids == Forbids::kPointers ? hit : nullptr;
+    return hit != nullptr && hit->forbids == Forbids::kEveryone ? hit : nullptr;
   }
 
  private:

@@ -10,8 +10,14 @@ namespace sysrewrite {
 
 namespace {
 
+// Elsewhere than in the middle of an instruction: at a second one of the window, behind a prefix of
+// one, in a springboard's padding.
 bool may_be_entered(const SiteReading& site) {
-  return site.record.tier == Tier::kWindow || site.springboard.has_value();
+  if (site.record.tier == Tier::kNative) return false;
+  const bool prefixed = site.syscall.prefixes != 0 ||
+                        std::any_of(site.before.begin(), site.before.end(),
+                                    [](const Instruction& in) { return in.prefixes != 0; });
+  return prefixed || site.record.tier == Tier::kWindow || site.springboard.has_value();
 }
 
 // What is read of tables that an attacker lets overlap by the thousand; those of a compiler do not

@@ -2,6 +2,7 @@
 // plan_tier_*_test.cc.
 #include "rewriter/plan.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/plans.h"
@@ -29,6 +30,31 @@ TEST(Plan, LeavesASyscallNativeThatABranchEntersBehindItsPrefix) {
     EXPECT_EQ(plan_of(padded(code("74 05"))).substr(0, 24), "401007 B 401007+3 by 401");
     EXPECT_EQ(plan_of(code("74 00")), std::string("401007 A 401002+8: ") + kA);
   }
+}
+
+// The same of who comes by an address that data holds, that a lea takes, or that a table leads to.
+TEST(Plan, LeavesASyscallNativeThatAnAddressEntersBehindItsPrefix) {
+  const auto pointing = [](const ElfBuilder& file, uint64_t target) {
+    return plan_of(ElfBuilder(file).data(0x403000, words({target})));
+  };
+  constexpr char kPointer[] = "data may hold a pointer into the window\n";
+  for (const char* prefixes : {"f3", "48", "66 f3"}) {
+    const Bytes call = hex(prefixes) + kSyscall;
+    const uint64_t last = call.size() - 2;
+    for (const Bytes& before : {kShort, kMov}) {
+      const ElfBuilder file = padded(before + call + kRet), bare = code_file(before + call + kRet);
+      const uint64_t at = kCode + before.size();
+      EXPECT_EQ(pointing(file, at + last), fmt::format("{:x} N {:x}+0: {}", at, at, kPointer));
+      EXPECT_EQ(pointing(bare, at + last), fmt::format("{:x} N {:x}+0: {}", at, at, kPointer));
+      EXPECT_EQ(pointing(bare, at + last + 1), plan_of(bare));
+    }
+    // A pointer to the whole instruction is served by whatever stands there.
+    EXPECT_EQ(pointing(padded(kShort + call + kRet), kCode + 3).substr(0, 8), "401003 B");
+    EXPECT_EQ(pointing(code_file(kMov + call + kRet), kCode + 5).substr(0, 8), "401005 A");
+  }
+  // lea 40100a(%rip), %rcx
+  EXPECT_EQ(plan_of(padded(hex("48 8d 0d 04 00 00 00 6a 27 58 f3") + kSyscall + kRet)),
+            "40100a N 40100a+0: a jump table or landing pad leads into the window\n");
 }
 
 TEST(Plan, TreatsTwoSitesNextToEachOther) {

@@ -72,6 +72,15 @@ TEST(PlanTierA, IsRefusedWhereABranchGoesBehindThePrefix) {
   EXPECT_EQ(plan_of(code), "401007 D 401007+2: a branch may go into the window\n");
 }
 
+TEST(PlanTierA, IsRefusedWhereAPointerGoesBehindThePrefix) {
+  const Bytes code = hex("48 c7 c0 27 00 00 00") + kSyscall + kRet;  // mov $39, %rax
+  const auto pointing = [&code](uint64_t target) {
+    return plan_of(padded(code).data(0x403000, words({target})));
+  };
+  EXPECT_EQ(pointing(kCode + 1), std::string("401007 B 401007+2 by 40100a: ") + kB);
+  EXPECT_EQ(pointing(kCode + 2), std::string("401007 A 401000+9: ") + kA);
+}
+
 TEST(PlanTierA, MayCoverAnInstructionWhoseImmediateABranchSeemsToEnter) {
   // mov $0x9090f974, %eax, whose constant would be a branch to 401003, the middle of the first
   // one's.

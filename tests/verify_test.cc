@@ -134,6 +134,22 @@ TEST(Verify, SeesAPointerIntoAWindow) {
   }
 }
 
+// In whatever tier: push and pop, or mov, and a syscall with a prefix.
+TEST(Verify, SeesAPointerBehindAPrefixOfTheSyscall) {
+  const Bytes call = hex("f3 0f 05 c3"), pad = repeat(0x90, 9);
+  const std::vector<std::pair<Tier, Bytes>> inputs = {
+      {Tier::kInstruction, hex("b8 27 00 00 00") + call},
+      {Tier::kSpringboard, hex("6a 27 58") + call + pad},
+      {Tier::kTrap, hex("6a 27 58") + call}};
+  for (const auto& [tier, code] : inputs) {
+    const Whole whole = rewrite_whole(code_file(code).data(0x403000, words({0, 0})).build());
+    ASSERT_EQ(whole.report.sites[0].tier, tier);
+    const uint64_t at = offset_of(whole, 0x403003), site = whole.report.sites[0].address.value;
+    EXPECT_TRUE(finds(with(whole.output, at, site + 1), "a pointer: found that it leads to"));
+    EXPECT_FALSE(finds(with(whole.output, at, site), "a pointer"));
+  }
+}
+
 TEST(Verify, SeesABranchToASyscallWhoseFirstByteTheJumpHasTaken) {
   const uint64_t window = kCode + 128, untouched = window + 7;
   const Bytes code =
@@ -341,6 +357,21 @@ TEST(Verify, SeesASymbolInAWindow) {
   for (size_t i = 0; i < other.size(); ++i)
     if (other[i] != whole.input[i]) output[i] = other[i];
   EXPECT_TRUE(finds(output, "a symbol or entry point"));
+}
+
+TEST(Verify, SeesASymbolInsideASyscallOfAnyTier) {
+  const Bytes call = hex("f3 0f 05 c3"), pad = repeat(0x90, 9);
+  for (const Bytes& code :
+       {hex("b8 27 00 00 00") + call, hex("6a 27 58") + call + pad, hex("6a 27 58") + call}) {
+    const auto file = [&code = code](uint64_t label) {
+      return code_file(code).symbol("label", label, 0, elf::kSttNotype).build();
+    };
+    const Whole whole = rewrite_whole(file(kCode));
+    const uint64_t site = whole.report.sites.at(0).address.value;
+    EXPECT_FALSE(finds(with_input(whole, file(site)), "a symbol or entry point"));
+    EXPECT_TRUE(finds(with_input(whole, file(site + 1)), "a symbol or entry point"));
+    EXPECT_TRUE(finds(with_input(whole, file(site + 2)), "a symbol or entry point"));
+  }
 }
 
 // What is read from end to end wherever it is could else be read a thousand times.
