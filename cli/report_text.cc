@@ -50,20 +50,29 @@ const char* pair_text(PairKind kind) {
 
 namespace {
 
+// Nothing in the file says who maps its trampoline.
+const char* unstarted_text(const Report& report) {
+  if (report.trampoline_size == 0) return "started as before";
+  if (report.kind == ImageKind::kSharedObject)
+    return "mapped by a rewritten ld.so under sysload (sysrewrite batch makes both): under any "
+           "other its first call crashes";
+  return "names no sysload: where nobody maps its trampoline its first call crashes";
+}
+
 std::string start_text(const Report& report) {
   switch (report.start) {
     case StartChange::kNone:
-      return "as before";
+      return unstarted_text(report);
     case StartChange::kPathInPlace:
-      return fmt::format("by {}", report.interpreter);
+      return fmt::format("started by {}", report.interpreter);
     case StartChange::kPathAtEnd:
-      return fmt::format("by {} (a path this long is lost by strip)", report.interpreter);
+      return fmt::format("started by {} (a path this long is lost by strip)", report.interpreter);
     case StartChange::kHeadersAtEnd:
-      return fmt::format("by {}, through new program headers", report.interpreter);
+      return fmt::format("started by {}, through new program headers", report.interpreter);
     case StartChange::kPathInSegment:
-      return fmt::format("by {}, named in a segment of its own", report.interpreter);
+      return fmt::format("started by {}, named in a segment of its own", report.interpreter);
     case StartChange::kNoteAtEnd:
-      return fmt::format("by {} where it is executed itself", report.interpreter);
+      return fmt::format("started by {} where it is executed itself", report.interpreter);
   }
   return "";
 }
@@ -156,12 +165,7 @@ std::string report_text(const Report& report, const std::string& input, const st
                          static_cast<double>(report.input_size),
                      report.sites.size(), report.candidates.size());
   out += tier_lines(report);
-  out += fmt::format("  started {}\n", start_text(report));
-  if (report.kind == ImageKind::kSharedObject && report.trampoline_size != 0)
-    out +=
-        "  mapped by a rewritten ld.so under sysload (sysrewrite batch makes both): under any "
-        "other "
-        "its first call crashes\n";
+  out += fmt::format("  {}\n", start_text(report));
   if (report.symbols)
     out += fmt::format("  stubs named for debuggers, {} of them with unwind tables\n",
                        report.framed_stubs);

@@ -275,6 +275,8 @@ class ImageReader {
   // not (an old ld wrote the start of .text there, into libraries that need others).
   bool is_interpreter(bool has_one) const {
     if (has_one || image_.dynamic_.empty() || image_.dynamic(elf::kDtNeeded)) return false;
+    // None, although the file's first bytes may lie in a segment of code at address 0.
+    if (image_.header_.entry == 0) return false;
     return image_.executable_segment_of({image_.header_.entry}) != nullptr;
   }
 

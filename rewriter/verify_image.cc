@@ -250,7 +250,8 @@ void OriginalImage::for_each_pair(const std::function<void(Vaddr)>& visit) const
 bool OriginalImage::is_interpreter() const {
   const bool pie = (dynamic(elf::kDtFlags1).value_or(0) & elf::kDf1Pie) != 0;
   return position_independent() && !pie && !dynamic_.empty() && !dynamic(elf::kDtNeeded) &&
-         find_header(elf::kPtInterp) == nullptr && code_around({header_.entry}, 1) != nullptr;
+         find_header(elf::kPtInterp) == nullptr && header_.entry != 0 &&
+         code_around({header_.entry}, 1) != nullptr;
 }
 
 std::optional<uint64_t> OriginalImage::dynamic(int64_t tag) const {

@@ -69,6 +69,24 @@ class Talking(CommandTest):
         done = self.run_command("--quiet", self.input, self.output)
         self.assertEqual(done.stdout + done.stderr, "")
 
+    def test_report_says_of_what_nobody_starts_that_it_crashes(self):
+        started, crashes = "started", "its first call crashes"
+        done = self.run_command("--no-interp", self.input, self.output)
+        self.assertNotIn(started, done.stderr)
+        self.assertIn(f"  names no sysload: where nobody maps its trampoline {crashes}", done.stderr)
+        library = self.dir / "library"
+        subprocess.run([GCC, "-nostdlib", "-shared", "-I", command_case.GOLDEN,
+                        command_case.GOLDEN / "shared_library.in.S", "-o", library], check=True)
+        done = self.run_command(library, self.output)
+        self.assertNotIn(started, done.stderr)
+        self.assertIn("  mapped by a rewritten ld.so under sysload", done.stderr)
+        self.assertIn(crashes, done.stderr)
+        nothing = self.dir / "nothing"
+        assemble("nothing_to_do", nothing)
+        done = self.run_command("--no-interp", nothing, self.output)
+        self.assertIn("  started as before", done.stderr)
+        self.assertNotIn(crashes, done.stderr)
+
     def test_json_has_this_shape(self):
         done = self.run_command("--json", self.input, self.output)
         self.assertEqual(done.stderr, "")

@@ -348,6 +348,9 @@ TEST(ElfImage, TellsProgramsFromLibraries) {
   EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname}).entry(0x1000)), ImageKind::kInterpreter);
   EXPECT_EQ(kind_of(dyn().dynamic(kAt, {{elf::kDtFlags1, 0}}).entry(0x1000)),
             ImageKind::kInterpreter);
+  // A library without an entry, whose code is mapped from the file's first byte.
+  EXPECT_EQ(kind_of(ElfBuilder(elf::kTypeDyn).code(0, hex("c3")).dynamic(kAt, {soname}).entry(0)),
+            ImageKind::kSharedObject);
   // libc.so.6: it has an interpreter, and is a library.
   EXPECT_EQ(kind_of(dyn().dynamic(kAt, {soname}).interpreter("/l", 0)), ImageKind::kSharedObject);
 }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 
+#include "rewriter/verify.h"
 #include "tests/rewrites.h"
 
 namespace sysrewrite {
@@ -173,6 +174,21 @@ TEST(Start, GivesALibraryThatCanBeExecutedItsInterpreter) {
                                     interpreter("/loader"));
   EXPECT_EQ(whole.report.kind, ImageKind::kSharedObject);
   EXPECT_EQ(whole.report.start, StartChange::kPathInPlace);
+}
+
+// As gold links one, and other linkers without separate code: its first bytes may be executed.
+TEST(Start, TakesNoLibraryWithoutAnEntryForAnInterpreter) {
+  const Whole whole = rewrite_whole(ElfBuilder(elf::kTypeDyn)
+                                        .code(0, repeat(0, 64) + kCall)
+                                        .entry(0)
+                                        .dynamic(0x3000, {{elf::kDtSoname, 1}})
+                                        .data(0x5000, hex("01 02 03 04"))
+                                        .header(elf::kPtNote, 0x5000, 4)
+                                        .build());
+  EXPECT_EQ(whole.report.kind, ImageKind::kSharedObject);
+  EXPECT_EQ(whole.report.start, StartChange::kNone);
+  EXPECT_EQ(whole.file.meta().flags & kMetaInterpreter, 0U);
+  EXPECT_TRUE(verify(whole.output).proven());
 }
 
 TEST(Start, LeavesLibrariesAndThoseWhoAskAlone) {
