@@ -204,6 +204,31 @@ bool has_rip_operand(const ZydisDecodedInstruction& in) {
          in.raw.modrm.rm == 5 && in.raw.disp.size == 32;
 }
 
+// Leaves the address that it runs at behind, where a program can read it: x87 instructions do, for
+// fnstenv and fxsave, but for those that control the unit; entering an enclave puts the address
+// behind itself into rcx; AMD's lightweight profiling writes records of it.
+// Source: Intel SDM volume 1, 8.1.8 "x87 FPU Instruction and Data (Operand) Pointers".
+bool records_address(const ZydisDecodedInstruction& in) {
+  switch (in.mnemonic) {
+    case ZYDIS_MNEMONIC_FLDCW:
+    case ZYDIS_MNEMONIC_FLDENV:
+    case ZYDIS_MNEMONIC_FNCLEX:
+    case ZYDIS_MNEMONIC_FNINIT:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSTSW:
+    case ZYDIS_MNEMONIC_FRSTOR:
+      return false;
+    case ZYDIS_MNEMONIC_ENCLU:
+    case ZYDIS_MNEMONIC_LWPINS:
+    case ZYDIS_MNEMONIC_LWPVAL:
+      return true;
+    default:
+      return in.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (in.opcode & 0xf8) == 0xd8;
+  }
+}
+
 // An address fits into these, and is none where it is a distance.
 std::array<uint8_t, 2> constants_of(const ZydisDecodedInstruction& in) {
   constexpr unsigned kAddress = 32;  // bits
@@ -241,6 +266,7 @@ Instruction describe(const ZydisDecodedInstruction& in, Vaddr address) {
   }
   const bool eip_relative = out.rip_relative() && in.address_width != 64;
   out.movable = out.flow == Flow::kFallsThrough && !out.direct && !eip_relative &&
+                !records_address(in) &&
                 (out.special == Special::kNone || out.special == Special::kNop) &&
                 in.meta.category != ZYDIS_CATEGORY_INTERRUPT &&
                 in.meta.category != ZYDIS_CATEGORY_SYSTEM && !out.unlikely;

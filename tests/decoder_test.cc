@@ -147,6 +147,22 @@ TEST(Decoder, KnowsHowManyBytesARipRelativeOperandHas) {
   EXPECT_EQ(accessed("8b 05 10 00 00"), 0U);                   // cut off
 }
 
+TEST(Decoder, MovesNoInstructionThatLeavesItsAddressBehind) {
+  EXPECT_EQ(facts("d9 ee"), "2 falls");                                    // fldz
+  EXPECT_EQ(facts("d9 05 10 00 00 00"), "6 falls rip@2 401016");           // flds
+  EXPECT_EQ(facts("48 db 6c 24 08"), "5 falls prefixes 1");                // fldt
+  EXPECT_EQ(facts("dd 1c 25 00 10 40 00"), "7 falls");                     // fstpl
+  EXPECT_EQ(facts("da c1"), "2 falls");                                    // fcmovb
+  EXPECT_EQ(facts("df e9"), "2 falls");                                    // fucomip
+  EXPECT_EQ(facts("0f 01 d7"), "3 falls");                                 // enclu
+  EXPECT_EQ(facts("8f ea 78 12 c0 01 00 00 00").substr(0, 7), "9 falls");  // lwpins
+  EXPECT_EQ(facts("8f ea 78 12 c0 01 00 00 00").find("movable"), std::string::npos);
+  // Those that control the x87 unit leave none: fldcw, fnstcw, fnstsw, fnstenv, fldenv, fnclex.
+  for (const char* control :
+       {"d9 6c 24 08", "d9 7c 24 08", "df e0", "d9 74 24 08", "d9 64 24 08", "db e2"})
+    EXPECT_NE(facts(control).find("movable"), std::string::npos) << control;
+}
+
 TEST(Decoder, MovesNoEipRelativeOperand) {
   EXPECT_EQ(facts("67 8b 05 10 00 00 00").find("movable"), std::string::npos);
 }

@@ -34,6 +34,14 @@ TEST(PlanTierA, MovesARipRelativeOperand) {
             std::string("401006 A 401000+8: ") + kA);
 }
 
+// fnstenv tells its address. flds 0x402000(%rip)
+TEST(PlanTierA, DisplacesNoX87Instruction) {
+  const Bytes code = hex("d9 05 fa 0f 00 00") + kSyscall + kRet;
+  EXPECT_EQ(plan_of(padded(code)), std::string("401006 B 401006+2 by 401009: ") + kB);
+  EXPECT_EQ(plan_of(code),
+            "401006 D 401006+2: an instruction of the window cannot run elsewhere\n");
+}
+
 TEST(PlanTierA, PrefersASpringboardWhereABranchGoesToTheSyscall) {
   const Bytes code = hex("74 05") + kMov + kSyscall + kRet;  // je 401007
   EXPECT_EQ(plan_of(padded(code)), std::string("401007 B 401007+2 by 40100a: ") + kBranchB);
