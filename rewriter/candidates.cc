@@ -54,19 +54,6 @@ void scan(ByteView code, Vaddr start, std::vector<Candidate>& found) {
   if (!code.empty()) scan_to(code.size() - 1);
 }
 
-// The last byte of one segment, and the first of the one behind it.
-void scan_seam(const ElfImage& image, const Segment& segment, std::vector<Candidate>& found) {
-  const Vaddr behind = segment.vaddr + segment.file_size;
-  if (segment.file_size == 0 || image.executable_segment_of(behind) == nullptr) return;
-  const auto last = image.bytes_from(segment.vaddr + (segment.file_size - 1));
-  const auto first = image.bytes_from(behind);
-  if (!last || !first || last->size() != 1 || first->empty()) return;
-  const uint8_t seam[] = {std::to_integer<uint8_t>((*last)[0]),
-                          std::to_integer<uint8_t>((*first)[0])};
-  if (const auto kind = pair_at(seam))
-    found.push_back({segment.vaddr + (segment.file_size - 1), *kind});
-}
-
 }  // namespace
 
 std::vector<Candidate> find_candidates(const ElfImage& image) {
@@ -74,7 +61,6 @@ std::vector<Candidate> find_candidates(const ElfImage& image) {
   for (const Segment& segment : image.segments()) {
     if (!segment.executable()) continue;
     scan(image.bytes().subspan(segment.offset.value, segment.file_size), segment.vaddr, found);
-    scan_seam(image, segment, found);
   }
   return found;
 }

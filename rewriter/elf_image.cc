@@ -76,6 +76,12 @@ std::optional<Error> check_type(const elf::Ehdr& header) {
   }
 }
 
+// In memory and in the file.
+bool adjoins(const Segment& last, const Segment& segment) {
+  return last.file_size == last.memory_size && last.vaddr + last.file_size == segment.vaddr &&
+         last.offset + last.file_size == segment.offset;
+}
+
 }  // namespace
 
 class ImageReader {
@@ -130,19 +136,55 @@ class ImageReader {
       if (auto error = check_segment(phdr, where)) return error;
       if (phdr.memsz == 0) continue;
       const Segment segment{{phdr.vaddr}, phdr.memsz, {phdr.offset}, phdr.filesz, phdr.flags};
-      if (!image_.segments_.empty()) {
-        const Segment& last = image_.segments_.back();
-        if (segment.vaddr < last.vaddr + last.memory_size)
-          return damaged(where,
-                         fmt::format("the segment at {:#x} does not follow the one at {:#x}; "
-                                     "PT_LOAD entries must ascend and not overlap",
-                                     segment.vaddr.value, last.vaddr.value));
+      if (image_.segments_.empty()) {
+        image_.segments_.push_back(segment);
+        continue;
       }
-      image_.segments_.push_back(segment);
+      if (auto error = check_order(image_.segments_.back(), segment, where)) return error;
+      add(segment);
     }
     if (image_.segments_.empty())
       return damaged(image_.header_.phoff, "there is no PT_LOAD, so nothing of the file is mapped");
     return std::nullopt;
+  }
+
+  static std::optional<Error> check_order(const Segment& last, const Segment& segment,
+                                          uint64_t where) {
+    const Vaddr end = last.vaddr + last.memory_size;
+    if (segment.vaddr < end)
+      return damaged(where, fmt::format("the segment at {:#x} does not follow the one at {:#x}; "
+                                        "PT_LOAD entries must ascend and not overlap",
+                                        segment.vaddr.value, last.vaddr.value));
+    const bool has_code = segment.executable() || last.executable();
+    if (!has_code || segment.file_size == 0 || last.file_size == 0) return std::nullopt;
+    // The kernel maps whole pages, each over what was there: code of the first one would be
+    // something else in memory.
+    const bool shares_page = align_down(segment.vaddr.value, kPageSize) < end.value;
+    const bool same_place =
+        segment.vaddr.value - segment.offset.value == last.vaddr.value - last.offset.value;
+    if (shares_page && !same_place)
+      return unsupported(
+          fmt::format("the segments at {:#x} and {:#x}, one of them code, share a "
+                      "page of memory, and map different pages of the file there",
+                      last.vaddr.value, segment.vaddr.value));
+    const bool both = segment.executable() && last.executable();
+    if (both && segment.vaddr == end && !adjoins(last, segment))
+      return unsupported(
+          fmt::format("the segments of code at {:#x} and {:#x} adjoin in memory, "
+                      "and not in the file",
+                      last.vaddr.value, segment.vaddr.value));
+    return std::nullopt;
+  }
+
+  void add(const Segment& segment) {
+    Segment& last = image_.segments_.back();
+    if (!last.executable() || !segment.executable() || !adjoins(last, segment)) {
+      image_.segments_.push_back(segment);
+      return;
+    }
+    image_.seams_.push_back(segment.vaddr.value);
+    last.memory_size += segment.memory_size;
+    last.file_size += segment.file_size;
   }
 
   std::optional<Error> check_segment(const elf::Phdr& phdr, uint64_t where) const {
@@ -327,6 +369,21 @@ bool ElfImage::outside_code_sections(Vaddr address) const {
       code_sections_.begin(), code_sections_.end(),
       [address](const CodeSection& section) { return section.start <= address.value; });
   return behind == code_sections_.begin() || address.value >= (behind - 1)->reach;
+}
+
+bool ElfImage::crosses_seam(Vaddr from, Vaddr to) const {
+  const auto seam = std::upper_bound(seams_.begin(), seams_.end(), from.value);
+  return seam != seams_.end() && *seam < to.value;
+}
+
+ByteView ElfImage::words_of(const Segment& segment) const {
+  constexpr uint64_t kMore = sizeof(uint64_t) - 1;
+  const auto next =
+      std::upper_bound(segments_.begin(), segments_.end(), segment.vaddr,
+                       [](Vaddr address, const Segment& other) { return address < other.vaddr; });
+  const bool more = next != segments_.end() && adjoins(segment, *next);
+  return bytes_.subspan(segment.offset.value,
+                        segment.file_size + (more ? std::min(kMore, next->file_size) : 0));
 }
 
 std::optional<FileOffset> ElfImage::offset_of(Vaddr address, uint64_t size) const {

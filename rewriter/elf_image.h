@@ -14,7 +14,8 @@
 
 namespace sysrewrite {
 
-// One PT_LOAD. Accepted ones ascend, do not overlap, and their file part lies inside the file.
+// One PT_LOAD, or several that adjoin. Accepted ones ascend, do not overlap, and their file part
+// lies inside the file.
 struct Segment {
   Vaddr vaddr;
   uint64_t memory_size = 0;
@@ -48,7 +49,13 @@ class ElfImage {
   const elf::Ehdr& header() const { return header_; }
   const std::vector<elf::Phdr>& program_headers() const { return phdrs_; }
   const std::vector<elf::Shdr>& sections() const { return sections_; }
+  // Two of code that adjoin, in memory and in the file, are one, as they are to whoever runs there.
   const std::vector<Segment>& segments() const { return segments_; }
+  // Where two were made one, ascending. A patch lies within one of them, as its record does.
+  const std::vector<uint64_t>& seams() const { return seams_; }
+  bool crosses_seam(Vaddr from, Vaddr to) const;
+  // What some 64 bits that begin in a segment's file part can have of the one that adjoins, too.
+  ByteView words_of(const Segment& segment) const;
   ImageKind kind() const { return kind_; }
   // Mapped by ld.so, or by the kernel as somebody's interpreter: behind it there is no heap.
   bool is_library() const {
@@ -60,7 +67,7 @@ class ElfImage {
   const elf::Phdr* find_header(uint32_t type) const;
   // PT_INTERP's bytes with the NUL, where there is one.
   std::optional<ByteView> interpreter() const;
-  // A dynamic entry's value.
+  // A dynamic entry's value: the last one's, as ld.so has it.
   std::optional<uint64_t> dynamic(int64_t tag) const;
   std::string section_name(const elf::Shdr& section) const;
 
@@ -86,6 +93,7 @@ class ElfImage {
   std::vector<elf::Phdr> phdrs_;
   std::vector<elf::Shdr> sections_;
   std::vector<Segment> segments_;
+  std::vector<uint64_t> seams_;
   std::vector<elf::Dyn> dynamic_;
   struct CodeSection {
     uint64_t start, reach;  // the highest end of it and of those in front

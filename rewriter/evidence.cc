@@ -78,7 +78,7 @@ std::vector<uint64_t> scan_pointers(const ElfImage& image, const RangeSet& range
   });
   if (!image.position_independent())
     for (const Segment& segment : image.segments()) {
-      const ByteView bytes = image.bytes().subspan(segment.offset.value, segment.file_size);
+      const ByteView bytes = image.words_of(segment);
       scan_words(bytes, ranges, found);
       scan_long_words(bytes, ranges, found);
     }
@@ -105,6 +105,7 @@ Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
                          const RangeSet& ranges, const RangeSet& middles) {
   Evidence evidence;
   if (ranges.empty()) return evidence;
+  evidence.seams = image.seams();
   const CodeScan scan = scan_code(image, ranges);
   for (const PossibleBranch& branch : scan.branches)
     evidence.branch_targets.push_back(branch.target);

@@ -27,6 +27,7 @@ struct Evidence {
   std::vector<uint64_t> surely_accessed;  // of them: by an instruction that is known to be one
   // Instructions that begin in the middle of others, where a branch that is known to be one leads.
   std::vector<Range> inner_entries;
+  std::vector<uint64_t> seams;  // of two segments: no patch lies across (ElfImage::seams())
 
   static bool any_in(const std::vector<uint64_t>& list, Vaddr from, Vaddr to);
 };

@@ -244,6 +244,11 @@ class Planner {
     return branch_in(at, at + 1) || functions_.start_in(at, at + 1);
   }
 
+  // `own`: the site that asks.
+  bool free(Vaddr from, Vaddr to, Vaddr own) const {
+    return !Evidence::any_in(evidence_.seams, from + 1, to) && claims_.free(from, to, own);
+  }
+
   // True where one of these bytes belongs to an instruction that overlaps those known, and that
   // something leads to.
   bool read_otherwise(const Site& site, Vaddr from, Vaddr to) const {
@@ -291,7 +296,7 @@ class Planner {
   Attempt cover(const Site& site, Reason reason) {
     const Instruction& before = *instruction_before(site);
     const Vaddr from = before.address, to = site.instruction.end();
-    if (!claims_.free(from, to, site.instruction.address)) return std::nullopt;
+    if (!free(from, to, site.instruction.address)) return std::nullopt;
     claims_.take(from, to);
     return PlannedSite{
         &site, WindowJump{Tier::kInstruction, from, static_cast<uint8_t>(to - from), {before}, {}},
@@ -329,7 +334,7 @@ class Planner {
     if (!options_.tiers.b || written_over(at, site.instruction.end()) || !placement_.reaches(at) ||
         is_entered_inside(site))
       return std::nullopt;
-    if (!claims_.free(at, site.instruction.end(), at)) return std::nullopt;
+    if (!free(at, site.instruction.end(), at)) return std::nullopt;
     for (const Range& run : site.padding) {
       for (Vaddr pad = run.from; pad + kSpringboardSize <= run.to; pad = pad + 1) {
         if (!usable_springboard(site, run.from, pad)) continue;
@@ -349,7 +354,7 @@ class Planner {
     return Rel8::between(site.instruction.address + 2, pad) && !branch_in(run, end) &&
            !Evidence::any_in(evidence_.pointers, run, end) &&
            !Evidence::any_in(evidence_.taken, run, end) && !written_over(pad, end) &&
-           !accessed(run, end) && claims_.free(pad, end, site.instruction.address);
+           !accessed(run, end) && free(pad, end, site.instruction.address);
   }
 
   // True where one of the listed addresses is one at which the window's inside could be entered: an
@@ -392,7 +397,7 @@ class Planner {
     if (relocated(from, to)) return Reason::kRelocationInWindow;
     if (written_over(from, to)) return Reason::kPatchPointInWindow;
     if (displaces_data(site, from, to)) return Reason::kReadAsData;
-    if (!claims_.free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
+    if (!free(from, to, site.instruction.address)) return Reason::kNeighbourInWindow;
     if (!in_reach(shape.before) || !in_reach(shape.behind) || !placement_.reaches(from))
       return Reason::kOutOfReach;
     return Reason::kNone;

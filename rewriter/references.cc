@@ -45,7 +45,7 @@ class ReferenceScan {
       if (segment.executable())
         if (const auto found = in_operands(bytes, segment.vaddr)) return found;
       if (!image_.position_independent())
-        if (const auto found = in_words(bytes, segment)) return found;
+        if (const auto found = in_words(image_.words_of(segment), segment)) return found;
     }
     return std::nullopt;
   }

@@ -127,7 +127,7 @@ class Classifier {
     ClassifiedCandidate out;
     out.candidate = candidate;
     std::optional<Site> site;
-    if (is_cut(candidate))
+    if (image_.crosses_seam(candidate.address, candidate.address + 2))
       out.evidence = CandidateEvidence::kTwoSegments;
     else if (functions_.is_object(candidate.address))
       judge_object(out);
@@ -141,6 +141,12 @@ class Classifier {
     if (out.kind == CandidateClass::kUncertain && uncertain_ != UncertainPolicy::kLeave &&
         patchable)
       site = insist(out);
+    // A prefix, too, may lie in front of the seam.
+    if (site && image_.crosses_seam(site->instruction.address, site->instruction.end())) {
+      out.kind = CandidateClass::kUncertain;
+      out.evidence = CandidateEvidence::kTwoSegments;
+      site.reset();
+    }
     if (site) sites_.syscalls.push_back(std::move(*site));
     sites_.all.push_back(out);
   }
@@ -148,11 +154,6 @@ class Classifier {
   Sites take() { return std::move(sites_); }
 
  private:
-  bool is_cut(const Candidate& candidate) const {
-    const auto bytes = image_.bytes_from(candidate.address);
-    return !bytes || bytes->size() < 2;
-  }
-
   // The pair ends the instruction: a prefix may stand in front of it, nothing behind.
   static bool is_call(const Instruction& in, const Candidate& candidate) {
     return in.special == special_of(candidate.kind) && in.end() == candidate.address + 2;

@@ -213,7 +213,7 @@ void verify_entries(const OriginalImage& original, const Decoder& decoder,
   for (const elf::Phdr& load : original.loads()) {
     const ByteView bytes = original.bytes_of(load);
     if ((load.flags & elf::kFlagExec) != 0) scan.scan_code(bytes, load.vaddr);
-    if (!original.position_independent()) scan.scan_pointers(bytes, load.vaddr);
+    if (!original.position_independent()) scan.scan_pointers(original.words_of(load), load.vaddr);
   }
 }
 

@@ -14,6 +14,12 @@ namespace {
 
 using Place = OriginalImage::Place;
 
+// In memory and in the file.
+bool adjoins(const elf::Phdr& last, const elf::Phdr& next) {
+  return last.filesz == last.memsz && last.vaddr + last.filesz == next.vaddr &&
+         last.offset + last.filesz == next.offset;
+}
+
 std::vector<Place> sorted(std::vector<Place> places) {
   std::sort(places.begin(), places.end(),
             [](const Place& a, const Place& b) { return a.offset < b.offset; });
@@ -181,14 +187,51 @@ bool OriginalImage::add_load(const elf::Phdr& phdr, uint64_t where, Findings& fi
   const bool holds = range_fits(phdr.offset, phdr.filesz, bytes_.size()) &&
                      phdr.filesz <= phdr.memsz && checked_add(phdr.vaddr, phdr.memsz) &&
                      phdr.vaddr >= free_from;
+  if (holds && !is_what_it_maps(phdr)) {
+    findings.at_offset(where, "a program header of the restored input",
+                       "another part of the file than the segment before has on the page that they "
+                       "share, or than its code runs on in",
+                       "code that is in memory as it is in the file");
+    return false;
+  }
   if (holds)
-    loads_.push_back(phdr);
+    add_or_join(phdr);
   else
     findings.at_offset(
         where, "a program header of the restored input",
         fmt::format("{:#x} bytes at {:#x} for address {:#x}", phdr.filesz, phdr.offset, phdr.vaddr),
         "a segment of the input, behind the one before");
   return holds;
+}
+
+// The kernel maps whole pages, each over what was there.
+bool OriginalImage::is_what_it_maps(const elf::Phdr& phdr) const {
+  if (loads_.empty()) return true;
+  const elf::Phdr& last = loads_.back();
+  const uint64_t end = last.vaddr + last.memsz;
+  const bool code = ((phdr.flags | last.flags) & elf::kFlagExec) != 0;
+  if (!code || phdr.filesz == 0 || last.filesz == 0) return true;
+  const bool shares_page = align_down(phdr.vaddr, kPageSize) < end;
+  if (shares_page && phdr.vaddr - phdr.offset != last.vaddr - last.offset) return false;
+  const bool both = (phdr.flags & last.flags & elf::kFlagExec) != 0;
+  return !both || phdr.vaddr != end || adjoins(last, phdr);
+}
+
+// Code that adjoins is one piece, to who runs there and to each scan.
+void OriginalImage::add_or_join(const elf::Phdr& phdr) {
+  const bool join = !loads_.empty() && adjoins(loads_.back(), phdr) &&
+                    (loads_.back().flags & phdr.flags & elf::kFlagExec) != 0;
+  if (!join) return loads_.push_back(phdr);
+  loads_.back().filesz += phdr.filesz;
+  loads_.back().memsz += phdr.memsz;
+}
+
+ByteView OriginalImage::words_of(const elf::Phdr& load) const {
+  constexpr uint64_t kMore = sizeof(uint64_t) - 1;
+  uint64_t more = 0;
+  for (const elf::Phdr& next : loads_)
+    if (adjoins(load, next)) more = std::min(kMore, next.filesz);
+  return ByteView(bytes_).subspan(load.offset, load.filesz + more);
 }
 
 void OriginalImage::read_dynamic() {
@@ -239,11 +282,6 @@ void OriginalImage::for_each_pair(const std::function<void(Vaddr)>& visit) const
       at = static_cast<size_t>(static_cast<const std::byte*>(next) - code.data());
       if (code[at + 1] == std::byte{0x05}) visit({load.vaddr + at});
     }
-    const uint64_t behind = load.vaddr + code.size();
-    const bool adjoins = !code.empty() && code_around({behind}, 1) != nullptr;
-    if (adjoins && code.back() == std::byte{0x0f} &&
-        bytes_from({behind}).front() == std::byte{0x05})
-      visit({behind - 1});
   }
 }
 

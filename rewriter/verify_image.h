@@ -34,11 +34,14 @@ class OriginalImage {
   ByteView bytes() const { return bytes_; }
   const elf::Ehdr& header() const { return header_; }
   const std::vector<elf::Phdr>& program_headers() const { return phdrs_; }
-  // PT_LOADs that map something: ascending, disjoint, their file parts inside the file.
+  // PT_LOADs that map something: ascending, disjoint, their file parts inside the file; those of
+  // code that adjoin are one.
   const std::vector<elf::Phdr>& loads() const { return loads_; }
   ByteView bytes_of(const elf::Phdr& load) const {
     return ByteView(bytes_).subspan(load.offset, load.filesz);
   }
+  // With what some 64 bits that begin there can have of the one that adjoins.
+  ByteView words_of(const elf::Phdr& load) const;
   // Section headers that lie in the file.
   std::vector<elf::Shdr> sections() const;
   bool position_independent() const { return header_.type == elf::kTypeDyn; }
@@ -52,7 +55,7 @@ class OriginalImage {
   // From an address to the end of its segment's file part; empty where no segment holds it.
   ByteView bytes_from(Vaddr address) const;
 
-  // Every pair `0f 05` of the executable segments, ascending; some lie in two that adjoin.
+  // Every pair `0f 05` of the executable segments, ascending.
   void for_each_pair(const std::function<void(Vaddr)>& visit) const;
 
   // Where ld.so, or the program itself, writes at start, how many bytes, and the address in this
@@ -70,6 +73,8 @@ class OriginalImage {
   bool put_back(ByteView kept, const std::vector<Place>& places, Findings& findings);
   bool read_headers(Findings& findings);
   bool add_load(const elf::Phdr& phdr, uint64_t where, Findings& findings);
+  bool is_what_it_maps(const elf::Phdr& phdr) const;
+  void add_or_join(const elf::Phdr& phdr);
   void read_dynamic();
   bool check_symbol_tables(Findings& findings) const;
   const elf::Phdr* load_of(Vaddr address) const;

@@ -31,7 +31,7 @@ class ReferenceScan {
     check_relocations();
     for (const elf::Phdr& load : original_.loads()) {
       const ByteView bytes = original_.bytes_of(load);
-      if (!original_.position_independent()) check_words(bytes, load);
+      if (!original_.position_independent()) check_words(original_.words_of(load), load);
       if ((load.flags & elf::kFlagExec) != 0) check_code(bytes, load.vaddr);
     }
     check_symbols();

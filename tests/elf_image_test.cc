@@ -208,6 +208,62 @@ TEST(ElfImage, RefusesSegmentsThatOverlapOrDescend) {
   EXPECT_EQ(verdict(with(small(), PHDR(0, memsz), uint64_t{0x2000})), "accepted");
 }
 
+TEST(ElfImage, MakesOneOfSegmentsOfCodeThatAdjoin) {
+  const auto file = ElfBuilder()
+                        .code(kCode, hex("90 90"))
+                        .code(kCode + 2, hex("90"))
+                        .code(kCode + 3, hex("c3"))
+                        .data(kCode + 4, hex("01"))
+                        .data(kCode + 5, hex("02"))
+                        .build();
+  const auto image = ElfImage::parse(file);
+  ASSERT_TRUE(image.ok());
+  ASSERT_EQ(image->segments().size(), 3U);
+  EXPECT_EQ(image->segments()[0].file_size, 4U);
+  EXPECT_EQ(image->segments()[0].memory_size, 4U);
+  EXPECT_EQ(image->seams(), (std::vector<uint64_t>{kCode + 2, kCode + 3}));
+  EXPECT_FALSE(image->crosses_seam({kCode}, {kCode + 2}));
+  EXPECT_TRUE(image->crosses_seam({kCode + 1}, {kCode + 3}));
+  EXPECT_FALSE(image->crosses_seam({kCode + 3}, {kCode + 4}));
+  EXPECT_EQ(image->words_of(image->segments()[0]).size(), 5U);
+  EXPECT_EQ(image->words_of(image->segments()[2]).size(), 1U);
+}
+
+// What the kernel maps last would be seen there, and the file's bytes read here.
+TEST(ElfImage, RefusesCodeOnAPageThatHasAnotherPlaceOfTheFile) {
+  const auto file = [](uint32_t first, uint32_t second, uint64_t address) {
+    const Bytes built = ElfBuilder()
+                            .segment(kCode, hex("c3"), first)
+                            .segment(address, hex("c3"), second)
+                            .payload(repeat(0, 0x3000))
+                            .build();
+    const auto old = load<elf::Phdr>(built, phdr_field(1, 0))->offset;
+    return std::pair(verdict(built), verdict(with(built, PHDR(1, offset), old + 0x1000)));
+  };
+  constexpr uint32_t kData = elf::kFlagRead, kCodeFlags = elf::kFlagRead | elf::kFlagExec;
+  const std::string refusal =
+      "unsupported: the segments at 0x401000 and 0x401800, one of them code, share a page of "
+      "memory, and map different pages of the file there";
+  for (const auto& [first, second] :
+       {std::pair(kData, kCodeFlags), {kCodeFlags, kData}, {kCodeFlags, kCodeFlags}})
+    EXPECT_EQ(file(first, second, kCode + 0x800), std::pair(std::string("accepted"), refusal));
+  EXPECT_EQ(file(kData, kData, kCode + 0x800).second, "accepted");
+  EXPECT_EQ(file(kCodeFlags, kCodeFlags, kCode + 0x1000).second, "accepted");
+}
+
+TEST(ElfImage, RefusesCodeThatRunsOnElsewhereInTheFile) {
+  const Bytes built = ElfBuilder()
+                          .code(kCode, repeat(0x90, 0x1000))
+                          .code(kCode + 0x1000, hex("c3"))
+                          .data(0x407000, repeat(0, 0x3000))
+                          .build();
+  EXPECT_EQ(verdict(built), "accepted");
+  const auto old = load<elf::Phdr>(built, phdr_field(1, 0))->offset;
+  EXPECT_EQ(verdict(with(built, PHDR(1, offset), old + 0x1000)),
+            "unsupported: the segments of code at 0x401000 and 0x402000 adjoin in memory, and not "
+            "in the file");
+}
+
 TEST(ElfImage, RefusesCodeWhoseBytesAreMappedTwice) {
   EXPECT_EQ(verdict(with(small(), PHDR(1, offset), uint64_t{0x1000})),
             "damaged@4096: the executable segment at 0x401000 shares bytes of the file with the "

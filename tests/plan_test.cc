@@ -69,6 +69,59 @@ TEST(Plan, LetsCheapPatchesTakeTheirBytesFirst) {
                 "401007 A 401002+7: " + kA);
 }
 
+// --- Segments that adjoin
+// -----------------------------------------------------------------------------------
+
+// The code in two segments, of which the second one begins `cut` bytes behind the first.
+ElfBuilder in_two(const Bytes& code, size_t cut) {
+  const auto middle = code.begin() + static_cast<std::ptrdiff_t>(cut);
+  return ElfBuilder()
+      .code(kCode, Bytes(code.begin(), middle))
+      .code(kCode + cut, Bytes(middle, code.end()))
+      .symbol("f", kCode, code.size());
+}
+
+TEST(PlanSegments, KnowABranchThatLiesInTwo) {
+  // xor %esi, %esi; mov %ebx, %eax; syscall; ud2; jmp 401002
+  const Bytes code = hex("31 f6 89 d8 0f 05 0f 0b e9 f5 ff ff ff");
+  ASSERT_EQ(plan_of(hex("31 f6 89 d8 48 0f 05 0f 0b")).substr(0, 8), "401004 C");
+  for (size_t cut = 8; cut < code.size(); ++cut)
+    EXPECT_EQ(plan_of(in_two(code, cut)), "401004 D 401004+2: a branch may go into the window\n")
+        << cut;
+}
+
+TEST(PlanSegments, KnowAnOperandThatLiesInTwo) {
+  // movzwl 40100c(%rip), %esi
+  const Bytes code = hex("0f b7 35 05 00 00 00") + kMov + kSyscall + kRet;
+  for (size_t cut = 1; cut < 7; ++cut)
+    EXPECT_EQ(plan_of(in_two(code, cut)), std::string("40100c N 40100c+0: ") + kData) << cut;
+}
+
+TEST(PlanSegments, KnowAPointerThatLiesInTwo) {
+  const Bytes code = hex("48 89 fe 89 d0") + kSyscall + kRet, pointer = words({kCode + 3});
+  ASSERT_EQ(plan_of(code).substr(0, 8), "401005 C");
+  for (size_t cut = 1; cut < 4; ++cut) {
+    const auto middle = pointer.begin() + static_cast<std::ptrdiff_t>(cut);
+    const ElfBuilder file = code_file(code)
+                                .data(0x403000, Bytes(pointer.begin(), middle))
+                                .data(0x403000 + cut, Bytes(middle, pointer.end()));
+    EXPECT_EQ(plan_of(file), "401005 D 401005+2: data may hold a pointer into the window\n") << cut;
+  }
+}
+
+// Neither window nor springboard, since one program header names each.
+TEST(PlanSegments, HaveNoPatchThatLiesInTwo) {
+  const Bytes code = kMov + kSyscall + kRet + repeat(0x90, 8);
+  for (const size_t cut : {size_t{1}, size_t{4}})
+    EXPECT_EQ(plan_of(in_two(code, cut)), std::string("401005 B 401005+2 by 401008: ") + kB);
+  EXPECT_EQ(plan_of(in_two(code, 5)), std::string("401005 B 401005+2 by 401008: ") + kB);
+  EXPECT_EQ(plan_of(in_two(code, 10)), std::string("401005 A 401000+7: ") + kA);
+  const Bytes sprung = kShort + kSyscall + kRet + repeat(0x90, 10);
+  EXPECT_EQ(plan_of(in_two(sprung, 8)), std::string("401003 B 401003+2 by 401008: ") + kB);
+  // A prefix on the other side: named as uncertain, as a pair is that lies in two.
+  EXPECT_EQ(plan_of(in_two(kMov + hex("f3") + kSyscall + kRet, 6)), "");
+}
+
 // --- Relocations
 // -----------------------------------------------------------------------------------
 

@@ -119,6 +119,28 @@ TEST(Verify, SeesABranchIntoTheMiddleOfAnInstruction) {
   EXPECT_FALSE(branch("b8 00 74 ed 90"));  // mov $0x90ed7400, %eax
 }
 
+TEST(Verify, SeesABranchIntoAWindowThatLiesInTwoSegments) {
+  // xor %esi, %esi; mov %ebx, %eax; mov %edx, %ecx; syscall; ud2; nops
+  const Bytes code = hex("31 f6 89 d8 89 d1 0f 05 0f 0b") + repeat(0x90, 8);
+  for (uint64_t cut = 12; cut <= 15; ++cut) {
+    const auto middle = code.begin() + static_cast<std::ptrdiff_t>(cut);
+    const Whole whole = rewrite_whole(ElfBuilder()
+                                          .code(kCode, Bytes(code.begin(), middle))
+                                          .code(kCode + cut, Bytes(middle, code.end()))
+                                          .symbol("f", kCode, code.size())
+                                          .build());
+    ASSERT_EQ(describe(whole.report).substr(0, 17), "401006 C 401002+6");
+    EXPECT_EQ(verdict(whole.output), "proven");
+    const auto jump = [&](uint64_t target) {
+      const auto distance = static_cast<uint32_t>(target - (kCode + 16));
+      return finds(with_code(whole, kCode + 11, hex("e9") + bytes_of(distance)),
+                   "a branch: found that it leads to");
+    };
+    EXPECT_TRUE(jump(kCode + 4)) << cut;
+    EXPECT_FALSE(jump(kCode + 2)) << cut;
+  }
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
