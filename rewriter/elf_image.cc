@@ -97,6 +97,7 @@ class ImageReader {
     if (auto error = read_segments()) return *error;
     if (auto error = check_overlaps()) return *error;
     if (auto error = check_interpreter()) return *error;
+    if (auto error = check_dynamic()) return *error;
     read_sections();
     if (auto error = check_read_once(image_)) return *error;
     collect_code_sections();
@@ -262,6 +263,15 @@ class ImageReader {
     return std::nullopt;
   }
 
+  // Loaders would not agree on which one counts.
+  std::optional<Error> check_dynamic() const {
+    const auto count =
+        std::count_if(image_.phdrs_.begin(), image_.phdrs_.end(),
+                      [](const elf::Phdr& phdr) { return phdr.type == elf::kPtDynamic; });
+    if (count > 1) return damaged(image_.header_.phoff, "there is more than one PT_DYNAMIC");
+    return std::nullopt;
+  }
+
   void read_sections() {
     const elf::Ehdr& header = image_.header_;
     if (header.shoff == 0 || header.shentsize != sizeof(elf::Shdr)) return;
@@ -345,9 +355,9 @@ std::optional<ByteView> ElfImage::interpreter() const {
 }
 
 std::optional<uint64_t> ElfImage::dynamic(int64_t tag) const {
-  for (const elf::Dyn& entry : dynamic_)
-    if (entry.tag == tag) return entry.value;
-  return std::nullopt;
+  const auto last = std::find_if(dynamic_.rbegin(), dynamic_.rend(),
+                                 [tag](const elf::Dyn& entry) { return entry.tag == tag; });
+  return last == dynamic_.rend() ? std::nullopt : std::optional(last->value);
 }
 
 std::string ElfImage::section_name(const elf::Shdr& section) const {

@@ -67,7 +67,7 @@ class ElfImage {
   const elf::Phdr* find_header(uint32_t type) const;
   // PT_INTERP's bytes with the NUL, where there is one.
   std::optional<ByteView> interpreter() const;
-  // A dynamic entry's value: the last one's, as ld.so has it.
+  // A dynamic entry's value; of several the last one's, as the loaders of glibc and musl have it.
   std::optional<uint64_t> dynamic(int64_t tag) const;
   std::string section_name(const elf::Shdr& section) const;
 

@@ -143,9 +143,15 @@ bool OriginalImage::read_headers(Findings& findings) {
     return false;
   }
   header_ = *header;
+  int dynamics = 0;
   for (uint64_t at = 0; at < table->size(); at += sizeof(elf::Phdr)) {
     const auto phdr = *load<elf::Phdr>(*table, at);
     phdrs_.push_back(phdr);
+    if (phdr.type == elf::kPtDynamic && ++dynamics > 1) {
+      findings.at_offset(header_.phoff + at, "a program header of the restored input",
+                         "a second PT_DYNAMIC", "one");
+      return false;
+    }
     if (phdr.type != elf::kPtLoad || phdr.memsz == 0) continue;
     if (!add_load(phdr, header_.phoff + at, findings)) return false;
   }
@@ -293,9 +299,10 @@ bool OriginalImage::is_interpreter() const {
 }
 
 std::optional<uint64_t> OriginalImage::dynamic(int64_t tag) const {
+  std::optional<uint64_t> value;
   for (const elf::Dyn& entry : dynamic_)
-    if (entry.tag == tag) return entry.value;
-  return std::nullopt;
+    if (entry.tag == tag) value = entry.value;
+  return value;
 }
 
 ByteView OriginalImage::dynamic_table(int64_t address_tag, int64_t size_tag) const {

@@ -46,6 +46,7 @@ class OriginalImage {
   std::vector<elf::Shdr> sections() const;
   bool position_independent() const { return header_.type == elf::kTypeDyn; }
   const elf::Phdr* find_header(uint32_t type) const;
+  // Of several the last one's value, as loaders have it.
   std::optional<uint64_t> dynamic(int64_t tag) const;
   // ld.so and the like: an entry into code, and neither an interpreter nor a library that it needs.
   bool is_interpreter() const;

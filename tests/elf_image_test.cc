@@ -314,6 +314,25 @@ TEST(ElfImage, RefusesASecondInterpreter) {
   EXPECT_EQ(verdict(file), "damaged@64: there is more than one PT_INTERP");
 }
 
+TEST(ElfImage, RefusesASecondDynamicSection) {
+  const Bytes file = code_file(hex("c3"))
+                         .dynamic(0x403000, {{elf::kDtSoname, 1}})
+                         .header(elf::kPtDynamic, 0x403010, 16)
+                         .build();
+  EXPECT_EQ(verdict(file), "damaged@64: there is more than one PT_DYNAMIC");
+}
+
+TEST(ElfImage, GivesTheLastOfSeveralDynamicEntries) {
+  const Bytes file = code_file(hex("c3"))
+                         .dynamic(0x403000, {{7, 1}, {8, 24}, {7, 2}, {5, 3}, {0, 0}, {7, 4}})
+                         .build();
+  const auto image = ElfImage::parse(file);
+  ASSERT_TRUE(image.ok());
+  EXPECT_EQ(image->dynamic(7), std::optional<uint64_t>(2));
+  EXPECT_EQ(image->dynamic(8), std::optional<uint64_t>(24));
+  EXPECT_EQ(image->dynamic(6), std::nullopt);
+}
+
 TEST(ElfImage, AcceptsAnInterpreterOf4095BytesAndNoMore) {
   const std::string longest = "/" + std::string(4094, 'x');
   EXPECT_EQ(verdict(code_file(hex("c3")).interpreter(longest, 0x3fe000).build()), "accepted");

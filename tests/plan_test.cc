@@ -133,6 +133,21 @@ ElfBuilder relocated(const Bytes& code, uint64_t place, uint64_t addend,
       .dynamic(0x405000, {{elf::kDtRela, 0x403000}, {elf::kDtRelasz, 24}});
 }
 
+// ld.so reads the table that the last DT_RELA names: mov %rdi, %rsi; mov %edx, %eax.
+TEST(PlanRelocations, AreThoseOfTheLastTable) {
+  const auto file = [](uint64_t first, uint64_t last) {
+    return ElfBuilder(elf::kTypeDyn)
+        .code(kCode, hex("48 89 fe 89 d0") + kSyscall + kRet)
+        .symbol("f", kCode, 8)
+        .data(0x403000, words({0x404000, elf::kRRelative, kCode + 3}))
+        .data(0x405000, words({0x404000, elf::kRRelative, kCode}))
+        .dynamic(0x407000, {{elf::kDtRela, first}, {elf::kDtRelasz, 24}, {elf::kDtRela, last}});
+  };
+  EXPECT_EQ(plan_of(file(0x405000, 0x403000)),
+            "401005 D 401005+2: data may hold a pointer into the window\n");
+  EXPECT_EQ(plan_of(file(0x403000, 0x405000)), std::string("401005 C 401000+7: ") + kBefore);
+}
+
 TEST(PlanRelocations, ForbidTheBytesTheyWrite) {
   const Bytes code = kMov + kSyscall + kRet + repeat(0xcc, 40);
   EXPECT_EQ(plan_of(relocated(code, kCode + 0x20, 0)), std::string("401005 A 401000+7: ") + kA);

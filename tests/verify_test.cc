@@ -466,6 +466,21 @@ TEST(Verify, SeesARelocationThatNamesAWindowByASymbolAndAnAddend) {
   EXPECT_TRUE(finds(with(whole.output, addend, uint64_t{3}), "what a relocation writes"));
 }
 
+TEST(Verify, ReadsTheRelocationsOfTheLastTableThatIsNamed) {
+  const Whole whole = rewrite_whole(
+      ElfBuilder(elf::kTypeDyn)
+          .code(0x1000, hex("48 89 fe 89 d0 0f 05 c3"))
+          .symbol("f", 0x1000, 8)
+          .data(0x3000, words({0x4000, elf::kRRelative, 0x1003}))
+          .data(0x5000, words({0x4000, elf::kRRelative, 0x1000}))
+          .dynamic(0x7000, {{elf::kDtRela, 0x3000}, {elf::kDtRelasz, 24}, {elf::kDtRela, 0x5000}})
+          .build());
+  ASSERT_EQ(whole.report.sites[0].tier, Tier::kWindow);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with(whole.output, offset_of(whole, 0x7028), uint64_t{0x3000}),
+                    "what a relocation writes"));
+}
+
 TEST(Verify, NamesTheInstructionThatAStubGotWrong) {
   const Whole whole = rewrite_whole(every_tier().build());
   const uint64_t stub = whole.file.trailer().offset + whole.file.site(0).stub;
