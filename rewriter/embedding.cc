@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "rewriter/hash_tables.h"
 #include "rewriter/references.h"
 
 namespace sysrewrite {
@@ -178,14 +179,23 @@ class Embedding::Planner {
       case elf::kShtNote:
         return true;
       case elf::kShtHash:
-        return is_at(elf::kDtHash);
+        return is_at(elf::kDtHash) && is_whole(section, hash_bytes(elf::kDtHash));
       case elf::kShtGnuHash:
-        return is_at(elf::kDtGnuHash);
+        return is_at(elf::kDtGnuHash) && is_whole(section, hash_bytes(elf::kDtGnuHash));
       case elf::kShtDynsym:
-        return is_at(elf::kDtSymtab);
+        return is_at(elf::kDtSymtab) && is_whole(section, used_symbol_bytes(image_));
       default:
         return false;
     }
+  }
+
+  // What ld.so reads of it moves along: it does not go by the section's size.
+  static bool is_whole(const elf::Shdr& section, std::optional<uint64_t> used) {
+    return used && *used <= section.size;
+  }
+  std::optional<uint64_t> hash_bytes(int64_t tag) const {
+    const auto table = read_hash_table(image_, tag);
+    return table ? std::optional(table->size) : std::nullopt;
   }
 
   void grow_to_whole_notes(uint64_t& limit) {

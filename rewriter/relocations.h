@@ -12,6 +12,7 @@ struct Relocation {
   Vaddr place;          // where it writes
   uint64_t target = 0;  // its symbol's value, if it has one, and its addend: the address written
   uint64_t width = 8;   // bytes that it writes
+  uint64_t symbol = 0;  // its symbol's index; 0: none
 };
 
 // TLSDESC writes two words. What is not known here may write as much, and no relocation more.
@@ -61,7 +62,8 @@ void for_each_relocation(const ElfImage& image, Visit visit) {
         index != 0 && symbols ? load<elf::Sym>(*symbols, index * sizeof(elf::Sym)) : std::nullopt;
     return Relocation{{place},
                       (symbol ? symbol->value : 0) + addend,
-                      relocation_width(static_cast<uint32_t>(info))};
+                      relocation_width(static_cast<uint32_t>(info)),
+                      index};
   };
   for (const ByteView relas :
        {table(elf::kDtRela, elf::kDtRelasz), table(elf::kDtJmprel, elf::kDtPltrelsz)}) {

@@ -1,42 +1,18 @@
 #include "rewriter/symbols.h"
 
+#include "rewriter/hash_tables.h"
+
 namespace sysrewrite {
 
 namespace detail {
 
 namespace {
 
-// How many symbols the dynamic table has is told by the hash table only.
-// Source: gABI "Hash Table" (nchain); the GNU one: chains end at a hash with its lowest bit set.
+// Only a hash table tells how many symbols the dynamic table has.
 std::optional<uint64_t> count_dynamic_symbols(const ElfImage& image) {
-  if (const auto address = image.dynamic(elf::kDtHash)) {
-    const auto bytes = image.bytes_from({*address});
-    if (!bytes) return std::nullopt;
-    const auto count = load<uint32_t>(*bytes, 4);
-    return count ? std::optional<uint64_t>(*count) : std::nullopt;
-  }
-  const auto address = image.dynamic(elf::kDtGnuHash);
-  if (!address) return std::nullopt;
-  const auto bytes = image.bytes_from({*address});
-  if (!bytes) return std::nullopt;
-  const auto buckets = load<uint32_t>(*bytes, 0);
-  const auto first = load<uint32_t>(*bytes, 4);
-  const auto bloom = load<uint32_t>(*bytes, 8);
-  if (!buckets || !first || !bloom) return std::nullopt;
-  const uint64_t bucket_table = 16 + uint64_t{*bloom} * 8;
-  uint64_t highest = 0;
-  for (uint64_t i = 0; i < *buckets; ++i) {
-    const auto bucket = load<uint32_t>(*bytes, bucket_table + i * 4);
-    if (!bucket) return std::nullopt;
-    highest = std::max<uint64_t>(highest, *bucket);
-  }
-  if (highest < *first) return *first;
-  const uint64_t chains = bucket_table + uint64_t{*buckets} * 4;
-  for (;; ++highest) {
-    const auto hash = load<uint32_t>(*bytes, chains + (highest - *first) * 4);
-    if (!hash) return std::nullopt;
-    if ((*hash & 1) != 0) return highest + 1;
-  }
+  const auto table =
+      read_hash_table(image, image.dynamic(elf::kDtHash) ? elf::kDtHash : elf::kDtGnuHash);
+  return table ? std::optional(table->symbols) : std::nullopt;
 }
 
 std::optional<SymbolTable> dynamic_table(const ElfImage& image) {

@@ -353,6 +353,20 @@ void OriginalImage::for_each_relocation(const VisitRelocation& visit) const {
   }
 }
 
+uint64_t OriginalImage::symbols_of_relocations() const {
+  uint64_t symbols = 0;
+  const auto look = [&symbols](ByteView table, uint64_t size) {
+    for (uint64_t at = 0; range_fits(at, size, table.size()); at += size) {
+      const uint64_t symbol = *load<uint64_t>(table, at + sizeof(uint64_t)) >> 32;
+      if (symbol != 0) symbols = std::max(symbols, symbol + 1);
+    }
+  };
+  look(dynamic_table(elf::kDtRela, elf::kDtRelasz), sizeof(elf::Rela));
+  look(dynamic_table(elf::kDtJmprel, elf::kDtPltrelsz), sizeof(elf::Rela));
+  look(dynamic_table(elf::kDtRel, elf::kDtRelsz), 2 * sizeof(uint64_t));
+  return symbols;
+}
+
 std::vector<uint64_t> OriginalImage::starts() const {
   std::vector<uint64_t> starts;
   if (header_.entry != 0) starts.push_back(header_.entry);

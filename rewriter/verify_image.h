@@ -63,6 +63,8 @@ class OriginalImage {
   // file that it writes there, if it is one.
   using VisitRelocation = std::function<void(uint64_t place, uint64_t size, uint64_t value)>;
   void for_each_relocation(const VisitRelocation& visit) const;
+  // How many dynamic symbols there must be at least, for those that relocations name.
+  uint64_t symbols_of_relocations() const;
   // Where functions begin, as far as entry point, dynamic segment and symbol tables say.
   std::vector<uint64_t> starts() const;
   // Those that the symbol tables give a size to.

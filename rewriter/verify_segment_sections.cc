@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <string>
 
+#include "rewriter/verify_dynamic.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -106,6 +108,13 @@ class SectionsProof {
            now == ".sysrewrite.old_" + was.substr(1);
   }
 
+  // ld.so does not go by the section's size.
+  bool is_whole(const elf::Shdr& section) const {
+    const bool read_whole = section.type == elf::kShtHash || section.type == elf::kShtGnuHash ||
+                            section.type == elf::kShtDynsym;
+    return !read_whole || section.size >= bytes_that_are_read(original_, section.type);
+  }
+
   void check_section(size_t i, const std::string& name) {
     const elf::Shdr& now = sections_[i];
     elf::Shdr expected = old_sections_[i];
@@ -125,6 +134,9 @@ class SectionsProof {
     if (std::memcmp(&now, &expected, sizeof(now)) != 0 || !held || !congruent ||
         !segment_.holds(now.addr, now.offset, now.size))
       section_finding(i, name);
+    if (!is_whole(old_sections_[i]))
+      findings_.at_offset(header_.shoff + i * sizeof(elf::Shdr), "a section that was moved",
+                          "fewer bytes than ld.so reads of it", "all of them");
     if (!path) out_.moved.push_back({old_sections_[i].addr, old_sections_[i].size, now.addr});
   }
 

@@ -401,6 +401,59 @@ TEST(Embedding, AReferenceToWhatMovedIsSeen) {
   }
 }
 
+// A hash table and a symbol table of three right behind the program headers; `sizes` are what their
+// section headers say.
+Bytes with_tables(bool gnu, uint64_t hash_size, uint64_t symbols_size) {
+  constexpr uint64_t kHash = 0x400160, kSymbols = kHash + 0x28;
+  const Bytes plain = bytes_of(uint32_t{1}) + bytes_of(uint32_t{3}) + repeat(0, 16);
+  // One bucket, symbols from 1 on, a filter of one word; the run of symbol 1 ends with symbol 2.
+  const Bytes other = bytes_of(uint32_t{1}) + bytes_of(uint32_t{1}) + bytes_of(uint32_t{1}) +
+                      repeat(0, 4) + repeat(0xff, 8) + bytes_of(uint32_t{1}) +
+                      bytes_of(uint32_t{2}) + bytes_of(uint32_t{5});
+  Bytes tables = gnu ? other : plain;
+  tables = tables + repeat(0, kSymbols - kHash - tables.size()) + repeat(0, 72);
+  return with_loaded_headers(
+      ElfBuilder()
+          .segment(kHash, tables, elf::kFlagRead)
+          .code(kCode, hex("b8 27 00 00 00 0f 05 c3"))
+          .dynamic(0x403000,
+                   {{gnu ? elf::kDtGnuHash : elf::kDtHash, kHash}, {elf::kDtSymtab, kSymbols}})
+          .section(".hash", gnu ? elf::kShtGnuHash : elf::kShtHash, elf::kShfAlloc, kHash,
+                   hash_size)
+          .section(".dynsym", elf::kShtDynsym, elf::kShfAlloc, kSymbols, symbols_size)
+          .build());
+}
+
+// ld.so goes by what the tables themselves say, not by their section headers.
+TEST(Embedding, ATableThatIsLongerThanItsSectionStaysWhereItIs) {
+  for (const bool gnu : {false, true}) {
+    const uint64_t hash_size = gnu ? 36 : 24;
+    const Whole whole = rewrite_whole(with_tables(gnu, hash_size, 72), embedded());
+    EXPECT_TRUE(verify(whole.output, whole.input).proven());
+    for (const auto& [name, input] : {std::pair(".hash", with_tables(gnu, hash_size - 4, 72)),
+                                      {".dynsym", with_tables(gnu, hash_size, 48)}}) {
+      const std::string expected = std::string(name) + " stands where the longer";
+      EXPECT_NE(rewrite_error(input, embedded()).message.find(expected), std::string::npos) << name;
+      // The same sections in an output that has moved them.
+      const uint64_t headers = load<elf::Ehdr>(whole.input, 0)->shoff;
+      const uint64_t moved = load<elf::Ehdr>(whole.output, 0)->shoff;
+      Bytes output = whole.output;
+      for (const size_t section : {size_t{1}, size_t{2}}) {
+        const uint64_t field = section * sizeof(elf::Shdr) + offsetof(elf::Shdr, size);
+        const auto size = *load<uint64_t>(input, headers + field);
+        output = with(with(std::move(output), headers + field, size), moved + field, size);
+      }
+      const Verdict verdict = verify(with_input_digest(whole, output, input));
+      EXPECT_TRUE(std::any_of(verdict.findings.first().begin(), verdict.findings.first().end(),
+                              [](const auto& finding) {
+                                return describe(finding).find("fewer bytes than ld.so reads") !=
+                                       std::string::npos;
+                              }))
+          << name;
+    }
+  }
+}
+
 // It holds no headers although its offset is theirs: grown, it would be a mapping at address 0.
 TEST(Embedding, AnEmptySegmentStaysEmpty) {
   Bytes input = with_loaded_headers(with_note(kNote, elf::kTypeExec).data(0x402000, {}).build());
