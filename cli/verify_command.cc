@@ -24,6 +24,11 @@ std::string proof_text(const VerifyCommand& command, const Verdict& verdict) {
       "  of {} `0f 05` pairs {} lie inside other instructions, {} are data, {} are "
       "uncertain and were left alone\n",
       verdict.candidates, verdict.inside, verdict.data, verdict.uncertain);
+  if (verdict.unvouched != 0)
+    out += fmt::format(
+        "  {} of the sites may be data (--uncertain patches such): neither control flow leads "
+        "there, nor do decodes agree\n",
+        verdict.unvouched);
   if (verdict.changed_since)
     out +=
         "  headers or sections were written anew since it was rewritten (strip, objcopy), and are "
@@ -58,6 +63,7 @@ std::string as_json(const VerifyCommand& command, const Verdict& verdict) {
                           {"C", verdict.windowed},
                           {"D", verdict.trapped},
                           {"native", verdict.native}}},
+                        {"unvouched", verdict.unvouched},
                         {"candidates",
                          {{"total", verdict.candidates},
                           {"inside", verdict.inside},

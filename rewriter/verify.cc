@@ -197,7 +197,7 @@ class Verifier {
     verify_entries(image, decoder, functions, sites, findings());
     verify_labels(image, functions, sites, findings());
     verify_accesses(in, functions, sites, findings());
-    verify_reach(in, functions, sections, sites, findings());
+    verdict_.unvouched = verify_reach(in, functions, sections, sites, findings());
     verify_patch_points(in, sites, findings());
     if (!file_.is_segment())
       verify_symbols(in, sites, findings());

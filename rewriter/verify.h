@@ -23,9 +23,10 @@
 //   reach       what control flow reaches of a patch is what the patch displaces, and each syscall
 //               that it reaches is a site, or may be one of those reported as uncertain
 //
-// What is not proven: that a `0F 05` which was left alone is no system call where neither control
-// flow arrives from a function's known start nor decodes in front agree (inspect lists them with
-// the evidence), and that no jump table of another function leads into a window of tier C.
+// What is not proven: that a site is code where verify counts it as unvouched; that a `0F 05` which
+// was left alone is no system call where neither control flow arrives from a function's known start
+// nor decodes in front agree (inspect lists them with the evidence), and that no jump table of
+// another function leads into a window of tier C.
 #ifndef SYSREWRITE_REWRITER_VERIFY_H_
 #define SYSREWRITE_REWRITER_VERIFY_H_
 
@@ -45,6 +46,9 @@ struct Verdict {
   uint64_t input_size = 0;  // bytes
   uint64_t stub_bytes = 0;
   uint32_t covered = 0, sprung = 0, windowed = 0, trapped = 0, native = 0;  // sites by tier
+  // Of the sites: those that neither control flow nor decodes in front say to be code. What
+  // --uncertain has patched is among them, and may be data.
+  uint32_t unvouched = 0;
   uint32_t candidates = 0, inside = 0, data = 0, uncertain = 0;
 
   bool proven() const { return findings.empty(); }

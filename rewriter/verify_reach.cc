@@ -68,7 +68,8 @@ class ReachCheck {
              const std::vector<SiteReading>& sites, Findings& findings)
       : in_(in), sites_(sites), findings_(findings), flows_(in, functions), sections_(sections) {}
 
-  void check() {
+  // Gives the number of sites that nothing vouches for.
+  uint32_t check() {
     for (const SiteReading& site : sites_) {
       pairs_of_sites_.push_back((site.syscall.end() - 2).value);
       if (site.record.tier != Tier::kNative) check_site(site);
@@ -82,6 +83,7 @@ class ReachCheck {
     if (flows_.spent())
       findings_.at_offset(0, "the functions of the input", "more that overlap than can be read",
                           "functions whose flow can be followed");
+    return unvouched_;
   }
 
  private:
@@ -135,9 +137,14 @@ class ReachCheck {
   void check_agreement(const SiteReading& site, const Flows::Known* known) {
     const Vaddr pair = site.syscall.end() - 2;
     const auto holder = agreed_holder(in_.original, in_.decoder, pair);
-    if (!holder || calls_at(*holder, pair)) return;
-    if (known != nullptr && known->knows_rest() && known->flow.swept_holder(pair) != holder) return;
-    if (known != nullptr && known->flow.is_called_over(pair)) return;
+    if (holder && calls_at(*holder, pair)) return;
+    const bool swept_otherwise =
+        known != nullptr && known->knows_rest() && known->flow.swept_holder(pair) != holder;
+    const bool called_over = known != nullptr && known->flow.is_called_over(pair);
+    if (!holder || swept_otherwise || called_over) {
+      ++unvouched_;
+      return;
+    }
     findings_.at_address(
         site.site, "a site of the table",
         fmt::format("that decodes from in front of it agree on `{}` at {:#x}, which holds it",
@@ -200,15 +207,16 @@ class ReachCheck {
   const CodeSections& sections_;
   std::vector<uint64_t> pairs_of_sites_;  // ascending
   uint64_t uncertain_ = 0;
+  uint32_t unvouched_ = 0;
   Vaddr first_uncertain_;
 };
 
 }  // namespace
 
-void verify_reach(const Evidenced& in, const KnownFunctions& functions,
-                  const CodeSections& sections, const std::vector<SiteReading>& sites,
-                  Findings& findings) {
-  ReachCheck(in, functions, sections, sites, findings).check();
+uint32_t verify_reach(const Evidenced& in, const KnownFunctions& functions,
+                      const CodeSections& sections, const std::vector<SiteReading>& sites,
+                      Findings& findings) {
+  return ReachCheck(in, functions, sections, sites, findings).check();
 }
 
 }  // namespace sysrewrite

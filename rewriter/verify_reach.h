@@ -14,7 +14,8 @@
 //   a site it does not reach must not be where decodes that begin in front of it agree on another
 //                            instruction that holds it: code falls into step within a few
 //
-// A pair that --uncertain has patched is data to most decodes, but not the same to all of them.
+// A pair that --uncertain has patched is data to most decodes, but not the same to all of them. So
+// nothing is found wrong with it, but it is counted.
 #ifndef SYSREWRITE_REWRITER_VERIFY_REACH_H_
 #define SYSREWRITE_REWRITER_VERIFY_REACH_H_
 
@@ -23,10 +24,11 @@
 
 namespace sysrewrite {
 
-// `sites`: all of the file, ascending.
-void verify_reach(const Evidenced& in, const KnownFunctions& functions,
-                  const CodeSections& sections, const std::vector<SiteReading>& sites,
-                  Findings& findings);
+// `sites`: all of the file, ascending. Gives how many of them neither flow nor agreement vouches
+// for, and which may be data.
+uint32_t verify_reach(const Evidenced& in, const KnownFunctions& functions,
+                      const CodeSections& sections, const std::vector<SiteReading>& sites,
+                      Findings& findings);
 
 }  // namespace sysrewrite
 

@@ -142,7 +142,7 @@ class Verifying(CommandTest):
     def test_json(self):
         out = json.loads(self.run_command("verify", "--json", self.output).stdout)
         self.assertEqual(set(out), {"rewritten", "proven", "changed_since", "input_size", "stub_bytes", "tiers",
-                                    "candidates", "finding_count", "findings"})
+                                    "unvouched", "candidates", "finding_count", "findings"})
         self.assertIs(out["proven"], True)
         self.assertEqual(out["tiers"], {"A": 1, "B": 0, "C": 0, "D": 0, "native": 0})
         self.damage()
@@ -151,6 +151,17 @@ class Verifying(CommandTest):
         self.assertEqual([set(finding) for finding in out["findings"]],
                          [{"offset", "what", "found", "expected"},
                           {"address", "what", "found", "expected"}])
+
+    def test_what_uncertain_has_patched_is_named(self):
+        source, data = self.dir / "data.s", self.dir / "data"
+        source.write_text(".globl _start\n_start: .fill 300, 1, 6\n.byte 15, 5\n.fill 300, 1, 6\n")
+        subprocess.run([command_case.GCC, "-nostdlib", "-static", source, "-o", data], check=True)
+        self.run_command("--uncertain=patch", data, self.output)
+        self.assertIn("  1 of the sites may be data (--uncertain patches such)",
+                      self.run_command("verify", self.output).stderr)
+        self.assertEqual(json.loads(self.run_command("verify", "--json", self.output).stdout)["unvouched"], 1)
+        self.run_command(self.input, self.output)
+        self.assertNotIn("may be data", self.run_command("verify", self.output).stderr)
 
     def test_another_original_is_no_proof(self):
         other = self.dir / "other"

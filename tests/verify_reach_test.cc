@@ -73,6 +73,18 @@ TEST(VerifyReach, BelievesAPairThatDecodesDisagreeOn) {
   const Whole whole = rewrite_whole(ElfBuilder().code(kCode, code).build(), options);
   ASSERT_EQ(whole.report.sites.size(), 1U);
   EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_EQ(verify(whole.output).unvouched, 1U);
+}
+
+TEST(VerifyReach, CountsNoSiteAsUnvouchedThatFlowOrAgreementSpeaksFor) {
+  const Bytes front = repeat(0x50, 64);
+  const Whole reached = rewrite_whole(file_of(front + kNops + kCall, kCode, true).build());
+  EXPECT_EQ(reached.report.sites.size(), 1U);
+  EXPECT_EQ(verify(reached.output).unvouched, 0U);
+  const Whole agreed =
+      rewrite_whole(ElfBuilder().code(kCode, front + kNops + kCall).entry(0).build());
+  EXPECT_EQ(agreed.report.sites.size(), 1U);
+  EXPECT_EQ(verify(agreed.output).unvouched, 0U);
 }
 
 // A window may not begin in the middle of an instruction either: lea, then what was mov %esi, %edi.
