@@ -4,69 +4,24 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <deque>
 
 #include "rewriter/verify_agreement.h"
-#include "rewriter/verify_flow.h"
+#include "rewriter/verify_flows.h"
 
 namespace sysrewrite {
 
 namespace {
 
-// The flow of the function around an address. Addresses ascend, so the last few are enough.
-class Flows {
- public:
-  Flows(const Evidenced& in, const KnownFunctions& functions) : in_(in), functions_(functions) {
-    for (const elf::Phdr& load : in.original.loads())
-      if ((load.flags & elf::kFlagExec) != 0) budget_ += kBudgetFactor * load.filesz;
-  }
-
-  struct Known {
-    KnownFunctions::Bounds bounds;
-    FunctionFlow flow;
-
-    Known(KnownFunctions::Bounds b, const Decoder& decoder, ByteView body)
-        : bounds(b), flow(decoder, body, {b.start}) {}
-
-    // What flow from a bare start does not reach may be another function.
-    bool knows_rest() const { return !bounds.bare; }
-  };
-
-  // Null where no function is known there, or where functions overlap so much that to read them all
-  // would take for ever: then spent() is true.
-  const Known* around(Vaddr address) {
-    const auto bounds = functions_.innermost(address);
-    if (!bounds) return nullptr;
-    for (const Known& known : recent_)
-      if (known.bounds == *bounds) return &known;
-    const uint64_t size = bounds->end - bounds->start;
-    spent_ = spent_ || size > budget_;
-    if (spent_) return nullptr;
-    budget_ -= size;
-    if (recent_.size() == kRecent) recent_.pop_front();
-    const ByteView body = in_.original.bytes_from({bounds->start}).first(size);
-    return &recent_.emplace_back(*bounds, in_.decoder, body);
-  }
-
-  bool is_object(Vaddr address) const { return functions_.is_object(address); }
-  bool spent() const { return spent_; }
-
- private:
-  static constexpr size_t kRecent = 4;
-  static constexpr uint64_t kBudgetFactor = 16, kLeastBudget = 1 << 20;
-
-  const Evidenced& in_;
-  const KnownFunctions& functions_;
-  std::deque<Known> recent_;
-  uint64_t budget_ = kLeastBudget;
-  bool spent_ = false;
-};
-
 class ReachCheck {
  public:
   ReachCheck(const Evidenced& in, const KnownFunctions& functions, const CodeSections& sections,
              const std::vector<SiteReading>& sites, Findings& findings)
-      : in_(in), sites_(sites), findings_(findings), flows_(in, functions), sections_(sections) {}
+      : in_(in),
+        sites_(sites),
+        findings_(findings),
+        functions_(functions),
+        flows_(in.original, in.decoder, functions),
+        sections_(sections) {}
 
   // Gives the number of sites that nothing vouches for.
   uint32_t check() {
@@ -88,7 +43,7 @@ class ReachCheck {
 
  private:
   void check_site(const SiteReading& site) {
-    const Flows::Known* known = flows_.around(site.site);
+    const KnownFlow* known = flows_.around(site.site);
     bool reached = false;
     size_t displaced = 0;  // of those that flow reaches
     if (known != nullptr)
@@ -105,8 +60,8 @@ class ReachCheck {
                            "instructions that it reaches");
   }
 
-  void check_unreached_site(const SiteReading& site, const Flows::Known* known) {
-    if (flows_.is_object(site.site) || !sections_.may_hold(site.site.value))
+  void check_unreached_site(const SiteReading& site, const KnownFlow* known) {
+    if (functions_.is_object(site.site) || !sections_.may_hold(site.site.value))
       return findings_.at_address(site.site, "a site of the table",
                                   "that a symbol or the section headers call it data",
                                   "code, or that control flow reaches it");
@@ -134,7 +89,7 @@ class ReachCheck {
   // Where flow from no known start arrives, decodes from in front of the site tell, if they agree:
   // what --uncertain has patched lies where they do not. In a function the decode from what flow
   // reaches must say the same, as data ends other decodes.
-  void check_agreement(const SiteReading& site, const Flows::Known* known) {
+  void check_agreement(const SiteReading& site, const KnownFlow* known) {
     const Vaddr pair = site.syscall.end() - 2;
     const auto holder = agreed_holder(in_.original, in_.decoder, pair);
     if (holder && calls_at(*holder, pair)) return;
@@ -160,7 +115,7 @@ class ReachCheck {
 
   // A pair that is no site: whether control flow runs into it all the same.
   void check_left(Vaddr pair) {
-    const Flows::Known* known = flows_.around(pair);
+    const KnownFlow* known = flows_.around(pair);
     const auto readings = known == nullptr ? std::vector<FunctionFlow::Reached>()
                                            : known->flow.reached_in(pair, pair + 2);
     if (readings.empty()) return check_unreached(pair, known);
@@ -168,7 +123,7 @@ class ReachCheck {
     const FunctionFlow& flow = known->flow;
     const bool doubtful = readings.size() > 1 || readings.front().behind_call ||
                           flow.is_called_over(pair) || flow.is_read_otherwise(pair, pair + 2) ||
-                          flows_.is_object(pair);
+                          functions_.is_object(pair);
     if (!doubtful)
       return findings_.at_address(pair, "a syscall instruction",
                                   "that control flow reaches it, and no site of the table names it",
@@ -177,8 +132,8 @@ class ReachCheck {
   }
 
   // A case of a switch, a landing pad, or a function that no table names: a syscall by all decodes.
-  void check_unreached(Vaddr pair, const Flows::Known* known) {
-    if (flows_.is_object(pair) || !sections_.may_hold(pair.value)) return;
+  void check_unreached(Vaddr pair, const KnownFlow* known) {
+    if (functions_.is_object(pair) || !sections_.may_hold(pair.value)) return;
     const auto holder = agreed_holder(in_.original, in_.decoder, pair);
     if (!holder || !calls_at(*holder, pair)) return;
     if (known != nullptr && known->flow.swept_holder(pair) != holder) return;
@@ -203,6 +158,7 @@ class ReachCheck {
   const Evidenced& in_;
   const std::vector<SiteReading>& sites_;
   Findings& findings_;
+  const KnownFunctions& functions_;
   Flows flows_;
   const CodeSections& sections_;
   std::vector<uint64_t> pairs_of_sites_;  // ascending
