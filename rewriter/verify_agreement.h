@@ -17,6 +17,10 @@ namespace sysrewrite {
 std::optional<Vaddr> agreed_holder(const OriginalImage& original, const Decoder& decoder,
                                    Vaddr address);
 
+// True where all of those that agree on the address come by `place`, in front of it: an instruction
+// begins there. Decodes from nearby count as well.
+bool all_come_by(const OriginalImage& original, const Decoder& decoder, Vaddr address, Vaddr place);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_REWRITER_VERIFY_AGREEMENT_H_

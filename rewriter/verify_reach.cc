@@ -43,6 +43,7 @@ class ReachCheck {
 
  private:
   void check_site(const SiteReading& site) {
+    if (site.springboard) check_padding(site);
     const KnownFlow* known = flows_.around(site.site);
     bool reached = false;
     size_t displaced = 0;  // of those that flow reaches
@@ -60,12 +61,46 @@ class ReachCheck {
                            "instructions that it reaches");
   }
 
+  // No flow of the function around the site, or of the one around the padding, runs through it:
+  // most decodes in front may be of another mind, if many instructions are made so that they are.
+  void check_padding(const SiteReading& site) {
+    const Vaddr end = *site.springboard + kSpringboardSize;
+    for (const Vaddr place : {site.site, site.padding, *site.springboard}) {
+      const KnownFlow* known = flows_.around(place);
+      if (known == nullptr) continue;
+      const auto readings = known->flow.reached_in(site.padding, end);
+      if (readings.empty()) continue;
+      return findings_.at_address(
+          *site.springboard, "a springboard",
+          fmt::format("padding from {:#x} on, and control flow reaches {:#x}", site.padding.value,
+                      readings.front().address.value),
+          "padding that no control flow reaches");
+    }
+  }
+
   void check_unreached_site(const SiteReading& site, const KnownFlow* known) {
     if (functions_.is_object(site.site) || !sections_.may_hold(site.site.value))
       return findings_.at_address(site.site, "a site of the table",
                                   "that a symbol or the section headers call it data",
                                   "code, or that control flow reaches it");
     check_agreement(site, known);
+    for (const Instruction& in : site.before)
+      if (!is_known_start(site, in.address))
+        return findings_.at_address(
+            in.address, "a displaced instruction",
+            "that control flow does not reach it, and that not all decodes come by it",
+            "that an instruction begins there");
+  }
+
+  // Behind the syscall there is only one way to read on. In front of it another instruction may
+  // begin earlier and end where this one does.
+  bool is_known_start(const SiteReading& site, Vaddr start) {
+    if (const KnownFlow* known = flows_.around(start)) {
+      const auto readings = known->flow.reached_in(start, start + 1);
+      if (!readings.empty()) return readings.front().address == start;
+      if (known->knows_rest() && known->flow.swept_holder(start) == start) return true;
+    }
+    return all_come_by(in_.original, in_.decoder, site.syscall.address, start);
   }
 
   // One of the instructions that the window holds.

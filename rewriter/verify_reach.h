@@ -12,7 +12,10 @@
 //   or
 //                            one of the uncertain: switches, landing pads, files without tables
 //   a site it does not reach must not be where decodes that begin in front of it agree on another
-//                            instruction that holds it: code falls into step within a few
+//                            instruction that holds it: code falls into step within a few; and
+//                            what it displaces must begin where the function is swept to begin an
+//                            instruction, or where all decodes that arrive at the site come by
+//   padding of a springboard is not reached
 //
 // A pair that --uncertain has patched is data to most decodes, but not the same to all of them. So
 // nothing is found wrong with it, but it is counted.

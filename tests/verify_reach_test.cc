@@ -106,6 +106,39 @@ TEST(VerifyReach, SeesAWindowOverBytesThatFlowLeapsOver) {
   EXPECT_TRUE(finds(with_code(whole, kCode, hex("eb 05")), "and not all that is displaced"));
 }
 
+// Most decodes from in front see `a9 48 b8 90 90` and nops up to the ret, and flow what is there:
+// the last of many movabs takes in the ret, and what was padding runs.
+TEST(VerifyReach, SeesASpringboardInPaddingThatFlowRunsThrough) {
+  const Bytes movabs = hex("48 b8") + repeat(0x90, 7) + hex("a9");
+  Bytes code = hex("85 f6 0f 85 28 01 00 00");  // test %esi, %esi; jne to the call
+  for (int i = 0; i < 28; ++i) code = std::move(code) + movabs;
+  const uint64_t last = kCode + code.size();
+  code = std::move(code) + repeat(0x90, 9) + hex("c3") + repeat(0x90, 6);
+  const Bytes call = hex("89 f8 53 0f 05 5b c3");  // mov %edi, %eax; push %rbx; syscall
+  const Whole whole = rewrite_whole(file_of(code + call, kCode, false).build());
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kSpringboard);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_code(whole, last, kMovabs), "a springboard: found padding from 0x40112a"));
+}
+
+// Behind a jump, where flow does not arrive: mov $39, %eax becomes the end of a movabs, which ends
+// where it did, and all see the syscall as before.
+TEST(VerifyReach, SeesAWindowThatBeginsInsideAnInstructionWhereFlowDoesNotArrive) {
+  Bytes code = hex("ff e0");
+  for (int i = 0; i < 64; ++i) code = std::move(code) + hex("89 f7 89 fd");
+  code = std::move(code) + hex("0f 0b");
+  const uint64_t start = kCode + code.size();
+  code = std::move(code) + repeat(0x90, 5) + kCall;
+  for (const bool symbol : {false, true}) {
+    ElfBuilder file = ElfBuilder().code(kCode, code).entry(kCode);
+    if (symbol) file.symbol("f", kCode, code.size());
+    const Whole whole = rewrite_whole(file.build());
+    ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kInstruction);
+    EXPECT_EQ(verdict(whole.output), "proven");
+    EXPECT_TRUE(finds(with_code(whole, start, hex("48 ba")), "a displaced instruction")) << symbol;
+  }
+}
+
 // The symbol behind the function's is the data's.
 TEST(VerifyReach, SeesASiteInData) {
   const auto file = [](uint8_t type) {
