@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "rewriter/verify_agreement.h"
+#include "rewriter/verify_flows.h"
 #include "rewriter/verify_forbidden.h"
 #include "rewriter/verify_hidden.h"
 #include "rewriter/verify_labels.h"
@@ -32,12 +34,13 @@ constexpr std::array<Opening, 256> kOpenings = make_openings();
 
 class EntryScan {
  public:
-  EntryScan(const OriginalImage& original, const Decoder& decoder, const ForbiddenSet& set,
-            Findings& findings)
+  EntryScan(const OriginalImage& original, const Decoder& decoder, const KnownFunctions& functions,
+            const ForbiddenSet& set, Findings& findings)
       : original_(original),
         decoder_(decoder),
         set_(set),
         findings_(findings),
+        flows_(original, decoder, functions),
         tables_(offset_tables(original)) {}
 
   void scan_code(ByteView code, uint64_t start) {
@@ -84,6 +87,13 @@ class EntryScan {
     if (const Forbidden* hit = set_.find_pointer(value)) report(hit, where, what);
   }
 
+  void report_if_spent() {
+    if (flows_.spent())
+      findings_.at_offset(0, "the functions around possible branches",
+                          "more that overlap than can be read",
+                          "functions whose flow can be followed");
+  }
+
  private:
   static uint64_t extended(int64_t displacement) { return static_cast<uint64_t>(displacement); }
 
@@ -107,8 +117,30 @@ class EntryScan {
 
   void meet(const Forbidden* hit, uint64_t where, const char* what) {
     if (hit == nullptr) return;
-    if (hit->forbids != Forbids::kInstructions || most_decodes_branch(where, hit->address))
+    if (hit->forbids != Forbids::kInstructions || is_branch({where}, hit->address))
       report(hit, where, what);
+  }
+
+  // By the flow of the function around it, where that arrives; else by what that function is swept
+  // to be, or by decodes in front. An attacker can have most of them say anything.
+  bool is_branch(Vaddr where, uint64_t target) {
+    const KnownFlow* known = flows_.around(where);
+    if (known != nullptr) {
+      const auto readings = known->flow.reached_in(where, where + 1);
+      if (!readings.empty())
+        return std::any_of(readings.begin(), readings.end(), [&](const auto& reading) {
+          return branches_to(reading.address, target);
+        });
+      const auto swept = known->knows_rest() ? known->flow.swept_holder(where) : std::nullopt;
+      if (swept && branches_to(*swept, target)) return true;
+    }
+    const auto agreed = agreed_holder(original_, decoder_, where);
+    return (agreed && branches_to(*agreed, target)) || most_decodes_branch(where.value, target);
+  }
+
+  bool branches_to(Vaddr start, uint64_t target) const {
+    const auto in = decoder_.decode(original_.bytes_from(start), start);
+    return in && in->direct && in->target.value == target;
   }
 
   // True where most decodes that start up to 128 bytes in front come by a branch to the target at
@@ -140,6 +172,7 @@ class EntryScan {
   const Decoder& decoder_;
   const ForbiddenSet& set_;
   Findings& findings_;
+  Flows flows_;
   std::vector<uint64_t> tables_;
 };
 
@@ -205,7 +238,7 @@ void verify_entries(const OriginalImage& original, const Decoder& decoder,
                     const KnownFunctions& functions, const std::vector<SiteReading>& sites,
                     Findings& findings) {
   const ForbiddenSet set(sites);
-  EntryScan scan(original, decoder, set, findings);
+  EntryScan scan(original, decoder, functions, set, findings);
   verify_relocations(original, sites, scan, findings);
   verify_starts(original, sites, findings);
   if (set.empty()) return;
@@ -215,6 +248,7 @@ void verify_entries(const OriginalImage& original, const Decoder& decoder,
     if ((load.flags & elf::kFlagExec) != 0) scan.scan_code(bytes, load.vaddr);
     if (!original.position_independent()) scan.scan_pointers(original.words_of(load), load.vaddr);
   }
+  scan.report_if_spent();
 }
 
 }  // namespace sysrewrite

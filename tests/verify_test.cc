@@ -141,6 +141,27 @@ TEST(Verify, SeesABranchIntoAWindowThatLiesInTwoSegments) {
   }
 }
 
+// The same behind many instructions of which most decodes see another half: flow has the word.
+TEST(Verify, SeesABranchIntoTheMiddleOfAnInstructionThatMostDecodesMiss) {
+  Bytes code;
+  for (int i = 0; i < 20; ++i) code = std::move(code) + hex("48 b8") + repeat(0x90, 7) + hex("a9");
+  const uint64_t jump = kCode + code.size(), window = jump + 16;
+  code = std::move(code) + hex("e9 00 00 00 00 c3") + repeat(0xcc, 10);
+  const Bytes call = hex("b8 c3 00 00 00 0f 05 c3");
+  const Whole whole = rewrite_whole(ElfBuilder()
+                                        .code(kCode, code + call)
+                                        .symbol("f", kCode, code.size() - 10)
+                                        .symbol("g", window, call.size())
+                                        .build());
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kInstruction);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const auto jumping_to = [&](uint64_t target) {
+    return with_code(whole, jump + 1, bytes_of(static_cast<uint32_t>(target - (jump + 5))));
+  };
+  EXPECT_TRUE(finds(jumping_to(window + 1), "a branch: found that it leads to"));
+  EXPECT_EQ(verdict(jumping_to(window)), "proven");
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
