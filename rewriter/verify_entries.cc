@@ -201,6 +201,30 @@ class PatchedBytes {
   std::vector<Span> spans_;
 };
 
+// Those that only an unwind table tells.
+void verify_function_starts(const KnownFunctions& functions, const std::vector<SiteReading>& sites,
+                            Findings& findings) {
+  const auto none_in = [&](Vaddr from, Vaddr to, Vaddr site) {
+    if (const auto start = functions.start_in(from, to))
+      findings.at_address(*start, "the start of a function",
+                          fmt::format("it inside the patch of the site {:#x}", site.value),
+                          "none there");
+  };
+  for (const SiteReading& site : sites) {
+    if (site.record.tier == Tier::kNative) continue;
+    none_in(site.site + 1, site.syscall.end(), site.site);
+    if (site.record.tier == Tier::kInstruction) none_in(site.window + 1, site.site, site.site);
+    if (site.record.tier == Tier::kWindow) none_in(site.window + 1, site.end, site.site);
+    if (!site.springboard) continue;
+    const Vaddr end = *site.springboard + kSpringboardSize;
+    none_in(site.padding, end, site.site);
+    if (functions.holds_front_of_signal_frame(*site.springboard, end))
+      findings.at_address(*site.springboard, "a springboard",
+                          "the byte in front of a signal frame's function in it",
+                          "that it stays, since unwinders look there");
+  }
+}
+
 void verify_relocations(const OriginalImage& original, const std::vector<SiteReading>& sites,
                         EntryScan& scan, Findings& findings) {
   const PatchedBytes patched(sites);
@@ -241,6 +265,7 @@ void verify_entries(const OriginalImage& original, const Decoder& decoder,
   EntryScan scan(original, decoder, functions, set, findings);
   verify_relocations(original, sites, scan, findings);
   verify_starts(original, sites, findings);
+  verify_function_starts(functions, sites, findings);
   if (set.empty()) return;
   verify_hidden_entries(original, functions, sites, set, findings);
   for (const elf::Phdr& load : original.loads()) {

@@ -15,7 +15,8 @@
 //     any 32 bits, in a position-dependent file; any 64, where
 //     a forbidden address lies at 4 GiB or above                      a pointer
 //
-// and in the tables: relocations that write there or write such an address, symbols that name it.
+// and in the tables: relocations that write there or write such an address, symbols that name it,
+// unwind tables that begin a function there (or, for a springboard, a signal frame's one byte on).
 #ifndef SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
 #define SYSREWRITE_REWRITER_VERIFY_ENTRIES_H_
 

@@ -46,8 +46,11 @@ void KnownFunctions::add_frames(const OriginalImage& original) {
   for (const CallFrame& frame : frames_.all()) {
     const uint64_t early =
         frame.common.signal_frame && begins_before_restorer(original, frame.own.start) ? 1 : 0;
-    add(original, frame.own.start.value + early, frame.own.size - early);
+    const uint64_t start = frame.own.start.value + early;
+    add(original, start, frame.own.size - early);
+    if (frame.common.signal_frame) signal_fronts_.push_back(start - 1);
   }
+  std::sort(signal_fronts_.begin(), signal_fronts_.end());
 }
 
 void KnownFunctions::add_symbols(const OriginalImage& original) {
@@ -92,6 +95,18 @@ std::optional<KnownFunctions::Bounds> KnownFunctions::innermost(Vaddr address) c
   for (int steps = 0; after != functions_.begin() && steps < kMostSteps; ++steps)
     if (address.value < (--after)->end) return *after;
   return std::nullopt;
+}
+
+std::optional<Vaddr> KnownFunctions::start_in(Vaddr from, Vaddr to) const {
+  const auto first = std::lower_bound(functions_.begin(), functions_.end(), from.value,
+                                      [](const Bounds& f, uint64_t a) { return f.start < a; });
+  const bool found = first != functions_.end() && first->start < to.value;
+  return found ? std::optional(Vaddr{first->start}) : std::nullopt;
+}
+
+bool KnownFunctions::holds_front_of_signal_frame(Vaddr from, Vaddr to) const {
+  const auto first = std::lower_bound(signal_fronts_.begin(), signal_fronts_.end(), from.value);
+  return first != signal_fronts_.end() && *first < to.value;
 }
 
 bool KnownFunctions::is_object(Vaddr address) const {

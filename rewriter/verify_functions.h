@@ -25,6 +25,13 @@ class KnownFunctions {
   // Of those that hold the address the one that starts last.
   std::optional<Bounds> innermost(Vaddr address) const;
 
+  // The first that starts in [from, to).
+  std::optional<Vaddr> start_in(Vaddr from, Vaddr to) const;
+
+  // True where [from, to) holds the byte in front of a signal frame's function: unwinders look the
+  // function up there.
+  bool holds_front_of_signal_frame(Vaddr from, Vaddr to) const;
+
   // The unwind tables that it was read from; empty where there are none that can be read.
   const CallFrames& frames() const { return frames_; }
 
@@ -41,6 +48,7 @@ class KnownFunctions {
   CallFrames frames_;
   std::vector<Bounds> functions_, objects_;  // ascending
   std::vector<uint64_t> object_reach_;       // the highest end of each object and those in front
+  std::vector<uint64_t> signal_fronts_;      // ascending
 };
 
 }  // namespace sysrewrite

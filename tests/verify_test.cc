@@ -162,6 +162,29 @@ TEST(Verify, SeesABranchIntoTheMiddleOfAnInstructionThatMostDecodesMiss) {
   EXPECT_EQ(verdict(jumping_to(window)), "proven");
 }
 
+// f: push, pop, eleven bytes with the call, and five of padding up to 401010. Behind that g.
+TEST(Verify, SeesTheStartOfAFunctionThatOnlyAnUnwindTableNames) {
+  const auto file = [](const std::vector<Frame>& more) {
+    std::vector<Frame> frames{{kCode, 11}};
+    frames.insert(frames.end(), more.begin(), more.end());
+    Bytes table = eh_frame(0x403000, frames);
+    table.resize(256);
+    return ElfBuilder()
+        .code(kCode, hex("50 58 50 58 50 58 50 58 0f 05 c3") + repeat(0x90, 5) + hex("c3"))
+        .entry(kCode)
+        .segment(0x403000, table, elf::kFlagRead)
+        .section(".eh_frame", 1, 2, 0x403000, table.size())
+        .build();
+  };
+  const Whole whole = rewrite_whole(file({{kCode + 16, 1}}));
+  ASSERT_EQ(whole.report.sites.at(0).springboard, Vaddr{kCode + 11});
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_input(whole, file({{kCode + 13, 1}})), "the start of a function"));
+  const Bytes signal = file({{kCode + 16, 1, 0, true}});
+  EXPECT_NE(rewrite_whole(signal).report.sites.at(0).tier, Tier::kSpringboard);
+  EXPECT_TRUE(finds(with_input(whole, signal), "the byte in front of a signal frame's function"));
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
