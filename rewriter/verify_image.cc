@@ -394,16 +394,63 @@ void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym
   });
 }
 
-void OriginalImage::for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const {
+// Source: gABI "Hash Table" (nchain); of the GNU one the chain of the highest bucket, which ends at
+// a hash with its lowest bit set, is the last. What cannot be read to its end counts as far as it
+// goes: the part of a page behind a segment's end is mapped, too.
+uint64_t OriginalImage::count_dynamic_symbols() const {
+  const auto table_of = [this](int64_t tag) {
+    const auto address = dynamic(tag);
+    return address ? bytes_from({*address}) : ByteView{};
+  };
+  const uint64_t count = load<uint32_t>(table_of(elf::kDtHash), 4).value_or(0);
+  const ByteView gnu = table_of(elf::kDtGnuHash);
+  const auto buckets = load<uint32_t>(gnu, 0), first = load<uint32_t>(gnu, 4);
+  const auto filter = load<uint32_t>(gnu, 8);
+  if (!buckets || !first || !filter) return count;
+  const uint64_t bucket_table = 16 + uint64_t{*filter} * 8;
+  uint64_t highest = 0;
+  for (uint64_t i = 0; i < *buckets; ++i) {
+    const auto bucket = load<uint32_t>(gnu, bucket_table + i * 4);
+    if (!bucket) break;
+    highest = std::max<uint64_t>(highest, *bucket);
+  }
+  if (highest < *first) return std::max<uint64_t>(count, *first);
+  const uint64_t chains = bucket_table + uint64_t{*buckets} * 4;
+  for (;; ++highest) {
+    const auto hash = load<uint32_t>(gnu, chains + (highest - *first) * 4);
+    if (!hash || (*hash & 1) != 0) return std::max(count, highest + 1);
+  }
+}
+
+ByteView OriginalImage::dynamic_symbols() const {
+  const auto address = dynamic(elf::kDtSymtab);
+  const ByteView bytes = address ? bytes_from({*address}) : ByteView{};
+  return bytes.first(std::min<uint64_t>(bytes.size(), count_dynamic_symbols() * sizeof(elf::Sym)));
+}
+
+std::vector<OriginalImage::SymbolTable> OriginalImage::symbol_tables() const {
+  std::vector<SymbolTable> tables;
+  const ByteView own = dynamic_symbols();
+  bool is_section = own.empty();
   for (const elf::Shdr& section : sections()) {
-    if (section.type != elf::kShtSymtab && section.type != elf::kShtDynsym) continue;
+    const bool dynamic = section.type == elf::kShtDynsym;
+    if (section.type != elf::kShtSymtab && !dynamic) continue;
     const auto table = slice(bytes_, section.offset, section.size);
     if (!table) continue;
-    for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), table->size()); at += sizeof(elf::Sym)) {
-      const auto symbol = *load<elf::Sym>(*table, at);
+    tables.push_back({*table, dynamic});
+    is_section |= dynamic && table->data() == own.data() && table->size() >= own.size();
+  }
+  if (!is_section) tables.push_back({own, true});
+  return tables;
+}
+
+void OriginalImage::for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const {
+  for (const SymbolTable& table : symbol_tables())
+    for (uint64_t at = 0; range_fits(at, sizeof(elf::Sym), table.entries.size());
+         at += sizeof(elf::Sym)) {
+      const auto symbol = *load<elf::Sym>(table.entries, at);
       if (symbol.shndx != 0 && symbol.value != 0) visit(symbol);
     }
-  }
 }
 
 }  // namespace sysrewrite

@@ -69,7 +69,14 @@ class OriginalImage {
   std::vector<uint64_t> starts() const;
   // Those that the symbol tables give a size to.
   std::vector<elf::Sym> sized_functions() const;
-  // Each defined symbol of every table, of whatever type. The tables share no bytes.
+  // Symbol tables that section headers name, and the one that ld.so reads, if they do not: its hash
+  // tables tell how long it is.
+  struct SymbolTable {
+    ByteView entries;
+    bool dynamic;
+  };
+  std::vector<SymbolTable> symbol_tables() const;
+  // Each defined symbol of every table, of whatever type. Those of sections share no bytes.
   void for_each_symbol(const std::function<void(const elf::Sym&)>& visit) const;
 
  private:
@@ -83,6 +90,8 @@ class OriginalImage {
   const elf::Phdr* load_of(Vaddr address) const;
   uint64_t value_of_symbol(uint64_t index) const;
   ByteView dynamic_table(int64_t address_tag, int64_t size_tag) const;
+  uint64_t count_dynamic_symbols() const;
+  ByteView dynamic_symbols() const;
   void for_each_code_symbol(const std::function<void(const elf::Sym&)>& visit) const;
 
   std::vector<std::byte> bytes_;

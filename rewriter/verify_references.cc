@@ -152,20 +152,16 @@ class ReferenceScan {
 
   // Other modules find them by name.
   void check_symbols() {
-    const elf::Ehdr& header = original_.header();
-    for (const auto& section : table_of<elf::Shdr>(original_.bytes(), header.shoff, header.shnum)) {
-      if (section.type != elf::kShtDynsym) continue;
-      const auto table = slice(original_.bytes(), section.offset, section.size);
-      for (uint64_t at = 0; table && range_fits(at, sizeof(elf::Sym), table->size());
+    for (const auto& [entries, dynamic] : original_.symbol_tables())
+      for (uint64_t at = 0; dynamic && range_fits(at, sizeof(elf::Sym), entries.size());
            at += sizeof(elf::Sym)) {
-        const auto symbol = *load<elf::Sym>(*table, at);
+        const auto symbol = *load<elf::Sym>(entries, at);
         const uint8_t type = symbol.info & 0xf;
         if (type == elf::kSttSection || type == elf::kSttTls) continue;
         if (symbol.shndx == 0 || symbol.shndx >= elf::kShnLoReserve || !is_meant(symbol.value))
           continue;
         report(symbol.value, "a dynamic symbol", symbol.value);
       }
-    }
   }
 
   const OriginalImage& original_;

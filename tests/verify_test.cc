@@ -185,6 +185,51 @@ TEST(Verify, SeesTheStartOfAFunctionThatOnlyAnUnwindTableNames) {
   EXPECT_TRUE(finds(with_input(whole, signal), "the byte in front of a signal frame's function"));
 }
 
+// A library without section headers, whose symbols ld.so finds by either hash table: f, and at
+// `other` what `type` says.
+Bytes without_sections(int64_t hash_tag, uint64_t other, uint8_t type) {
+  const auto symbol = [](uint64_t address, uint64_t size, uint8_t kind) {
+    elf::Sym entry{};
+    entry.name = 1;
+    entry.info = static_cast<uint8_t>(elf::kStbGlobal << 4 | kind);
+    entry.shndx = 1;
+    entry.value = address;
+    entry.size = size;
+    return bytes_of(entry);
+  };
+  const Bytes symbols = Bytes(sizeof(elf::Sym)) + symbol(kCode, 11, elf::kSttFunc) +
+                        symbol(other, type == elf::kSttObject ? 5 : 1, type);
+  const auto word = [](uint32_t value) { return bytes_of(value); };
+  const Bytes old_hash = word(1) + word(3), gnu_hash = word(1) + word(1) + word(1) + word(0) +
+                                                       words({0}) + word(1) + word(2) + word(3);
+  return ElfBuilder(elf::kTypeDyn)
+      .code(kCode, hex("50 58 50 58 50 58 50 58 0f 05 c3") + repeat(0x90, 5) + hex("c3"))
+      .data(0x403000, symbols)
+      .data(0x404000, text(std::string_view("\0name\0", 6)))
+      .data(0x405000, hash_tag == elf::kDtHash ? old_hash : gnu_hash)
+      .dynamic(0x406000, {{elf::kDtSymtab, 0x403000},
+                          {elf::kDtStrtab, 0x404000},
+                          {elf::kDtStrsz, 6},
+                          {hash_tag, 0x405000}})
+      .entry(0)
+      .build();
+}
+
+TEST(Verify, SeesTheSymbolsOfAFileWithoutSectionHeaders) {
+  constexpr uint64_t kPadding = kCode + 11;
+  for (const int64_t tag : {elf::kDtHash, elf::kDtGnuHash}) {
+    const Whole whole = rewrite_whole(without_sections(tag, kCode + 16, elf::kSttFunc));
+    ASSERT_EQ(whole.report.sites.at(0).springboard, Vaddr{kPadding});
+    EXPECT_EQ(verdict(whole.output), "proven");
+    const Bytes entered = without_sections(tag, kPadding + 2, elf::kSttFunc);
+    EXPECT_TRUE(finds(with_input(whole, entered), "the start of a function"));
+    const Bytes read = without_sections(tag, kPadding, elf::kSttObject);
+    EXPECT_TRUE(finds(with_input(whole, read), "a byte of a springboard"));
+    EXPECT_EQ(verdict(rewrite_whole(entered).output), "proven");
+    EXPECT_EQ(verdict(rewrite_whole(read).output), "proven");
+  }
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
