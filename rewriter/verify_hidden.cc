@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "rewriter/dwarf_cursor.h"
 #include "rewriter/verify_symbols.h"
@@ -50,17 +52,15 @@ class LandingPads {
 
   void check(const std::vector<SiteReading>& sites) {
     for (const CallFrame& frame : frames_.all())
-      if (frame.own.lsda && !read(frame)) unread_.insert(frame.own.start.value);
+      if (frame.own.lsda && !read(frame)) add_unread(frame.own);
     if (budget_.spent())
       findings_.at_offset(0, "lists of landing pads", "more that overlap than can be read",
                           "lists that can be read to their ends");
     for (const SiteReading& site : sites) {
-      const CallFrame* frame =
-          site.record.tier == Tier::kWindow ? frames_.covering(site.site) : nullptr;
-      if (frame == nullptr || unread_.count(frame->own.start.value) == 0) continue;
-      findings_.at_address(site.site, "a window of tier C",
-                           "a function whose landing pads cannot be read",
-                           "that nothing leads into the window");
+      if (site.record.tier == Tier::kWindow && is_unread(site.site))
+        report(site.site, "a window of tier C", "that nothing leads into the window");
+      if (site.springboard && is_unread(site.padding))
+        report(*site.springboard, "a springboard", "that nothing leads into its padding");
     }
   }
 
@@ -89,6 +89,28 @@ class LandingPads {
     return in.good() && in.position() - begin == size;
   }
 
+  // Frames come ascending by start.
+  void add_unread(const FrameDescription& frame) {
+    const uint64_t start = frame.start.value;
+    const uint64_t end = start + std::min(frame.size, UINT64_MAX - start);
+    if (!unread_.empty() && start <= unread_.back().second)
+      unread_.back().second = std::max(unread_.back().second, end);
+    else
+      unread_.emplace_back(start, end);
+  }
+
+  // True where it lies in any of those, not in the innermost alone.
+  bool is_unread(Vaddr address) const {
+    const auto after =
+        std::upper_bound(unread_.begin(), unread_.end(), address.value,
+                         [](uint64_t a, const auto& function) { return a < function.first; });
+    return after != unread_.begin() && address.value < (after - 1)->second;
+  }
+
+  void report(Vaddr where, const char* what, const char* expected) {
+    findings_.at_address(where, what, "a function whose landing pads cannot be read", expected);
+  }
+
   void meet(const CallFrame& frame, Vaddr pad) {
     if (const Forbidden* hit = forbidden_.find_pointer(pad.value))
       report_entry(*hit, frame.own.start.value, "a landing pad of a function", findings_);
@@ -99,7 +121,8 @@ class LandingPads {
   Findings& findings_;
   const CallFrames& frames_;
   Budget budget_;
-  std::set<uint64_t> unread_;  // starts of functions
+  // Functions whose pads cannot be read: start and end, ascending, apart from each other.
+  std::vector<std::pair<uint64_t, uint64_t>> unread_;
 };
 
 class DistanceTables {

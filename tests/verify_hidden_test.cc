@@ -58,8 +58,7 @@ TEST(VerifyHidden, ReadsATableNoFurtherThanItsEntriesLeadIntoCode) {
 }
 
 // The function's call sites: start, length, pad (from the function), action.
-Whole with_pads(const Bytes& call_sites) {
-  const Bytes code = kTwo + kCallAndRet;
+Whole with_pads(const Bytes& call_sites, const Bytes& code = kTwo + kCallAndRet) {
   const Bytes frames = eh_frame(kTable, {{kCode, code.size(), kLsda}});
   const Bytes lsda =
       hex("ff ff 01") + bytes_of(static_cast<uint8_t>(call_sites.size())) + call_sites;
@@ -90,6 +89,16 @@ TEST(VerifyHidden, SeesLandingPadsThatCannotBeRead) {
   // The last action goes on.
   EXPECT_TRUE(finds(with_code(whole, kLsda + 4 + 7, hex("80")),
                     "a function whose landing pads cannot be read"));
+}
+
+// push, pop; mov %edx, %eax; the call, nops behind its ret, and the pad behind them.
+TEST(VerifyHidden, SeesASpringboardWhereLandingPadsCannotBeRead) {
+  const Whole whole = with_pads(hex("00 01 10 00  01 02 10 01"),
+                                hex("50 58 89 d0 0f 05 c3") + repeat(0x90, 9) + hex("c3"));
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kSpringboard);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_code(whole, kLsda + 4 + 7, hex("80")),
+                    "a springboard: found a function whose landing pads cannot be read"));
 }
 
 }  // namespace
