@@ -7,7 +7,8 @@
 #include <array>
 #include <utility>
 
-#include "rewriter/verify_symbols.h"
+#include "rewriter/verify_agreement.h"
+#include "rewriter/verify_flows.h"
 
 namespace sysrewrite {
 
@@ -75,17 +76,18 @@ class Patches {
 
 class AccessCheck {
  public:
-  AccessCheck(const Evidenced& in, const CallFrames& frames, const Patches& patches,
+  AccessCheck(const Evidenced& in, const KnownFunctions& functions, const Patches& patches,
               Findings& findings)
       : in_(in),
         patches_(patches),
         findings_(findings),
-        frames_(frames),
-        budget_(kLeastBudget + in.original.bytes().size()) {
-    for (const elf::Sym& symbol : in.original.sized_functions())
-      if (const auto end = checked_add(symbol.value, symbol.size))
-        functions_.emplace_back(symbol.value, *end);
-    std::sort(functions_.begin(), functions_.end());
+        flows_(in.original, in.decoder, functions) {}
+
+  void report_if_spent() {
+    if (flows_.spent())
+      findings_.at_offset(0, "the functions around possible operands",
+                          "more that overlap than can be read",
+                          "functions whose flow can be followed");
   }
 
   void scan(ByteView code, uint64_t start) {
@@ -102,9 +104,6 @@ class AccessCheck {
   }
 
  private:
-  // Bytes that are decoded from functions' begins: a file may be made of operands.
-  static constexpr uint64_t kLeastBudget = uint64_t{16} << 20;
-
   void check(ByteView code, uint64_t start, uint64_t modrm) {
     for (uint64_t front = 1; front <= std::min(modrm, kMostInFront); ++front) {
       const uint64_t at = modrm - front;
@@ -112,8 +111,7 @@ class AccessCheck {
       if (!in || !in->rip_relative() || in->displacement != front + 1) continue;
       const uint64_t size = in_.decoder.accessed_bytes(code.subspan(at));
       const Patch* patch = patches_.meeting(in->target.value, size);
-      if (patch == nullptr || !(begins_by_function(code, start, at) || most_come_by(code, at)))
-        continue;
+      if (patch == nullptr || !is_instruction(code, start, at)) continue;
       return findings_.at_address(
           {start + at}, "an operand",
           fmt::format("the {} bytes at {:#x}, some of them in the patch of the site {:#x}", size,
@@ -122,54 +120,41 @@ class AccessCheck {
     }
   }
 
-  // Where the function begins that the address lies in, or nothing.
-  std::optional<uint64_t> function_of(uint64_t address) const {
-    if (const CallFrame* frame = frames_.covering({address})) return frame->own.start.value;
-    const auto behind =
-        std::upper_bound(functions_.begin(), functions_.end(), std::pair(address, UINT64_MAX));
-    const bool inside = behind != functions_.begin() && address < (behind - 1)->second;
-    return inside ? std::optional((behind - 1)->first) : std::nullopt;
-  }
-
-  // True where a decode from the function's begin, if that is near, comes by.
-  bool begins_by_function(ByteView code, uint64_t start, uint64_t at) {
-    constexpr uint64_t kNear = 4096;
-    const auto function = function_of(start + at);
-    if (!function || *function < start || start + at - *function > kNear) return false;
-    const uint64_t size = start + at - *function;
-    if (size > budget_) return true;  // then let it count
-    budget_ -= size;
-    uint64_t from = *function - start;
-    while (from < at) {
-      const auto step = in_.decoder.step(code.subspan(from));
-      if (!step) return false;
-      from += step->length;
+  // By the flow of the function around it, where that arrives; else by what that function is swept
+  // to be, or by decodes in front.
+  bool is_instruction(ByteView code, uint64_t start, uint64_t at) {
+    const Vaddr address{start + at};
+    if (const KnownFlow* known = flows_.around(address)) {
+      const auto readings = known->flow.reached_in(address, address + 1);
+      if (!readings.empty())
+        return std::any_of(readings.begin(), readings.end(),
+                           [address](const auto& r) { return r.address == address; });
+      if (known->knows_rest() && known->flow.swept_holder(address) == address) return true;
     }
-    return from == at;
+    return agreed_holder(in_.original, in_.decoder, address) == address || most_come_by(code, at);
   }
 
-  // Three of four: over bytes that are no instruction they go on one byte later.
+  // Three of four: over bytes that are no instruction they go on one byte later. Near the begin of
+  // a segment there are fewer.
   bool most_come_by(ByteView code, uint64_t asked) const {
-    constexpr uint64_t kBack = 128;
-    if (asked < kBack) return false;
-    std::array<bool, kBack + 1> comes_by{};
-    comes_by[kBack] = true;
+    constexpr uint64_t kMost = 128;
+    const uint64_t back = std::min(kMost, asked);
+    std::array<bool, kMost + 1> comes_by{};
+    comes_by[back] = true;
     uint64_t votes = 0;
-    for (uint64_t at = kBack; at-- > 0;) {
-      const auto step = in_.decoder.step(code.subspan(asked - kBack + at));
+    for (uint64_t at = back; at-- > 0;) {
+      const auto step = in_.decoder.step(code.subspan(asked - back + at));
       const uint64_t next = at + (step ? step->length : 1);
-      comes_by[at] = next <= kBack && comes_by[next];
+      comes_by[at] = next <= back && comes_by[next];
       votes += comes_by[at] ? 1 : 0;
     }
-    return 4 * votes > 3 * kBack;
+    return 4 * votes > 3 * back || back == 0;
   }
 
   const Evidenced& in_;
   const Patches& patches_;
   Findings& findings_;
-  const CallFrames& frames_;
-  std::vector<std::pair<uint64_t, uint64_t>> functions_;  // start and end, ascending
-  uint64_t budget_;
+  Flows flows_;
 };
 
 }  // namespace
@@ -178,9 +163,10 @@ void verify_accesses(const Evidenced& in, const KnownFunctions& functions,
                      const std::vector<SiteReading>& sites, Findings& findings) {
   const Patches patches(sites);
   if (patches.empty()) return;
-  AccessCheck check(in, functions.frames(), patches, findings);
+  AccessCheck check(in, functions, patches, findings);
   for (const elf::Phdr& load : in.original.loads())
     if ((load.flags & elf::kFlagExec) != 0) check.scan(in.original.bytes_of(load), load.vaddr);
+  check.report_if_spent();
 }
 
 }  // namespace sysrewrite

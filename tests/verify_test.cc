@@ -230,6 +230,21 @@ TEST(Verify, SeesTheSymbolsOfAFileWithoutSectionHeaders) {
   }
 }
 
+// Near the begin of a segment, where few decodes begin, and known by the entry point alone, or not
+// even by that: cmpb $0xb8, data(%rip); mov $60, %eax; syscall.
+TEST(Verify, SeesAnInstructionThatReadsAPatchNearTheBeginOfASegment) {
+  for (const bool entry : {true, false}) {
+    const uint64_t front = entry ? 2 : 40;
+    const Bytes code = repeat(0x50, front) + hex("80 3d 00 10 00 00 b8 b8 3c 00 00 00 0f 05 c3");
+    const Whole whole = rewrite_whole(
+        ElfBuilder().code(kCode, code).entry(entry ? kCode : kCode + front + 14).build());
+    ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kInstruction);
+    EXPECT_EQ(verdict(whole.output), "proven");
+    EXPECT_TRUE(finds(with_code(whole, kCode + front + 3, Bytes(2)), "an operand: found the"))
+        << entry;
+  }
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
