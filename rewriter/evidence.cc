@@ -101,6 +101,33 @@ std::vector<uint64_t> scan_relocated_bytes(const ElfImage& image, const RangeSet
   return found;
 }
 
+namespace {
+
+// Those of the ranges that the file's own headers stand in, in memory. Who loads the file reads
+// them, so they stay as they are, like what a relocation writes to.
+void add_header_bytes(const ElfImage& image, const RangeSet& ranges, std::vector<uint64_t>& found) {
+  const elf::Ehdr& header = image.header();
+  const std::pair<uint64_t, uint64_t> parts[] = {
+      {0, sizeof(elf::Ehdr)},
+      {header.phoff, header.phnum * sizeof(elf::Phdr)},
+      {header.shoff, image.sections().size() * sizeof(elf::Shdr)}};
+  for (const Segment& segment : image.segments())
+    for (const auto& [offset, size] : parts) {
+      const uint64_t from = std::max(offset, segment.offset.value);
+      const uint64_t to = std::min(offset + size, segment.offset.value + segment.file_size);
+      const Vaddr start = segment.vaddr + (from - segment.offset.value);
+      const Vaddr end = segment.vaddr + (to - segment.offset.value);
+      if (from >= to) continue;
+      const auto& all = ranges.ranges();
+      for (auto it = ranges.first_ending_behind(start.value); it != all.end() && it->from < end;
+           ++it)
+        for (Vaddr at = std::max(it->from, start); at < std::min(it->to, end); at = at + 1)
+          found.push_back(at.value);
+    }
+}
+
+}  // namespace
+
 Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
                          const RangeSet& ranges, const RangeSet& middles) {
   Evidence evidence;
@@ -112,6 +139,8 @@ Evidence gather_evidence(const ElfImage& image, const FunctionIndex& functions,
   sort_unique(evidence.branch_targets);
   evidence.inner_entries = find_inner_entries(image, functions, middles, scan.branches);
   evidence.relocated_bytes = scan_relocated_bytes(image, ranges);
+  add_header_bytes(image, ranges, evidence.relocated_bytes);
+  sort_unique(evidence.relocated_bytes);
   evidence.patch_points = scan_patch_points(image, ranges);
   Accesses accesses = find_accesses(image, functions, ranges, scan.operands);
   evidence.accessed = std::move(accesses.possible);

@@ -153,7 +153,8 @@ TEST(PlanRelocations, ForbidTheBytesTheyWrite) {
   EXPECT_EQ(plan_of(relocated(code, kCode + 0x20, 0)), std::string("401005 A 401000+7: ") + kA);
   EXPECT_EQ(plan_of(relocated(code, kCode + 1, 0)).substr(0, 8), "401005 N");
   EXPECT_EQ(plan_of(relocated(code, kCode + 6, 0)),
-            "401005 N 401005+0: a relocation applies to the window\n");
+            "401005 N 401005+0: a relocation applies to the window, or the "
+            "file's headers stand there\n");
 }
 
 TEST(PlanRelocations, LeaveASyscallBehindARelocatedInstructionToTheSpringboard) {

@@ -65,7 +65,7 @@ constexpr const char* reason_text(Reason reason) {
     case Reason::kBranchIntoWindow:
       return "a branch may go into the window";
     case Reason::kRelocationInWindow:
-      return "a relocation applies to the window";
+      return "a relocation applies to the window, or the file's headers stand there";
     case Reason::kFunctionHasIndirectJump:
       return "the function has an indirect jump whose targets are not known";
     case Reason::kFunctionHasLandingPads:

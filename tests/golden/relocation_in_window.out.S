@@ -1,4 +1,4 @@
-# site: D: a relocation applies to the window
+# site: D: a relocation applies to the window, or the file's headers stand there
 #include "golden.h"
         .text
         movabs  $0, %rax
