@@ -8,6 +8,7 @@
 #include "rewriter/verify_accesses.h"
 #include "rewriter/verify_entries.h"
 #include "rewriter/verify_labels.h"
+#include "rewriter/verify_original.h"
 #include "rewriter/verify_patch_points.h"
 #include "rewriter/verify_reach.h"
 #include "rewriter/verify_segment.h"
@@ -36,6 +37,7 @@ class Verifier {
       if (original) compare(*image, *original);
       verify_headers(output_, file_, *image, findings());
     }
+    verify_original(*image, findings());
     check_candidates(*image);
     check_trampoline_place(*image);
     check_aliases(*image);
@@ -194,6 +196,7 @@ class Verifier {
     }
     check_rest_of_trampoline(next);
     check_overlaps(sites);
+    verify_headers_untouched(image, sites, findings());
     verify_entries(image, decoder, functions, sites, findings());
     verify_labels(image, functions, sites, findings());
     verify_accesses(in, functions, sites, findings());

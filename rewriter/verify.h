@@ -8,6 +8,8 @@
 //   whole       trailer, checksum, tables in their only legal order, zeros in every gap
 //   restored    the recorded originals, put back, give a file whose headers and counts agree with
 //               what was recorded; with the original at hand: that very file
+//   original    is mapped by all as it is read here; its headers are those of the output, but for
+//               edits that its kind allows
 //   windows     each holds one syscall and the displaced instructions, as the original decodes;
 //               its new bytes are the jump or poison of its tier and nothing else
 //   stubs       back to back, without a byte between them; the displaced instructions do what they

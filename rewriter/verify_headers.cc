@@ -35,8 +35,13 @@ class HeaderProof {
   void check() {
     check_facts();
     check_path();
+    check_started();
     // verify_segment() reads those of a segment, which are of another kind.
-    if (!file_.is_segment()) check_edits();
+    if (!file_.is_segment()) {
+      const std::vector<ExpectedEdit> expected = expected_edits();
+      check_edits(expected);
+      check_rest_of_headers(expected);
+    }
     check_new_table();
   }
 
@@ -87,6 +92,15 @@ class HeaderProof {
                           "an absolute path of at most 4095 bytes");
   }
 
+  // A library gets no path, unless it has one: ld.so would pass over what names its own loader, and
+  // an ld.so of its own table elsewhere does not find itself.
+  void check_started() {
+    const bool names_path = start() == kMetaInterpSegment;
+    if (names_path && !original_.is_program() && original_.find_header(elf::kPtInterp) == nullptr)
+      findings_.same_number(meta_at_ + offsetof(MetaHeader, flags),
+                            "the flag of a path for what nobody starts", start(), 0);
+  }
+
   // That the header names the right table is proven with the symbols.
   std::vector<ExpectedEdit> expected_edits() {
     std::vector<ExpectedEdit> edits = start_edits();
@@ -105,7 +119,7 @@ class HeaderProof {
       case 0:
         return {};
       case kMetaHeadersMoved: {
-        if (interp != nullptr) break;
+        if (interp != nullptr || !original_.is_program()) break;
         const uint64_t table = meta_at_ + meta_.phdrs.offset;
         const auto count = static_cast<uint16_t>(new_table().size());
         return {{offsetof(elf::Ehdr, phoff), EditKind::kElfHeader, copy_of(table)},
@@ -113,12 +127,13 @@ class HeaderProof {
       }
       case kMetaInterpInPlace: {
         const ByteView path = file_.interpreter();
-        if (interp == nullptr || path.size() > interp->filesz || interp->filesz > 4096) break;
+        if (interp == nullptr || !fits(path, *interp) || interp->filesz > 4096) break;
         std::vector<std::byte> bytes(interp->filesz);
         std::copy(path.begin(), path.end(), bytes.begin());
         return {{interp->offset, EditKind::kInterpreterPath, bytes}};
       }
       case kMetaInterpMoved: {
+        if (interp != nullptr && fits(file_.interpreter(), *interp)) break;
         // An interpreter has none; its note becomes one.
         if (original_.is_interpreter()) interp = original_.find_header(elf::kPtNote);
         if (interp == nullptr) break;
@@ -134,23 +149,13 @@ class HeaderProof {
         break;
     }
     findings_.same_number(meta_at_ + offsetof(MetaHeader, flags),
-                          "flags that do not fit the input's PT_INTERP", start(), 0);
+                          "flags that do not fit the input's PT_INTERP and kind", start(), 0);
     return {};
   }
 
-  // The kernel starts nothing whose PT_INTERP does not end in NUL.
-  void check_original_path(const elf::Phdr& interp) {
-    const auto path = slice(original_.bytes(), interp.offset, interp.filesz);
-    if (!path || path->size() < 2 || path->back() != std::byte{0})
-      findings_.at_offset(interp.offset, "the original interpreter path",
-                          path ? hex_text(*path) : "one outside the file",
-                          "a path that ends in NUL");
-  }
+  static bool fits(ByteView path, const elf::Phdr& interp) { return path.size() <= interp.filesz; }
 
-  void check_edits() {
-    if (const elf::Phdr* interp = original_.find_header(elf::kPtInterp))
-      if ((start() & (kMetaInterpInPlace | kMetaInterpMoved)) != 0) check_original_path(*interp);
-    const std::vector<ExpectedEdit> expected = expected_edits();
+  void check_edits(const std::vector<ExpectedEdit>& expected) {
     const uint64_t table = meta_at_ + meta_.edits.offset;
     if (!findings_.same_number(meta_at_ + offsetof(MetaHeader, edits) + 4, "the number of edits",
                                file_.edit_count(), expected.size()))
@@ -173,6 +178,34 @@ class HeaderProof {
         findings_.at_offset(edit.offset, "an edited header", hex_text(found),
                             hex_text(expected[i].bytes));
     }
+  }
+
+  // Whatever else was recorded, who reads the headers finds the original's but for these edits.
+  void check_rest_of_headers(const std::vector<ExpectedEdit>& edits) {
+    const elf::Ehdr& header = original_.header();
+    same_but_for(edits, 0, sizeof(elf::Ehdr), "the ELF header");
+    same_but_for(edits, header.phoff, uint64_t{header.phnum} * sizeof(elf::Phdr),
+                 "the program headers");
+  }
+
+  void same_but_for(const std::vector<ExpectedEdit>& edits, uint64_t from, uint64_t size,
+                    const char* what) {
+    const ByteView was = original_.bytes().subspan(from, size);
+    std::vector<std::byte> expected(was.begin(), was.end());
+    for (const ExpectedEdit& edit : edits) {
+      if (edit.kind == EditKind::kInterpreterPath || edit.offset < from ||
+          !range_fits(edit.offset - from, edit.bytes.size(), size))
+        continue;
+      std::copy(edit.bytes.begin(), edit.bytes.end(),
+                expected.begin() + static_cast<std::ptrdiff_t>(edit.offset - from));
+    }
+    const ByteView found = output_.subspan(from, size);
+    const auto [ours, theirs] =
+        std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
+    if (ours == found.end()) return;
+    const auto at = static_cast<uint64_t>(ours - found.begin());
+    findings_.at_offset(from + at, what, hex_text(found.subspan(at, 1)),
+                        hex_text(ByteView(expected).subspan(at, 1)));
   }
 
   // The segment that maps the moved table of a position-independent program, behind all others.

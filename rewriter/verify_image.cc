@@ -152,7 +152,7 @@ bool OriginalImage::read_headers(Findings& findings) {
                          "a second PT_DYNAMIC", "one");
       return false;
     }
-    if (phdr.type != elf::kPtLoad || phdr.memsz == 0) continue;
+    if (phdr.type != elf::kPtLoad || (phdr.memsz == 0 && phdr.filesz == 0)) continue;
     if (!add_load(phdr, header_.phoff + at, findings)) return false;
   }
   read_dynamic();
@@ -296,6 +296,14 @@ bool OriginalImage::is_interpreter() const {
   return position_independent() && !pie && !dynamic_.empty() && !dynamic(elf::kDtNeeded) &&
          find_header(elf::kPtInterp) == nullptr && header_.entry != 0 &&
          code_around({header_.entry}, 1) != nullptr;
+}
+
+// libc.so.6 and ld.so can be started as well: a DT_SONAME without DF_1_PIE tells them from
+// programs.
+bool OriginalImage::is_program() const {
+  if (!position_independent() || (dynamic(elf::kDtFlags1).value_or(0) & elf::kDf1Pie) != 0)
+    return true;
+  return find_header(elf::kPtInterp) != nullptr && !dynamic(elf::kDtSoname);
 }
 
 std::optional<uint64_t> OriginalImage::dynamic(int64_t tag) const {

@@ -50,6 +50,8 @@ class OriginalImage {
   std::optional<uint64_t> dynamic(int64_t tag) const;
   // ld.so and the like: an entry into code, and neither an interpreter nor a library that it needs.
   bool is_interpreter() const;
+  // Started by the kernel, where the heap begins behind it; all else is mapped by ld.so.
+  bool is_program() const;
 
   // The executable segment whose file part holds all `size` bytes, or null.
   const elf::Phdr* code_around(Vaddr address, uint64_t size) const;

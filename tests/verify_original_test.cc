@@ -1,0 +1,121 @@
+// verify asks whether whoever maps the original reads it as verify does, and what headers are left.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+
+#include "tests/rewritten_samples.h"
+#include "tests/verdicts.h"
+
+namespace sysrewrite {
+
+namespace {
+
+using namespace test;
+
+const Bytes kCall = hex("b8 27 00 00 00 0f 05 c3");
+
+// A library; behind its code's header one of a note, and one of data.
+Bytes library() {
+  return ElfBuilder(elf::kTypeDyn)
+      .header(elf::kPtNote, 0x405000, 8)
+      .code(kCode, kCall)
+      .symbol("f", kCode, kCall.size())
+      .data(0x405000, words({0, 0}))
+      .entry(0)
+      .build();
+}
+
+TEST(VerifyOriginal, SeesASegmentThatOnlySomeMap) {
+  const Bytes input = library();
+  const Whole whole = rewrite_whole(input);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  // The kernel passes over it, ld.so maps its bytes.
+  Bytes other = with(input, phdr_field(0, offsetof(elf::Phdr, type)), uint32_t{elf::kPtLoad});
+  other = with(other, phdr_field(0, offsetof(elf::Phdr, memsz)), uint64_t{0});
+  EXPECT_TRUE(finds(with_input(whole, other), "a program header of the restored input"));
+}
+
+TEST(VerifyOriginal, SeesASegmentThatIsMappedFromElsewhere) {
+  const Bytes input = library();
+  const Whole whole = rewrite_whole(input);
+  const auto changed = [&](size_t field, uint64_t value) {
+    return with_input(whole, with(input, phdr_field(2, field), value));
+  };
+  const uint64_t offset = *load<uint64_t>(input, phdr_field(2, offsetof(elf::Phdr, offset)));
+  EXPECT_TRUE(finds(changed(offsetof(elf::Phdr, offset), offset - 8), "the same within a page"));
+  EXPECT_TRUE(finds(changed(offsetof(elf::Phdr, vaddr), 0x7fffffffeff8), "a user's addresses"));
+  EXPECT_TRUE(finds(changed(offsetof(elf::Phdr, align), 0x3000), "a power of two"));
+}
+
+TEST(VerifyOriginal, SeesAFileThatIsNotForThisMachine) {
+  const Bytes input = library();
+  const Whole whole = rewrite_whole(input);
+  const uint64_t machine = offsetof(elf::Ehdr, machine);
+  EXPECT_TRUE(finds(sealed(with_input(whole, with(input, machine, uint16_t{3}))), "for x86-64"));
+}
+
+// The path of another original lies in the entry of its table for the last segment, and what was
+// written there is the same, recorded like any path.
+TEST(VerifyOriginal, SeesAPathInTheProgramHeaders) {
+  const std::string path = "/lib64/an-interpreter-of-39-characters";
+  const Bytes input = ElfBuilder()
+                          .interpreter(path)
+                          .code(kCode, kCall)
+                          .symbol("f", kCode, kCall.size())
+                          .data(0x405000, words({0, 0}))
+                          .build();
+  Options options;
+  options.interpreter = "/i";
+  const Whole whole = rewrite_whole(input, options);
+  ASSERT_EQ(whole.file.edit_count(), 1U);
+  const EditRecord edit = whole.file.edit(0);
+  ASSERT_EQ(edit.kind, EditKind::kInterpreterPath);
+  ASSERT_LE(edit.size, 40U);
+  const uint64_t end = kPhdrOffset + load<elf::Ehdr>(input, 0)->phnum * sizeof(elf::Phdr) - 8;
+  const uint64_t place = end - edit.size;
+  const auto copy = [](Bytes& to, uint64_t at, ByteView bytes) {
+    std::copy(bytes.begin(), bytes.end(), to.begin() + static_cast<std::ptrdiff_t>(at));
+  };
+  const MetaHeader& meta = whole.file.meta();
+  const uint64_t meta_at = whole.file.meta_offset().value;
+  Bytes forged = whole.output;
+  copy(forged, edit.offset, ByteView(input).subspan(edit.offset, edit.size));
+  copy(forged, meta_at + meta.blob.offset + edit.blob, ByteView(input).subspan(place, edit.size));
+  copy(forged, place, ByteView(whole.output).subspan(edit.offset, edit.size));
+  for (const size_t field : {offsetof(elf::Phdr, offset), offsetof(elf::Phdr, vaddr)})
+    forged = with(forged, phdr_field(0, field), place);
+  forged = with(forged, meta_at + meta.edits.offset + offsetof(EditRecord, offset), place);
+  EXPECT_TRUE(finds(sealed(forged), "the original interpreter path: found it in the program"));
+  EXPECT_TRUE(finds(sealed(forged), "the program headers: found"));
+}
+
+// Code in the ELF header: mov $60, %eax; syscall in what nobody looks at of e_ident.
+TEST(VerifyOriginal, LeavesASyscallInTheHeadersNative) {
+  Bytes input = with_loaded_headers(code_file(kCall).entry(kCode - 0x1000 + 8).build());
+  const Bytes code = hex("b8 3c 00 00 00 0f 05");
+  std::copy(code.begin(), code.end(), input.begin() + 8);
+  const Whole whole = rewrite_whole(input);
+  ASSERT_EQ(whole.report.sites.size(), 2U);
+  EXPECT_EQ(whole.report.sites[0].tier, Tier::kNative) << describe(whole.report);
+  EXPECT_EQ(verdict(whole.output), "proven");
+}
+
+// A static-PIE whose dynamic section becomes a library's.
+TEST(VerifyOriginal, SeesATableThatMovedInALibrary) {
+  const auto file = [](uint64_t flags) {
+    return ElfBuilder(elf::kTypeDyn)
+        .code(kCode, kCall)
+        .symbol("f", kCode, kCall.size())
+        .dynamic(0x405000, {{elf::kDtFlags1, flags}, {elf::kDtNeeded, 1}})
+        .entry(kCode)
+        .build();
+  };
+  const Whole whole = rewrite_whole(file(elf::kDf1Pie));
+  ASSERT_NE(whole.file.meta().flags & kMetaHeadersMoved, 0U);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(with_input(whole, file(0)), "flags that do not fit the input's PT_INTERP"));
+}
+
+}  // namespace
+
+}  // namespace sysrewrite
