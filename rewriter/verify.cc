@@ -10,6 +10,7 @@
 #include "rewriter/verify_labels.h"
 #include "rewriter/verify_original.h"
 #include "rewriter/verify_patch_points.h"
+#include "rewriter/verify_placement.h"
 #include "rewriter/verify_reach.h"
 #include "rewriter/verify_segment.h"
 #include "rewriter/verify_site.h"
@@ -39,7 +40,7 @@ class Verifier {
     }
     verify_original(*image, findings());
     check_candidates(*image);
-    check_trampoline_place(*image);
+    verify_placement(file_, *image, findings());
     check_aliases(*image);
     check_sites(*image);
     return std::move(verdict_);
@@ -138,24 +139,6 @@ class Verifier {
     image.for_each_pair([&pairs](Vaddr) { ++pairs; });
     findings().same_number(file_.meta_offset().value + offsetof(MetaHeader, candidate_count),
                            "the number of `0f 05` pairs", file_.meta().candidate_count, pairs);
-  }
-
-  // The trampoline takes no address that the program's segments have.
-  void check_trampoline_place(const OriginalImage& image) {
-    const Trailer& trailer = file_.trailer();
-    if (trailer.size == 0) return;
-    const uint64_t last = trailer.vaddr + trailer.size - 1;
-    const bool wraps = last < trailer.vaddr;
-    bool clear = !wraps && (image.position_independent() || trailer.vaddr >= kPageSize);
-    for (const elf::Phdr& load : image.loads()) {
-      const uint64_t from = align_down(load.vaddr, kPageSize);
-      const uint64_t to = align_down(load.vaddr + load.memsz - 1, kPageSize) + kPageSize;
-      clear = clear && (last < from || trailer.vaddr >= to);
-    }
-    if (!clear)
-      findings().at_address({trailer.vaddr}, "the trampoline's address",
-                            fmt::format("{:#x} bytes that the program needs", trailer.size),
-                            "addresses that no segment has");
   }
 
   // A patch of code that a second segment maps too would change that one as well.

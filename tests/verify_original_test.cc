@@ -116,6 +116,50 @@ TEST(VerifyOriginal, SeesATableThatMovedInALibrary) {
   EXPECT_TRUE(finds(with_input(whole, file(0)), "flags that do not fit the input's PT_INTERP"));
 }
 
+// A position-independent file whose dynamic section says whether it is a program.
+Bytes program_or_library(uint64_t flags) {
+  return ElfBuilder(elf::kTypeDyn)
+      .segment(0x400000, Bytes(16), elf::kFlagRead)
+      .code(kCode, kCall)
+      .symbol("f", kCode, kCall.size())
+      .dynamic(0x405000, {{elf::kDtFlags1, flags}, {elf::kDtNeeded, 1}})
+      .entry(kCode)
+      .build();
+}
+
+// Behind the last segment of a program its heap begins; in front of a library nobody makes room.
+TEST(VerifyOriginal, SeesATrampolineInThePlaceOfAnotherKindOfFile) {
+  Options options;
+  options.interpreter = std::nullopt;
+  const Bytes program = program_or_library(elf::kDf1Pie), other = program_or_library(0);
+  const Whole pie = rewrite_whole(program, options), library = rewrite_whole(other, options);
+  const char* finding = "where something else may come to lie";
+  EXPECT_EQ(verdict(pie.output), "proven");
+  EXPECT_TRUE(finds(with_input(pie, other), finding));
+  EXPECT_EQ(verdict(library.output), "proven");
+  EXPECT_TRUE(finds(with_input(library, program), finding));
+  const Bytes exec = with(other, offsetof(elf::Ehdr, type), uint16_t{elf::kTypeExec});
+  EXPECT_TRUE(finds(sealed(with_input(library, exec)), finding));
+}
+
+TEST(VerifyOriginal, SeesATrampolineAwayFromTheSegmentsOfAProgram) {
+  const Bytes input = ElfBuilder()
+                          .segment(0x400000, Bytes(16), elf::kFlagRead)
+                          .code(kCode, kCall)
+                          .symbol("f", kCode, kCall.size())
+                          .build();
+  Options options;
+  options.interpreter = std::nullopt;
+  const Whole whole = rewrite_whole(input, options);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const auto first_at = [&](uint64_t address) {
+    return sealed(
+        with_input(whole, with(input, phdr_field(0, offsetof(elf::Phdr, vaddr)), address)));
+  };
+  EXPECT_TRUE(finds(first_at(0x3f0000), "where something else may come to lie"));
+  EXPECT_TRUE(finds(first_at(0x3ff000), "that the program needs"));
+}
+
 }  // namespace
 
 }  // namespace sysrewrite
