@@ -70,14 +70,27 @@ uint64_t bytes_written(uint64_t info) {
   return 16;
 }
 
-// The trampoline's segments lie behind all others.
-void take_out_own_segments(std::vector<std::byte>& bytes, const RewrittenFile& file) {
+// The trampoline's segments, and nothing else lies behind all others.
+void take_out_own_segments(std::vector<std::byte>& bytes, const RewrittenFile& file,
+                           Findings& findings) {
   const auto header = *load<elf::Ehdr>(bytes, 0);
+  const elf::Phdr& own = file.own_segment();
   for (uint64_t i = 0; i < header.phnum; ++i) {
     const uint64_t at = header.phoff + i * sizeof(elf::Phdr);
     const auto segment = *load<elf::Phdr>(bytes, at);
-    if (segment.type == elf::kPtLoad && segment.vaddr >= file.own_segment().vaddr)
+    if (segment.type != elf::kPtLoad || segment.vaddr < own.vaddr) continue;
+    const bool is_own = std::memcmp(&segment, &own, sizeof(own)) == 0;
+    const uint64_t slot = file.first_stub().value;
+    const bool is_code = file.has_sites() && segment.vaddr == file.trailer().vaddr + slot &&
+                         segment.filesz == file.trailer().size - slot &&
+                         segment.memsz == segment.filesz;
+    if (is_own || is_code)
       store(MutableByteView(bytes), at, elf::Phdr{});
+    else
+      findings.at_offset(
+          at, "a program header",
+          fmt::format("a segment at {:#x}, where only the trampoline's are", segment.vaddr),
+          "none but those of the input and of the trampoline");
   }
 }
 
@@ -107,8 +120,9 @@ std::optional<OriginalImage> OriginalImage::restore_code(ByteView output, const 
   const std::vector<Place> places = sorted(places_of_code(file, findings));
   OriginalImage image;
   if (!image.put_back(output, places, findings) || findings.count() != before) return std::nullopt;
-  take_out_own_segments(image.bytes_, file);
-  if (!image.read_headers(findings)) return std::nullopt;
+  if (!load<elf::Ehdr>(image.bytes_, 0)) return std::nullopt;
+  take_out_own_segments(image.bytes_, file, findings);
+  if (findings.count() != before || !image.read_headers(findings)) return std::nullopt;
   return image;
 }
 

@@ -160,6 +160,48 @@ TEST(VerifyOriginal, SeesATrampolineAwayFromTheSegmentsOfAProgram) {
   EXPECT_TRUE(finds(first_at(0x3ff000), "that the program needs"));
 }
 
+// --- What strip and objcopy may have written anew
+
+constexpr uint32_t kStack = 0x6474e551;  // PT_GNU_STACK
+
+Whole embedded() {
+  Options options;
+  options.embed = true;
+  return rewrite_whole(with_loaded_headers(ElfBuilder()
+                                               .header(kStack, kCode, 0)
+                                               .code(kCode, kCall)
+                                               .symbol("f", kCode, kCall.size())
+                                               .build()),
+                       options);
+}
+
+Bytes with_wrong_digest(const Whole& whole, Bytes output) {
+  const uint64_t end = whole.file.own_segment().offset + whole.file.own_segment().filesz;
+  return with(std::move(output), end - sizeof(Trailer) - sizeof(uint64_t), uint64_t{0});
+}
+
+TEST(VerifyChanged, SeesADigestThatIsWrongUnderTheHeadersThatWereWritten) {
+  const Whole whole = embedded();
+  EXPECT_EQ(verdict(whole.output), "proven");
+  EXPECT_TRUE(finds(sealed(with_wrong_digest(whole, whole.output)), "the digest of the input"));
+}
+
+// The header of the stack becomes that of a second segment of code, behind the trampoline.
+TEST(VerifyChanged, SeesASegmentBehindTheTrampolines) {
+  const Whole whole = embedded();
+  const auto header = *load<elf::Ehdr>(whole.output, 0);
+  for (uint64_t i = 0; i < header.phnum; ++i) {
+    auto segment = *load<elf::Phdr>(whole.output, phdr_field(i, 0));
+    if (segment.type != kStack) continue;
+    segment = {elf::kPtLoad, elf::kFlagRead | elf::kFlagExec, 0, 0x900000, 0x900000, 64, 64,
+               kPageSize};
+    Bytes forged = with_wrong_digest(whole, with(whole.output, phdr_field(i, 0), segment));
+    EXPECT_TRUE(finds(sealed(forged), "where only the trampoline's are"));
+    return;
+  }
+  FAIL() << "no header of the stack";
+}
+
 }  // namespace
 
 }  // namespace sysrewrite
