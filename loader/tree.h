@@ -6,6 +6,10 @@
 //
 // The kernel starts whatever stands at the first path, for programs that nobody rewrote too: a
 // rewritten ld.so would jump into a trampoline that nobody has mapped.
+//
+// A link that leads to the first path is as good a name (Debian's /usr/bin/ld.so is one): what
+// stands beside the name that was given counts first, then what stands beside the one that this is
+// a link to, and so on.
 #ifndef SYSREWRITE_LOADER_TREE_H_
 #define SYSREWRITE_LOADER_TREE_H_
 
@@ -16,10 +20,11 @@ namespace sysrewrite {
 
 // The file that is to be the interpreter where a program names `path`: the one beside it in a
 // rewritten tree, else `path` itself. Ends the process with a line where neither can be opened, or
-// where `path` is sysload and nothing stands beside it.
+// where `path` is sysload and nothing stands beside it, nor beside what it is a link to.
 ProgramFile open_interpreter(const char* phase, const char* path);
 
-// False where there is no rewritten ld.so beside the name that sysload was executed by.
+// False where there is no rewritten ld.so beside the name that sysload was executed by, nor beside
+// those that it leads to.
 bool open_beside_own_name(const StackView& stack, ProgramFile* file);
 
 }  // namespace sysrewrite

@@ -79,6 +79,10 @@ def make_tree(root):
     for name, flags in (("pie", ["-pie"]), ("fixed", ["-no-pie"])):
         build(root + "/tmp", name, DLOPEN, *flags)
     build(root + "/tmp", "of-musl", HELLO, compiler="musl-gcc")
+    # ld.so by links: as Debian has it in /usr/bin, and by another one to that.
+    os.symlink("../lib64/ld-linux-x86-64.so.2", root + "/bin/ld.so")
+    os.symlink("/bin/ld.so", root + "/tmp/ld.so")
+    build(root + "/tmp", "by-link", HELLO, "-Wl,--dynamic-linker=/tmp/ld.so")
     build(root + "/tmp", "static", HELLO, "-static")
     for name, flag in (("loads", "-static"), ("loads-pie", "-static-pie")):
         build(root + "/tmp", name, STATIC_DLOPEN, flag, "-w", "-Wl,--no-warnings")
@@ -113,6 +117,8 @@ COMMANDS = (
     [LD_SO, "--argv0", "other", "/tmp/pie"],
     [LD_SO, "--list", "/bin/ls"], [LD_SO, "--verify", "/bin/ls"], [LD_SO, "--version"],
     [LD_SO, "--no-such-option"], [LD_SO, "/no/such/program"],
+    ["/tmp/by-link", "x"], ["/bin/ld.so", "/tmp/fixed", "x"], ["/tmp/ld.so", "--list", "/bin/ls"],
+    ["/bin/bash", "-c", "cd /tmp; exec ./ld.so --version"],
     ["/bin/bash", "/bin/ldd", "/bin/git"], ["/bin/bash", "/bin/ldd", "/tmp/fixed"],
     ["/bin/env", "LD_TRACE_LOADED_OBJECTS=1", "/bin/perl"],
     [MUSL, "/tmp/of-musl", "x"], [MUSL, "--list", "/tmp/of-musl"], [MUSL],
@@ -203,13 +209,14 @@ def case_batch_tree_works(runner):
     os.mkdir(native, 0o755)
     make_debian_tree(native)
     # Kept, and started by the kernel with what stands at ld.so's name; a payload forbids a rewrite.
-    with open(native + "/tmp/fixed", "ab") as file:
-        file.write(b"PAYLOAD" * 100)
+    for name in ("fixed", "by-link"):
+        with open(f"{native}/tmp/{name}", "ab") as file:
+            file.write(b"PAYLOAD" * 100)
     done = subprocess.run([SYSREWRITE, "batch", "--install-sysload", "--loader", SYSLOAD, native,
                            "-o", ours], capture_output=True, text=True, timeout=300, check=False)
     # Of libcrypto a few pairs are uncertain.
     check(done.returncode in (0, 3), done)
-    check("as tmp/fixed: a file with a payload behind the program" in done.stderr, done.stderr)
+    check("as tmp/by-link: a file with a payload behind the program" in done.stderr, done.stderr)
     check(os.readlink(ours + LD_SO + ".rewritten") == os.readlink(native + LD_SO), "ld.so's link")
     # ls comes later, from elsewhere.
     shutil.copy2(native + "/bin/ls", ours + "/bin/ls")
