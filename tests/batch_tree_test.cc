@@ -13,6 +13,7 @@
 #include "cli/batch/directory_cache.h"
 #include "cli/batch/manifest.h"
 #include "cli/batch/remove_tree.h"
+#include "cli/batch/root_folder.h"
 #include "cli/batch/tree_walk.h"
 #include "cli/printable.h"
 #include "cli/progress.h"
@@ -78,6 +79,63 @@ TEST_F(BatchTree, OtherDirectoryOfTheSameNameIsNotTaken) {
   DirectoryCache cache(root_.get(), manifest, DirectoryCache::Check::kIdentity);
   EXPECT_LT(cache.open(find(manifest, "in/sub")), 0);
   EXPECT_EQ(errno, ESTALE);
+}
+
+class Root : public BatchTree {
+ protected:
+  void link(const std::string& text, const std::string& name) {
+    ASSERT_EQ(symlinkat(text.c_str(), root_.get(), name.c_str()), 0);
+  }
+  // The names on the way to where a path leads, and whether something stands there.
+  std::string way(const std::string& path) {
+    const RootFolder root(root_.get());
+    std::string text;
+    for (const Place& place : root.chain(path)) text += place.name + ' ';
+    return text + (root.open(path, O_PATH).valid() ? "is there" : "is not");
+  }
+};
+
+TEST_F(Root, LinksLeadWhereTheyWouldAfterChroot) {
+  for (const char* name : {"usr", "usr/lib", "usr/lib/x"}) folder(name);
+  link("usr/lib", "lib");
+  link("/usr/lib/x/", "absolute");
+  link("../../../usr/lib", "usr/lib/up");
+  link("../lib64/here", "usr/lib/first");
+  link("/lib", "usr/lib64");
+  link("./x", "usr/lib/here");
+  EXPECT_EQ(way("/lib/x"), "x is there");
+  EXPECT_EQ(way("lib//./x/"), "x is there");
+  EXPECT_EQ(way("/lib"), "lib lib is there");
+  EXPECT_EQ(way("/absolute"), "absolute x is there");
+  EXPECT_EQ(way("/lib/up/up/x"), "x is there");
+  EXPECT_EQ(way("/lib/first"), "first here x is there");
+  EXPECT_EQ(way("/lib/none"), "none is not");
+}
+
+TEST_F(Root, NoPathLeadsOutOfIt) {
+  folder("in");
+  link("../../in", "in/up");
+  link("/../..", "in/top");
+  for (const char* path : {"/", "", ".", "..", "/..", "in/../..", "in/top/../..", "in/up/../../."})
+    EXPECT_EQ(way(path), ". is there") << path;
+  EXPECT_EQ(way("../../in/up"), "up in is there");
+  EXPECT_EQ(way("in/top"), "top . is there");
+  EXPECT_EQ(way("/../" + path_), "is not");
+}
+
+TEST_F(Root, WhatLeadsNowhereIsFoundOut) {
+  folder("in");
+  link("loop", "loop");
+  link("in/b", "a");
+  link("../a", "in/b");
+  link("none/x", "dangling");
+  for (const char* path : {"loop", "a", "loop/x", "in/b", "in/b/c", "dangling", "none/x", "in/x/y"})
+    EXPECT_EQ(way(path), "is not") << path;
+  link("in", "0");
+  for (int i = 1; i < 45; ++i) link(std::to_string(i - 1), std::to_string(i));
+  EXPECT_NE(way("39").find("1 0 in is there"), std::string::npos);
+  EXPECT_EQ(way("40"), "is not");
+  EXPECT_EQ(way("40/."), "is not");
 }
 
 TEST_F(BatchTree, DescriptorsOfADeepTreeAreFew) {

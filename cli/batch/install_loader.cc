@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +11,7 @@
 
 #include "cli/batch/directory_cache.h"
 #include "cli/batch/interpreter_face.h"
+#include "cli/batch/root_folder.h"
 #include "cli/descriptor.h"
 #include "cli/file_data.h"
 #include "cli/metadata.h"
@@ -51,19 +50,19 @@ class Installer {
   // Where `path` leads to one of the files, sysload takes that name.
   std::optional<Error> take_name(const std::string& path, const std::set<Identity>& files) {
     struct stat status {};
-    const Descriptor target = open_inside(path, O_PATH);
+    const Descriptor target = root_.open(path, O_PATH);
     if (!target.valid() || fstat(target.get(), &status) != 0 ||
         !files.contains({status.st_dev, status.st_ino}))
       return std::nullopt;
     const size_t slash = path.rfind('/');
     const std::string name = path.substr(slash + 1);
-    const Descriptor folder = open_inside(path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
+    const Descriptor folder = root_.open(path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
     if (!folder.valid()) return problem("cannot open the directory of", path);
     // A link is moved like a file: what it says stays true in the same directory.
     const std::string beside = name + kSuffix;
     if (renameat2(folder.get(), name.c_str(), folder.get(), beside.c_str(), RENAME_NOREPLACE) != 0)
       return problem("cannot rename to NAME.rewritten", path);
-    Descriptor there = open_inside(path + kSuffix, O_RDONLY);
+    Descriptor there = root_.open(path + kSuffix, O_RDONLY);
     if (!there.valid()) return problem("cannot read what is now NAME.rewritten of", path);
     const auto interpreter = InputFile::adopt(there.release(), path);
     if (!interpreter) return interpreter.error();
@@ -74,25 +73,17 @@ class Installer {
   }
 
  private:
-  Descriptor open_inside(const std::string& path, int flags) const {
-    struct open_how how {};
-    how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    return Descriptor(
-        static_cast<int>(syscall(SYS_openat2, root_, path.c_str(), &how, sizeof(how))));
-  }
-
   // The directory that is to hold `path`; those that were missing are added to `made`.
   Descriptor make_folders(const std::string& path, std::vector<Descriptor>& made) const {
-    Descriptor at = open_inside("/", O_RDONLY | O_DIRECTORY);
+    Descriptor at = root_.open("/", O_RDONLY | O_DIRECTORY);
     for (size_t begin = 1; at.valid();) {
       const size_t slash = path.find('/', begin);
       if (slash == std::string::npos) break;
-      Descriptor next = open_inside(path.substr(0, slash), O_RDONLY | O_DIRECTORY);
+      Descriptor next = root_.open(path.substr(0, slash), O_RDONLY | O_DIRECTORY);
       if (!next.valid() && errno == ENOENT) {
         const std::string name = path.substr(begin, slash - begin);
         if (mkdirat(at.get(), name.c_str(), 0755) != 0) return {};
-        next = open_inside(path.substr(0, slash), O_RDONLY | O_DIRECTORY);
+        next = root_.open(path.substr(0, slash), O_RDONLY | O_DIRECTORY);
         if (next.valid() && fchmod(next.get(), 0755) == 0)
           made.emplace_back(fcntl(next.get(), F_DUPFD_CLOEXEC, 0));
       }
@@ -129,7 +120,7 @@ class Installer {
     return system_error(fmt::format("--install-sysload: {}", what), printable(path), errno);
   }
 
-  const int root_;
+  const RootFolder root_;
   const InputFile& loader_;
   std::vector<std::string>& installed_;
 };
