@@ -87,7 +87,7 @@ class Batch {
     BatchOutcome outcome{*manifest, plan, *result, {}, 0};
     if (command_.strict && outcome.count(FileStatus::kRefused) != 0)
       return refuse_strictly(outcome);
-    if (auto error = finish(job, *result, outcome.installed)) return refuse(*error);
+    if (auto error = finish(job, *result, outcome.installation)) return refuse(*error);
     outcome.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     report(outcome);
@@ -119,13 +119,14 @@ class Batch {
   }
 
   std::optional<Error> finish(const CopyJob& job, CopyResult& result,
-                              std::vector<std::string>& installed) const {
+                              Installation& installation) const {
     if (target_ == nullptr) return std::nullopt;
     if (auto error = make_links(job)) return error;
-    if (loader_ != nullptr)
-      if (auto error =
-              install_loader(job, result, *loader_, *command_.options.interpreter, installed))
-        return error;
+    if (loader_ != nullptr) {
+      auto installed = install_loader(job, result, *loader_, *command_.options.interpreter);
+      if (!installed) return installed.error();
+      installation = std::move(*installed);
+    }
     if (auto error = finish_folders(job, result)) return error;
     return target_->publish();
   }

@@ -21,7 +21,6 @@ import batch_case
 from batch_case import BatchTest, describe
 from command_case import GCC
 
-
 LD_SO = "/lib64/ld-linux-x86-64.so.2"
 
 
@@ -71,6 +70,106 @@ class Installing(BatchTest):
         again = self.dir / "again"
         self.run_command("batch", "--install-sysload", "--loader", batch_case.SYSLOAD, self.out, "-o", again)
         self.assertEqual(describe(again), describe(self.out))
+
+    REAL = "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+
+    def make_ld_so(self, under="", real=REAL):
+        """As Debian has it: the file, and a link at the usual name."""
+        root = self.tree / under
+        for path in (root / real, root / "lib64/x"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(os.path.realpath(LD_SO), root / real)
+        os.symlink("/" + real, root / LD_SO[1:])
+
+    def make_program(self, name, interpreter):
+        """One that is not rewritten, as its payload forbids that, and names an interpreter."""
+        source = self.dir / "program.c"
+        source.write_text("int main(void) { return 0; }\n")
+        subprocess.run([GCC, source, "-o", self.tree / name, "-Wl,--dynamic-linker=" + interpreter], check=True)
+        source.unlink()
+        with open(self.tree / name, "ab") as file:
+            file.write(b"PAYLOAD" * 100)
+
+    def check_is_rewritten_ld_so(self, path):
+        self.run_command("verify", "-q", path, "--against", os.path.realpath(LD_SO))
+
+    def test_a_name_that_leads_to_another_is_a_link_to_sysload(self):
+        """Whichever comes first: the names sort in one order or the other."""
+        for real in (self.REAL, "usr/" + self.REAL):
+            self.make_ld_so(real=real)
+            os.symlink("../lib64/ld-linux-x86-64.so.2", self.tree / "lib64/ld.so")
+            for number, name in enumerate((LD_SO, "/" + real, "//lib64/../lib64/./ld.so", "/lib/none", "/lib/..", "/")):
+                self.make_program(f"program{number}", name)
+            before = describe(self.tree)
+            report = json.loads(self.install().stdout)
+            self.assertEqual(report["sysload"], ["/usr/lib/sysload", "/" + real])
+            self.assertEqual(report["ld_so_without_sysload"], [])
+            self.assertIn(b"usage: sysload", (self.out / real).read_bytes())
+            self.check_is_rewritten_ld_so(self.out / f"{real}.rewritten")
+            after = describe(self.out)
+            for name in (b"/lib64/ld-linux-x86-64.so.2", b"/lib64/ld.so"):
+                self.assertEqual(after[name], before[name])
+                self.assertNotIn(name + b".rewritten", after)
+            shutil.rmtree(self.out)
+            subprocess.run(["rm", "-rf", *self.tree.iterdir()], check=True)
+
+    def test_a_root_file_system_inside_is_named(self):
+        self.make_ld_so()
+        self.make_ld_so("srv/inner\n")
+        (self.tree / "srv/inner\n/program").write_bytes(self.program("program").read_bytes())
+        done = self.install()
+        inner = "srv/inner\n/" + self.REAL
+        self.assertEqual(json.loads(done.stdout)["ld_so_without_sysload"], [{"path": inner}])
+        shutil.rmtree(self.out)
+        done = self.batch("--install-sysload", "--loader", batch_case.SYSLOAD)
+        self.assertEqual(done.stderr.count(" is a rewritten ld.so without sysload in its place"), 1)
+        self.assertIn(f"\n  srv/inner\\n/{self.REAL} is a rewritten ld.so without", done.stderr)
+        # Rewritten by itself, and then as a part of the other.
+        again = self.dir / "again"
+        self.run_command("batch", "-q", "--install-sysload", "--loader", batch_case.SYSLOAD,
+                         self.tree / "srv/inner\n", "-o", again)
+        shutil.rmtree(self.tree / "srv/inner\n")
+        shutil.copytree(again, self.tree / "srv/inner\n", symlinks=True)
+        shutil.rmtree(self.out)
+        self.assertEqual(json.loads(self.install().stdout)["rewritten"], 2)
+        self.assertEqual(describe(self.out / "srv/inner\n"), describe(self.tree / "srv/inner\n"))
+
+    def test_what_an_earlier_batch_left_is_replaced(self):
+        self.make_ld_so()
+        self.make_program("program", "/" + self.REAL)
+        self.install("-q")
+        old = describe(self.out, times=False)
+        # The package's new version, with the link as well.
+        os.remove(self.out / LD_SO[1:])
+        os.symlink("/" + self.REAL, self.out / LD_SO[1:])
+        shutil.copy(os.path.realpath(LD_SO), self.out / self.REAL)
+        os.symlink("ld-linux-x86-64.so.2", self.out / (LD_SO[1:] + ".rewritten"))
+        again = self.dir / "again"
+        command = ("batch", "--json", "--install-sysload", "--loader", batch_case.SYSLOAD, self.out, "-o", again)
+        report = json.loads(self.run_command(*command).stdout)
+        self.assertEqual(report["sysload"], ["/usr/lib/sysload", "/" + self.REAL])
+        self.assertEqual(report["ld_so_without_sysload"], [])
+        self.assertEqual(describe(again, times=False), old)
+        # But nothing that somebody else has put there.
+        shutil.rmtree(again)
+        beside = self.out / (self.REAL + ".rewritten")
+        for contents in (b"mine", pathlib.Path(LD_SO).read_bytes(), pathlib.Path(batch_case.SYSLOAD).read_bytes()):
+            beside.write_bytes(contents)
+            self.assertIn("move it away if nothing needs it", self.run_command(*command, expect=1).stderr)
+            self.assertFalse(again.exists())
+        beside.unlink()
+        os.symlink("nowhere", beside)
+        self.assertIn("move it away if nothing needs it", self.run_command(*command, expect=1).stderr)
+        self.assertFalse(again.exists())
+
+    def test_a_tree_that_was_rewritten_without_sysload_gets_it(self):
+        self.make_ld_so()
+        self.batch("-q")
+        self.tree, self.out = self.out, self.dir / "again"
+        report = json.loads(self.install().stdout)
+        self.assertEqual(report["sysload"], ["/usr/lib/sysload", LD_SO])
+        self.assertEqual(os.readlink(self.out / (LD_SO[1:] + ".rewritten")), "/" + self.REAL)
+        self.check_is_rewritten_ld_so(self.out / self.REAL)
 
     def test_linkers_find_what_ld_so_has(self):
         """glibc's libc.so is a script that names ld.so; a musl system links with nothing else."""

@@ -103,9 +103,15 @@ std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome)
               {"refused", outcome.count(FileStatus::kRefused)},
               {"incomplete", outcome.incomplete()},
               {"tiers", tiers_json(tiers)},
-              {"sysload", outcome.installed},
+              {"sysload", outcome.installation.places},
+              {"ld_so_without_sysload", Json::array()},
               {"lost", lost_json(outcome)},
               {"files", Json::array()}};
+  for (const uint32_t entry : outcome.installation.without) {
+    Json item = Json::object();
+    add_path(item, outcome.manifest.path(entry));
+    out["ld_so_without_sysload"].push_back(std::move(item));
+  }
   for (auto& [path, file] : files) out["files"].push_back(std::move(file));
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

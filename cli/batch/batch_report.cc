@@ -148,8 +148,15 @@ std::string lost_lines(const BatchOutcome& outcome) {
 // What is still to be done before programs in the tree can start.
 std::string loader_lines(const BatchCommand& command, const BatchOutcome& outcome) {
   std::string out;
-  for (const std::string& path : outcome.installed)
+  for (const std::string& path : outcome.installation.places)
     out += fmt::format("  sysload stands at {}\n", printable(path));
+  for (const uint32_t entry : outcome.installation.without)
+    out += fmt::format(
+        "  {} is a rewritten ld.so without sysload in its place:\n"
+        "    no program of this tree leads to it; where it belongs to a root file system of its "
+        "own,\n"
+        "    rewrite that by itself first\n",
+        path_of(outcome, entry));
   if (command.install_loader || !command.options.interpreter) return out;
   bool programs = false;
   for (const ElfResult& file : outcome.result.elf_files) {

@@ -3,8 +3,8 @@
 #define SYSREWRITE_CLI_BATCH_BATCH_REPORT_H_
 
 #include <string>
-#include <vector>
 
+#include "cli/batch/install_loader.h"
 #include "cli/batch/tree_copy.h"
 #include "cli/batch_command.h"
 
@@ -14,7 +14,7 @@ struct BatchOutcome {
   const Manifest& manifest;
   const CopyPlan& plan;
   const CopyResult& result;
-  std::vector<std::string> installed;  // where in the tree sysload was put
+  Installation installation;
   double seconds = 0;
 
   bool incomplete() const;

@@ -8,6 +8,7 @@ ElfResult ElfResult::of(uint32_t entry, const InputFile& input, const FileFate& 
   result.status = fate.status;
   result.reason = fate.reason;
   result.interpreter = fate.interpreter;
+  result.is_rewritten_interpreter = fate.is_rewritten_interpreter;
   result.input_size = result.output_size = input.bytes().size();
   if (!fate.rewritten) return result;
   const Report& report = fate.rewritten->report;

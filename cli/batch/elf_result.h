@@ -16,7 +16,8 @@ struct ElfResult {
   uint32_t entry = 0;  // of the manifest
   FileStatus status = FileStatus::kRefused;
   std::string reason;
-  std::string interpreter;  // that the input names
+  std::string interpreter;                // that the input names
+  bool is_rewritten_interpreter = false;  // an ld.so, rewritten now or before
   ImageKind kind = ImageKind::kSharedObject;
   StartChange start = StartChange::kNone;
   uint64_t input_size = 0, output_size = 0;  // bytes

@@ -5,6 +5,7 @@
 
 #include "cli/privilege.h"
 #include "trampoline/elf_types.h"
+#include "trampoline/rewritten_file.h"
 
 namespace sysrewrite {
 
@@ -48,7 +49,7 @@ bool holds(ByteView bytes, std::string_view text) {
 }
 
 FileFate kept(FileStatus status, std::string reason, const Headers& headers) {
-  return {status, std::move(reason), std::nullopt, headers.interpreter};
+  return {status, std::move(reason), std::nullopt, headers.interpreter, false};
 }
 
 }  // namespace
@@ -83,12 +84,18 @@ Result<FileFate> decide_fate(const InputFile& input, const FateRules& rules) {
   }
   const Report& report = rewritten->report;
   if (report.already_rewritten)
-    return FileFate{FileStatus::kAlready, {}, std::nullopt, headers.interpreter};
+    return FileFate{FileStatus::kAlready,
+                    {},
+                    std::nullopt,
+                    headers.interpreter,
+                    (RewrittenFile::parse(bytes).file.meta().flags & kMetaInterpreter) != 0};
   if (report.start != StartChange::kNone && rules.options.interpreter && rules.replaceable &&
       bears_privilege(input))
     return kept(FileStatus::kRefused,
                 privilege_error(*rules.options.interpreter, *rules.replaceable).message, headers);
-  return FileFate{FileStatus::kRewritten, {}, std::move(*rewritten), headers.interpreter};
+  const bool is_interpreter = report.kind == ImageKind::kInterpreter;
+  return FileFate{
+      FileStatus::kRewritten, {}, std::move(*rewritten), headers.interpreter, is_interpreter};
 }
 
 }  // namespace sysrewrite

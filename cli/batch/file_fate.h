@@ -19,9 +19,10 @@ enum class FileStatus {
 
 struct FileFate {
   FileStatus status = FileStatus::kRefused;
-  std::string reason;                  // of kExempt and kRefused
-  std::optional<Rewritten> rewritten;  // of kRewritten
-  std::string interpreter;             // that the file names, or empty
+  std::string reason;                     // of kExempt and kRefused
+  std::optional<Rewritten> rewritten;     // of kRewritten
+  std::string interpreter;                // that the file names, or empty
+  bool is_rewritten_interpreter = false;  // an ld.so, of kRewritten or kAlready
 };
 
 // What a tree decides for all of its files.

@@ -11,6 +11,7 @@
 
 #include "cli/batch/directory_cache.h"
 #include "cli/batch/interpreter_face.h"
+#include "cli/batch/interpreter_names.h"
 #include "cli/batch/root_folder.h"
 #include "cli/descriptor.h"
 #include "cli/file_data.h"
@@ -25,14 +26,30 @@ constexpr const char* kSuffix = ".rewritten";  // loader/tree.h
 // Named by programs that may be installed later.
 constexpr const char* kUsualNames[] = {"/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1"};
 
-using Identity = std::pair<dev_t, ino_t>;
+Error refusal(std::string message) {
+  return {ErrorCode::kInputOutput, std::nullopt, std::move(message)};
+}
+
+struct RewrittenInterpreter {
+  uint32_t entry = 0;
+  FileIdentity file;
+  bool is_new = false;  // rewritten now, and not before
+};
 
 class Installer {
  public:
-  Installer(int root, const InputFile& loader, std::vector<std::string>& installed)
-      : root_(root), loader_(loader), installed_(installed) {}
+  Installer(int root, const InputFile& loader, const std::vector<RewrittenInterpreter>& files)
+      : root_(root), loader_(loader) {
+    for (const RewrittenInterpreter& file : files) {
+      files_.insert(file.file);
+      if (file.is_new) new_files_.insert(file.file);
+    }
+  }
 
-  std::optional<Error> install_at(const std::string& path) {
+  // The rewritten ld.so's of the tree.
+  const std::set<FileIdentity>& files() const { return files_; }
+
+  std::optional<Error> install_at(const std::string& path) const {
     std::vector<Descriptor> made;
     const Descriptor folder = make_folders(path, made);
     if (!folder.valid()) return problem("cannot make the directories of", path);
@@ -43,36 +60,75 @@ class Installer {
     }
     if (!write(folder.get(), name, nullptr)) return problem("cannot write", path);
     for (size_t at = made.size(); at-- > 0;) copy_times(loader_.status(), made[at].get());
-    installed_.push_back(path);
     return std::nullopt;
   }
 
-  // Where `path` leads to one of the files, sysload takes that name.
-  std::optional<Error> take_name(const std::string& path, const std::set<Identity>& files) {
-    struct stat status {};
-    const Descriptor target = root_.open(path, O_PATH);
-    if (!target.valid() || fstat(target.get(), &status) != 0 ||
-        !files.contains({status.st_dev, status.st_ino}))
-      return std::nullopt;
-    const size_t slash = path.rfind('/');
-    const std::string name = path.substr(slash + 1);
-    const Descriptor folder = root_.open(path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
-    if (!folder.valid()) return problem("cannot open the directory of", path);
+  // What an earlier batch has left beside `path` and beside what it leads to, where ld.so was
+  // replaced since: a package's new version comes with its own file and links.
+  std::optional<Error> clear_beside(const std::string& path) {
+    for (const Place& place : root_.chain(path)) {
+      const Place beside = beside_of(place);
+      struct stat status {};
+      if (fstatat(beside.folder.get(), beside.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+        continue;
+      const auto file = identify(root_.open(beside, O_PATH));
+      const bool is_link = S_ISLNK(status.st_mode);
+      if (!file || !files_.contains(*file) || (!is_link && new_files_.contains(*file)))
+        return refusal(
+            fmt::format("--install-sysload: {} is beside {} or what that leads to, and is no "
+                        "rewritten ld.so of an earlier batch: move it away if nothing needs it",
+                        printable(beside.name), printable(path)));
+      if (unlinkat(beside.folder.get(), beside.name.c_str(), 0) != 0)
+        return problem("cannot remove the old NAME.rewritten of", path);
+      if (!is_link) files_.erase(*file);
+    }
+    return std::nullopt;
+  }
+
+  // Nothing stands beside it any more.
+  std::optional<Error> take_name(const std::string& path) const {
+    const std::vector<Place> chain = root_.chain(path);
+    if (chain.empty()) return problem("cannot find", path);
+    const Place& place = chain.front();
     // A link is moved like a file: what it says stays true in the same directory.
-    const std::string beside = name + kSuffix;
-    if (renameat2(folder.get(), name.c_str(), folder.get(), beside.c_str(), RENAME_NOREPLACE) != 0)
+    const Place beside = beside_of(place);
+    if (renameat(place.folder.get(), place.name.c_str(), place.folder.get(), beside.name.c_str()) !=
+        0)
       return problem("cannot rename to NAME.rewritten", path);
-    Descriptor there = root_.open(path + kSuffix, O_RDONLY);
+    Descriptor there = root_.open(beside, O_RDONLY);
     if (!there.valid()) return problem("cannot read what is now NAME.rewritten of", path);
     const auto interpreter = InputFile::adopt(there.release(), path);
     if (!interpreter) return interpreter.error();
     const auto face = with_face_of(interpreter->bytes(), loader_.bytes());
-    if (!write(folder.get(), name, face ? &*face : nullptr)) return problem("cannot write", path);
-    installed_.push_back(path);
+    if (!write(place.folder.get(), place.name, face ? &*face : nullptr))
+      return problem("cannot write", path);
     return std::nullopt;
   }
 
+  // The rewritten ld.so that sysload will find for a program that names `path`.
+  std::optional<FileIdentity> find_beside(const std::string& path) const {
+    for (const Place& place : root_.chain(path)) {
+      const Descriptor there = root_.open(beside_of(place), O_PATH);
+      if (!there.valid()) continue;
+      const auto file = identify(there);
+      return file && files_.contains(*file) ? file : std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  static Error nothing_beside(const std::string& path) {
+    return refusal(
+        fmt::format("--install-sysload: no rewritten ld.so is found beside {}, nor "
+                    "beside what that leads to",
+                    printable(path)));
+  }
+
  private:
+  static Place beside_of(const Place& place) {
+    return {Descriptor(openat(place.folder.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+            place.name + kSuffix};
+  }
+
   // The directory that is to hold `path`; those that were missing are added to `made`.
   Descriptor make_folders(const std::string& path, std::vector<Descriptor>& made) const {
     Descriptor at = root_.open("/", O_RDONLY | O_DIRECTORY);
@@ -94,7 +150,8 @@ class Installer {
   }
 
   // Only another sysload is replaced.
-  std::optional<Error> remove_old(int folder, const std::string& name, const std::string& path) {
+  std::optional<Error> remove_old(int folder, const std::string& name,
+                                  const std::string& path) const {
     const int fd = openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return problem("cannot replace", path);
     const auto old = InputFile::adopt(fd, path);
@@ -122,44 +179,64 @@ class Installer {
 
   const RootFolder root_;
   const InputFile& loader_;
-  std::vector<std::string>& installed_;
+  std::set<FileIdentity> files_, new_files_;
 };
 
 // The rewritten ld.so's, as they stand in the new tree.
-Result<std::set<Identity>> rewritten_interpreters(const CopyJob& job, const CopyResult& result) {
-  std::set<Identity> files;
+Result<std::vector<RewrittenInterpreter>> rewritten_interpreters(const CopyJob& job,
+                                                                 const CopyResult& result) {
+  std::vector<RewrittenInterpreter> found;
   DirectoryCache folders(job.target, job.manifest, DirectoryCache::Check::kNothing);
   for (const ElfResult& file : result.elf_files) {
-    if (file.kind != ImageKind::kInterpreter || file.status != FileStatus::kRewritten) continue;
+    if (!file.is_rewritten_interpreter) continue;
     const Entry& entry = job.manifest.entries[file.entry];
     struct stat status {};
     const int folder = folders.open(entry.parent);
     if (folder < 0 || fstatat(folder, entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       return system_error("cannot find the copy of", printable(job.manifest.path(file.entry)),
                           errno);
-    files.insert({status.st_dev, status.st_ino});
+    found.push_back(
+        {file.entry, {status.st_dev, status.st_ino}, file.status == FileStatus::kRewritten});
   }
-  return files;
+  return found;
 }
 
-}  // namespace
-
-std::optional<Error> install_loader(const CopyJob& job, const CopyResult& result,
-                                    const InputFile& loader, const std::string& interpreter,
-                                    std::vector<std::string>& installed) {
-  Installer installer(job.target, loader, installed);
-  if (auto error = installer.install_at(interpreter)) return error;
-  const auto files = rewritten_interpreters(job, result);
-  if (!files) return files.error();
+std::set<std::string> names_of_interpreters(const CopyResult& result) {
   std::set<std::string> names(std::begin(kUsualNames), std::end(kUsualNames));
   for (const ElfResult& file : result.elf_files)
     if (!file.interpreter.empty() && file.interpreter.front() == '/' &&
         file.interpreter.size() < PATH_MAX)
       names.insert(file.interpreter);
-  names.erase(interpreter);
+  return names;
+}
+
+}  // namespace
+
+Result<Installation> install_loader(const CopyJob& job, const CopyResult& result,
+                                    const InputFile& loader, const std::string& interpreter) {
+  const auto interpreters = rewritten_interpreters(job, result);
+  if (!interpreters) return interpreters.error();
+  Installer installer(job.target, loader, *interpreters);
+  const std::set<std::string> names = names_of_interpreters(result);
+  const InterpreterNames chosen = choose_names(RootFolder(job.target), names, installer.files());
+  Installation installation;
+  if (auto error = installer.install_at(interpreter)) return *error;
+  installation.places.push_back(interpreter);
+  for (const std::string& name : chosen.all)
+    if (auto error = installer.clear_beside(name)) return *error;
+  for (const std::string& name : chosen.taken) {
+    if (auto error = installer.take_name(name)) return *error;
+    installation.places.push_back(name);
+  }
+  for (const std::string& name : chosen.all)
+    if (!installer.find_beside(name)) return Installer::nothing_beside(name);
+  std::set<FileIdentity> found;
   for (const std::string& name : names)
-    if (auto error = installer.take_name(name, *files)) return error;
-  return std::nullopt;
+    if (const auto file = installer.find_beside(name)) found.insert(*file);
+  for (const RewrittenInterpreter& one : *interpreters)
+    if (installer.files().contains(one.file) && !found.contains(one.file))
+      installation.without.push_back(one.entry);
+  return installation;
 }
 
 }  // namespace sysrewrite

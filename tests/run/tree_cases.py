@@ -143,7 +143,10 @@ def compare(native, ours, commands):
             shutil.rmtree(root + "/tmp/repo", ignore_errors=True)
         check(results[0] == results[1], f"{command}\n=== natively\n{results[0]}\n"
                                         f"=== rewritten\n{results[1]}")
-    check(in_tree(native, ["/bin/bash", "-c", "exit 3"]).returncode == 3, "the tree itself")
+
+
+def check_enterable(root):
+    check(in_tree(root, ["/bin/bash", "-c", "exit 3"]).returncode == 3, "the tree itself")
 
 
 def check_counted(root, commands):
@@ -161,6 +164,7 @@ def case_tree_works(runner):
     make_tree(ours)
     rewrite_in_place(ours, leave=("/bin/ls",))
     compare(native, ours, COMMANDS)
+    check_enterable(native)
     check_counted(ours, (["/bin/bash", "-c", "echo x"], ["/bin/ls", "/"], [LD_SO, "/tmp/fixed"],
                          ["/tmp/of-musl"], [MUSL, "/tmp/of-musl"]))
 
@@ -221,10 +225,52 @@ def case_batch_tree_works(runner):
     # ls comes later, from elsewhere.
     shutil.copy2(native + "/bin/ls", ours + "/bin/ls")
     compare(native, ours, [*COMMANDS, ["/bin/python3", "-B", "-c", PYTHON_SCRIPT]])
+    check_enterable(native)
     # The other tree has its ld.so where no library is looked for.
     check(in_tree(native, ["/tmp/loads"]).stdout == 3 * "the same\n", "a static program loads libc")
     check_counted(ours, (["/bin/bash", "-c", "echo x"], ["/bin/ls", "/"], ["/tmp/fixed"],
                          ["/tmp/of-musl"], ["/tmp/static"], ["/bin/python3", "-c", "print(1)"]))
+
+
+def make_tree_of_names(root, real):
+    """Programs that name ld.so by Debian's link, by a link to that, and by `real`, the path of its file."""
+    for folder in ("tmp", "usr/bin", "usr/lib/x86_64-linux-gnu", "usr/lib64"):
+        os.makedirs(os.path.join(root, folder))
+    for name in ("bin", "lib", "lib64"):
+        os.symlink("usr/" + name, os.path.join(root, name))
+    for library in libraries("/bin/true"):
+        copy(os.path.realpath(library), root, os.path.realpath(library))
+    os.symlink("../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", root + LD_SO)
+    os.symlink(LD_SO, root + "/bin/ld.so")
+    for name, path in (("usual", LD_SO), ("link", "/bin/ld.so"), ("real", real)):
+        build(root + "/tmp", name, HELLO, "-Wl,--dynamic-linker=" + path)
+        shutil.copy2(f"{root}/tmp/{name}", f"{root}/tmp/kept-{name}")
+        with open(f"{root}/tmp/kept-{name}", "ab") as file:
+            file.write(b"PAYLOAD" * 100)
+
+
+def case_batch_tree_of_names(runner):
+    """However many names ld.so has, and in whichever order they come, each of them starts programs."""
+    for prefix in ("", "/usr"):
+        real = prefix + "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+        folder = runner.folder()
+        native, ours = folder + "/native", folder + "/ours"
+        make_tree_of_names(native, real)
+        command = [SYSREWRITE, "batch", "-q", "--install-sysload", "--loader", SYSLOAD]
+        subprocess.run([*command, native, "-o", ours], check=True)
+        commands = [[f"/tmp/{kept}{name}", "x"] for kept in ("", "kept-") for name in ("usual", "link", "real")]
+        by_name = [[name, *rest] for name in (LD_SO, "/bin/ld.so", real)
+                   for rest in (["--list", "/tmp/usual"], ["--version"], ["/tmp/kept-real", "x"])]
+        compare(native, ours, commands + by_name)
+        check_counted(ours, commands)
+        # The same again, and with an ld.so that came later, by its package: its link and its file.
+        new = folder + "/new"
+        for path in (real, LD_SO):
+            os.remove(ours + path)
+            shutil.copy2(native + path, ours + path, follow_symlinks=False)
+        subprocess.run([*command, ours, "-o", new], check=True)
+        compare(native, new, commands + by_name)
+    check(in_tree(native, ["/tmp/real"]).returncode == 7, "the tree itself")
 
 
 def case_tree_without_its_ld_so(runner):
