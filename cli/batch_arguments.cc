@@ -1,5 +1,7 @@
 #include "cli/batch_arguments.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "cli/app_parser.h"
@@ -58,6 +60,21 @@ void add_options(CLI::App& app, BatchCommand& command) {
   app.add_flag("-q,--quiet", command.quiet, "no report and no progress bar; errors only");
 }
 
+// Why sysload cannot be installed for what these options make; empty where it can.
+std::string problem_of_installing(const Options& options) {
+  const std::string interpreter = options.interpreter.value_or("");
+  if (interpreter.size() < 2 || interpreter.front() != '/' || interpreter.back() == '/')
+    return "--install-sysload needs to know where programs look for sysload: give --interp an "
+           "absolute path, and not --no-interp";
+  const char* refused = options.format == Format::kLitebox ? "--format=litebox"
+                        : !options.native_tail             ? "--no-native-tail"
+                        : options.stub == StubKind::kPlain ? "--stub=plain"
+                                                           : nullptr;
+  if (refused == nullptr) return {};
+  return fmt::format("--install-sysload: sysload refuses files with {}, so no program would start",
+                     refused);
+}
+
 }  // namespace
 
 Command parse_batch_arguments(int argc, const char* const* argv) {
@@ -66,6 +83,11 @@ Command parse_batch_arguments(int argc, const char* const* argv) {
   app.footer(kFooter);
   add_options(app, command);
   if (auto message = parse(app, argc, argv)) return *message;
+  const std::string problem =
+      command.install_loader ? problem_of_installing(command.options) : std::string();
+  if (!problem.empty())
+    return Message{"sysrewrite: " + problem + "\nRun with --help for more information.\n",
+                   ExitStatus::kUsage};
   return command;
 }
 

@@ -143,11 +143,6 @@ class Batch {
 };
 
 Result<InputFile> open_loader(const BatchCommand& command) {
-  const std::string interpreter = command.options.interpreter.value_or("");
-  if (interpreter.size() < 2 || interpreter.front() != '/' || interpreter.back() == '/')
-    return Error{ErrorCode::kOptions, std::nullopt,
-                 "--install-sysload needs to know where programs look for sysload: give --interp "
-                 "an absolute path"};
   const auto path = loader_path(command.loader);
   if (!path) return path.error();
   auto loader = InputFile::open(*path);

@@ -249,10 +249,21 @@ class Installing(BatchTest):
         (self.tree / "usr/lib/sysload").write_text("mine")
         self.assertIn("is not sysload", self.install(expect=1).stderr)
         self.assertFalse(self.out.exists())
-        for options, words in ((["--no-interp"], "absolute path"), (["--interp=x"], "absolute path"),
-                               (["--loader", "/bin/true"], "is not sysload")):
-            self.assertIn(words, self.batch("--install-sysload", *options, expect=1).stderr)
+        self.assertIn("is not sysload", self.batch("--install-sysload", "--loader", "/bin/true", expect=1).stderr)
         self.assertFalse(self.out.exists())
+
+    def test_what_sysload_would_not_start_is_a_usage_error(self):
+        self.program("program")
+        for options, words in ((["--no-interp"], "absolute path"), (["--interp=x"], "absolute path"),
+                               (["--interp=/usr/lib/"], "absolute path"), (["--stub=plain"], "--stub=plain"),
+                               (["--no-native-tail"], "--no-native-tail"), (["--format=litebox"], "--format=litebox")):
+            for more in ([], ["-n"]):
+                done = self.batch("--install-sysload", *options, *more, expect=2)
+                self.assertRegex(done.stderr, r"\Asysrewrite: --install-sysload[^\n]*" + words)
+                self.assertEqual(done.stdout, "")
+            self.assert_nothing_left()
+            self.batch("-q", *options)
+            shutil.rmtree(self.out)
 
     def test_without_it_the_report_says_what_is_missing(self):
         shutil.copy("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", self.tree / "ld.so")
