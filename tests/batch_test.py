@@ -152,6 +152,27 @@ class Choosing(BatchTest):
         self.assert_nothing_left()
 
 
+class Reporting(BatchTest):
+    def test_a_report_that_cannot_be_written_is_an_error_and_the_tree_stands(self):
+        self.program("program")
+        read_end, no_reader = os.pipe()
+        os.close(read_end)
+        for where, reason in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor"),
+                              (f">&{no_reader}", "Broken pipe")):
+            done = subprocess.run(["sh", "-c", f'"$@" {where}; echo "status $?" >&2', "-", command_case.SYSREWRITE,
+                                   "batch", "--json", self.tree, "-o", self.out], capture_output=True, text=True,
+                                  timeout=120, pass_fds=[no_reader], check=False)
+            self.assertEqual(done.stderr, f"sysrewrite: cannot write standard output: {reason}\nstatus 1\n")
+            self.run_command("verify", "-q", self.out / "program")
+            shutil.rmtree(self.out)
+            self.assert_nothing_left()
+        os.close(no_reader)
+        # Nor does it matter where there is nothing to say.
+        done = subprocess.run(["sh", "-c", '"$@" >/dev/full', "-", command_case.SYSREWRITE, "batch", "-q", self.tree,
+                               "-o", self.out], timeout=120, check=False)
+        self.assertEqual(done.returncode, 0)
+
+
 class Places(BatchTest):
     def refuse(self, source, out, words):
         before = self.listing()

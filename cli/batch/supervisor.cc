@@ -37,10 +37,8 @@ sigset_t watched_signals() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kError);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // whoever reads the report may leave; the tree stands by then
-  const int status = work();
-  std::fflush(nullptr);
-  _exit(status);
+  std::signal(SIGPIPE, SIG_IGN);  // that whoever reads the report has left is an error like others
+  _exit(finish_output(work()));
 }
 
 [[noreturn]] void end_by(int signal, const sigset_t& mask) {
