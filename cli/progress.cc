@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <system_error>
 
 namespace sysrewrite {
 
@@ -46,10 +47,15 @@ ProgressBar::ProgressBar(const std::atomic<uint64_t>& bytes, const std::atomic<u
                          Goal goal, bool wanted)
     : bytes_(bytes), files_(files), goal_(goal) {
   if (!wanted || isatty(STDERR_FILENO) == 0) return;
-  thread_ = std::thread([this] {
-    std::unique_lock guard(lock_);
-    while (!end_.wait_for(guard, std::chrono::milliseconds(100), [this] { return over_; })) draw();
-  });
+  try {
+    thread_ = std::thread([this] {
+      std::unique_lock guard(lock_);
+      while (!end_.wait_for(guard, std::chrono::milliseconds(100), [this] { return over_; }))
+        draw();
+    });
+  } catch (const std::system_error&) {
+    // At a limit of processes or memory it goes without.
+  }
 }
 
 ProgressBar::~ProgressBar() {

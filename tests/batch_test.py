@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import random
+import resource
 import shutil
 import signal
 import stat
@@ -311,6 +312,58 @@ class Ending(BatchTest):
                               timeout=120, check=False)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertRegex(done.stderr, r"\Asysrewrite: .*: No space left on device\n\Z")
+
+
+class Limits(BatchTest):
+    """Of the kernel's, as containers have them."""
+
+    def limited(self, limits, *options, **more):
+        def set_limits():
+            for kind, value in limits.items():
+                resource.setrlimit(kind, (value, value))
+        return subprocess.run([command_case.SYSREWRITE, "batch", self.tree, "-o", self.out, *options],
+                              preexec_fn=set_limits, text=True, timeout=120, check=False, **more)
+
+    def test_where_no_thread_can_be_made(self):
+        """Threads count as processes. One user's are counted, so that user has to be nobody else."""
+        self.need_root()
+        self.dir.chmod(0o777)
+        program = self.program("program0")
+        for number in range(1, 300):
+            shutil.copy(program, self.tree / f"program{number}")
+        user = {"user": 54321, "group": 54321, "extra_groups": []}
+        for processes in (2, 3, 4):
+            leader, follower = pty.openpty()
+            done = self.limited({resource.RLIMIT_NPROC: processes}, "--jobs=8", stderr=follower, **user)
+            os.close(follower)
+            os.close(leader)
+            self.assertEqual(done.returncode, 0)
+            self.assertEqual(len(list(self.out.iterdir())), 300)
+            self.run_command("verify", "-q", self.out / "program299")
+            subprocess.run(["rm", "-rf", self.out], check=True)
+
+    def test_without_memory_there_is_a_line_and_no_tree(self):
+        """From so little that an empty tree takes all of it to enough."""
+        def run_with(size):
+            return self.limited({resource.RLIMIT_AS: size, resource.RLIMIT_CORE: 0}, "--jobs=2", "-q", capture_output=True)
+
+        step, size = 256 << 10, 4 << 20
+        while run_with(size).returncode != 0:
+            self.assert_nothing_left()
+            size += step
+        shutil.rmtree(self.out)
+        for number in range(2):
+            shutil.copy("/usr/lib/x86_64-linux-gnu/libc.so.6", self.tree / str(number))
+        for number in range(2_000):
+            (self.tree / f"a-name-that-takes-memory-in-the-list-of-all-files-{number}").write_bytes(b"")
+        failures = 0
+        while (done := run_with(size)).returncode != 0:
+            self.assertRegex(done.stderr, r"\Asysrewrite: [^\n]* memory\n\Z")
+            self.assertEqual(done.returncode, 1)
+            self.assert_nothing_left()
+            failures += 1
+            size += step
+        self.assertGreater(failures, 3)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "cli/arguments.h"
 #include "cli/messages.h"
@@ -38,7 +39,13 @@ sigset_t watched_signals() {
   if (getppid() != parent) _exit(kError);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // that whoever reads the report has left is an error like others
-  _exit(finish_output(work()));
+  int status = kError;
+  try {
+    status = work();
+  } catch (const std::bad_alloc&) {
+    std::fputs("sysrewrite: there is not enough memory\n", stderr);
+  }
+  _exit(finish_output(status));
 }
 
 [[noreturn]] void end_by(int signal, const sigset_t& mask) {

@@ -1,8 +1,11 @@
 #include "cli/batch/tree_copy.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <exception>
 #include <map>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "cli/batch/entry_copy.h"
@@ -16,7 +19,26 @@ class Work {
  public:
   Work(const CopyJob& job, CopyProgress& progress) : job_(job), progress_(progress) {}
 
+  // As one of the threads, until nothing is left to do.
   void run() {
+    try {
+      copy();
+    } catch (const std::bad_alloc&) {
+      out_of_memory_.store(true);
+      failed_.store(true);
+    }
+  }
+
+  Result<CopyResult> result() {
+    if (!errors_.empty()) return errors_.begin()->second;
+    if (out_of_memory_.load()) return system_error("cannot copy", job_.source_name, ENOMEM);
+    std::sort(all_.elf_files.begin(), all_.elf_files.end(),
+              [](const ElfResult& a, const ElfResult& b) { return a.entry < b.entry; });
+    return std::move(all_);
+  }
+
+ private:
+  void copy() {
     EntryCopier copier(job_);
     CopyResult mine;
     while (!failed_.load(std::memory_order_relaxed)) {
@@ -34,14 +56,6 @@ class Work {
     all_.lost.insert(all_.lost.end(), mine.lost.begin(), mine.lost.end());
   }
 
-  Result<CopyResult> result() {
-    if (!errors_.empty()) return errors_.begin()->second;
-    std::sort(all_.elf_files.begin(), all_.elf_files.end(),
-              [](const ElfResult& a, const ElfResult& b) { return a.entry < b.entry; });
-    return std::move(all_);
-  }
-
- private:
   void fail(uint32_t entry, Error error) {
     failed_.store(true);
     const std::lock_guard guard(lock_);
@@ -51,7 +65,7 @@ class Work {
   const CopyJob& job_;
   CopyProgress& progress_;
   std::atomic<size_t> next_{0};
-  std::atomic<bool> failed_{false};
+  std::atomic<bool> failed_{false}, out_of_memory_{false};
   std::mutex lock_;
   CopyResult all_;
   std::map<uint32_t, Error> errors_;
@@ -92,7 +106,11 @@ std::optional<Error> make_folders(const CopyJob& job) {
 Result<CopyResult> copy_files(const CopyJob& job, CopyProgress& progress) {
   Work work(job, progress);
   std::vector<std::thread> threads;
-  for (unsigned i = 1; i < job.threads; ++i) threads.emplace_back([&work] { work.run(); });
+  try {
+    for (unsigned i = 1; i < job.threads; ++i) threads.emplace_back([&work] { work.run(); });
+  } catch (const std::exception&) {
+    // At a limit of processes or memory: those that there are do the work.
+  }
   work.run();
   for (std::thread& thread : threads) thread.join();
   return work.result();
