@@ -104,9 +104,11 @@ class Batch {
               fmt::format("sysrewrite: {}: {}\n",
                           printable(command_.input + "/" + outcome.manifest.path(file.entry)),
                           file.reason));
-    return refuse({ErrorCode::kUnsupportedFile, std::nullopt,
-                   fmt::format("{} files cannot be rewritten (--strict)",
-                               outcome.count(FileStatus::kRefused))});
+    const Error error{ErrorCode::kUnsupportedFile, std::nullopt,
+                      fmt::format("{} files cannot be rewritten (--strict)",
+                                  outcome.count(FileStatus::kRefused))};
+    if (command_.json) print_json(batch_json(command_, outcome, error.message));
+    return fail(command_.input, error, false);
   }
 
   Result<CopyResult> copy(const CopyJob& job) const {
@@ -132,7 +134,7 @@ class Batch {
   }
 
   void report(const BatchOutcome& outcome) const {
-    if (command_.json) print_json(batch_json(command_, outcome));
+    if (command_.json) print_json(batch_json(command_, outcome, {}));
     if (!command_.json && !command_.quiet) print(stderr, batch_text(command_, outcome));
   }
 

@@ -74,6 +74,10 @@ class Choosing(BatchTest):
         subprocess.run(["rm", "-rf", self.out], check=True)
         done = self.batch("--strict", expect=1)
         self.assertRegex(done.stderr, r"tree/object\.o: .*\n(.*\n)*.*4 files cannot be rewritten")
+        refused = self.report("--strict", expect=1)
+        self.assertEqual(refused["error"], "4 files cannot be rewritten (--strict)")
+        self.assertEqual(refused["files"], report["files"])
+        self.assertNotIn("error", report)
         self.assert_nothing_left()
         self.batch("-q", "--force")
         self.assertNotEqual((self.out / "payload").read_bytes(),

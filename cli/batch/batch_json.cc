@@ -77,7 +77,8 @@ Json lost_json(const BatchOutcome& outcome) {
 
 }  // namespace
 
-std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome) {
+std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome,
+                       const std::string& error) {
   std::map<uint32_t, std::vector<std::string>> names;
   for (const ElfResult& file : outcome.result.elf_files)
     names[file.entry].push_back(outcome.manifest.path(file.entry));
@@ -107,6 +108,7 @@ std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome)
               {"ld_so_without_sysload", Json::array()},
               {"lost", lost_json(outcome)},
               {"files", Json::array()}};
+  if (!error.empty()) out["error"] = error;
   for (const uint32_t entry : outcome.installation.without) {
     Json item = Json::object();
     add_path(item, outcome.manifest.path(entry));

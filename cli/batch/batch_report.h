@@ -23,8 +23,10 @@ struct BatchOutcome {
 
 std::string batch_text(const BatchCommand& command, const BatchOutcome& outcome);
 
-// The files in the order of their paths; nothing in it depends on time or threads.
-std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome);
+// The files in the order of their paths; nothing in it depends on time or threads. Where there is
+// an error nothing of that has been written.
+std::string batch_json(const BatchCommand& command, const BatchOutcome& outcome,
+                       const std::string& error);
 
 }  // namespace sysrewrite
 
