@@ -19,21 +19,29 @@ bool copies_attribute(std::string_view name, Bytes bytes) {
   return bytes == Bytes::kSame || (name != "security.ima" && name != "security.evm");
 }
 
+// Whether a call that failed says that there is nothing to copy.
+bool is_absent(int error_number) {
+  return error_number == ENOTSUP || error_number == ENODATA;
+}
+
 // The four calls have three forms each; `list`, `get` and `set` are those of one.
 template <typename List, typename Get, typename Set>
 void copy_each(Bytes bytes, Lost& lost, List list, Get get, Set set) {
+  const auto lose = [&lost](std::string_view name) {
+    (name == kCapabilities ? lost.capabilities : lost.attributes) = true;
+  };
   const ssize_t size = list(nullptr, 0);
-  if (size <= 0) return;
+  if (size == 0 || (size < 0 && is_absent(errno))) return;
   std::vector<char> names(kMostBytes), value(kMostBytes);
   const ssize_t got = list(names.data(), names.size() - 1);
+  if (got < 0) lose({});
   for (ssize_t at = 0; at < got;) {
     const std::string_view name(names.data() + at);
     at += static_cast<ssize_t>(name.size()) + 1;
     if (!copies_attribute(name, bytes)) continue;
     const ssize_t length = get(name.data(), value.data(), value.size());
-    if (length < 0) continue;
-    if (set(name.data(), value.data(), static_cast<size_t>(length)) == 0) continue;
-    (name == kCapabilities ? lost.capabilities : lost.attributes) = true;
+    if (length < 0 && is_absent(errno)) continue;
+    if (length < 0 || set(name.data(), value.data(), static_cast<size_t>(length)) != 0) lose(name);
   }
 }
 

@@ -8,11 +8,11 @@
 
 namespace sysrewrite {
 
-// What a copy could not be given, for want of privilege.
+// What a copy could not be given, for want of privilege or because it could not be read.
 struct Lost {
   bool owner = false;
-  bool set_id = false;  // the setuid or setgid bit, which is none of another owner's file
-  bool attributes = false;
+  bool set_id = false;      // the setuid or setgid bit, which is none of another owner's file
+  bool attributes = false;  // of those that could not even be listed there may be none
   bool capabilities = false;
 };
 
@@ -20,8 +20,8 @@ struct Lost {
 // and are then left out.
 enum class Bytes { kSame, kChanged };
 
-// The extended attributes of `from` that `to` can hold. What it cannot (another file system, no
-// privilege) is left out, as cp -p does, and `lost` tells.
+// The extended attributes of `from` that can be read, and that `to` can hold. What it cannot
+// (another file system, no privilege) is left out, as cp -p does, and `lost` tells.
 void copy_attributes(int from, int to, Bytes bytes, Lost& lost);
 
 // The same for what cannot be opened: names in directories, without following a link.

@@ -55,8 +55,8 @@ class BatchTest(CommandTest):
     def batch(self, *options, expect=0, **more):
         return self.run_command("batch", self.tree, "-o", self.out, *options, expect=expect, **more)
 
-    def report(self, *options, expect=0):
-        return json.loads(self.batch("--json", *options, expect=expect).stdout)
+    def report(self, *options, expect=0, **more):
+        return json.loads(self.batch("--json", *options, expect=expect, **more).stdout)
 
     def assert_nothing_left(self):
         self.assertEqual([path.name for path in self.dir.iterdir()], ["tree"])

@@ -3,7 +3,6 @@
 Usage: batch_installing_test.py SYSREWRITE SYSLOAD GOLDEN-SOURCES WORK-DIRECTORY [unittest arguments]
 """
 
-import ctypes
 import errno
 import json
 import os
@@ -19,22 +18,9 @@ sys.dont_write_bytecode = True
 
 import batch_case
 from batch_case import BatchTest, describe
-from command_case import GCC
+from command_case import GCC, refuse_calls
 
 LD_SO = "/lib64/ld-linux-x86-64.so.2"
-
-
-def refuse_call(number):
-    """From now on the kernel answers this system call of this process by ENOSYS."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    load, jump_if_equal, answer = 0x20, 0x15, 0x06
-    rows = ((load, 0, 0, 0), (jump_if_equal, 0, 1, number), (answer, 0, 0, 0x50000 | errno.ENOSYS),
-            (answer, 0, 0, 0x7fff0000))
-    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *row) for row in rows))
-    program = struct.pack("<HxxxxxxQ", len(rows), ctypes.addressof(code))
-    no_new_privileges, seccomp, filter_mode = 38, 22, 2
-    if libc.prctl(no_new_privileges, 1, 0, 0, 0) != 0 or libc.prctl(seccomp, filter_mode, program, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "cannot set a filter")
 
 
 class Installing(BatchTest):
@@ -241,7 +227,7 @@ class Installing(BatchTest):
         """Linux before 5.6, and filters of containers."""
         (self.tree / "lib64").mkdir()
         shutil.copy(os.path.realpath(LD_SO), self.tree / LD_SO[1:])
-        self.install("-q", preexec_fn=lambda: refuse_call(437))
+        self.install("-q", preexec_fn=lambda: refuse_calls([437], errno.ENOSYS))
         self.assertIn(b"usage: sysload", (self.out / LD_SO[1:]).read_bytes())
 
     def test_what_it_would_replace_is_not_lost(self):

@@ -3,6 +3,7 @@
 Usage: batch_keeping_test.py SYSREWRITE SYSLOAD GOLDEN-SOURCES WORK-DIRECTORY [unittest arguments]
 """
 
+import errno
 import os
 import resource
 import shutil
@@ -19,7 +20,7 @@ sys.dont_write_bytecode = True
 import batch_case
 import corpus
 from batch_case import BatchTest, RULES, attributes, describe
-from command_case import NOBODY
+from command_case import GETTING, LISTING, NOBODY, refuse_calls
 
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 
@@ -156,6 +157,28 @@ class Keeping(BatchTest):
         self.batch()
         self.assertEqual(attributes(self.out / "program"), {"security.other": b"kept"})
         self.assertEqual(attributes(self.out / "text"), attributes(text))
+
+    def test_attributes_that_cannot_be_read_are_not_lost_without_a_word(self):
+        self.need_root()
+        program = self.program("program")
+        os.setxattr(program, "user.note", b"x")
+        os.setxattr(program, "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
+        os.symlink("x", self.tree / "link")
+        os.setxattr(self.tree / "link", "trusted.link", b"x", follow_symlinks=False)
+        all_of = {"attributes": True, "capabilities": True, "owner": False}
+        unknown = {**all_of, "capabilities": False}
+        for calls, lost in ((GETTING, {"link": unknown, "program": all_of}),
+                            (LISTING, {".": unknown, "link": unknown, "program": unknown})):
+            report = self.report("--no-interp", preexec_fn=lambda: refuse_calls(calls, errno.EIO))
+            self.assertEqual({item.pop("path"): item for item in report["lost"]}, lost)
+            subprocess.run(["rm", "-rf", self.out], check=True)
+            done = self.batch("--no-interp", preexec_fn=lambda: refuse_calls(calls, errno.EIO))
+            self.assertIn(f"{len(lost)} entries have lost extended attributes", done.stderr)
+            subprocess.run(["rm", "-rf", self.out], check=True)
+            for error in (errno.ENOTSUP, errno.ENODATA):
+                report = self.report("--no-interp", preexec_fn=lambda: refuse_calls(calls, error))
+                self.assertEqual(report["lost"], [])
+                subprocess.run(["rm", "-rf", self.out], check=True)
 
     def test_holes_stay_holes(self):
         with open(self.tree / "sparse", "wb") as file:

@@ -1,9 +1,11 @@
 """What the tests of the command share: the command itself, what it is given, and a folder for each test."""
 
+import ctypes
 import os
 import pathlib
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -14,12 +16,29 @@ GCC = "/usr/bin/gcc"
 SAMPLES = {"busybox": "/bin/busybox", "musl": "/usr/lib/x86_64-linux-musl/libc.so",
            "pie": "/sbin/ldconfig"}
 NOBODY = 65534
+# Of extended attributes: of a path, of a link, of a descriptor.
+GETTING, LISTING = (191, 192, 193), (194, 195, 196)
 
 
 def assemble(rule, output):
     """The input of a golden rule, a small program of known tiers."""
     subprocess.run([GCC, "-nostdlib", "-static", "-Wl,--build-id=none", "-I", GOLDEN,
                     GOLDEN / f"{rule}.in.S", "-o", output], check=True)
+
+
+def refuse_calls(numbers, error):
+    """From now on the kernel answers these system calls of this process by an error."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    load, jump_if_equal, answer = 0x20, 0x15, 0x06
+    rows = [(load, 0, 0, 0)]
+    for number in numbers:
+        rows += [(jump_if_equal, 0, 1, number), (answer, 0, 0, 0x50000 | error)]
+    rows.append((answer, 0, 0, 0x7fff0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *row) for row in rows))
+    program = struct.pack("<HxxxxxxQ", len(rows), ctypes.addressof(code))
+    no_new_privileges, seccomp, filter_mode = 38, 22, 2
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) != 0 or libc.prctl(seccomp, filter_mode, program, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "cannot set a filter")
 
 
 class CommandTest(unittest.TestCase):

@@ -3,6 +3,7 @@
 Usage: command_output_test.py SYSREWRITE GOLDEN-SOURCES WORK-DIRECTORY [unittest arguments]
 """
 
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import unittest
 sys.dont_write_bytecode = True
 
 import command_case
-from command_case import CommandTest, NOBODY, SAMPLES
+from command_case import CommandTest, GETTING, LISTING, NOBODY, SAMPLES, refuse_calls
 
 
 class Writing(CommandTest):
@@ -118,6 +119,21 @@ class Writing(CommandTest):
         self.run_command(self.input, self.output)
         self.assertEqual(os.getxattr(self.output, "user.note"), b"value \0 with a NUL")
         self.assertEqual(os.getxattr(self.output, "user.empty"), b"")
+
+    def test_extended_attributes_that_cannot_be_read_are_not_lost_without_a_word(self):
+        self.need_root()
+        os.setxattr(self.input, "user.note", b"x")
+        for calls in (LISTING, GETTING):
+            for error, words in ((errno.EIO, "lost extended attributes"), (errno.EACCES, "lost extended attributes"),
+                                 (errno.ENOTSUP, ""), (errno.ENODATA, "")):
+                done = self.run_command("-q", self.input, self.output, preexec_fn=lambda: refuse_calls(calls, error))
+                self.assertEqual(done.stderr.count("\n"), 1 if words else 0)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(os.listxattr(self.output), [])
+        os.setxattr(self.input, "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
+        self.assertIn("cannot keep the file capabilities",
+                      self.fail_command("--no-interp", self.input, self.output,
+                                        preexec_fn=lambda: refuse_calls(GETTING, errno.EIO)))
 
     def test_a_folders_default_list_gives_nobody_rights_in_the_output(self):
         nobody = -1 & 0xffffffff

@@ -140,7 +140,7 @@ std::string lost_lines(const BatchOutcome& outcome) {
     out += fmt::format("  {} entries have another owner, and no setuid: only root may give them\n",
                        owners);
   if (attributes != 0)
-    out += fmt::format("  {} entries have lost extended attributes that could not be set\n",
+    out += fmt::format("  {} entries have lost extended attributes that could not be read or set\n",
                        attributes);
   return out + capabilities;
 }
