@@ -27,8 +27,8 @@ class Installing(BatchTest):
     """--install-sysload, as far as files go; tests/run enters such a tree."""
 
     def install(self, *options, expect=0, **more):
-        return self.batch("--install-sysload", "--loader", batch_case.SYSLOAD, "--json", *options,
-                          expect=expect, **more)
+        loader = () if "--loader" in options else ("--loader", batch_case.SYSLOAD)
+        return self.batch("--install-sysload", *loader, "--json", *options, expect=expect, **more)
 
     def test_it_goes_where_programs_look(self):
         for path in ("usr/lib/x86_64-linux-gnu", "usr/lib64"):
@@ -147,6 +147,25 @@ class Installing(BatchTest):
         os.symlink("nowhere", beside)
         self.assertIn("move it away if nothing needs it", self.run_command(*command, expect=1).stderr)
         self.assertFalse(again.exists())
+
+    def test_the_sysload_of_an_earlier_batch_is_replaced_everywhere(self):
+        """It may be another version, and the two would meet in one process."""
+        self.make_ld_so()
+        os.symlink(LD_SO, self.tree / "ld.so")
+        self.make_program("program", "/ld.so")
+        other = bytearray(pathlib.Path(batch_case.SYSLOAD).read_bytes())
+        other[-1] ^= 1
+        (self.dir / "other").write_bytes(other)
+        self.install("-q", "--loader", self.dir / "other")
+        (self.dir / "other").unlink()
+        places = ("usr/lib/sysload", LD_SO[1:])
+        for place in places:
+            self.assertEqual((self.out / place).read_bytes()[64:len(other)], other[64:])
+        self.tree, self.out = self.out, self.dir / "again"
+        self.assertEqual(json.loads(self.install().stdout)["sysload"][0], "/usr/lib/sysload")
+        for place in places:
+            self.assertEqual((self.out / place).read_bytes()[64:len(other)],
+                             pathlib.Path(batch_case.SYSLOAD).read_bytes()[64:])
 
     def test_a_tree_that_was_rewritten_without_sysload_gets_it(self):
         self.make_ld_so()

@@ -95,14 +95,23 @@ class Installer {
     if (renameat(place.folder.get(), place.name.c_str(), place.folder.get(), beside.name.c_str()) !=
         0)
       return problem("cannot rename to NAME.rewritten", path);
-    Descriptor there = root_.open(beside, O_RDONLY);
-    if (!there.valid()) return problem("cannot read what is now NAME.rewritten of", path);
-    const auto interpreter = InputFile::adopt(there.release(), path);
-    if (!interpreter) return interpreter.error();
-    const auto face = with_face_of(interpreter->bytes(), loader_.bytes());
-    if (!write(place.folder.get(), place.name, face ? &*face : nullptr))
-      return problem("cannot write", path);
-    return std::nullopt;
+    return put_beside(place, path);
+  }
+
+  // Whether an earlier batch has put sysload where `path` leads: it is replaced, too, and may have
+  // been another version.
+  Result<bool> renew(const std::string& path) const {
+    const std::vector<Place> chain = root_.chain(path);
+    if (chain.empty()) return false;
+    const Place& place = chain.back();
+    const auto beside = identify(root_.open(beside_of(place), O_PATH));
+    if (!beside || !files_.contains(*beside)) return false;
+    const auto old = InputFile::adopt(root_.open(place, O_RDONLY | O_NONBLOCK).release(), path);
+    if (!old || !is_sysload(old->bytes())) return false;
+    if (unlinkat(place.folder.get(), place.name.c_str(), 0) != 0)
+      return problem("cannot replace", path);
+    if (auto error = put_beside(place, path)) return *error;
+    return true;
   }
 
   // The rewritten ld.so that sysload will find for a program that names `path`.
@@ -127,6 +136,18 @@ class Installer {
   static Place beside_of(const Place& place) {
     return {Descriptor(openat(place.folder.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC)),
             place.name + kSuffix};
+  }
+
+  // sysload where the rewritten ld.so stands at NAME.rewritten.
+  std::optional<Error> put_beside(const Place& place, const std::string& path) const {
+    Descriptor there = root_.open(beside_of(place), O_RDONLY);
+    if (!there.valid()) return problem("cannot read what is now NAME.rewritten of", path);
+    const auto interpreter = InputFile::adopt(there.release(), path);
+    if (!interpreter) return interpreter.error();
+    const auto face = with_face_of(interpreter->bytes(), loader_.bytes());
+    if (!write(place.folder.get(), place.name, face ? &*face : nullptr))
+      return problem("cannot write", path);
+    return std::nullopt;
   }
 
   // The directory that is to hold `path`; those that were missing are added to `made`.
@@ -230,6 +251,12 @@ Result<Installation> install_loader(const CopyJob& job, const CopyResult& result
   }
   for (const std::string& name : chosen.all)
     if (!installer.find_beside(name)) return Installer::nothing_beside(name);
+  for (const std::string& name : names) {
+    if (chosen.all.contains(name)) continue;
+    const auto renewed = installer.renew(name);
+    if (!renewed) return renewed.error();
+    if (*renewed) installation.places.push_back(name);
+  }
   std::set<FileIdentity> found;
   for (const std::string& name : names)
     if (const auto file = installer.find_beside(name)) found.insert(*file);

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include <map>
-#include <optional>
+#include <vector>
 
 namespace sysrewrite {
 
@@ -36,16 +36,13 @@ InterpreterNames choose_names(const RootFolder& root, const std::set<std::string
     for (const Place& place : root.chain(path)) chain.push_back(identify_name(place));
     paths.emplace(chain.front(), path);
     chains.push_back(std::move(chain));
-    chosen.all.push_back(path);
-    chosen.files.insert(*file);
+    chosen.all.insert(path);
   }
-  std::set<std::string> taken;
   for (const auto& chain : chains) {
     auto last = chain.rbegin();
     while (!paths.contains(*last)) ++last;
-    taken.insert(paths[*last]);
+    chosen.taken.insert(paths[*last]);
   }
-  chosen.taken.assign(taken.begin(), taken.end());
   return chosen;
 }
 

@@ -5,10 +5,10 @@
 
 #include <sys/stat.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "cli/batch/root_folder.h"
 
@@ -17,9 +17,8 @@ namespace sysrewrite {
 using FileIdentity = std::pair<dev_t, ino_t>;
 
 struct InterpreterNames {
-  std::vector<std::string> all;    // that lead to one of the files
-  std::vector<std::string> taken;  // of these, the ones that lead to none of the others
-  std::set<FileIdentity> files;    // that they lead to
+  std::set<std::string> all;    // that lead to one of the files
+  std::set<std::string> taken;  // of these, the ones that lead to none of the others
 };
 
 // Looks at the tree and changes nothing. `names` are absolute paths, `files` the rewritten ld.so's.
