@@ -141,7 +141,8 @@ void fill_own_segment(const ProgramFile& file, const MappedImage& image, Runtime
 
 }  // namespace
 
-void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback) {
+void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback,
+                    TrampolinePlace place) {
   if (file.rewritten().is_segment()) return fill_own_segment(file, image, callback);
   if (!file.rewritten().has_sites()) return;
   const char* const phase = "trampoline";
@@ -149,15 +150,15 @@ void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAd
   const RuntimeAddr slot = image.at({trailer.vaddr});
   const RuntimeAddr stubs = slot + kPageSize;
   const uint64_t stubs_size = trailer.size - kPageSize;
-  int64_t answer =
-      sys::map_file_at(slot, kPageSize, sys::kRead | sys::kWrite, file.code_fd(), {trailer.offset});
+  const auto map = place == TrampolinePlace::kHeld ? sys::replace_file : sys::map_file_at;
+  int64_t answer = map(slot, kPageSize, sys::kRead | sys::kWrite, file.code_fd(), {trailer.offset});
   if (sys::failed(answer))
     fail_errno(answer, phase, "cannot map the slot of ", file.path(), " at ", Hex{slot.value});
   *Memory::at<SlotPage>(slot) = slot_page(callback.value);
   answer = sys::protect(slot, kPageSize, sys::kRead);
   if (sys::failed(answer)) fail_errno(answer, phase, "cannot protect the slot of ", file.path());
-  answer = sys::map_file_at(stubs, stubs_size, sys::kRead | sys::kExec, file.code_fd(),
-                            {trailer.offset + kPageSize});
+  answer =
+      map(stubs, stubs_size, sys::kRead | sys::kExec, file.code_fd(), {trailer.offset + kPageSize});
   if (sys::failed(answer))
     fail_errno(answer, phase, "cannot map the stubs of ", file.path(), " at ", Hex{stubs.value});
 }

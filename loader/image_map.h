@@ -24,10 +24,17 @@ class MappedImage {
 MappedImage map_image(const char* phase, const ProgramFile& file, const ElfImage& image,
                       uint64_t hint);
 
+// What lies where a trampoline belongs.
+enum class TrampolinePlace {
+  kFree,  // nothing, or else the process ends with a line
+  kHeld,  // a reservation of the caller's, all of which is replaced
+};
+
 // Maps slot page and stubs of a rewritten file whose image is mapped, and fills the slot. Where
 // they are segments of the image, they are mapped already, and the slot's one loses its write
 // access.
-void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback);
+void map_trampoline(const ProgramFile& file, const MappedImage& image, RuntimeAddr callback,
+                    TrampolinePlace place);
 
 }  // namespace sysrewrite
 

@@ -89,7 +89,7 @@ void serve(const ProgramFile& file, const MappedImage& image) {
   if (sysload_state.has_engine && file.has_native_calls()) expect_native_file();
   if (!file.is_rewritten()) return;
   if (sysload_state.has_hooks) report_unseen(file);
-  map_trampoline(file, image, {sysload_state.callback});
+  map_trampoline(file, image, {sysload_state.callback}, TrampolinePlace::kFree);
   if (file.rewritten().has_sites()) add_site_table(file, image);
 }
 

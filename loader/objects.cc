@@ -30,7 +30,9 @@
 //      reserved:            |==== span ====|-- gap --|= slot =|== stubs ==|
 //      ld.so is told:       ^                        replaced by the trampoline
 //
-// MAP_FIXED replaces only what was reserved here a moment ago. The gap is given back.
+// MAP_FIXED replaces only what was reserved here a moment ago, and what becomes the trampoline is
+// reserved until it does: another thread of the program may take whatever is free. The gap is given
+// back.
 
 namespace sysrewrite {
 
@@ -82,11 +84,12 @@ void remember(const MappedObject& object) {
 }
 
 // `size` is that of what is mapped of the file, from its first segment on.
-void serve_object(const ProgramFile& file, const ElfImage& image, uint64_t bias, uint64_t size) {
+void serve_object(const ProgramFile& file, const ElfImage& image, uint64_t bias, uint64_t size,
+                  TrampolinePlace place) {
   const Trailer& trailer = file.rewritten().trailer();
   const MappedImage mapped(bias);
   const SegmentBounds bounds = image.bounds(bias, file.size());
-  map_trampoline(file, mapped, {sysload_state.callback});
+  map_trampoline(file, mapped, {sysload_state.callback}, place);
   add_site_table(file, mapped);
   remember({mapped.at(image.low()),
             size,
@@ -138,6 +141,19 @@ bool code_was_prepared(RuntimeAddr address, uint64_t size, uint32_t protection, 
   return same && !sys::failed(sys::protect(address, size, protection));
 }
 
+struct Range {
+  RuntimeAddr start, end;
+};
+
+// What of this memory is not in `kept`. 0, or why not.
+int64_t unmap_outside(const Range& memory, const Range& kept) {
+  const auto unmap = [](RuntimeAddr start, RuntimeAddr end) {
+    return start < end ? sys::unmap(start, end.value - start.value) : 0;
+  };
+  const int64_t answer = unmap(std::max(memory.start, kept.end), memory.end);
+  return sys::failed(answer) ? answer : unmap(memory.start, std::min(memory.end, kept.start));
+}
+
 int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& file,
                             const ElfImage& image) {
   const Trailer& trailer = file.rewritten().trailer();
@@ -161,13 +177,12 @@ int64_t map_with_trampoline(const LibraryRequest& request, const ProgramFile& fi
     sys::unmap({static_cast<uint64_t>(reserved)}, span.high - span.low);
     return mapped;
   }
-  // What is neither is given back, and the trampoline's own place with it: it is mapped like every
-  // other, never over something. The lock keeps this process's other loaders away, and a stranger's
-  // mmap that slips in between ends the process with a line.
-  const uint64_t image_end = base.value + align_up(request.size, kPageSize);
-  sys::unmap({span.low + bias}, base.value - (span.low + bias));
-  sys::unmap({image_end}, span.high + bias - image_end);
-  serve_object(file, image, bias, request.size);
+  serve_object(file, image, bias, request.size, TrampolinePlace::kHeld);
+  const RuntimeAddr image_end = {align_up(base.value + request.size, kPageSize)};
+  const RuntimeAddr trampoline = {trailer.vaddr + bias};
+  const Range kept{trampoline, trampoline + trailer.size};
+  unmap_outside({{span.low + bias}, base}, kept);
+  unmap_outside({image_end, {span.high + bias}}, kept);
   if (file.has_copy() && request.by_interpreter)
     prepare_code(file, image, base, request.size, bias);
   return static_cast<int64_t>(base.value);
@@ -201,7 +216,7 @@ void adopt_executable(const ProgramFile& file) {
   image.check_segments(kPhase, file);
   if (file.rewritten().is_segment()) return;
   if (file.rewritten().has_sites())
-    serve_object(file, image, 0, image.high().value - image.low().value);
+    serve_object(file, image, 0, image.high().value - image.low().value, TrampolinePlace::kFree);
   note_seen(file, {image.low().value}, image.high().value - image.low().value);
   restore_path_for_interpreter(file, image, MappedImage(0));
 }
@@ -225,35 +240,51 @@ bool is_known(RuntimeAddr address) {
   return false;
 }
 
-void adopt_library(const PendingLibrary& library) {
+// Where the trampoline of a library belongs that lies at `address`; empty where it has none.
+Range place_of_trampoline(const ProgramFile& file, RuntimeAddr address) {
+  if (!file.is_rewritten() || !file.rewritten().has_sites() || file.rewritten().is_segment())
+    return {};
+  const Trailer& trailer = file.rewritten().trailer();
+  const uint64_t bias = address.value - ElfImage::read(kPhase, file).low().value;
+  return {{trailer.vaddr + bias}, {trailer.vaddr + trailer.size + bias}};
+}
+
+// Makes of `room`, which ld.so gives back, the trampoline's place, and gives back the rest. The
+// place never becomes free in between. What lies behind the room is taken only if nobody has it.
+bool keep_place(const Range& room, const Range& place, int64_t* answer) {
+  const RuntimeAddr behind = std::max(place.start, room.end);
+  const bool is_held =
+      place.start < place.end && place.start >= room.start &&
+      (place.end <= behind ||
+       !sys::failed(sys::map_anonymous_at(behind, place.end.value - behind.value, sys::kNoAccess)));
+  *answer = unmap_outside(room, is_held ? place : Range{});
+  return is_held;
+}
+
+int64_t adopt_library(const PendingLibrary& library, const Range& room) {
   const auto [address, size, end, fd] = library;
   ProgramFile file;
-  if (!ProgramFile::look_at(fd, &file)) return;
+  if (!ProgramFile::look_at(fd, &file)) return unmap_outside(room, {});
   file.name_by_descriptor();
   file.read_trailer(kPhase);
   const bool own = file.is_rewritten();
   file.use_copy(kPhase);
   note_seen(file, address, size);
-  const bool needs_room =
-      file.is_rewritten() && file.rewritten().has_sites() && !file.rewritten().is_segment();
-  if (needs_room) {
+  const Range place = place_of_trampoline(file, address);
+  int64_t answer = 0;
+  const bool is_held = keep_place(room, place, &answer);
+  const bool needs_room = place.start < place.end && !sys::failed(answer);
+  if (needs_room && is_held) {
     const ElfImage image = ElfImage::read(kPhase, file);
-    const uint64_t bias = address.value - image.low().value;
-    const Trailer& trailer = file.rewritten().trailer();
-    const RuntimeAddr place = {trailer.vaddr + bias};
-    const bool room =
-        place >= end && !sys::failed(sys::map_anonymous_at(place, trailer.size, sys::kNoAccess));
-    if (room) {
-      sys::unmap(place, trailer.size);
-      serve_object(file, image, bias, size);
-    } else if (own) {
-      fail(kPhase, "there is no room for the trampoline of ", file.path(), " at ",
-           Hex{place.value});
-    } else {
-      report_unfollowed(file.path(), "no room for its trampoline behind the place ld.so chose");
-    }
+    serve_object(file, image, address.value - image.low().value, size, TrampolinePlace::kHeld);
+  } else if (needs_room && own) {
+    fail(kPhase, "there is no room for the trampoline of ", file.path(), " at ",
+         Hex{place.start.value});
+  } else if (needs_room) {
+    report_unfollowed(file.path(), "no room for its trampoline behind the place ld.so chose");
   }
   file.release();
+  return answer;
 }
 
 // ld.so maps the stubs as the last segment, and the slot's page right before them. What was mapped
@@ -275,21 +306,14 @@ bool map_own_segments(const ProgramFile& file, RuntimeAddr address, uint64_t siz
                                          sys::kRead | sys::kWrite, file.fd(), {own.offset});
   if (sys::failed(data)) fail_errno(data, kPhase, "cannot map the slot of ", file.path());
   restore_headers(file, image, mapped);
-  serve_object(file, image, mapped.bias(), image.high().value - image.low().value);
+  serve_object(file, image, mapped.bias(), image.high().value - image.low().value,
+               TrampolinePlace::kHeld);
   return true;
 }
 
 bool has_code_in(const MappedObject& object, RuntimeAddr start, RuntimeAddr end) {
   if (object.size == 0 || start >= object.code_end) return false;
   return end > object.code;
-}
-
-// What of this memory is not in [start, end), which is free, and perhaps another thread's by now.
-void unmap_outside(RuntimeAddr memory, uint64_t size, RuntimeAddr start, RuntimeAddr end) {
-  const RuntimeAddr memory_end = memory + size;
-  if (memory < start) sys::unmap(memory, std::min(start, memory_end).value - memory.value);
-  const RuntimeAddr rest = std::max(memory, end);
-  if (rest < memory_end) sys::unmap(rest, memory_end.value - rest.value);
 }
 
 }  // namespace
@@ -361,13 +385,13 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer) {
   const PendingLibrary library = sysload_state.pending;
   if (library.size == 0 || start != library.end) return false;
   sysload_state.pending = {};
+  if (size == 0 || !checked_add(start.value, size)) return false;  // the kernel refuses it
   // What ld.so gives back reaches to its reservation's end, and ours goes on behind that.
   const WidenedReservation& widened = sysload_state.widened;
   const uint64_t pages = align_up(size, kPageSize);
   const uint64_t extra = start + pages == widened.end ? widened.extra : 0;
   sysload_state.widened = {};
-  *answer = sys::unmap(start, pages + extra);
-  if (!sys::failed(*answer)) adopt_library(library);
+  *answer = adopt_library(library, {start, start + pages + extra});
   return true;
 }
 
@@ -427,7 +451,9 @@ void forget_libraries(RuntimeAddr start, uint64_t size) {
     if (end >= object.code_end) object.code_end = std::max(start, object.code);
     if (object.code < object.code_end) continue;
     drop_site_table(object.trampoline);
-    unmap_outside(object.trampoline, object.trampoline_size, start, end);
+    // Which is free, and perhaps another thread's by now.
+    const Range given_back{start, end};
+    unmap_outside({object.trampoline, object.trampoline + object.trampoline_size}, given_back);
     object.size = 0;
   }
 }

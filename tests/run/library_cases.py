@@ -275,3 +275,49 @@ def case_libraries_at_a_hint(runner):
 
     for options in ([], ["--hook", "pass:entry:exit"]):
         same(runner, ["./m", "./any.so", "./own.so"], prepare=prepare, options=options)
+
+
+# Threads that take whatever is free for a moment, while small holes are filled and libraries come and go.
+TAKEN = r"""
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+enum { PAGE = 4096, THREADS = 2 };
+static volatile int stop;
+static void* take(void* unused) {
+  while (!stop) {
+    void* page = mmap(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED) munmap(page, PAGE);
+  }
+  return 0;
+}
+int main(int argc, char** argv) {
+  pthread_t threads[THREADS];
+  int right = 0;
+  for (int i = 0; i < 3000; i++) mmap(0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], 0, take, 0);
+  for (int i = 0; i < 4000; i++) {
+    void* library = dlopen(argv[1], RTLD_NOW);
+    if (!library) return puts(dlerror()), 1;
+    right += ((long (*)(void))dlsym(library, "call"))() == getpid();
+    dlclose(library);
+  }
+  stop = 1;
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], 0);
+  printf("%d\n", right);
+  return 0;
+}
+"""
+
+
+def case_libraries_while_memory_is_taken(runner):
+    """The place of a trampoline is nobody else's at any moment, whichever way the library was given it."""
+    def prepare(folder):
+        build(folder, "l.so", LIBRARY, "-shared", "-fPIC")
+        build(folder, "large.so", LIBRARY, "-shared", "-fPIC", "-Wl,-z,max-page-size=0x200000")
+        build(folder, "m", TAKEN, "-ldl", "-pthread")
+
+    for library in ("./l.so", "./large.so"):
+        same(runner, ["./m", library], prepare=prepare)
