@@ -9,12 +9,14 @@
 #include <cstring>
 
 #include "loader/client.h"
+#include "loader/descriptor_limit.h"
 #include "loader/exec_target.h"
 #include "loader/memory.h"
 #include "loader/own_exe.h"
 #include "loader/program_memory.h"
 #include "loader/report.h"
 #include "loader/state.h"
+#include "loader/text.h"
 
 // Following.
 //
@@ -91,16 +93,6 @@ int64_t count_arguments(uint64_t argv) {
   return -E2BIG;
 }
 
-char* hexadecimal(uint64_t value, char (&into)[17]) {
-  unsigned at = 16;
-  into[at] = 0;
-  do {
-    into[--at] = "0123456789abcdef"[value % 16];
-    value /= 16;
-  } while (value != 0);
-  return into + at;
-}
-
 uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t argv,
                          uint64_t count, const char* mask, const char* program_fd,
                          const char* comm) {
@@ -108,6 +100,8 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
   if (sysload_state.follow) {
     list->add("--server");
     list->add(sysload_state.server_name);
+  } else if (sysload_state.server_name[0] != 0) {
+    list->add("--native");
   }
   if (const HookSet* hooks = sysload_state.hooks) {
     for (uint32_t i = 0; i < hooks->count; ++i) {
@@ -179,16 +173,28 @@ class LockOpener {
 
 namespace {
 
-// From the server, whose sysload is there after chroot too; a command without one is sysload
-// itself.
-bool find_loader(const char* name, sys::Fd* loader) {
+// From the server, whose sysload is there after chroot too. What /proc/self/exe names to the kernel
+// is sysload as well, and there is that link where the program itself is executed by it.
+bool find_loader(const char* name, bool own, sys::Fd* loader) {
   if (sysload_state.follow) {
-    const bool given = ask_for_loader(loader) == ServerAnswer::kCopy;
-    if (!given) report_no_server(name);
-    return given;
+    if (ask_for_loader(loader) == ServerAnswer::kCopy) return true;
+    report_no_server(name);
   }
-  *loader = sys::open_for_reading("/proc/self/exe");
+  *loader = own ? beyond_limit([] { return sys::open_for_reading("/proc/self/exe"); }) : -1;
   return !sys::failed(*loader);
+}
+
+// As a command sysload is what /proc/self/exe names, and the program means itself.
+bool means_own_exe(const ExecRequest& request, const ExecTarget& target) {
+  const bool follows_link = (request.flags & AT_SYMLINK_NOFOLLOW) == 0;
+  return follows_link && sysload_state.exe_size != 0 && names_own_exe(target.path);
+}
+
+// AT_EXECFN is to be what the program has said.
+bool name_own_exe(ExecTarget* target) {
+  static_assert(sizeof(target->path) == kOwnPath);
+  memcpy(target->executed, target->path, strlen(target->path) + 1);
+  return find_own_exe(target->path);
 }
 
 // The kernel takes the lower half of the flags. Those that it does not know are an error, and
@@ -259,6 +265,41 @@ void name_by_descriptor(const ExecRequest& request, const char* named, sys::Fd p
   memcpy(at, named, size + 1);
 }
 
+struct Followed {
+  const char* named;  // as execve was given it
+  bool own;           // by /proc/self/exe
+  uint64_t count;     // of arguments
+  const char* comm;
+  sys::Fd program;
+};
+
+// False: the kernel is to execute it as it was asked to. What names the program's own file names
+// sysload to the kernel, which therefore is not asked.
+bool execute_by_sysload(const ExecRequest& request, const Followed& followed, ExecTarget* target,
+                        int64_t* answer) {
+  sys::Fd loader = -1;
+  ArgumentList list;
+  const bool ready = find_loader(followed.named, followed.own, &loader) &&
+                     list.reserve(followed.count + uint64_t{2} * kScriptDepth + 20 +
+                                  uint64_t{2} * SYSLOAD_MOST_HOOKS);
+  bool done = followed.own;
+  if (ready) {
+    keep_open(followed.program);
+    char mask[17], fd[17];
+    const uint64_t arguments = build_arguments(
+        &list, *target, request.argv, followed.count, hexadecimal(request.mask, mask),
+        hexadecimal(static_cast<uint64_t>(followed.program), fd), followed.comm);
+    *answer = execute(loader, arguments, request.envp);
+    done = done || !is_for_sysload(request, *answer);
+    if (!done)
+      report_native(request, followed.named, "sysload may not be executed where it runs", target);
+  } else {
+    *answer = -ENOMEM;
+  }
+  if (loader >= 0) sys::close(loader);
+  return done;
+}
+
 }  // namespace
 
 bool follow_exec(const ExecRequest& request, int64_t* answer) {
@@ -271,15 +312,18 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   if (read_program_string(request.path, target.path, sizeof(target.path)) < 0) return false;
   const int64_t count = count_arguments(request.argv);
   if (count < 0) return false;
-  // As a command sysload is what /proc/self/exe names, and the program means itself.
-  const bool follows_link = (request.flags & AT_SYMLINK_NOFOLLOW) == 0;
-  const bool own = follows_link && sysload_state.exe_size != 0 && names_own_exe(target.path);
-  if (own) memcpy(target.path, sysload_state.exe_path, sysload_state.exe_size + 1);
+  const bool own = means_own_exe(request, target);
   if (!own && !sysload_state.follow) return false;
+  if (own && !name_own_exe(&target)) return *answer = -ENOENT, true;
   char named[kExecPath];
   memcpy(named, target.path, sizeof(named));
   sys::Fd program = -1;
   const ExecKind kind = resolve_target(request, &target, &program);
+  // The kernel would find sysload there. The program was one that sysload can start, so what is not
+  // that any more is by its mode.
+  if (own && kind != ExecKind::kElf)
+    return *answer = kind == ExecKind::kNoDescriptor ? -EMFILE : -EACCES, true;
+  if (own) memcpy(target.path, sysload_state.exe_path, sysload_state.exe_size + 1);
   if (kind != ExecKind::kElf) {
     if (const char* why = reason_of(kind)) report_native(request, named, why, &target);
     return false;
@@ -291,24 +335,8 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   }
   const bool from_folder = request.directory != AT_FDCWD && named[0] != '/';
   if (from_folder && target.word_count == 0) name_by_descriptor(request, named, program, &target);
-  sys::Fd loader = -1;
-  ArgumentList list;
-  bool done = false;
-  const bool ready = find_loader(named, &loader) &&
-                     list.reserve(static_cast<uint64_t>(count) + uint64_t{2} * kScriptDepth + 20 +
-                                  uint64_t{2} * SYSLOAD_MOST_HOOKS);
-  if (ready) {
-    keep_open(program);
-    char mask[17], fd[17];
-    const uint64_t arguments = build_arguments(
-        &list, target, request.argv, static_cast<uint64_t>(count), hexadecimal(request.mask, mask),
-        hexadecimal(static_cast<uint64_t>(program), fd), comm);
-    *answer = execute(loader, arguments, request.envp);
-    // What names the program's own file names sysload to the kernel.
-    done = own || !is_for_sysload(request, *answer);
-    if (!done) report_native(request, named, "sysload may not be executed where it runs", &target);
-  }
-  if (loader >= 0) sys::close(loader);
+  const Followed followed{named, own, static_cast<uint64_t>(count), comm, program};
+  const bool done = execute_by_sysload(request, followed, &target, answer);
   sys::close(program);
   return done;
 }

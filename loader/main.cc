@@ -36,6 +36,7 @@
 #include "loader/interpreter.h"
 #include "loader/lost_trailer.h"
 #include "loader/memory.h"
+#include "loader/native_start.h"
 #include "loader/near_callback.h"
 #include "loader/options.h"
 #include "loader/original_headers.h"
@@ -157,6 +158,14 @@ PublishedHeaders headers_for_others(const ElfImage& image, const MappedImage& ma
   return {mapped.at(table).value, image.header_count()};
 }
 
+// Where the server cannot be asked, or can rewrite neither. What such a program says of
+// /proc/self/exe arrives at the kernel, so it must be the kernel that has started it.
+bool runs_unseen(const ProgramFile& program, const ProgramFile& interpreter) {
+  const bool is_rewritten = program.is_rewritten() || interpreter.is_rewritten();
+  const bool is_under_run = sysload_state.server_name[0] != 0;
+  return is_under_run && !is_rewritten && program.has_native_calls() && !sysload_state.exhaustive;
+}
+
 // Stages 3 to 6 as far as both ways in share them: the program is mapped at `mapped`.
 void start_program(StackView& stack, ProgramFile& program, const ElfImage& image,
                    const MappedImage& mapped, const Settings& settings, uint64_t brk) {
@@ -166,6 +175,8 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
     fail(kInterpreter, program.path(), ": the path of its interpreter is damaged");
   ProgramFile interpreter_file;
   if (interpreter.found) read_interpreter(interpreter.path, &interpreter_file);
+  if (runs_unseen(program, interpreter_file))
+    start_natively(stack, program.path(), program.fd(), settings.mask);
   sysload_state.has_hooks = settings.specs.count != 0;
   sysload_state.open_signals = find_open_signals(program, interpreter_file);
   sysload_state.has_engine = sysload_state.has_hooks || sysload_state.open_signals != 0;
@@ -247,19 +258,15 @@ void start_as_interpreters_name(StackView& stack, ProgramFile& program) {
   return true;
 }
 
-// sysload itself, under `run`.
-[[noreturn]] void execute_natively(StackView& stack, const Arguments& arguments) {
-  report_unfollowed(stack.argument(arguments.program_index), kServesItself);
+// sysload itself, under `run`; and with --no-follow what a program calls /proc/self/exe.
+[[noreturn]] void leave_to_kernel(StackView& stack, const Arguments& arguments) {
   const char* path = stack.drop_arguments(arguments.program_index, arguments.argv0);
-  constexpr uint64_t kWord = sizeof(uint64_t);
-  const uint64_t argv = stack.stack_pointer().value + kWord;
-  const uint64_t envp = argv + (stack.argc() + 1) * kWord;
-  fail_errno(sys::call(__NR_execve, Memory::address_of(path).value, argv, envp), "program",
-             "cannot execute ", path);
+  start_natively(stack, path, arguments.program_fd, arguments.mask);
 }
 
 void start_as_command(StackView& stack) {
   const Arguments arguments = read_arguments(stack);
+  if (arguments.native) leave_to_kernel(stack, arguments);
   const char* path = stack.argument(arguments.program_index);
   ProgramFile program = arguments.program_fd >= 0
                             ? ProgramFile::adopt("program", path, arguments.program_fd)
@@ -268,8 +275,10 @@ void start_as_command(StackView& stack) {
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program.path());
   remember_server(arguments.server);
-  if (arguments.server != nullptr && is_own_image(program.bytes()))
-    execute_natively(stack, arguments);
+  if (arguments.server != nullptr && is_own_image(program.bytes())) {
+    report_unfollowed(path, kServesItself);
+    leave_to_kernel(stack, arguments);
+  }
   sysload_state.follow = arguments.follow && arguments.server != nullptr;
   sysload_state.exhaustive = arguments.exhaustive;
   remember_own_exe(program.fd());
@@ -281,6 +290,7 @@ void start_as_command(StackView& stack) {
   image.check_entry("program", program);
   const Placement placement = choose_placement(stack);
   const MappedImage mapped = map_image("program", program, image, placement.image_hint);
+  remember_own_mapping(program, image, mapped);
   if (image.wants_executable_stack()) {
     const int64_t answer = sys::make_stack_executable(stack.stack_pointer());
     if (sys::failed(answer)) fail_errno(answer, "program", "cannot make the stack executable");

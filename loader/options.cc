@@ -35,6 +35,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
   --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
   --no-follow     do not follow what PROGRAM executes
+  --native        let the kernel start PROGRAM, as it is
   --mask HEX      start PROGRAM with these signals blocked
   --program-fd HEX  read the program from this descriptor; PROGRAM only names it
   --execfn NAME   what was executed: a script, where PROGRAM is its interpreter; or a name in /dev/fd
@@ -163,6 +164,10 @@ Arguments read_arguments(const StackView& stack) {
     }
     if (equal(reader.option(), "--no-follow")) {
       arguments.follow = false;
+      continue;
+    }
+    if (equal(reader.option(), "--native")) {
+      arguments.native = true;
       continue;
     }
     if (equal(reader.option(), "--version")) answer(kVersion, "");

@@ -1,5 +1,6 @@
 #include "loader/own_exe.h"
 
+#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -11,6 +12,7 @@
 #include <iterator>
 
 #include "loader/hooks/path_calls.h"
+#include "loader/mapping_link.h"
 #include "loader/memory.h"
 #include "loader/program_memory.h"
 #include "loader/state.h"
@@ -30,7 +32,67 @@ bool is_exe(const char* rest) {
 void remember_own_exe(sys::Fd fd) {
   State& state = sysload_state;
   const char* path = sys::name_of(fd, state.exe_path, sizeof(state.exe_path));
-  if (path == state.exe_path) state.exe_size = static_cast<uint32_t>(strlen(path));
+  struct stat status {};
+  const auto into = Memory::address_of(&status).value;
+  if (path != state.exe_path || sys::failed(sys::call(__NR_fstat, static_cast<uint64_t>(fd), into)))
+    return;
+  state.exe_size = static_cast<uint32_t>(strlen(path));
+  state.exe_device = status.st_dev;
+  state.exe_inode = status.st_ino;
+}
+
+// Code may come from a copy.
+void remember_own_mapping(const ProgramFile& file, const ElfImage& image,
+                          const MappedImage& mapped) {
+  for (uint32_t i = 0; i < image.header_count(); ++i) {
+    const elf::Phdr segment = image.header(i);
+    const bool may_be_copied = (segment.flags & elf::kFlagExec) != 0 && file.has_copy();
+    if (segment.type != elf::kPtLoad || segment.filesz == 0 || may_be_copied) continue;
+    sysload_state.exe_mapping = mapped.at({segment.vaddr});
+    return;
+  }
+}
+
+namespace {
+
+// As long as the file is mapped, no other one gets its number.
+bool leads_to_own_exe(const char* path) {
+  struct stat status {};
+  const int64_t answer =
+      sys::call(__NR_stat, Memory::address_of(path).value, Memory::address_of(&status).value);
+  return !sys::failed(answer) && status.st_dev == sysload_state.exe_device &&
+         status.st_ino == sysload_state.exe_inode;
+}
+
+bool read_link(const char* link, char (&name)[kOwnPath]) {
+  const int64_t got = sys::call(__NR_readlink, Memory::address_of(link).value,
+                                Memory::address_of(&name[0]).value, sizeof(name) - 1);
+  if (sys::failed(got)) return false;
+  name[got] = 0;
+  return true;
+}
+
+void copy_first_path(char (&path)[kOwnPath]) {
+  memcpy(path, sysload_state.exe_path, sysload_state.exe_size + 1);
+}
+
+}  // namespace
+
+bool find_own_exe(char (&path)[kOwnPath]) {
+  copy_first_path(path);
+  if (leads_to_own_exe(path)) return true;
+  char link[kMappingLink];
+  if (!link_of_mapping(sysload_state.exe_mapping, link)) return false;
+  if (read_link(link, path) && leads_to_own_exe(path)) return true;
+  memcpy(path, link, strlen(link) + 1);
+  return leads_to_own_exe(path);
+}
+
+bool read_own_exe(char (&name)[kOwnPath]) {
+  copy_first_path(name);
+  char link[kMappingLink];
+  return leads_to_own_exe(name) ||
+         (link_of_mapping(sysload_state.exe_mapping, link) && read_link(link, name));
 }
 
 bool names_own_exe(const char* path) {
@@ -79,7 +141,7 @@ bool read_how(Arguments& argument, open_how* how) {
 }  // namespace
 
 bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer) {
-  char name[64];
+  char name[64], path[kOwnPath];
   if (sysload_state.exe_size == 0 || !takes_path_of_exe(number)) return false;
   const PathSlot& slot = path_call(number)->slot[0];
   Arguments argument;
@@ -95,9 +157,10 @@ bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer)
   if (!follows_last(slot, flags, opens ? flags : 0) ||
       read_program_string(argument[slot.name], name, sizeof(name)) < 0 || !names_own_exe(name))
     return false;
-  argument[slot.name] = Memory::address_of(&sysload_state.exe_path[0]).value;
-  *answer =
-      opens && writes(flags) ? open_to_write(number, argument, &flags) : make(number, argument);
+  argument[slot.name] = Memory::address_of(&path[0]).value;
+  *answer = !find_own_exe(path)      ? -ENOENT
+            : opens && writes(flags) ? open_to_write(number, argument, &flags)
+                                     : make(number, argument);
   return true;
 }
 

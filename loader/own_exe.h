@@ -2,12 +2,26 @@
 #ifndef SYSREWRITE_LOADER_OWN_EXE_H_
 #define SYSREWRITE_LOADER_OWN_EXE_H_
 
+#include "loader/image_map.h"
 #include "loader/syscalls.h"
 
 namespace sysrewrite {
 
-// Remembers the path of the program that sysload was given as an argument, open as `fd`.
+// Remembers the file of the program that sysload was given as an argument, open as `fd`, and what
+// leads to it.
 void remember_own_exe(sys::Fd fd);
+// Likewise, when it is mapped.
+void remember_own_mapping(const ProgramFile& file, const ElfImage& image,
+                          const MappedImage& mapped);
+
+inline constexpr uint64_t kOwnPath = 4096;  // PATH_MAX, NUL included
+
+// A path that leads to this file now: its name, or a link of /proc that is the kernel's alone.
+// False where nothing does, as the kernel would say by ENOENT.
+bool find_own_exe(char (&path)[kOwnPath]);
+
+// What readlink says of /proc/self/exe: how the file is called by now.
+bool read_own_exe(char (&name)[kOwnPath]);
 
 // True for /proc/self/exe, /proc/thread-self/exe and /proc/PID/exe of this process.
 bool names_own_exe(const char* path);

@@ -1,10 +1,12 @@
 #include "loader/serve.h"
 
 #include <asm/unistd.h>
+#include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "loader/follow.h"
 #include "loader/foreign_threads.h"
@@ -99,15 +101,18 @@ uint64_t serve_exec(CallFrame& call, const ExecRequest& request) {
 }
 
 // As a command sysload is what the kernel executed. The links that name it are read as the
-// program's path.
+// program's name.
 uint64_t serve_readlink(CallFrame& call, uint64_t path, uint64_t buffer, uint64_t size) {
-  char name[64];
+  char name[64], own[kOwnPath];
   if (sysload_state.exe_size == 0 || static_cast<int32_t>(size) <= 0) return kPass;
   if (read_program_string(path, name, sizeof(name)) < 0 || !names_own_exe(name)) return kPass;
-  const uint64_t length = std::min<uint64_t>(size, sysload_state.exe_size);
-  const int64_t written =
-      write_program(buffer, as_byte_view(sysload_state.exe_path, static_cast<size_t>(length)));
-  call.rax = static_cast<uint64_t>(sys::failed(written) ? written : static_cast<int64_t>(length));
+  int64_t answer = -ENOENT;
+  if (read_own_exe(own)) {
+    const uint64_t length = std::min<uint64_t>(static_cast<uint32_t>(size), strlen(own));
+    answer = write_program(buffer, as_byte_view(own, static_cast<size_t>(length)));
+    if (!sys::failed(answer)) answer = static_cast<int64_t>(length);
+  }
+  call.rax = static_cast<uint64_t>(answer);
   return kAnswered;
 }
 

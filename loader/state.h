@@ -108,8 +108,10 @@ struct State {
   uint64_t caught_table;              // of such calls; 0: they are not caught
   bool exhaustive;                    // calls of code that nobody rewrote are caught; likewise
   Scratch scratch;
-  char file_name[512];  // of a file that was named by its descriptor (program_file.h)
-  char exe_path[4096];  // of the program, as /proc/self/exe would show it
+  char file_name[512];             // of a file that was named by its descriptor (program_file.h)
+  char exe_path[4096];             // of the program, as /proc/self/exe would have shown it at first
+  uint64_t exe_device, exe_inode;  // which that path may not lead to any more
+  RuntimeAddr exe_mapping;         // where this file is mapped; 0: nowhere
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);

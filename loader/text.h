@@ -3,6 +3,7 @@
 #define SYSREWRITE_LOADER_TEXT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace sysrewrite {
@@ -25,6 +26,17 @@ inline const char* after(const char* text, const char* prefix) {
 
 inline bool begins_with(const char* text, const char* prefix) {
   return after(text, prefix) != nullptr;
+}
+
+// The digits of a number, in the last bytes of `into`.
+inline char* hexadecimal(uint64_t value, char (&into)[17]) {
+  unsigned at = 16;
+  into[at] = 0;
+  do {
+    into[--at] = "0123456789abcdef"[value % 16];
+    value /= 16;
+  } while (value != 0);
+  return into + at;
 }
 
 }  // namespace sysrewrite

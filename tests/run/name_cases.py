@@ -1,7 +1,7 @@
 """The names by which a program knows itself: AT_EXECFN, comm and /proc/self/exe."""
 import os
 
-from comparison import PYTHON, build, same, source_of
+from comparison import PYTHON, build, check, same, source_of, under_run, write
 
 
 def case_own_exe(runner):
@@ -11,6 +11,41 @@ def case_own_exe(runner):
         for hook in ("none", "pass:entry:exit"):
             same(runner, ["./own", "own"], prepare=lambda f: build(f, "own", text, "-w", *flags),
                  options=("--hook", hook))
+
+
+WAYS_TO_BE_GONE = ["deleted", "renamed", "replaced", "replaced by nothing left", "above the root", "below the root",
+                   "without proc", "memory"]
+
+
+def gone(folder):
+    build(folder, "own", source_of("own_exe_gone"), "-w", "-static")
+    build(folder, "other", "#include <stdio.h>\nint main(void) { return puts(\"another program\"), 7; }", "-static")
+    os.chmod(folder, 0o777)
+    os.chmod(write(folder, "data", "#!/bin/echo what an argument names was executed\n"), 0o755)
+
+
+def case_own_exe_that_is_gone(runner):
+    """/proc/self/exe is this very file, wherever its name leads by now; and an argument of its is no program."""
+    for way in WAYS_TO_BE_GONE:
+        for hook in ("none", "pass:entry:exit"):
+            same(runner, ["unshare", "-m", "./own", "./own", way], prepare=gone, options=("--hook", hook))
+
+
+def case_own_exe_without_privileges(runner):
+    """Only the kernel and root can open a file that has no name any more. What has one is found, and nothing else."""
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    for way in "renamed", "replaced":
+        folders = [runner.folder(gone) for _ in range(2)]
+        command = ["./own", "./own", way]
+        native = runner.execute([*nobody, *command], folders[0])
+        ours = runner.execute([*nobody, *under_run(command, "--no-cache")], folders[1])
+        check(ours.stdout.replace(*reversed(folders)) == native.stdout, f"{native}\n{ours}")
+    for way in "deleted", "replaced by nothing left", "memory":
+        outcome = runner.execute([*nobody, *under_run(["./own", "./own", way], "--no-cache")], runner.folder(gone))
+        lines = outcome.stdout.splitlines()
+        check(lines[-5:] == ["  open: -1, No such file or directory ", "  open to write: No such file or directory",
+                             "  stat: No such file or directory ", "  access: No such file or directory",
+                             "  execve: No such file or directory"], str(outcome))
 
 
 def case_names_of_a_script(runner):
@@ -52,4 +87,13 @@ def case_the_own_executable_by_its_proc_name(runner):
     for script in ("import os; print(os.path.getsize('/proc/self/exe'))",
                    "import hashlib; print(hashlib.md5(open('/proc/self/exe', 'rb').read()).hexdigest())",
                    "import os; os.execv('/proc/self/exe', ['python3', '-c', 'print(5)'])"):
-        same(runner, [PYTHON, "-c", script])
+        for options in ((), ("--no-follow",)):
+            same(runner, [PYTHON, "-c", script], options=options)
+
+
+def case_the_own_executable_without_a_server(runner):
+    """Where nobody can say what is rewritten, it is the program all the same."""
+    script = "import os; os.execv('/proc/self/exe', ['python3', '-c', 'print(5)', 'data'])"
+    native = runner.execute([PYTHON, "-c", script], runner.folder())
+    outcome = runner.execute(under_run(["unshare", "-n", PYTHON, "-c", script]), runner.folder())
+    check(outcome.status == 0 and outcome.stdout == native.stdout, f"{native}\n{outcome}")
