@@ -31,29 +31,82 @@ bool may_execute(uint64_t folder, const char* path, uint64_t flags) {
   return !sys::failed(answer);
 }
 
-// The kernel refuses a program whose headers it cannot use, or whose interpreter it cannot execute,
-// before anything is lost. Source: linux, fs/binfmt_elf.c, load_elf_phdrs(), load_elf_binary().
-bool kernel_takes(sys::Fd fd, const elf::Ehdr& header) {
+sys::Fd open_file(uint64_t folder, const char* name, uint64_t flags) {
+  const uint64_t path = Memory::address_of(name).value;
+  const uint64_t how = O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags;
+  return beyond_limit([=] { return sys::call(__NR_openat, folder, path, how); });
+}
+
+// Opens what the kernel would execute, after the checks that only it would make otherwise.
+ExecKind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* fd) {
+  const auto folder = static_cast<uint64_t>(int64_t{directory});
+  if (!may_execute(folder, path, flags)) return ExecKind::kFails;
+  if ((flags & kEmptyPath) != 0 && path[0] == 0) {
+    // Through /proc, since the descriptor may be an O_PATH one.
+    char link[64];
+    *fd = open_file(folder, sys::link_of(directory, link), 0);
+  } else {
+    const uint64_t no_follow = (flags & kNoFollow) != 0 ? O_NOFOLLOW : 0;
+    *fd = open_file(folder, path, no_follow);
+  }
+  if (*fd == -EACCES) return ExecKind::kUnreadable;
+  if (*fd == -EMFILE || *fd == -ENFILE) return ExecKind::kNoDescriptor;
+  return sys::failed(*fd) ? ExecKind::kFails : ExecKind::kElf;
+}
+
+// Source: linux, fs/binfmt_elf.c, load_elf_phdrs().
+bool has_usable_table(const elf::Ehdr& header, uint64_t file_size) {
   constexpr uint32_t kMostHeaders = 1170;  // 64 KiB
-  if (header.phentsize != sizeof(elf::Phdr) || header.phnum == 0 || header.phnum > kMostHeaders)
-    return false;
+  return header.phentsize == sizeof(elf::Phdr) && header.phnum != 0 &&
+         header.phnum <= kMostHeaders &&
+         range_fits(header.phoff, uint64_t{header.phnum} * sizeof(elf::Phdr), file_size);
+}
+
+bool read_at(sys::Fd fd, uint64_t offset, MutableByteView into) {
+  return sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(into.data()).value,
+                   into.size(), offset) == static_cast<int64_t>(into.size());
+}
+
+template <typename T>
+bool read_at(sys::Fd fd, uint64_t offset, T* into) {
+  return read_at(fd, offset, Memory::bytes(Memory::address_of(into), sizeof(*into)));
+}
+
+// The same of its interpreter, of which the kernel reads the headers as well.
+ExecKind kind_of_interpreter(const char* path) {
+  sys::Fd fd = -1;
+  const ExecKind opened = open_target(AT_FDCWD, path, 0, &fd);
+  if (opened == ExecKind::kUnreadable) return ExecKind::kUnreadableInterpreter;
+  if (opened != ExecKind::kElf) return opened;
+  elf::Ehdr header{};
+  const int64_t size = sys::size_of_regular_file(fd);
+  const bool takes = !sys::failed(size) && read_at(fd, 0, &header) &&
+                     memcmp(header.ident, elf::kMagic, sizeof(elf::kMagic)) == 0 &&
+                     header.machine == elf::kMachineX8664 &&
+                     has_usable_table(header, static_cast<uint64_t>(size));
+  sys::close(fd);
+  return takes ? ExecKind::kElf : ExecKind::kFails;
+}
+
+// The kernel refuses a program whose headers it cannot use, or whose interpreter, before anything
+// is lost. Source: linux, fs/binfmt_elf.c, load_elf_binary().
+ExecKind kind_by_headers(sys::Fd fd, const elf::Ehdr& header) {
+  const int64_t size = sys::size_of_regular_file(fd);
+  if (sys::failed(size) || !has_usable_table(header, static_cast<uint64_t>(size)))
+    return ExecKind::kFails;
   for (uint32_t i = 0; i < header.phnum; ++i) {
     elf::Phdr segment{};
-    const auto into = Memory::address_of(&segment).value;
-    const uint64_t at = header.phoff + uint64_t{i} * sizeof(segment);
-    if (sys::call(__NR_pread64, static_cast<uint64_t>(fd), into, sizeof(segment), at) !=
-        static_cast<int64_t>(sizeof(segment)))
-      return false;
+    if (!read_at(fd, header.phoff + uint64_t{i} * sizeof(segment), &segment))
+      return ExecKind::kFails;
     if (segment.type != elf::kPtInterp) continue;
     char path[kExecPath];
-    if (segment.filesz < 2 || segment.filesz > sizeof(path)) return false;
-    const int64_t got =
-        sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(&path[0]).value,
-                  segment.filesz, segment.offset);
-    if (got != static_cast<int64_t>(segment.filesz) || path[got - 1] != 0) return false;
-    return may_execute(static_cast<uint64_t>(AT_FDCWD), &path[0], 0);
+    if (segment.filesz < 2 || segment.filesz > sizeof(path)) return ExecKind::kFails;
+    const auto into = Memory::bytes(Memory::address_of(&path[0]), segment.filesz);
+    if (!read_at(fd, segment.offset, into) || path[segment.filesz - 1] != 0)
+      return ExecKind::kFails;
+    return kind_of_interpreter(&path[0]);
   }
-  return true;
+  return ExecKind::kElf;
 }
 
 // A 32-bit program, which most kernels can start.
@@ -71,8 +124,8 @@ ExecKind kind_of_elf(sys::Fd fd, ByteView start) {
   if (is_for_compatibility(*header)) return ExecKind::kOther;
   if (header->ident[4] != elf::kClass64 || header->machine != elf::kMachineX8664)
     return ExecKind::kFails;
-  if (!kernel_takes(fd, *header)) return ExecKind::kFails;
-  return is_own_image(start) ? ExecKind::kSysload : ExecKind::kElf;
+  const ExecKind kind = kind_by_headers(fd, *header);
+  return kind == ExecKind::kElf && is_own_image(start) ? ExecKind::kSysload : kind;
 }
 
 // Reads a file's first bytes and its rights. `name` is what the kernel calls it.
@@ -100,29 +153,6 @@ ExecKind look(sys::Fd fd, const char* name, char* head, int64_t* head_size) {
   const bool is_privileged =
       capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec;
   return is_privileged && kind != ExecKind::kFails ? ExecKind::kPrivileged : kind;
-}
-
-sys::Fd open_file(uint64_t folder, const char* name, uint64_t flags) {
-  const uint64_t path = Memory::address_of(name).value;
-  const uint64_t how = O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags;
-  return beyond_limit([=] { return sys::call(__NR_openat, folder, path, how); });
-}
-
-// Opens what the kernel would execute, after the checks that only it would make otherwise.
-ExecKind open_target(int32_t directory, const char* path, uint64_t flags, sys::Fd* fd) {
-  const auto folder = static_cast<uint64_t>(int64_t{directory});
-  if (!may_execute(folder, path, flags)) return ExecKind::kFails;
-  if ((flags & kEmptyPath) != 0 && path[0] == 0) {
-    // Through /proc, since the descriptor may be an O_PATH one.
-    char link[64];
-    *fd = open_file(folder, sys::link_of(directory, link), 0);
-  } else {
-    const uint64_t no_follow = (flags & kNoFollow) != 0 ? O_NOFOLLOW : 0;
-    *fd = open_file(folder, path, no_follow);
-  }
-  if (*fd == -EACCES) return ExecKind::kUnreadable;
-  if (*fd == -EMFILE || *fd == -ENFILE) return ExecKind::kNoDescriptor;
-  return sys::failed(*fd) ? ExecKind::kFails : ExecKind::kElf;
 }
 
 bool is_blank(char c) {
@@ -191,6 +221,8 @@ const char* reason_of(ExecKind kind) {
   switch (kind) {
     case ExecKind::kUnreadable:
       return "it may be executed, but not read";
+    case ExecKind::kUnreadableInterpreter:
+      return "its interpreter may be executed, but not read";
     case ExecKind::kPrivileged:
       return "it is setuid, setgid or has capabilities";
     case ExecKind::kOther:

@@ -30,6 +30,7 @@ enum class ExecKind {
   kOther,       // what only the kernel can start
   kRegistered,  // what it starts by an interpreter that somebody has registered
   kUnreadable,  // may be executed, but not read
+  kUnreadableInterpreter,
   kPrivileged,  // setuid, setgid, or with capabilities
   kSysload,     // which serves what it starts
   kNoDescriptor,

@@ -239,6 +239,47 @@ def case_broken_headers(runner):
     same(runner, [PYTHON, "-c", script], prepare=prepare)
 
 
+def elf_with_interpreter(path):
+    """A program that does nothing, and says so, by whatever it names."""
+    words = path.encode() + b"\0"
+    end = 64 + 2 * 56
+    header = bytearray(elf_file(phnum=2)[:64])
+    header[24:32] = struct.pack("<Q", 0x400000 + end + len(words))
+    code = bytes.fromhex("b83c00000031ff0f05")  # exit(0)
+    size = end + len(words) + len(code)
+    return (bytes(header) + struct.pack("<IIQQQQQQ", 3, 4, end, 0x400000 + end, 0, len(words), len(words), 1) +
+            struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, size, size, 4096) + words + code)
+
+
+INTERPRETERS = {"text": b"text\n", "empty": b"", "script": b"#!/bin/sh\n", "short": elf_file()[:63],
+                "cut": elf_file()[:64 + 55], "arm": elf_file(machine=183), "32bit": elf_file(phentsize=32),
+                "none": elf_file(phnum=0), "many": elf_file(phnum=1171)}
+
+
+def case_broken_interpreters(runner):
+    """What the kernel cannot use as an interpreter is an errno in the caller, which goes on."""
+    def put(folder, name, content, mode):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(content)
+        os.chmod(os.path.join(folder, name), mode)
+
+    def prepare(folder):
+        os.mkdir(os.path.join(folder, "interpreters"))
+        os.mkdir(os.path.join(folder, "interpreters", "folder"))
+        os.mkfifo(os.path.join(folder, "interpreters", "pipe"), 0o755)
+        for name, content in INTERPRETERS.items():
+            put(folder, "interpreters/" + name, content, 0o755)
+        put(folder, "interpreters/data", elf_file(), 0o644)
+        for name in [*os.listdir(os.path.join(folder, "interpreters")), "absent", "text/below"]:
+            put(folder, name.replace("/", "-"), elf_with_interpreter("interpreters/" + name), 0o755)
+
+    script = ("import os\nfor name in sorted(n for n in os.listdir('.') if os.path.isfile(n)):\n"
+              "    try: os.execv('./' + name, [name])\n"
+              "    except OSError as e: print(name, e.strerror, flush=True)\n")
+    native = same(runner, [PYTHON, "-c", script], prepare=prepare)
+    check(len(native.stdout.splitlines()) == len(INTERPRETERS) + 5, str(native))
+
+
 CONFINED = r"""
 #define _GNU_SOURCE
 #include <errno.h>
