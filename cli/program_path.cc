@@ -10,13 +10,13 @@
 
 #include "cli/descriptor.h"
 #include "cli/input_file.h"
+#include "trampoline/script_line.h"
 
 namespace sysrewrite {
 
 namespace {
 
 constexpr int kScriptDepth = 5;                        // fs/exec.c, exec_binprm()
-constexpr size_t kScriptLine = 256;                    // BINPRM_BUF_SIZE
 constexpr const char* kDefaultPath = "/bin:/usr/bin";  // execvp(3)
 
 bool executable_file(const std::string& path) {
@@ -47,23 +47,18 @@ Result<std::string> find_in_path(const std::string& name) {
 Result<std::vector<std::string>> script_line(const std::string& path) {
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return system_error("cannot open", path, errno);
-  char buffer[kScriptLine];
-  const ssize_t size = read(file.get(), buffer, sizeof(buffer));
-  if (size < 2 || buffer[0] != '#' || buffer[1] != '!') return std::vector<std::string>{};
-  std::string line(buffer + 2, static_cast<size_t>(size) - 2);
-  line = line.substr(0, line.find('\n'));
-  const auto trim = [](const std::string& text) {
-    const size_t first = text.find_first_not_of(" \t");
-    if (first == std::string::npos) return std::string();
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-  };
-  line = trim(line);
-  const size_t space = line.find_first_of(" \t");
-  std::vector<std::string> words{line.substr(0, space)};
-  if (words[0].empty())
-    return Error{ErrorCode::kInputOutput, std::nullopt,
-                 fmt::format("cannot run {}: its first line names no interpreter", path)};
-  if (space != std::string::npos) words.push_back(trim(line.substr(space)));
+  char start[kScriptLine] = {};
+  const ssize_t size = read(file.get(), start, sizeof(start));
+  if (size < 2 || start[0] != '#' || start[1] != '!') return std::vector<std::string>{};
+  ScriptLine line;
+  if (!split_script_line(start, &line))
+    return Error{
+        ErrorCode::kInputOutput, std::nullopt,
+        fmt::format("cannot run {}: its first line names no interpreter, or none that ends "
+                    "within {} bytes",
+                    path, kScriptLine)};
+  std::vector<std::string> words{line.interpreter};
+  if (line.argument != nullptr) words.emplace_back(line.argument);
   return words;
 }
 

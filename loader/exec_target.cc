@@ -129,15 +129,16 @@ ExecKind kind_of_elf(sys::Fd fd, ByteView start) {
 }
 
 // Reads a file's first bytes and its rights. `name` is what the kernel calls it.
-ExecKind look(sys::Fd fd, const char* name, char* head, int64_t* head_size) {
+ExecKind look(sys::Fd fd, const char* name, char (&head)[kScriptLine]) {
   struct stat status {};
   sys::call(__NR_fstat, static_cast<uint64_t>(fd), Memory::address_of(&status).value);
   constexpr uint32_t kTypeMask = 0170000, kRegular = 0100000;
   if ((status.st_mode & kTypeMask) != kRegular) return ExecKind::kFails;
-  *head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd), Memory::address_of(head).value,
-                         kScriptLine - 1, 0);
-  if (sys::failed(*head_size)) return ExecKind::kFails;
-  const ByteView start = as_byte_view(head, static_cast<uint64_t>(*head_size));
+  memset(head, 0, sizeof(head));
+  const int64_t head_size = sys::call(__NR_pread64, static_cast<uint64_t>(fd),
+                                      Memory::address_of(&head[0]).value, sizeof(head), 0);
+  if (sys::failed(head_size)) return ExecKind::kFails;
+  const ByteView start = as_byte_view(&head[0], static_cast<uint64_t>(head_size));
   const auto begins_with = [start](const auto& magic, uint64_t size) {
     return start.size() >= size && memcmp(start.data(), &magic, size) == 0;
   };
@@ -155,31 +156,6 @@ ExecKind look(sys::Fd fd, const char* name, char* head, int64_t* head_size) {
   return is_privileged && kind != ExecKind::kFails ? ExecKind::kPrivileged : kind;
 }
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-// Splits "#! interpreter argument" in place. The kernel gives all that follows the interpreter as
-// one argument. False where no interpreter is named.
-bool split_script_line(char* line, int64_t size, const char** interpreter, const char** argument) {
-  line[std::min<int64_t>(size, static_cast<int64_t>(kScriptLine) - 1)] = 0;
-  char* end = line;
-  while (*end != 0 && *end != '\n') ++end;
-  while (end > line && is_blank(end[-1])) --end;
-  *end = 0;
-  char* at = line + 2;
-  while (is_blank(*at)) ++at;
-  *interpreter = at;
-  while (*at != 0 && !is_blank(*at)) ++at;
-  *argument = nullptr;
-  if (*at != 0) {
-    *at++ = 0;
-    while (is_blank(*at)) ++at;
-    if (*at != 0) *argument = at;
-  }
-  return **interpreter != 0;
-}
-
 // A script gets its own name as an argument, and opens it. False where that would lead nowhere: the
 // kernel then says ENOENT (fs/binfmt_script.c), and where there is no room the interpreter could
 // not open it either.
@@ -189,15 +165,14 @@ bool name_script(int32_t directory, const char* path, char (&script)[kExecPath])
   return name_in_dev(directory, path, script, sizeof(script));
 }
 
-void put_words_in_front(ExecTarget* target, const char* interpreter, const char* argument,
-                        const char* script) {
-  const uint32_t more = argument == nullptr ? 2 : 3;
+void put_words_in_front(ExecTarget* target, const ScriptLine& line, const char* script) {
+  const uint32_t more = line.argument == nullptr ? 2 : 3;
   // The first word so far was the script's own name in argv[0]; its path takes its place.
   const uint32_t kept = target->word_count == 0 ? 0 : target->word_count - 1;
   for (uint32_t i = kept; i-- > 0;) target->words[i + more] = target->words[i + 1];
   uint32_t at = 0;
-  target->words[at++] = interpreter;
-  if (argument != nullptr) target->words[at++] = argument;
+  target->words[at++] = line.interpreter;
+  if (line.argument != nullptr) target->words[at++] = line.argument;
   target->words[at++] = script;
   target->word_count = at + kept;
 }
@@ -241,17 +216,15 @@ const char* reason_of(ExecKind kind) {
 ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd* program) {
   ExecKind kind = open_target(request.directory, target->path, request.flags, program);
   for (int depth = 0; kind == ExecKind::kElf; ++depth) {
-    char* line = target->line[std::min(depth, kScriptDepth - 1)];
-    int64_t size = 0;
-    kind = look(*program, target->path, line, &size);
+    char(&start)[kScriptLine] = target->line[std::min(depth, kScriptDepth - 1)];
+    kind = look(*program, target->path, start);
     if (kind == ExecKind::kElf) return kind;
     sys::close(*program);
     *program = -1;
     if (kind != ExecKind::kScript) return kind;
     if (depth == kScriptDepth) return ExecKind::kFails;  // ELOOP, says the kernel
-    const char* interpreter = nullptr;
-    const char* argument = nullptr;
-    if (!split_script_line(line, size, &interpreter, &argument)) return ExecKind::kFails;
+    ScriptLine line;
+    if (!split_script_line(start, &line)) return ExecKind::kFails;
     char(&script)[kExecPath] = target->scripts[depth];
     const bool from_folder = depth == 0 && request.directory != AT_FDCWD && target->path[0] != '/';
     if (!from_folder) {
@@ -259,8 +232,8 @@ ExecKind resolve_target(const ExecRequest& request, ExecTarget* target, sys::Fd*
     } else if (!name_script(request.directory, target->path, script)) {
       return ExecKind::kFails;
     }
-    put_words_in_front(target, interpreter, argument, script);
-    memcpy(target->path, interpreter, strlen(interpreter) + 1);
+    put_words_in_front(target, line, script);
+    memcpy(target->path, line.interpreter, strlen(line.interpreter) + 1);
     kind = open_target(AT_FDCWD, target->path, 0, program);
   }
   return kind;

@@ -7,12 +7,12 @@
 
 #include "loader/follow.h"
 #include "loader/syscalls.h"
+#include "trampoline/script_line.h"
 
 namespace sysrewrite {
 
 inline constexpr uint64_t kExecPath = 4096;
-inline constexpr int kScriptDepth = 5;        // linux, fs/exec.c, exec_binprm()
-inline constexpr uint64_t kScriptLine = 256;  // BINPRM_BUF_SIZE
+inline constexpr int kScriptDepth = 5;  // linux, fs/exec.c, exec_binprm()
 
 // What is to be executed, after `#!` lines: strings live here.
 struct ExecTarget {

@@ -1,8 +1,5 @@
 // Scripts: the kernel looks for what a "#!" line names on the host. Where the sysroot has it, the
 // call is made into that of the interpreter, with the arguments that the kernel would give it.
-//
-// Source of the line's form: linux, fs/binfmt_script.c: of the first 256 bytes, the name ends at a
-// blank, and the rest of the line, without blanks at its ends, is one argument.
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -11,51 +8,24 @@
 
 #include "loader/hooks/address.h"
 #include "loader/hooks/sysroot_state.h"
+#include "trampoline/script_line.h"
 
 namespace sysrewrite {
 
 namespace {
 
-constexpr uint32_t kHead = 256;  // BINPRM_BUF_SIZE
-
-struct ScriptLine {
-  char text[kHead + 1];
-  uint32_t name = 0, name_size = 0;
-  uint32_t argument = 0, argument_size = 0;
-};
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-// False where it is no script, or its line is longer than what the kernel reads.
-bool parse(ScriptLine& line, uint32_t size) {
-  if (size < 3 || line.text[0] != '#' || line.text[1] != '!') return false;
-  uint32_t end = 2;
-  while (end < size && line.text[end] != '\n' && line.text[end] != 0) ++end;
-  if (end == kHead) return false;
-  while (end > 2 && is_blank(line.text[end - 1])) --end;
-  uint32_t at = 2;
-  while (at < end && is_blank(line.text[at])) ++at;
-  line.name = at;
-  while (at < end && !is_blank(line.text[at])) ++at;
-  line.name_size = at - line.name;
-  while (at < end && is_blank(line.text[at])) ++at;
-  line.argument = at;
-  line.argument_size = end - at;
-  return line.name_size != 0;
-}
-
 // The first bytes of an executable file. By descriptor, for a moment: execve opens one too.
-uint32_t read_head(const sysload_api& api, uint64_t directory, uint64_t path, char* into) {
-  if (api.syscall(__NR_faccessat, directory, path, 1, 0, 0, 0) != 0) return 0;
+bool read_start(const sysload_api& api, uint64_t directory, uint64_t path,
+                char (&into)[kScriptLine]) {
+  if (api.syscall(__NR_faccessat, directory, path, 1, 0, 0, 0) != 0) return false;
   const int64_t file = api.syscall(__NR_openat, directory, path,
                                    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, 0, 0);
-  if (file < 0) return 0;
+  if (file < 0) return false;
+  memset(into, 0, sizeof(into));
   const int64_t got =
-      api.syscall(__NR_pread64, static_cast<uint64_t>(file), word(into), kHead, 0, 0, 0);
+      api.syscall(__NR_pread64, static_cast<uint64_t>(file), word(into), sizeof(into), 0, 0, 0);
   api.syscall(__NR_close, static_cast<uint64_t>(file), 0, 0, 0, 0, 0);
-  return got < 0 ? 0 : static_cast<uint32_t>(got);
+  return got > 0;
 }
 
 char* keep(const sysload_api& api, sysload_call& call, const char* text, uint32_t size) {
@@ -102,21 +72,24 @@ uint64_t use_interpreter(const SysrootView& view, sysload_call& call, uint64_t s
   const uint64_t directory = is_at ? call.argument[0] : static_cast<uint64_t>(AT_FDCWD);
   // The name that the interpreter is given would be of the kernel's making.
   if (static_cast<int32_t>(directory) != AT_FDCWD) return 0;
+  char start[kScriptLine];
   ScriptLine line;
-  if (!parse(line, read_head(api, directory, call.argument[name], line.text))) return 0;
-  const char* const interpreter = line.text + line.name;
-  if (interpreter[0] != '/') return 0;
+  if (!read_start(api, directory, call.argument[name], start) || !split_script_line(start, &line) ||
+      line.interpreter[0] != '/')
+    return 0;
   AbsolutePath path;
-  const SysrootName wanted{interpreter,        line.name_size, Purpose::kExisting,
-                           NameEnd::kFollowed, false,          false};
+  const auto size = static_cast<uint32_t>(strlen(line.interpreter));
+  const SysrootName wanted{line.interpreter,   size,  Purpose::kExisting,
+                           NameEnd::kFollowed, false, false};
   if (walk_sysroot(api, view.root(), wanted, path) != WalkEnd::kSysroot) return 0;
   const char* const host_name = keep(api, call, path.text, path.size);
-  const char* const own_name = keep(api, call, interpreter, line.name_size);
-  const char* const argument = keep(api, call, line.text + line.argument, line.argument_size);
+  const char* const own_name = keep(api, call, line.interpreter, size);
+  const char* const given = line.argument == nullptr ? "" : line.argument;
+  const char* const argument = keep(api, call, given, static_cast<uint32_t>(strlen(given)));
   if (host_name == nullptr || own_name == nullptr || argument == nullptr) return 0;
   uint64_t first[3] = {word(own_name), word(argument), script};
-  if (line.argument_size == 0) first[1] = script;
-  const uint32_t first_count = line.argument_size == 0 ? 2 : 3;
+  if (line.argument == nullptr) first[1] = script;
+  const uint32_t first_count = line.argument == nullptr ? 2 : 3;
   const uint64_t arguments =
       build_arguments(api, call, call.argument[name + 1], first, first_count);
   if (arguments == 0) return 0;

@@ -280,6 +280,51 @@ def case_broken_interpreters(runner):
     check(len(native.stdout.splitlines()) == len(INTERPRETERS) + 5, str(native))
 
 
+SHOWS = r"""
+#include <stdio.h>
+int main(int argc, char** argv) {
+  printf("  %s", argv[0][0] == '/' ? "by its path" : argv[0]);
+  for (int i = 1; i < argc; i++) printf(" [%zu %s]", strlen(argv[i]), argv[i]);
+  puts("");
+  return 0;
+}
+"""
+
+
+def first_lines(folder):
+    """What scripts begin with: blanks, zeros and ends of the file, and names that end around byte 256."""
+    lines = [b"", b" ", b"\t \t", b"\0", b"\n./show", b" \n", b" \t" * 200, b" \t" * 126 + b"./show\n",
+             b" " * 247 + b"./show", b" " * 248 + b"./show", b" " * 248 + b"./show\n", b"nosuch x\n"]
+    for argument in (b"", b" ", b" one", b" one two ", b"\t one\t \t", b" one\0two", b"\0one", b" " * 300, b" x" * 200):
+        lines += [blanks + b"./show" + argument + end for blanks in (b"", b" \t") for end in (b"", b"\n", b" \n")]
+    for size in range(248, 260):
+        name = folder.encode() + b"/" * (size - 2 - len(folder) - 4) + b"show"
+        lines += [name + end for end in (b"", b"\n", b" ", b"\t", b"\0", b"\r\n", b" x\n", b"-and-more\n", b" " * 9)]
+    return lines
+
+
+def case_first_lines_of_scripts(runner):
+    """Which interpreter a line names, with which argument, or whether it is ENOEXEC, is the kernel's to say."""
+    def prepare(folder):
+        build(folder, "show", SHOWS, "-include", "string.h")
+        for number, line in enumerate(first_lines(folder)):
+            path = os.path.join(folder, f"script-{number:03}")
+            with open(path, "wb") as file:
+                file.write(b"#!" + line)
+            os.chmod(path, 0o755)
+
+    script = ("import os\nfor name in sorted(n for n in os.listdir('.') if n.startswith('script')):\n"
+              "    print(name, flush=True)\n"
+              "    if os.fork() == 0:\n"
+              "        try: os.execv('./' + name, [name])\n"
+              "        except OSError as e: print(' ', e.strerror, flush=True)\n"
+              "        os._exit(0)\n"
+              "    os.wait()\n")
+    native = same(runner, [PYTHON, "-c", script], prepare=prepare)
+    check({"Exec format error", "No such file or directory", "by its path"} <=
+          {line[2:].split(" [")[0] for line in native.stdout.splitlines()}, str(native))
+
+
 CONFINED = r"""
 #define _GNU_SOURCE
 #include <errno.h>
