@@ -322,7 +322,7 @@ bool map_library(const LibraryRequest& request, int64_t* answer) {
   char name[512];
   ProgramFile file;
   if (!ProgramFile::look_at(request.fd, &file)) {
-    if (!is_mapped_library(request.fd, request.size)) return false;
+    if (!is_mapped_library(request.fd, request.size) || !sys::may_be_code(request.fd)) return false;
     if (has_lost_trailer(request.fd))
       fail_without_trailer(sys::name_of(request.fd, name, sizeof(name)));
     if (sysload_state.has_hooks)

@@ -131,7 +131,7 @@ bool ProgramFile::look_at(sys::Fd fd, ProgramFile* file) {
   const bool has_trailer = file->ends_in_trailer();
   const bool may_be_wanted = file->starts_as_elf() &&
                              (sysload_state.server_name[0] != 0 || file->has_trailer_in_segment());
-  if (!has_trailer && !may_be_wanted) return false;
+  if ((!has_trailer && !may_be_wanted) || !sys::may_be_code(fd)) return false;
   file->path_ = "a library";
   // libc names an interpreter far behind, for whoever executes it; a library's is nobody's.
   file->is_plain_ = !has_trailer && file->start_holds_headers();

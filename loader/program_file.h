@@ -21,7 +21,8 @@ class ProgramFile {
   static bool try_open(const char* path, ProgramFile* file, int64_t* answer);
 
   // Looks at a file that the program has open, whose descriptor stays the program's. False where it
-  // cannot be a rewritten file: most mapped files are none, and their last bytes tell.
+  // cannot be a rewritten file: most mapped files are none, and their last bytes tell. False, too,
+  // where the kernel is going to refuse its code, of which a copy would not keep it.
   static bool look_at(sys::Fd fd, ProgramFile* file);
 
   // Reads the trailer. Ends the process where it is damaged, where the file does not match its

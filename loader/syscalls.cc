@@ -153,6 +153,13 @@ int64_t map_file_at(RuntimeAddr address, uint64_t size, uint32_t protection, Fd 
                 address, size);
 }
 
+bool may_be_code(Fd fd) {
+  const int64_t page = map_file(kPageSize, kRead | kExec, fd, {0});
+  if (failed(page)) return page != -EPERM && page != -EACCES;
+  unmap({static_cast<uint64_t>(page)}, kPageSize);
+  return true;
+}
+
 int64_t protect(RuntimeAddr address, uint64_t size, uint32_t protection) {
   return call(__NR_mprotect, address.value, size, protection);
 }

@@ -65,6 +65,9 @@ int64_t map_shared(uint64_t size, uint32_t protection, Fd fd);
 // A private mapping of a file, anywhere, or exactly there and never over something.
 int64_t map_file(uint64_t size, uint32_t protection, Fd fd, FileOffset at);
 int64_t map_file_at(RuntimeAddr address, uint64_t size, uint32_t protection, Fd fd, FileOffset at);
+// Whether the kernel maps the file as code: not on a mount with noexec, or against a rule of its
+// own.
+bool may_be_code(Fd fd);
 int64_t protect(RuntimeAddr address, uint64_t size, uint32_t protection);
 // Lets code run on the stack that `address` lies in, now and where it grows.
 int64_t make_stack_executable(RuntimeAddr address);

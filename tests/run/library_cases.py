@@ -1,7 +1,8 @@
 """Libraries that a program maps, gives back in its own ways, or that are built in unusual ones."""
 import os
+import subprocess
 
-from comparison import build, check, counts, same, under_run
+from comparison import SYSREWRITE, build, check, counts, same, under_run
 
 LIBRARY = r"""
 __asm__(".balign 4096\n.skip 4096\n.balign 4096");
@@ -275,6 +276,38 @@ def case_libraries_at_a_hint(runner):
 
     for options in ([], ["--hook", "pass:entry:exit"]):
         same(runner, ["./m", "./any.so", "./own.so"], prepare=prepare, options=options)
+
+
+NOEXEC = """
+mkdir noexec && mount -t tmpfs -o noexec none noexec || exit 9
+cp any.so once.so large.so rewritten.so fixed noexec
+for library in any once large rewritten; do
+  for i in 1 2 3; do ./m ./noexec/$library.so; done
+  ./m ./$library.so
+done
+/lib64/ld-linux-x86-64.so.2 ./noexec/fixed; echo $?
+/lib64/ld-linux-x86-64.so.2 ./fixed; echo $?
+"""
+OPENS = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char** argv) { puts(dlopen(argv[1], RTLD_NOW) ? "opened" : dlerror()); return 0; }
+"""
+
+
+def case_libraries_that_may_not_be_code(runner):
+    """On a mount with noexec the kernel refuses a library's code, wherever a copy of it lies, and ld.so says so."""
+    def prepare(folder):
+        for name, flags in (("any", ()), ("once", ("-Wl,-z,noseparate-code",)),
+                            ("large", ("-Wl,-z,max-page-size=0x200000",))):
+            build(folder, name + ".so", LIBRARY, "-shared", "-fPIC", *flags)
+        subprocess.run([SYSREWRITE, "any.so", "rewritten.so"], cwd=folder, check=True, capture_output=True)
+        build(folder, "fixed", OPENS, "-ldl", "-no-pie")
+        build(folder, "m", OPENS, "-ldl")
+
+    for options in ([], ["--hook", "pass:entry:exit"]):
+        native = same(runner, ["unshare", "-m", "sh", "-c", NOEXEC], prepare=prepare, options=options, natives=["/usr/bin/mount: it is setuid"])
+        check(native.stdout.count("failed to map segment") == 12, str(native))
 
 
 # Threads that take whatever is free for a moment, while small holes are filled and libraries come and go.
