@@ -81,6 +81,8 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
   if (command.exhaustive) arguments.emplace_back("--exhaustive");
   if (command.hide_vdso) arguments.insert(arguments.end(), {"--vdso", "hide"});
   if (!command.follow) arguments.emplace_back("--no-follow");
+  if (command.unpatched == UnpatchedPolicy::kFail)
+    arguments.insert(arguments.end(), {"--unpatched", "fail"});
   if (!program.script.empty()) arguments.insert(arguments.end(), {"--execfn", program.script});
   arguments.insert(arguments.end(), {"--argv0", program.arguments.front(), "--", program.path});
   arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());

@@ -214,7 +214,13 @@ sys::Fd ask_for_share(uint32_t hook, uint64_t size) {
   return ask_for_descriptor(request, &memory) == ServerAnswer::kCopy ? memory : -1;
 }
 
+void fail_unpatched(const char* path, const char* why) {
+  fail("run", path, ": ", why, ", and --unpatched=fail was asked for");
+}
+
 void report_no_server(const char* path) {
+  if (sysload_state.unpatched_fails)
+    fail_unpatched(path, "the process behind `sysrewrite run` cannot be reached from here");
   if (sysload_state.server_lost) return;
   sysload_state.server_lost = true;
   note("run", path,
@@ -223,6 +229,7 @@ void report_no_server(const char* path) {
 }
 
 void report_unfollowed(const char* path, const char* why) {
+  if (sysload_state.unpatched_fails) fail_unpatched(path, why);
   ServerRequest request{};
   request.kind = RequestKind::kUnfollowed;
   const size_t path_length = length_up_to(path, 400);

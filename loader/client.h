@@ -36,12 +36,15 @@ ServerAnswer ask_for_loader(sys::Fd* loader);
 sys::Fd ask_for_ring();
 sys::Fd ask_for_share(uint32_t hook, uint64_t size);
 
+// Ends the process where what is not rewritten is not to run: --unpatched=fail.
+[[noreturn]] void fail_unpatched(const char* path, const char* why);
+
 // Says that the server cannot be reached from here (another network namespace, another user, a
 // filter, no descriptor left), and that this file and what follows it runs native. Once in a
-// process.
+// process. Ends it where that is not to be.
 void report_no_server(const char* path);
 
-// Tells the server that a child could not be followed, and why.
+// Tells the server that a child could not be followed, and why; or ends the process, as above.
 void report_unfollowed(const char* path, const char* why);
 
 // Where a report is written to arrive at the standard error of `sysrewrite run` in one piece, even

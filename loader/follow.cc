@@ -112,6 +112,10 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
   list->add("--mask");
   list->add(mask);
   if (sysload_state.exhaustive) list->add("--exhaustive");
+  if (sysload_state.unpatched_fails) {
+    list->add("--unpatched");
+    list->add("fail");
+  }
   if (sysload_state.hide_vdso) {
     list->add("--vdso");
     list->add("hide");
@@ -280,7 +284,7 @@ bool execute_by_sysload(const ExecRequest& request, const Followed& followed, Ex
   sys::Fd loader = -1;
   ArgumentList list;
   const bool ready = find_loader(followed.named, followed.own, &loader) &&
-                     list.reserve(followed.count + uint64_t{2} * kScriptDepth + 20 +
+                     list.reserve(followed.count + uint64_t{2} * kScriptDepth + 24 +
                                   uint64_t{2} * SYSLOAD_MOST_HOOKS);
   bool done = followed.own;
   if (ready) {

@@ -275,6 +275,7 @@ void start_as_command(StackView& stack) {
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program.path());
   remember_server(arguments.server);
+  sysload_state.unpatched_fails = arguments.unpatched_fails;
   if (arguments.server != nullptr && is_own_image(program.bytes())) {
     report_unfollowed(path, kServesItself);
     leave_to_kernel(stack, arguments);

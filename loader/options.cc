@@ -35,6 +35,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --argv0 NAME    what the program finds as its own name, instead of PROGRAM
   --server NAME   ask the process behind `sysrewrite run` for files that are not rewritten
   --no-follow     do not follow what PROGRAM executes
+  --unpatched WHAT  what cannot be rewritten runs native (default), or ends the process: fail
   --native        let the kernel start PROGRAM, as it is
   --mask HEX      start PROGRAM with these signals blocked
   --program-fd HEX  read the program from this descriptor; PROGRAM only names it
@@ -147,6 +148,12 @@ bool hides_vdso(const char* word, const char* source) {
   fail("options", source, ": \"", word, "\" is neither keep nor hide");
 }
 
+bool is_to_fail(const char* word) {
+  if (equal(word, "fail")) return true;
+  if (equal(word, "native")) return false;
+  fail("options", "--unpatched: \"", word, "\" is neither native nor fail");
+}
+
 }  // namespace
 
 Arguments read_arguments(const StackView& stack) {
@@ -188,6 +195,8 @@ Arguments read_arguments(const StackView& stack) {
       arguments.comm = comm;
     } else if (const char* vdso = reader.value_of("--vdso")) {
       arguments.hide_vdso = hides_vdso(vdso, "--vdso");
+    } else if (const char* unpatched = reader.value_of("--unpatched")) {
+      arguments.unpatched_fails = is_to_fail(unpatched);
     } else {
       fail("options", "unknown option ", reader.option(), "; see sysload --help");
     }

@@ -23,6 +23,7 @@ struct Arguments {
   std::optional<HookSpecs> specs;  // what --hook names; none where it is not there
   const char* server = nullptr;    // of the hosted rewriter; nullptr: there is none
   bool follow = true;              // what the program executes, where there is a server
+  bool unpatched_fails = false;    // what would run without its calls being seen
   bool native = false;             // the kernel is to start the program, as it is
   int64_t program_fd = -1;  // the program, open, where its path leads to another file or nowhere
   std::optional<uint64_t> mask;  // signals that the program starts with blocked

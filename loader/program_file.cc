@@ -181,8 +181,7 @@ void ProgramFile::use_copy(const char* phase) {
   RewrittenCopy copy;
   const ServerAnswer answer = ask_for_copy(fd_, &copy);
   has_no_calls_ = answer == ServerAnswer::kNothing;
-  if (answer == ServerAnswer::kRefused)
-    fail(phase, path(), ": cannot be rewritten, and --unpatched=fail was asked for");
+  if (answer == ServerAnswer::kRefused) fail_unpatched(path(), "it cannot be rewritten");
   if (answer == ServerAnswer::kNoServer) report_no_server(path());
   if (answer != ServerAnswer::kCopy) return;
   const int64_t size = sys::size_of_regular_file(copy.fd);

@@ -104,6 +104,7 @@ struct State {
   bool follow;                        // what the program executes
   bool is_followed;                   // it was executed by a program of the same tree
   bool server_lost;                   // said once that it cannot be reached
+  bool unpatched_fails;               // what would run native ends the process
   bool hide_vdso;                     // from what the program executes, too
   uint64_t caught_table;              // of such calls; 0: they are not caught
   bool exhaustive;                    // calls of code that nobody rewrote are caught; likewise

@@ -1,6 +1,7 @@
 """Processes, threads and descriptors: what a program can see of whoever sits beside it."""
 import os
 import shutil
+import struct
 import subprocess
 
 from comparison import FULL, PYTHON, build, check, same, under_run
@@ -231,6 +232,35 @@ def case_privileged_and_unreadable_programs(runner):
     same(runner, ["sh", "-c", "./suid; echo $?"], prepare=prepare,
          natives=["@DIR@/suid|.*suid: it is setuid"])
     same(runner, ["sh", "-c", "./unreadable; echo $?"], prepare=prepare)
+
+
+# exit(5), by int $0x80.
+CODE_32 = bytes.fromhex("b801000000bb05000000cd80")
+PROGRAM_32 = (struct.pack("<4s12BHHIIIIIHHHHHH", b"\x7fELF", 1, 1, 1, *[0] * 9, 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1,
+                          0, 0, 0) +
+              struct.pack("<IIIIIIII", 1, 0, 0x8048000, 0x8048000, 84 + len(CODE_32), 84 + len(CODE_32), 5, 4096) + CODE_32)
+
+
+def case_nothing_runs_native_where_it_is_to_fail(runner):
+    """--unpatched=fail holds where the server is not asked, or cannot be: the process ends with 127 and a line."""
+    def prepare(folder):
+        build(folder, "suid", "int main(void) { return 5; }")
+        shutil.copy(os.path.join(folder, "suid"), os.path.join(folder, "mine"))
+        os.chmod(os.path.join(folder, "suid"), 0o4755)
+        with open(os.path.join(folder, "old"), "wb") as file:
+            file.write(PROGRAM_32)
+        os.chmod(os.path.join(folder, "old"), 0o755)
+
+    vforks = [PYTHON, "-c", "import subprocess; print(subprocess.run(['./suid']).returncode)"]
+    for command in (["sh", "-c", "./suid; echo $?"], ["sh", "-c", "./old; echo $?"], vforks,
+                    ["sh", "-c", "unshare -n ./mine; echo $?"],
+                    ["sh", "-c", "setpriv --reuid 65534 --clear-groups ./mine; echo $?"]):
+        for hook in ("none", "pass:entry:exit"):
+            folder = runner.folder(prepare)
+            outcome = runner.execute(under_run(command, "--hook", hook), folder)
+            check(outcome.stdout == "5\n" and "native" in outcome.stderr, f"{command}: {outcome}")
+            outcome = runner.execute(under_run(command, "--hook", hook, "--unpatched=fail"), folder)
+            check(outcome.stdout == "127\n" and "--unpatched=fail was asked for" in outcome.stderr, f"{command}: {outcome}")
 
 
 def case_the_hook_goes_along(runner):
