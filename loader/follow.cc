@@ -194,11 +194,23 @@ bool means_own_exe(const ExecRequest& request, const ExecTarget& target) {
   return follows_link && sysload_state.exe_size != 0 && names_own_exe(target.path);
 }
 
-// AT_EXECFN is to be what the program has said.
-bool name_own_exe(ExecTarget* target) {
+// AT_EXECFN is to be what the program has said. Where its file cannot be executed any more, the
+// kernel is asked why, by a path that does not lead to sysload.
+ExecKind resolve_own_exe(const ExecRequest& request, ExecTarget* target, sys::Fd* program,
+                         int64_t* answer) {
   static_assert(sizeof(target->path) == kOwnPath);
+  const OwnExe own;
+  *answer = -ENOENT;
+  if (!own.found()) return ExecKind::kFails;
   memcpy(target->executed, target->path, strlen(target->path) + 1);
-  return find_own_exe(target->path);
+  memcpy(target->path, own.path(), strlen(own.path()) + 1);
+  const ExecKind kind = resolve_target(request, target, program);
+  const uint64_t path = Memory::address_of(own.path()).value;
+  *answer = kind == ExecKind::kFails ? sys::call(__NR_execve, path, request.argv, request.envp)
+            : kind == ExecKind::kNoDescriptor ? -EMFILE
+                                              : -EACCES;
+  memcpy(target->path, sysload_state.exe_path, sysload_state.exe_size + 1);
+  return kind;
 }
 
 // The kernel takes the lower half of the flags. Those that it does not know are an error, and
@@ -318,17 +330,13 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
   if (count < 0) return false;
   const bool own = means_own_exe(request, target);
   if (!own && !sysload_state.follow) return false;
-  if (own && !name_own_exe(&target)) return *answer = -ENOENT, true;
   char named[kExecPath];
   memcpy(named, target.path, sizeof(named));
   sys::Fd program = -1;
-  const ExecKind kind = resolve_target(request, &target, &program);
-  // The kernel would find sysload there. The program was one that sysload can start, so what is not
-  // that any more is by its mode.
-  if (own && kind != ExecKind::kElf)
-    return *answer = kind == ExecKind::kNoDescriptor ? -EMFILE : -EACCES, true;
-  if (own) memcpy(target.path, sysload_state.exe_path, sysload_state.exe_size + 1);
+  const ExecKind kind = own ? resolve_own_exe(request, &target, &program, answer)
+                            : resolve_target(request, &target, &program);
   if (kind != ExecKind::kElf) {
+    if (own) return true;  // the kernel would find sysload there
     if (const char* why = reason_of(kind)) report_native(request, named, why, &target);
     return false;
   }

@@ -11,9 +11,11 @@
 #include <cstring>
 #include <iterator>
 
+#include "loader/descriptor_limit.h"
 #include "loader/hooks/path_calls.h"
 #include "loader/mapping_link.h"
 #include "loader/memory.h"
+#include "loader/own_copy.h"
 #include "loader/program_memory.h"
 #include "loader/state.h"
 #include "loader/text.h"
@@ -39,6 +41,7 @@ void remember_own_exe(sys::Fd fd) {
   state.exe_size = static_cast<uint32_t>(strlen(path));
   state.exe_device = status.st_dev;
   state.exe_inode = status.st_ino;
+  keep_own_contents(fd);
 }
 
 // Code may come from a copy.
@@ -78,14 +81,25 @@ void copy_first_path(char (&path)[kOwnPath]) {
 
 }  // namespace
 
-bool find_own_exe(char (&path)[kOwnPath]) {
-  copy_first_path(path);
-  if (leads_to_own_exe(path)) return true;
+OwnExe::OwnExe() : found_(find()) {}
+
+bool OwnExe::find() {
+  copy_first_path(path_);
+  if (leads_to_own_exe(path_)) return true;
   char link[kMappingLink];
   if (!link_of_mapping(sysload_state.exe_mapping, link)) return false;
-  if (read_link(link, path) && leads_to_own_exe(path)) return true;
-  memcpy(path, link, strlen(link) + 1);
-  return leads_to_own_exe(path);
+  if (read_link(link, path_) && leads_to_own_exe(path_)) return true;
+  memcpy(path_, link, strlen(link) + 1);
+  if (leads_to_own_exe(path_)) return true;
+  copy_ = beyond_limit([] { return copy_own_file(); });
+  if (!is_copy()) return false;
+  memcpy(path_, sys::link_of(copy_, link), sizeof(link));
+  return true;
+}
+
+void OwnExe::give_up_copy() {
+  if (copy_ >= 0) sys::close(copy_);
+  copy_ = -1;
 }
 
 bool read_own_exe(char (&name)[kOwnPath]) {
@@ -123,6 +137,21 @@ int64_t open_to_write(uint64_t number, const Arguments& argument, uint64_t* flag
   return -ETXTBSY;
 }
 
+// The copy had the lowest descriptor, which the program's is to have.
+int64_t open_copy(uint64_t number, const Arguments& argument, uint64_t flags, OwnExe* own) {
+  int64_t opened = 0;
+  {
+    const BeyondLimit room;
+    opened = make(number, argument);
+  }
+  own->give_up_copy();
+  if (sys::failed(opened)) return opened;
+  const uint64_t command = (flags & O_CLOEXEC) != 0 ? F_DUPFD_CLOEXEC : F_DUPFD;
+  const int64_t lowest = sys::call(__NR_fcntl, static_cast<uint64_t>(opened), command, 0);
+  sys::close(opened);
+  return lowest;
+}
+
 bool writes(uint64_t open_flags) {
   return (open_flags & O_PATH) == 0 && (open_flags & (O_WRONLY | O_RDWR | O_TRUNC)) != 0;
 }
@@ -141,7 +170,7 @@ bool read_how(Arguments& argument, open_how* how) {
 }  // namespace
 
 bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer) {
-  char name[64], path[kOwnPath];
+  char name[64];
   if (sysload_state.exe_size == 0 || !takes_path_of_exe(number)) return false;
   const PathSlot& slot = path_call(number)->slot[0];
   Arguments argument;
@@ -157,9 +186,11 @@ bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer)
   if (!follows_last(slot, flags, opens ? flags : 0) ||
       read_program_string(argument[slot.name], name, sizeof(name)) < 0 || !names_own_exe(name))
     return false;
-  argument[slot.name] = Memory::address_of(&path[0]).value;
-  *answer = !find_own_exe(path)      ? -ENOENT
+  OwnExe own;
+  argument[slot.name] = Memory::address_of(own.path()).value;
+  *answer = !own.found()             ? -ENOENT
             : opens && writes(flags) ? open_to_write(number, argument, &flags)
+            : opens && own.is_copy() ? open_copy(number, argument, flags, &own)
                                      : make(number, argument);
   return true;
 }

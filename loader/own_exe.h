@@ -16,9 +16,27 @@ void remember_own_mapping(const ProgramFile& file, const ElfImage& image,
 
 inline constexpr uint64_t kOwnPath = 4096;  // PATH_MAX, NUL included
 
-// A path that leads to this file now: its name, or a link of /proc that is the kernel's alone.
-// False where nothing does, as the kernel would say by ENOENT.
-bool find_own_exe(char (&path)[kOwnPath]);
+// A path that leads to this file now: its name, or a link of /proc that is the kernel's alone; or,
+// as long as this lives, to a copy of what has no name.
+class OwnExe {
+ public:
+  OwnExe();
+  OwnExe(const OwnExe&) = delete;
+  OwnExe& operator=(const OwnExe&) = delete;
+  ~OwnExe() { give_up_copy(); }
+
+  bool found() const { return found_; }  // else ENOENT
+  bool is_copy() const { return copy_ >= 0; }
+  const char* path() const { return &path_[0]; }
+  void give_up_copy();
+
+ private:
+  bool find();
+
+  sys::Fd copy_ = -1;
+  char path_[kOwnPath];
+  bool found_;
+};
 
 // What readlink says of /proc/self/exe: how the file is called by now.
 bool read_own_exe(char (&name)[kOwnPath]);

@@ -68,6 +68,14 @@ struct Scratch {
   uint64_t address, size;
 };
 
+// Of a program's file that has no name (own_copy.h); size 0: none are kept.
+struct OwnContents {
+  RuntimeAddr address;
+  uint64_t size;
+  uint32_t mode;
+  uint32_t seals;
+};
+
 struct State {
   RuntimeAddr entry;
   uint64_t objects_low, objects_high;
@@ -113,6 +121,7 @@ struct State {
   char exe_path[4096];             // of the program, as /proc/self/exe would have shown it at first
   uint64_t exe_device, exe_inode;  // which that path may not lead to any more
   RuntimeAddr exe_mapping;         // where this file is mapped; 0: nowhere
+  OwnContents own;
 };
 
 static_assert(offsetof(State, entry) == SYSLOAD_STATE_ENTRY);
