@@ -2,30 +2,22 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#include <bit>
 #include <cerrno>
-#include <climits>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <set>
 
 #include "cli/descriptor.h"
 #include "cli/hook_memory.h"
+#include "cli/inheritance.h"
 #include "cli/input_file.h"
 #include "cli/loader_path.h"
 #include "cli/messages.h"
 #include "cli/program_path.h"
-
-// The parent stays: it is the hosted rewriter. It must be as if it were not there: what is sent to
-// it goes to the program, what the terminal sends to both it leaves to the program, and when the
-// program stops, it stops.
+#include "cli/stand_in.h"
 
 namespace sysrewrite {
 
@@ -45,34 +37,6 @@ Result<Descriptor> open_loader(const RunCommand& command) {
   return loader;
 }
 
-// All, since a program may send any to its process group, and handle it. A mistake of this process
-// shows all the same: a fault is not blocked, and abort() unblocks its signal. Source: linux,
-// kernel/signal.c, force_sig_info_to_task().
-sigset_t forwarded_signals() {
-  sigset_t set;
-  sigfillset(&set);
-  return set;
-}
-
-bool is_pending(int signal) {
-  sigset_t pending;
-  sigemptyset(&pending);
-  sigpending(&pending);
-  return sigismember(&pending, signal) == 1;
-}
-
-// What the terminal sends, the program has got as well; what this process raises itself, by writing
-// where nobody reads, is its own.
-void forward(const signalfd_siginfo& info, pid_t child) {
-  if (info.ssi_code > 0 || static_cast<pid_t>(info.ssi_pid) == getpid()) return;
-  const auto signal = static_cast<int>(info.ssi_signo);
-  if (info.ssi_code == SI_QUEUE) {
-    sigqueue(child, signal, {.sival_ptr = std::bit_cast<void*>(info.ssi_ptr)});
-  } else {
-    kill(child, signal);
-  }
-}
-
 std::vector<std::string> loader_arguments(const RunCommand& command, const std::string& server,
                                           const ResolvedProgram& program) {
   std::vector<std::string> arguments{"sysload", "--server", server};
@@ -89,33 +53,6 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
   return arguments;
 }
 
-// What the program must inherit as run got it, although run itself lives otherwise: it waits for
-// SIGCHLD, which the kernel does not send where it is ignored, and keeps a descriptor open for each
-// copy.
-class Inheritance {
- public:
-  explicit Inheritance(const sigset_t& signals) {
-    sigprocmask(SIG_BLOCK, &signals, &mask_);
-    struct sigaction by_default {};
-    by_default.sa_handler = SIG_DFL;
-    sigaction(SIGCHLD, &by_default, &on_child_);
-    getrlimit(RLIMIT_NOFILE, &descriptors_);
-    rlimit most = descriptors_;
-    most.rlim_cur = most.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &most);
-  }
-  void restore() const {
-    setrlimit(RLIMIT_NOFILE, &descriptors_);
-    sigaction(SIGCHLD, &on_child_, nullptr);
-    sigprocmask(SIG_SETMASK, &mask_, nullptr);
-  }
-
- private:
-  sigset_t mask_{};
-  struct sigaction on_child_ {};
-  rlimit descriptors_{};
-};
-
 pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inheritance& inheritance) {
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
@@ -129,57 +66,6 @@ pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inherit
   fexecve(loader, argv.data(), environ);
   complain(fmt::format("cannot start the loader: {}", std::strerror(errno)));
   _exit(kCannotStart);
-}
-
-bool is_stopped(pid_t process) {
-  char path[64], status[512] = {};
-  // Only what may be called between fork and exec of a program with threads.
-  *fmt::format_to_n(path, sizeof(path) - 1, "/proc/{}/stat", process).out = 0;
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const ssize_t size = read(file, status, sizeof(status) - 1);
-  close(file);
-  const char* behind_name = size > 0 ? std::strrchr(status, ')') : nullptr;
-  return behind_name != nullptr && (behind_name[2] == 'T' || behind_name[2] == 't');
-}
-
-// Stops as the program has stopped, until it goes on. Whoever stopped it may make it go on alone,
-// and a process that is stopped cannot see that: another one looks, meanwhile.
-void stop_with(pid_t child, pid_t* watcher) {
-  *watcher = fork();
-  if (*watcher == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    // Until it is killed: once might be before the parent has stopped.
-    for (const timespec pause{0, 10'000'000};; nanosleep(&pause, nullptr))
-      if (!is_stopped(child)) kill(getppid(), SIGCONT);
-  }
-  raise(SIGSTOP);
-  if (*watcher < 0) return;
-  kill(*watcher, SIGKILL);
-  waitpid(*watcher, nullptr, 0);
-}
-
-// Serves, waits and forwards until the child is gone; its status as a shell shows it.
-int wait_for(pid_t child, const Descriptor& signals, RewriteServer& server) {
-  pid_t watcher = -1;
-  for (;;) {
-    server.serve_until_readable(signals.get());
-    signalfd_siginfo info{};
-    if (read(signals.get(), &info, sizeof(info)) != sizeof(info)) continue;
-    const auto sender = static_cast<pid_t>(info.ssi_pid);
-    if (info.ssi_signo == SIGCONT && sender == watcher) continue;
-    if (info.ssi_signo != SIGCHLD) {
-      forward(info, child);
-      continue;
-    }
-    int status = 0;
-    while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
-      if (WIFEXITED(status)) return WEXITSTATUS(status);
-      if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
-      // Whoever has stopped both, and tells this process alone to go on, means the program.
-      if (WIFSTOPPED(status) && !is_pending(SIGCONT)) stop_with(child, &watcher);
-    }
-  }
 }
 
 // What ran without its calls being seen: a line each, and each once.
@@ -220,7 +106,7 @@ int execute(const RunCommand& command) {
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
   if (child < 0)
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
-  const int status = wait_for(child, arrived, **server);
+  const int status = stand_in_for(child, arrived, **server);
   (*server)->stop();
   const std::vector<std::string> natives = natives_of(**server);
   (*hooks)->stop(natives);

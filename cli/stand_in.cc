@@ -1,0 +1,98 @@
+#include "cli/stand_in.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cstring>
+#include <ctime>
+
+namespace sysrewrite {
+
+namespace {
+
+bool is_pending(int signal) {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  return sigismember(&pending, signal) == 1;
+}
+
+// What the terminal sends, the program has got as well; what this process raises itself, by writing
+// where nobody reads, is its own.
+void forward(const signalfd_siginfo& info, pid_t child) {
+  if (info.ssi_code > 0 || static_cast<pid_t>(info.ssi_pid) == getpid()) return;
+  const auto signal = static_cast<int>(info.ssi_signo);
+  if (info.ssi_code == SI_QUEUE) {
+    sigqueue(child, signal, {.sival_ptr = std::bit_cast<void*>(info.ssi_ptr)});
+  } else {
+    kill(child, signal);
+  }
+}
+
+bool is_stopped(pid_t process) {
+  char path[64], status[512] = {};
+  // Only what may be called between fork and exec of a program with threads.
+  *fmt::format_to_n(path, sizeof(path) - 1, "/proc/{}/stat", process).out = 0;
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const ssize_t size = read(file, status, sizeof(status) - 1);
+  close(file);
+  const char* behind_name = size > 0 ? std::strrchr(status, ')') : nullptr;
+  return behind_name != nullptr && (behind_name[2] == 'T' || behind_name[2] == 't');
+}
+
+// Stops as the program has stopped, until it goes on. Whoever stopped it may make it go on alone,
+// and a process that is stopped cannot see that: another one looks, meanwhile.
+void stop_with(pid_t child, pid_t* watcher) {
+  *watcher = fork();
+  if (*watcher == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Until it is killed: once might be before the parent has stopped.
+    for (const timespec pause{0, 10'000'000};; nanosleep(&pause, nullptr))
+      if (!is_stopped(child)) kill(getppid(), SIGCONT);
+  }
+  raise(SIGSTOP);
+  if (*watcher < 0) return;
+  kill(*watcher, SIGKILL);
+  waitpid(*watcher, nullptr, 0);
+}
+
+}  // namespace
+
+// All, since a program may send any to its process group, and handle it. A mistake of this process
+// shows all the same: a fault is not blocked, and abort() unblocks its signal. Source: linux,
+// kernel/signal.c, force_sig_info_to_task().
+sigset_t forwarded_signals() {
+  sigset_t set;
+  sigfillset(&set);
+  return set;
+}
+
+int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server) {
+  pid_t watcher = -1;
+  for (;;) {
+    server.serve_until_readable(signals.get());
+    signalfd_siginfo info{};
+    if (read(signals.get(), &info, sizeof(info)) != sizeof(info)) continue;
+    const auto sender = static_cast<pid_t>(info.ssi_pid);
+    if (info.ssi_signo == SIGCONT && sender == watcher) continue;
+    if (info.ssi_signo != SIGCHLD) {
+      forward(info, child);
+      continue;
+    }
+    int status = 0;
+    while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
+      if (WIFEXITED(status)) return WEXITSTATUS(status);
+      if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
+      // Whoever has stopped both, and tells this process alone to go on, means the program.
+      if (WIFSTOPPED(status) && !is_pending(SIGCONT)) stop_with(child, &watcher);
+    }
+  }
+}
+
+}  // namespace sysrewrite
