@@ -13,6 +13,7 @@
 #include "cli/descriptor.h"
 #include "cli/hook_memory.h"
 #include "cli/inheritance.h"
+#include "cli/inherited_files.h"
 #include "cli/input_file.h"
 #include "cli/loader_path.h"
 #include "cli/messages.h"
@@ -82,6 +83,7 @@ std::vector<std::string> natives_of(const RewriteServer& server) {
 }  // namespace
 
 int execute(const RunCommand& command) {
+  const Descriptor nothing = occupy_standard_numbers();
   const auto program = resolve_program(command.command);
   if (!program) return complain(program.error().message), kCannotStart;
   const auto loader = open_loader(command);

@@ -7,6 +7,7 @@ import cache_cases
 import debugger_cases
 import exec_cases
 import exhaustive_cases
+import inheritance_cases
 import job_cases
 import language_cases
 import library_cases
@@ -20,9 +21,9 @@ import signal_cases
 import tree_cases
 
 CASES = {}
-for module in (basic_cases, cache_cases, debugger_cases, exec_cases, exhaustive_cases, job_cases, language_cases,
-               library_cases, lock_cases, mapping_cases, name_cases, process_cases, rewriter_cases, server_cases,
-               signal_cases, tree_cases):
+for module in (basic_cases, cache_cases, debugger_cases, exec_cases, exhaustive_cases, inheritance_cases, job_cases,
+               language_cases, library_cases, lock_cases, mapping_cases, name_cases, process_cases, rewriter_cases,
+               server_cases, signal_cases, tree_cases):
     for name, function in vars(module).items():
         if name.startswith("case_"):
             CASES[name[len("case_"):]] = function
