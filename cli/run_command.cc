@@ -108,6 +108,7 @@ int execute(const RunCommand& command) {
       spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
   if (child < 0)
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
+  let_go_of_inherited_files(nothing);
   const int status = stand_in_for(child, arrived, **server);
   (*server)->stop();
   const std::vector<std::string> natives = natives_of(**server);

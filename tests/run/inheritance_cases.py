@@ -1,7 +1,9 @@
 """What a program inherits and lets go of: `run`, which was started in its place, hands it on and keeps nothing."""
 import os
+import select
 
-from comparison import PYTHON, check, under_run
+from comparison import PYTHON, SYSLOAD, SYSREWRITE, check, check_nothing_left, under_run
+from process_group import group_of, read_until
 
 
 def same_around(runner, before, command, *, options=(), prepare=None, files=()):
@@ -44,3 +46,71 @@ def case_started_without_standard_files(runner):
             if "trace:output=calls" in options:
                 with open(os.path.join(runner.folders[-1], "calls"), encoding="utf-8") as calls:
                     check("system calls of" not in calls.read(), f"{closed}: a table of calls in another file")
+
+
+def check_ends(pipe):
+    """There is nothing more to read, although the program goes on."""
+    check(select.select([pipe], [], [], 20)[0] and os.read(pipe, 1) == b"", "somebody has the pipe open")
+
+
+def check_unread(pipe):
+    """Nobody is left who could read."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    check(poll.poll(20000) and poll.poll()[0][1] & select.POLLERR, "somebody has the pipe open")
+
+
+def case_files_that_are_let_go(runner):
+    """Whoever reads a pipe sees its end as soon as the program closes it, not when it ends."""
+    script = ("exec 7<>go; echo started; exec <&- >&- 5>&-; flock -n 9 true; exec 9>&-; read line <&7; "
+              "flock -n lock true; exit $((3 + $?))")
+    folder = runner.folder(lambda folder: os.mkfifo(folder + "/go"))
+    script_around = "exec 9>lock; flock 9; exec \"$@\""
+    more_read, more_write = os.pipe()
+    command = ["bash", "-c", f"exec 5>&{more_write} {more_write}>&-; " + script_around, "bash",
+               *under_run(["bash", "-c", script])]
+    with group_of(command, folder, pass_fds=[more_write]) as process:
+        os.close(more_write)
+        read_until(process.stdout.fileno(), b"started")
+        for pipe in (process.stdout.fileno(), more_read):
+            check_ends(pipe)
+        check_unread(process.stdin.fileno())
+        with open(folder + "/go", "w", encoding="ascii") as go:
+            go.write("on\n")
+        check(process.wait(60) == 3, f"the lock is still held: {process.returncode}")
+    os.close(more_read)
+    check_nothing_left("files that are let go")
+
+
+def case_record_locks(runner):
+    """They stay a process's across execve; run has them for the program, which could not keep them."""
+    lock = ("import fcntl, os, sys\nfile = open('locked', 'w+'); fcntl.lockf(file, fcntl.LOCK_EX)\n"
+            "os.set_inheritable(file.fileno(), True)\nos.execvp(sys.argv[1], sys.argv[1:])\n")
+    other = ("import fcntl\ntry: fcntl.lockf(open('locked', 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB); print('free')\n"
+             "except OSError as error: print(error.errno)\n")
+    command = [PYTHON, "-c", f"import subprocess\nsubprocess.call(['{PYTHON}', '-c', \"\"\"{other}\"\"\"])"]
+    outcome = same_around(runner, [PYTHON, "-c", lock], command)
+    check(outcome.stdout == "11\n", f"{outcome}")
+
+
+def case_relative_paths(runner):
+    """Of the loader, of hooks and what they write: they name what they named when run was started."""
+    def prepare(folder):
+        os.mkdir(folder + "/at")
+        os.symlink(SYSLOAD, folder + "/at/loader")
+
+    folder = runner.folder(prepare)
+    script = "cd /; /bin/echo one; sh -c '/bin/echo two'"
+    for loader in ("./loader", "../at/loader"):
+        outcome = runner.execute(["sh", "-c", "cd at && exec \"$@\"", "sh", SYSREWRITE, "run", "--loader", loader,
+                                  "--hook", "trace:output=calls", "--", "sh", "-c", script], folder)
+        with open(folder + "/at/calls", encoding="utf-8") as calls:
+            text = calls.read()
+        check((outcome.status, outcome.stdout, outcome.stderr) == (0, "one\ntwo\n", "") and "two" in text,
+              f"{loader}: {outcome}\n{text}")
+    # And the folder itself is let go of.
+    mounted = ("mount -t tmpfs none at && cd at && exec \"$@\"")
+    script = "cd / && umount \"$OLDPWD\" && echo unmounted"
+    outcome = same_around(runner, ["unshare", "-m", "sh", "-c", mounted, "sh"], ["bash", "-c", script],
+                          prepare=prepare, options=["-q"])
+    check(outcome.stdout == "unmounted\n", f"{outcome}")

@@ -59,10 +59,10 @@ def children_of(pid):
 
 
 @contextlib.contextmanager
-def group_of(command, folder):
+def group_of(command, folder, **more):
     """A process group of its own, of which nothing is left where a check fails."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder,
-                          env=environment(folder), start_new_session=True) as process:
+                          env=environment(folder), start_new_session=True, **more) as process:
         try:
             yield process
         finally:
