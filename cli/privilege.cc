@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "cli/descriptor.h"
+#include "trampoline/program_kind.h"
 
 namespace sysrewrite {
 
@@ -22,8 +23,7 @@ bool root_alone(const struct stat& status) {
 }  // namespace
 
 bool bears_privilege(const InputFile& input) {
-  const mode_t mode = input.status().st_mode;
-  if ((mode & S_ISUID) != 0 || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) return true;
+  if (gives_rights(input.status().st_mode)) return true;
   return fgetxattr(input.descriptor(), "security.capability", nullptr, 0) > 0;
 }
 

@@ -6,14 +6,19 @@
 #include <vector>
 
 #include "rewriter/result.h"
+#include "trampoline/program_kind.h"
 
 namespace sysrewrite {
 
-// What the kernel would execute: an ELF file and its arguments, argv[0] first.
+// What the kernel would execute.
 struct ResolvedProgram {
-  std::string path;
-  std::vector<std::string> arguments;
-  std::string script;  // what was named, where `path` is its interpreter; else empty
+  std::string named;  // the file that the command names: what execve is given
+  // What it comes to. Where the kernel alone can start that, it starts `named`. Where nobody but
+  // the kernel knows whether it can, and it says ENOEXEC, the rest is what a shell does then.
+  ProgramKind kind = ProgramKind::kElf;
+  std::string path;                    // the ELF file; empty: nothing else can be done
+  std::vector<std::string> arguments;  // its, argv[0] first
+  std::string script;                  // `named`, where `path` is its interpreter; else empty
 };
 
 // Searches $PATH where the name has no slash, and follows `#!` lines, also through interpreters

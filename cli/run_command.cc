@@ -49,24 +49,62 @@ std::vector<std::string> loader_arguments(const RunCommand& command, const std::
   if (command.unpatched == UnpatchedPolicy::kFail)
     arguments.insert(arguments.end(), {"--unpatched", "fail"});
   if (!program.script.empty()) arguments.insert(arguments.end(), {"--execfn", program.script});
+  if (program.path.empty()) return arguments;
   arguments.insert(arguments.end(), {"--argv0", program.arguments.front(), "--", program.path});
   arguments.insert(arguments.end(), program.arguments.begin() + 1, program.arguments.end());
   return arguments;
 }
 
-pid_t spawn(int loader, const std::vector<std::string>& arguments, const Inheritance& inheritance) {
-  std::vector<char*> argv;
-  argv.reserve(arguments.size() + 1);
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  // Until it executes, the child has this process's memory: no page table is copied, and none of
-  // this process's pages is copied behind it. It changes nothing there but what a failure says.
-  const pid_t child = vfork();
-  if (child != 0) return child;
-  inheritance.restore();
-  fexecve(loader, argv.data(), environ);
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// How the program is started: by the kernel, by sysload, or by sysload where the kernel cannot.
+struct Start {
+  const ResolvedProgram& program;
+  bool may_be_native;
+  std::vector<char*> words;  // of the command line
+  int loader;
+  std::vector<char*> loader_words;
+};
+
+struct Started {
+  pid_t child = -1;
+  bool is_native = false;
+};
+
+// In the child. What it says of how it went is the parent's to read.
+[[noreturn]] void become_program(const Start& start, volatile bool* is_native) {
+  const ProgramKind kind = start.program.kind;
+  if (kind != ProgramKind::kElf) {
+    *is_native = true;
+    errno = ENOEXEC;
+    if (start.may_be_native) execve(start.program.named.c_str(), start.words.data(), environ);
+    *is_native = false;
+    if (kind != ProgramKind::kUnknown || errno != ENOEXEC || start.program.path.empty()) {
+      complain(system_error("cannot run", start.program.named, errno).message);
+      _exit(kCannotStart);
+    }
+  }
+  fexecve(start.loader, start.loader_words.data(), environ);
   complain(fmt::format("cannot start the loader: {}", std::strerror(errno)));
   _exit(kCannotStart);
+}
+
+Started spawn(const Start& start, const Inheritance& inheritance) {
+  volatile bool is_native = false;
+  // Until it executes, the child has this process's memory: no page table is copied, and none of
+  // this process's pages is copied behind it. It changes nothing there but what it says.
+  const pid_t child = vfork();
+  if (child == 0) {
+    inheritance.restore();
+    become_program(start, &is_native);
+  }
+  return {child, is_native};
 }
 
 // What ran without its calls being seen: a line each, and each once.
@@ -86,6 +124,11 @@ int execute(const RunCommand& command) {
   const Descriptor nothing = occupy_standard_numbers();
   const auto program = resolve_program(command.command);
   if (!program) return complain(program.error().message), kCannotStart;
+  const char* reason = native_reason(program->kind);
+  const bool is_followed = reason == nullptr || program->kind == ProgramKind::kUnknown;
+  const bool may_be_native = command.unpatched != UnpatchedPolicy::kFail;
+  if (!is_followed && !may_be_native)
+    return complain(fmt::format("cannot rewrite {}: {}", program->named, reason)), kCannotStart;
   const auto loader = open_loader(command);
   if (!loader) return complain(loader.error().message), kCannotStart;
   const sigset_t signals = forwarded_signals();
@@ -104,14 +147,18 @@ int execute(const RunCommand& command) {
   const Descriptor arrived(signalfd(-1, &signals, SFD_CLOEXEC));
   if (!arrived.valid())
     return complain(fmt::format("cannot wait for signals: {}", std::strerror(errno))), kCannotStart;
-  const pid_t child =
-      spawn(loader->get(), loader_arguments(command, (*server)->name(), *program), inheritance);
-  if (child < 0)
+  const std::vector<std::string> words = loader_arguments(command, (*server)->name(), *program);
+  const Started started = spawn(
+      {*program, may_be_native, pointers_to(command.command), loader->get(), pointers_to(words)},
+      inheritance);
+  if (started.child < 0)
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
   let_go_of_inherited_files(nothing);
-  const int status = stand_in_for(child, arrived, **server);
+  const int status = stand_in_for(started.child, arrived, **server);
   (*server)->stop();
-  const std::vector<std::string> natives = natives_of(**server);
+  std::vector<std::string> natives = natives_of(**server);
+  if (started.is_native)
+    natives.insert(natives.begin(), fmt::format("{}: {}", program->named, reason));
   (*hooks)->stop(natives);
   cache.tidy();
   if (!command.quiet) {

@@ -1,7 +1,7 @@
 """What a program executes, by whatever name, and whether that is followed."""
 import os
 import re
-
+import shlex
 import struct
 import subprocess
 
@@ -204,6 +204,11 @@ def case_registered_formats(runner):
     same(runner, ["unshare", "-m", "bash", "-c", REGISTERED], prepare=prepare, normalise=[(r"line \d+", "line")],
          natives=["/usr/bin/mount: it is setuid", "./magic: its format is registered",
                   "./name.sysrewrite-test: its format is registered"])
+    given = REGISTERED.replace("./magic; ./name.sysrewrite-test; ./neither", f"{shlex.join(under_run(['./magic']))}; :")
+    folder = runner.folder(prepare)
+    outcome = runner.execute(["unshare", "-m", "bash", "-c", given], folder)
+    check(outcome.stdout.startswith("SYSREWRITE\n") and
+          "native: ./magic: its format is registered" in outcome.stderr, f"{outcome}")
 
 
 def elf_file(**changes):
@@ -384,6 +389,44 @@ def case_sysload_may_not_be_executed(runner):
         same(runner, ["./confined", way, "./mine", "at"], prepare=prepare)
     # Kernels before 6.14 cannot be asked whether it runs, and so it is listed there.
     same(runner, ["./confined", "landlock", "./mine", ""], prepare=prepare, stderr=False)
+
+
+def first_lines(folder):
+    """Names of scripts, and their first lines, of which the kernel reads 256 bytes."""
+    show = folder + "/show"
+    path = folder + "/" + "/" * (250 - len(folder)) + "show"  # with "#!" it ends one byte early
+    longer = folder + "/" + "/" * (251 - len(folder)) + "show"
+    return {"plain": f"#!{show} -a b  c \t\n", "tabs": f"#!\t {show}\t\n", "blank": "#! \t\n", "returned": f"#!{show}\r\n",
+            "bare": "#!", "zero": f"#!{show}\0 x\n", "zero in argument": f"#!{show} a\0b\n", "no end": f"#!{show} x",
+            "cut": f"#!{show} " + "a" * 300 + "\n", "whole": f"#!{show} ".ljust(255, "a") + "\n",
+            "all blank": "#!" + " " * 300 + f"{show}\n", "fits": f"#!{path} x\n", "ends": f"#!{path}\n",
+            "longer": f"#!{longer} x\n", "behind": f"#!{path}-and-more\n", "missing": "#!/no/such x\n",
+            "folder": "#!/tmp\n", "none": "echo no first line $0 $*\n", "empty": ""}
+
+
+def case_first_lines(runner):
+    """Of the script that run is given: interpreter and argument are the kernel's, and what it refuses goes to a shell."""
+    def prepare(folder):
+        build(folder, "show", SHOW)
+        for name, text in first_lines(folder).items():
+            write(folder, name, text, 0o755)
+
+    for name in first_lines("."):
+        said = []
+        for start in ("env",), under_run(()):
+            folder = runner.folder(prepare)
+            outcome = runner.execute([*start, f"./{name}", "one", "two"], folder)
+            said.append((outcome.status == 0, outcome.stdout.replace(folder, "@DIR@"), outcome))
+        check(said[0][:2] == said[1][:2], f"{name}:\n{said[0][2]}\n=== under run\n{said[1][2]}")
+
+
+SHOW = r"""
+#include <stdio.h>
+int main(int argc, char** argv) {
+  for (int i = 0; i < argc; i++) printf("[%s]", argv[i]);
+  return puts(""), 0;
+}
+"""
 
 
 BY_DESCRIPTOR = r"""

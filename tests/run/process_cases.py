@@ -4,7 +4,7 @@ import shutil
 import struct
 import subprocess
 
-from comparison import FULL, PYTHON, build, check, same, under_run
+from comparison import FULL, PYTHON, build, check, same, tool, under_run, write
 
 ROUNDS = 400 if FULL else 20
 
@@ -261,6 +261,36 @@ def case_nothing_runs_native_where_it_is_to_fail(runner):
             check(outcome.stdout == "5\n" and "native" in outcome.stderr, f"{command}: {outcome}")
             outcome = runner.execute(under_run(command, "--hook", hook, "--unpatched=fail"), folder)
             check(outcome.stdout == "127\n" and "--unpatched=fail was asked for" in outcome.stderr, f"{command}: {outcome}")
+
+
+OTHER = r"""
+.globl _start
+_start:
+  mov $1, %eax
+  mov $7, %ebx
+  int $0x80
+"""
+
+
+def case_first_programs_that_run_native(runner):
+    """Whether it is run that starts them or its program: as the kernel does, and listed."""
+    def prepare(folder):
+        build(folder, "suid", "#include <unistd.h>\nint main(void) { return 3 + (int)geteuid(); }")
+        build(folder, "unreadable", "int main(void) { return 4; }")
+        write(folder, "other.s", OTHER)
+        subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-o", "other", "other.s"], cwd=folder, check=True)
+        write(folder, "script", f"#!{folder}/suid\n", 0o755)
+        for name, mode in (("suid", 0o4755), ("unreadable", 0o711)):
+            os.chmod(os.path.join(folder, name), mode)
+
+    nobody = [tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for name, status, why in (("suid", 3, "it is setuid"), ("script", 3, "it is setuid"), ("other", 7, "not an x86-64"),
+                              ("unreadable", 4, "it may be executed, but not read")):
+        folder = runner.folder(prepare)
+        outcome = runner.execute([*nobody, *under_run([f"./{name}"], "--no-cache")], folder)
+        check(outcome.status == status and f"native: ./{name}: {why}" in outcome.stderr, f"{name}: {outcome}")
+        outcome = runner.execute([*nobody, *under_run([f"./{name}"], "--no-cache", "--unpatched", "fail")], folder)
+        check(outcome.status == 127 and f"cannot rewrite ./{name}: {why}" in outcome.stderr, f"{name}: {outcome}")
 
 
 def case_the_hook_goes_along(runner):
