@@ -22,10 +22,30 @@ bool is_pending(int signal) {
   return sigismember(&pending, signal) == 1;
 }
 
-// What the terminal sends, the program has got as well; what this process raises itself, by writing
-// where nobody reads, is its own.
+// Whether the program would have got it, had it been executed here, and has not got it as well.
+bool is_for_program(const signalfd_siginfo& info) {
+  // What this process raises itself, by writing where nobody reads, is its own.
+  if (info.ssi_code <= 0) return static_cast<pid_t>(info.ssi_pid) != getpid();
+  switch (static_cast<int>(info.ssi_signo)) {
+    case SIGCHLD:  // of this process's own children
+    case SIGXCPU:  // and of its time
+      return false;
+    case SIGINT:  // What the terminal sends goes to the whole group.
+    case SIGQUIT:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+    case SIGWINCH:
+      return false;
+    case SIGHUP:   // But that it was hung up the session's leader hears alone. Source: linux,
+    case SIGCONT:  // drivers/tty/tty_jobctrl.c, tty_signal_session_leader().
+      return getsid(0) == getpid();
+    default:  // a file's, which was told to send them to this process
+      return true;
+  }
+}
+
 void forward(const signalfd_siginfo& info, pid_t child) {
-  if (info.ssi_code > 0 || static_cast<pid_t>(info.ssi_pid) == getpid()) return;
   const auto signal = static_cast<int>(info.ssi_signo);
   if (info.ssi_code == SI_QUEUE) {
     sigqueue(child, signal, {.sival_ptr = std::bit_cast<void*>(info.ssi_ptr)});
@@ -81,10 +101,8 @@ int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server) 
     if (read(signals.get(), &info, sizeof(info)) != sizeof(info)) continue;
     const auto sender = static_cast<pid_t>(info.ssi_pid);
     if (info.ssi_signo == SIGCONT && sender == watcher) continue;
-    if (info.ssi_signo != SIGCHLD) {
-      forward(info, child);
-      continue;
-    }
+    if (is_for_program(info)) forward(info, child);
+    if (info.ssi_signo != SIGCHLD) continue;
     int status = 0;
     while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
       if (WIFEXITED(status)) return WEXITSTATUS(status);

@@ -69,8 +69,8 @@ def in_terminal(runner, command):
     return pid, master
 
 
-def end_of(pid):
-    deadline = time.monotonic() + 60
+def end_of(pid, seconds=60):
+    deadline = time.monotonic() + seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done == pid:
@@ -96,6 +96,22 @@ def case_keys_of_the_terminal(runner):
     os.write(master, b"\x03")
     check(end_of(pid) == 130, "sleep ends by Ctrl-C")
     check_nothing_left("terminal")
+
+
+def case_a_terminal_that_is_hung_up(runner):
+    """The kernel tells the leader of its session alone, which run is in the program's place."""
+    script = "trap 'exit 3' HUP; echo rea''dy; for i in $(seq 600); do sleep 0.1; done"
+    pid, master = in_terminal(runner, under_run(["bash", "-c", script]))
+    read_until(master, b"ready")
+    program = children_of(pid)
+    os.close(master)
+    try:
+        check(end_of(pid, 20) == 3, "the program has heard nothing")
+    finally:
+        for left in program:
+            if os.path.exists(f"/proc/{left}"):
+                os.kill(left, signal.SIGKILL)
+    check_nothing_left("hang up")
 
 
 def case_job_control_in_a_terminal(runner):

@@ -16,7 +16,7 @@ def on(number, frame):
     os.write(1, b'got ' + signal.Signals(number).name.encode() + b'\n')
     if number == signal.SIGTERM: sys.exit(11)
 for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT,
-          signal.SIGIO, signal.SIGPROF, signal.SIGRTMIN, signal.SIGRTMAX):
+          signal.SIGIO, signal.SIGCHLD, signal.SIGPROF, signal.SIGRTMIN, signal.SIGRTMAX):
     signal.signal(s, on)
 print('ready', flush=True)
 while True: time.sleep(10)

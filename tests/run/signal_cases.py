@@ -1,10 +1,11 @@
 """Signals to a program, to `run` and to the process group of both."""
 import signal
+import socket
 import subprocess
 import time
 
 from comparison import FULL, PYTHON, build, check, check_nothing_left, environment, same, under_run
-from process_group import SIGNALLED, read_until
+from process_group import SIGNALLED, group_of, read_until
 
 ROUNDS = 2000 if FULL else 100
 
@@ -15,7 +16,7 @@ def case_signals_to_the_parent_reach_the_program(runner):
                           env=environment(folder), start_new_session=True) as process:
         out = process.stdout.fileno()
         read_until(out, b"ready")
-        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT", "SIGIO", "SIGPROF", "SIGRTMIN", "SIGRTMAX",
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGQUIT", "SIGIO", "SIGCHLD", "SIGPROF", "SIGRTMIN", "SIGRTMAX",
                      "SIGTERM"):
             process.send_signal(getattr(signal, name))
             read_until(out, b"got " + name.encode())
@@ -27,6 +28,32 @@ def case_signals_to_the_parent_reach_the_program(runner):
         process.terminate()
         check(process.wait(60) == 128 + signal.SIGTERM, "killed by SIGTERM")
     check_nothing_left("sleep")
+
+
+OWNER = r"""
+import fcntl, os, sys
+number = int(sys.argv[1])
+fcntl.fcntl(number, fcntl.F_SETOWN, os.getpid())
+if sys.argv[2] != "0": fcntl.fcntl(number, 10, int(sys.argv[2]))  # F_SETSIG
+fcntl.fcntl(number, fcntl.F_SETFL, os.O_ASYNC)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def case_signals_of_a_file(runner):
+    """Whom a file tells that it can be read is who called execve, and so run's process."""
+    for number, name in ((0, b"SIGIO"), (signal.SIGUSR1, b"SIGUSR1")):
+        ours, others = socket.socketpair()
+        command = [PYTHON, "-c", OWNER, str(ours.fileno()), str(int(number)), *under_run([PYTHON, "-c", SIGNALLED])]
+        with group_of(command, runner.folder(), pass_fds=[ours.fileno()]) as process:
+            read_until(process.stdout.fileno(), b"ready")
+            others.send(b"x")
+            read_until(process.stdout.fileno(), b"got " + name, 20)
+            process.terminate()
+            check(process.wait(60) == 11, "the handler's status is lost")
+        ours.close()
+        others.close()
+    check_nothing_left("signals of a file")
 
 
 def case_sigchld_ignored_around_run(runner):
