@@ -66,9 +66,27 @@ bool is_stopped(pid_t process) {
   return behind_name != nullptr && (behind_name[2] == 'T' || behind_name[2] == 't');
 }
 
+// By the default action of that signal, so that whoever waits sees the same one.
+void stop_by(int signal) {
+  struct sigaction by_default {};
+  by_default.sa_handler = SIG_DFL;
+  sigaction(signal, &by_default, nullptr);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  // Blocked, so that it stops once where the terminal has sent another one: SIGCONT takes both
+  // away.
+  raise(signal);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  // In a group that nobody could wake none but this one stops. Source: linux, kernel/signal.c,
+  // get_signal(). SIGCONT waits where it did stop, since a stop takes away an earlier one.
+  if (!is_pending(SIGCONT)) raise(SIGSTOP);
+}
+
 // Stops as the program has stopped, until it goes on. Whoever stopped it may make it go on alone,
 // and a process that is stopped cannot see that: another one looks, meanwhile.
-void stop_with(pid_t child, pid_t* watcher) {
+void stop_with(pid_t child, int signal, pid_t* watcher) {
   *watcher = fork();
   if (*watcher == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -76,7 +94,7 @@ void stop_with(pid_t child, pid_t* watcher) {
     for (const timespec pause{0, 10'000'000};; nanosleep(&pause, nullptr))
       if (!is_stopped(child)) kill(getppid(), SIGCONT);
   }
-  raise(SIGSTOP);
+  stop_by(signal);
   if (*watcher < 0) return;
   kill(*watcher, SIGKILL);
   waitpid(*watcher, nullptr, 0);
@@ -108,7 +126,7 @@ int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server) 
       if (WIFEXITED(status)) return WEXITSTATUS(status);
       if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
       // Whoever has stopped both, and tells this process alone to go on, means the program.
-      if (WIFSTOPPED(status) && !is_pending(SIGCONT)) stop_with(child, &watcher);
+      if (WIFSTOPPED(status) && !is_pending(SIGCONT)) stop_with(child, WSTOPSIG(status), &watcher);
     }
   }
 }

@@ -41,6 +41,28 @@ def case_stopping_and_going_on(runner):
     check_nothing_left("stopping")
 
 
+def case_the_signal_that_stopped_it(runner):
+    """Whoever waits for run sees it stopped by the signal that has stopped the program."""
+    for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        # In a group beside this one, in its session: another one nobody could make go on, and it would not stop.
+        command = under_run(["sh", "-c", "echo ready; exec sleep 100"])
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=runner.folder(), env=environment("/"),
+                              preexec_fn=os.setpgrp) as process:
+            try:
+                read_until(process.stdout.fileno(), b"ready")
+                process.send_signal(number)
+                wait_for_state(process.pid, "T", "run")
+                stopped = os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)[1]
+                check(os.WIFSTOPPED(stopped) and os.WSTOPSIG(stopped) == number,
+                      f"by {stopped >> 8}, and not {number}")
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGTERM)
+                check(process.wait(60) == 128 + signal.SIGTERM, "status 143")
+            finally:
+                os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+    check_nothing_left("stopping")
+
+
 def case_going_on_after_a_stop_of_all(runner):
     """The whole group is stopped, and `run` alone is told to go on: the program does."""
     folder = runner.folder()
