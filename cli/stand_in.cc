@@ -122,7 +122,10 @@ int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server) 
     if (is_for_program(info)) forward(info, child);
     if (info.ssi_signo != SIGCHLD) continue;
     int status = 0;
-    while (waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
+    // All, since the orphans of a namespace may be this process's to reap.
+    while (const pid_t changed = waitpid(-1, &status, WNOHANG | WUNTRACED)) {
+      if (changed < 0) break;
+      if (changed != child) continue;
       if (WIFEXITED(status)) return WEXITSTATUS(status);
       if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
       // Whoever has stopped both, and tells this process alone to go on, means the program.

@@ -110,6 +110,32 @@ def case_a_very_low_descriptor_limit_around_run(runner):
         check(outcome.status == 0 and outcome.stderr == "", f"{limit}: {outcome}")
 
 
+ORPHANS = r"""
+import os, time
+for status in range(5):
+    if os.fork() == 0:
+        if os.fork() == 0: os._exit(status)
+        os._exit(0)
+    os.wait()
+def ended():
+    states = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{pid}/stat") as stat: states.append(stat.read().rpartition(")")[2].split()[0])
+    return states.count("Z")
+for _ in range(200):
+    if ended() == 0: break
+    time.sleep(0.05)
+print(os.getppid(), ended())
+"""
+
+
+def case_orphans_of_a_namespace(runner):
+    """Their first process, which run may be, is to reap them."""
+    folder = runner.folder()
+    outcome = runner.execute(["unshare", "-p", "-f", "--mount-proc", *under_run([PYTHON, "-c", ORPHANS])], folder)
+    check((outcome.status, outcome.stdout, outcome.stderr) == (0, "1 0\n", ""), f"{outcome}")
+
+
 VFORK_KILLED = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
