@@ -4,7 +4,9 @@
 #define SYSREWRITE_CLI_INHERITANCE_H_
 
 #include <sys/resource.h>
+#include <sys/time.h>
 
+#include <array>
 #include <csignal>
 
 namespace sysrewrite {
@@ -13,15 +15,23 @@ namespace sysrewrite {
 // open for each copy.
 class Inheritance {
  public:
-  // Blocks these signals, and takes what run needs. The program is to have all as it was before.
-  explicit Inheritance(const sigset_t& signals);
-  // In the child.
-  void restore() const;
+  // Takes what run needs to start.
+  Inheritance();
+  // Before the program is started, and as late as can be: what arrives from then on is for it.
+  // Blocks these signals in this thread, and stops what would send more.
+  void hold_signals(const sigset_t& signals);
+  // In the child. It has all as it was.
+  void hand_on() const;
 
  private:
+  // Those that a fork does not copy.
+  static constexpr std::array<__itimer_which_t, 3> kTimers{ITIMER_REAL, ITIMER_VIRTUAL,
+                                                           ITIMER_PROF};
   sigset_t mask_{};
   struct sigaction on_child_ {};
   rlimit descriptors_{};
+  std::array<itimerval, kTimers.size()> timers_{};
+  int reaps_orphans_ = 0;
 };
 
 }  // namespace sysrewrite

@@ -101,7 +101,7 @@ Started spawn(const Start& start, const Inheritance& inheritance) {
   // this process's pages is copied behind it. It changes nothing there but what it says.
   const pid_t child = vfork();
   if (child == 0) {
-    inheritance.restore();
+    inheritance.hand_on();
     become_program(start, &is_native);
   }
   return {child, is_native};
@@ -132,8 +132,9 @@ int execute(const RunCommand& command) {
   const auto loader = open_loader(command);
   if (!loader) return complain(loader.error().message), kCannotStart;
   const sigset_t signals = forwarded_signals();
+  Inheritance inheritance;
   // Before any thread, which blocks what it blocks.
-  const Inheritance inheritance(signals);
+  inheritance.hold_signals(signals);
   // What is selected otherwise than always is nothing for another run.
   const bool use_cache = command.use_cache && !command.select;
   const RewriteCache cache = use_cache ? RewriteCache::for_user() : RewriteCache::none();

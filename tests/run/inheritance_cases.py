@@ -1,9 +1,10 @@
 """What a program inherits and lets go of: `run`, which was started in its place, hands it on and keeps nothing."""
 import os
 import select
+import signal
 
 from comparison import PYTHON, SYSLOAD, SYSREWRITE, check, check_nothing_left, under_run
-from process_group import group_of, read_until
+from process_group import children_of, group_of, read_until
 
 
 def same_around(runner, before, command, *, options=(), prepare=None, files=()):
@@ -114,3 +115,26 @@ def case_relative_paths(runner):
     outcome = same_around(runner, ["unshare", "-m", "sh", "-c", mounted, "sh"], ["bash", "-c", script],
                           prepare=prepare, options=["-q"])
     check(outcome.stdout == "unmounted\n", f"{outcome}")
+
+
+TIMER = ("import os, signal, sys\nsignal.setitimer(getattr(signal, sys.argv[1]), 0.3)\n"
+         "os.execvp(sys.argv[2], sys.argv[2:])\n")
+
+
+def case_timers(runner):
+    """They go on across execve, and end the program, whose end run reports."""
+    for which, name in (("ITIMER_REAL", "SIGALRM"), ("ITIMER_VIRTUAL", "SIGVTALRM"), ("ITIMER_PROF", "SIGPROF")):
+        ours = same_around(runner, [PYTHON, "-c", TIMER, which], ["bash", "-c", "for ((i = 0; i < 30000000; i++)); do :; done"])
+        check(ours.status == 128 + getattr(signal, name), f"{which}: {ours}")
+
+
+REAPER = ("import ctypes, os, sys\nctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"  # PR_SET_CHILD_SUBREAPER
+          "os.execvp(sys.argv[1], sys.argv[1:])\n")
+ADOPTS = ("import os\nif os.fork() == 0:\n    if os.fork() == 0: os._exit(5)\n    os._exit(5)\n"
+          "print([os.wait()[1] for _ in range(2)])\n")
+
+
+def case_a_reaper_of_orphans(runner):
+    """A process that was made one is one after execve, and so is the program."""
+    ours = same_around(runner, [PYTHON, "-c", REAPER], [PYTHON, "-c", ADOPTS])
+    check(ours.stdout == "[1280, 1280]\n", f"{ours}")
