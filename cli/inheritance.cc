@@ -24,6 +24,8 @@ void Inheritance::hold_signals(const sigset_t& signals) {
 void Inheritance::hand_on() const {
   setrlimit(RLIMIT_NOFILE, &descriptors_);
   sigaction(SIGCHLD, &on_child_, nullptr);
+  // Nobody could have it killed any more who knows the process that was to become it.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (reaps_orphans_ != 0) prctl(PR_SET_CHILD_SUBREAPER, 1);
   for (size_t i = 0; i < kTimers.size(); ++i) {
     const timeval& left = timers_[i].it_value;

@@ -20,7 +20,7 @@ class Inheritance {
   // Before the program is started, and as late as can be: what arrives from then on is for it.
   // Blocks these signals in this thread, and stops what would send more.
   void hold_signals(const sigset_t& signals);
-  // In the child. It has all as it was.
+  // In the child. It has all as it was, and dies with this process, which natively it is.
   void hand_on() const;
 
  private:

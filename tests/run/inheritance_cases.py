@@ -138,3 +138,19 @@ def case_a_reaper_of_orphans(runner):
     """A process that was made one is one after execve, and so is the program."""
     ours = same_around(runner, [PYTHON, "-c", REAPER], [PYTHON, "-c", ADOPTS])
     check(ours.stdout == "[1280, 1280]\n", f"{ours}")
+
+
+def case_run_is_killed(runner):
+    """Natively it is the program that is killed then."""
+    with group_of(under_run(["sh", "-c", "echo started; exec sleep 1000"]), runner.folder()) as process:
+        read_until(process.stdout.fileno(), b"started")
+        program = children_of(process.pid)[0]
+        process.kill()
+        process.wait()
+        # Its output ends with it.
+        try:
+            check_ends(process.stdout.fileno())
+        finally:
+            if os.path.exists(f"/proc/{program}"):
+                os.kill(program, signal.SIGKILL)
+    check_nothing_left("run is killed")
