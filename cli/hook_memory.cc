@@ -14,6 +14,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <ctime>
 #include <filesystem>
 #include <map>
@@ -178,6 +179,25 @@ std::string json_string(std::string_view text) {
   }
   return result + "\"";
 }
+
+// Of the thread that makes it, whose mask a new one has. Signals are not for the one that reads
+// output: another waits for them.
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
+  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
+  AllSignalsBlocked(AllSignalsBlocked&&) = delete;
+  AllSignalsBlocked& operator=(AllSignalsBlocked&&) = delete;
+  ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
 
 CountOrder order_of(const HookName& hook) {
   const std::string word = hook.option("sort").value_or("time");
@@ -398,6 +418,7 @@ Result<std::unique_ptr<HookMemory>> HookMemory::start(const std::vector<std::str
       return system_error("cannot make", "memory for the output of hooks", errno);
     impl->ring = static_cast<OutputRing*>(impl->ring_memory.address());
     try {
+      const AllSignalsBlocked blocked;
       impl->reader = std::thread([raw = impl.get()] { raw->read_until_stopped(); });
     } catch (const std::system_error& error) {
       return system_error("cannot start", "the thread that reads the output of hooks",

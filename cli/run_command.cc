@@ -131,10 +131,7 @@ int execute(const RunCommand& command) {
     return complain(fmt::format("cannot rewrite {}: {}", program->named, reason)), kCannotStart;
   const auto loader = open_loader(command);
   if (!loader) return complain(loader.error().message), kCannotStart;
-  const sigset_t signals = forwarded_signals();
   Inheritance inheritance;
-  // Before any thread, which blocks what it blocks.
-  inheritance.hold_signals(signals);
   // What is selected otherwise than always is nothing for another run.
   const bool use_cache = command.use_cache && !command.select;
   const RewriteCache cache = use_cache ? RewriteCache::for_user() : RewriteCache::none();
@@ -145,6 +142,9 @@ int execute(const RunCommand& command) {
       {command.unpatched, loader->get(), &cache, hooks->get(), !command.exhaustive, command.select,
        command.rewritten});
   if (!server) return complain(server.error().message), kCannotStart;
+  const sigset_t signals = forwarded_signals();
+  // Not before, since until then they are for this process: what it opens may take its time.
+  inheritance.hold_signals(signals);
   const Descriptor arrived(signalfd(-1, &signals, SFD_CLOEXEC));
   if (!arrived.valid())
     return complain(fmt::format("cannot wait for signals: {}", std::strerror(errno))), kCannotStart;

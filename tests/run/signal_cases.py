@@ -1,11 +1,12 @@
 """Signals to a program, to `run` and to the process group of both."""
+import os
 import signal
 import socket
 import subprocess
 import time
 
 from comparison import FULL, PYTHON, build, check, check_nothing_left, environment, same, under_run
-from process_group import SIGNALLED, group_of, read_until
+from process_group import SIGNALLED, group_of, read_until, wait_for_state
 
 ROUNDS = 2000 if FULL else 100
 
@@ -28,6 +29,25 @@ def case_signals_to_the_parent_reach_the_program(runner):
         process.terminate()
         check(process.wait(60) == 128 + signal.SIGTERM, "killed by SIGTERM")
     check_nothing_left("sleep")
+
+
+def case_signals_while_run_starts(runner):
+    """As long as there is no program they are for run: it may wait for whoever reads a hook's output."""
+    folder = runner.folder(lambda folder: os.mkfifo(folder + "/output"))
+    with group_of(under_run(["true"], "--hook", "trace:output=output"), folder) as process:
+        wait_for_state(process.pid, "S", "run")
+        process.send_signal(signal.SIGINT)
+        check(process.wait(20) == -signal.SIGINT, f"{process.returncode}")
+    # And from then on for the program: the thread that writes this output must not take them.
+    command = under_run([PYTHON, "-c", SIGNALLED], "--hook", "trace:output=calls")
+    with group_of(command, folder) as process:
+        read_until(process.stdout.fileno(), b"ready")
+        for _ in range(20):
+            process.send_signal(signal.SIGUSR1)
+            read_until(process.stdout.fileno(), b"got SIGUSR1", 20)
+        process.terminate()
+        check(process.wait(60) == 11, "the handler's status is lost")
+    check_nothing_left("signals while run starts")
 
 
 OWNER = r"""
