@@ -231,6 +231,9 @@ struct HookMemory::Impl {
   };
   static constexpr int kSuspicious = 5;  // looks, a second apart
   std::map<uint32_t, Look> looks;
+  // Of the reader, for the kernel.
+  robust_list_head robust_list{};
+  struct robust_list robust_entry {};
   std::thread reader;
 
   void put(uint32_t index, const std::string& text) {
@@ -241,7 +244,8 @@ struct HookMemory::Impl {
 
   // Bytes that were promised and not read. Others write in this memory: it may be nonsense.
   uint64_t waiting() const {
-    const uint64_t bytes = __atomic_load_n(&ring->reserved, __ATOMIC_SEQ_CST) - consumed;
+    const uint64_t promised = __atomic_load_n(&ring->reserved, __ATOMIC_SEQ_CST);
+    const uint64_t bytes = (promised & ~OutputRing::kClosed) - consumed;
     return bytes <= kRingData ? bytes : 0;
   }
 
@@ -327,7 +331,20 @@ struct HookMemory::Impl {
     __atomic_store_n(&ring->is_asleep, 0, __ATOMIC_SEQ_CST);
   }
 
+  // Tells those who wait for this thread that it lives, and has the kernel tell them when it does
+  // not. The list is not in their memory, so they cannot lead the kernel astray.
+  void show_reader() {
+    static_assert(OutputRing::kDied == FUTEX_OWNER_DIED);
+    robust_entry.next = &robust_list.list;
+    robust_list.list.next = &robust_entry;
+    robust_list.futex_offset =
+        std::bit_cast<long>(&ring->reader) - std::bit_cast<long>(&robust_entry);
+    syscall(SYS_set_robust_list, &robust_list, sizeof(robust_list));
+    __atomic_store_n(&ring->reader, static_cast<uint32_t>(gettid()), __ATOMIC_SEQ_CST);
+  }
+
   void read_until_stopped() {
+    show_reader();
     using Clock = std::chrono::steady_clock;
     constexpr auto kPatience = std::chrono::seconds(2);
     Clock::time_point last = Clock::now(), looked = last;
@@ -354,7 +371,7 @@ struct HookMemory::Impl {
 
   // The first program has ended: what is not committed by now comes from others, or never.
   void drain() {
-    const uint64_t end = __atomic_load_n(&ring->reserved, __ATOMIC_ACQUIRE);
+    const uint64_t end = ring->close();
     for (int patience = 20; static_cast<int64_t>(end - consumed) > 0 && waiting() != 0;) {
       if (read_record()) continue;
       if (patience-- > 0) {

@@ -33,11 +33,14 @@ sys::Fd open_output(const LoadedHook& loaded, uint32_t flags) {
 }
 
 // What is not written is counted, and told at the end.
-void write_or_lose(LoadedHook* loaded, sys::Fd fd, const char* text, uint64_t size) {
-  const int64_t error = sys::failed(fd) ? fd : write_quietly(fd, text, size);
-  if (error == 0) return;
+void lose(LoadedHook* loaded, int64_t error) {
   __atomic_fetch_add(&loaded->lost, 1, __ATOMIC_RELAXED);
   __atomic_store_n(&loaded->lost_by, error, __ATOMIC_RELAXED);
+}
+
+void write_or_lose(LoadedHook* loaded, sys::Fd fd, const char* text, uint64_t size) {
+  const int64_t error = sys::failed(fd) ? fd : write_quietly(fd, text, size);
+  if (error != 0) lose(loaded, error);
 }
 
 FileIdentity file_of(sys::Fd fd) {
@@ -55,20 +58,28 @@ bool is_standard_error_there() {
   return file.inode != 0 && file == file_of(kStandardError);
 }
 
-// Waits for a reader who is slow; gives up on one who is gone.
-void write_to_ring(OutputRing& ring, uint32_t index, const char* text, uint64_t size) {
-  constexpr uint64_t kFutexWake = 1, kMillisecond = 1000000;
-  constexpr int kPatience = 3000;  // milliseconds without the reader having read anything
+// Waits for a reader who is slow; false where there is none any more.
+bool promise_room(OutputRing& ring, uint64_t length, uint64_t* at) {
+  constexpr uint64_t kMillisecond = 1000000;
+  while (ring.has_reader()) {
+    if (ring.reserve(length, at)) return true;
+    const uint64_t pause[2] = {0, kMillisecond};
+    sys::call(__NR_nanosleep, Memory::address_of(&pause[0]).value);
+  }
+  return false;
+}
+
+// A reader who has ended has said which processes he leaves (hook_memory.cc); of one who was killed
+// it is told at the end, as of other output that is lost.
+void write_to_ring(OutputRing& ring, LoadedHook* loaded, uint32_t index, const char* text,
+                   uint64_t size) {
+  constexpr uint64_t kFutexWake = 1;
   for (uint64_t done = 0; done < size;) {
     const uint64_t part = size - done < kMostRecord ? size - done : kMostRecord;
-    uint64_t at = 0, seen = 0;
-    for (int patience = kPatience; !ring.reserve(part, &at);) {
-      const uint64_t consumed = __atomic_load_n(&ring.consumed, __ATOMIC_RELAXED);
-      patience = consumed != seen ? kPatience : patience - 1;
-      seen = consumed;
-      if (patience < 0) return;
-      const uint64_t pause[2] = {0, kMillisecond};
-      sys::call(__NR_nanosleep, Memory::address_of(&pause[0]).value);
+    uint64_t at = 0;
+    if (!promise_room(ring, part, &at)) {
+      if (!ring.is_closed()) lose(loaded, -EPIPE);
+      return;
     }
     if (ring.commit(at, index, text + done, part))
       sys::call(__NR_futex, Memory::address_of(&ring.bell).value, kFutexWake, 1);
@@ -123,7 +134,7 @@ void emit_text(const sysload_hook* hook, const char* text, uint64_t size) {
   const uint32_t index = index_of(hook);
   if (index >= hooks.count || size == 0) return;
   LoadedHook& loaded = hooks.loaded[index];
-  if (hooks.ring != nullptr) return write_to_ring(*hooks.ring, index, text, size);
+  if (hooks.ring != nullptr) return write_to_ring(*hooks.ring, &loaded, index, text, size);
   if (loaded.output[0] != 0) {
     const sys::Fd fd = open_output(loaded, 0);
     write_or_lose(&loaded, fd, text, size);

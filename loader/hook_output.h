@@ -20,8 +20,8 @@ void* share_memory(const sysload_hook* hook, uint64_t size);
 void prepare_output();
 void empty_outputs();
 
-// Without `run`: at the end of a process, that some of its hooks' output could not be written. A
-// forked child begins anew.
+// Without `run`, or where that was killed: at the end of a process, that some of its hooks' output
+// could not be written. A forked child begins anew.
 void tell_of_lost_output();
 void forget_lost_output();
 

@@ -48,6 +48,26 @@ TEST(OutputRing, HasNoRoomForMoreThanItsSize) {
   EXPECT_FALSE(ring->reserve(1, &at));
 }
 
+TEST(OutputRing, PromisesNothingWhereItIsClosed) {
+  const auto ring = std::make_unique<OutputRing>();
+  uint64_t at = 0;
+  ASSERT_TRUE(ring->reserve(5, &at));
+  EXPECT_TRUE(ring->has_reader());
+  EXPECT_EQ(ring->close(), OutputRing::record_size(5));
+  EXPECT_FALSE(ring->reserve(5, &at));
+  EXPECT_FALSE(ring->has_reader());
+  EXPECT_EQ(ring->close(), OutputRing::record_size(5));
+}
+
+TEST(OutputRing, HasNoReaderWhereHeHasDied) {
+  const auto ring = std::make_unique<OutputRing>();
+  ring->reader = 1234;
+  EXPECT_TRUE(ring->has_reader());
+  ring->reader |= OutputRing::kDied;
+  EXPECT_FALSE(ring->has_reader());
+  EXPECT_FALSE(ring->is_closed());
+}
+
 TEST(OutputRing, ReadsInTheOrderOfThePromises) {
   const auto ring = std::make_unique<OutputRing>();
   uint64_t first = 0, second = 0;

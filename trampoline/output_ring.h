@@ -5,6 +5,7 @@
 //   +0     reserved   bytes ever promised to writers
 //   +64    consumed   bytes ever read
 //   +128   is_asleep, bell: the reader sleeps on the bell (a futex)
+//   +192   reader: its thread, which the kernel marks when that dies
 //   +4096  which threads there are, so that the reader can look whether a hook of theirs comes back
 //   ...    data: records, each a multiple of 8 bytes long, wrapping around
 //
@@ -14,6 +15,12 @@
 //
 // A writer promises itself room, fills it in, and commits. Records are read in the order of the
 // promises. What has been read is cleared, so a word that is not 0 is a record's.
+//
+// Where there is no room a writer waits, as long as there is a reader. A reader who ends closes the
+// ring: what was promised by then is read, and nobody is promised any more. One who is killed
+// cannot, so his word is that of a robust futex (linux,
+// Documentation/locking/robust-futex-ABI.rst): the kernel marks it, whatever ended him and
+// whichever namespaces writers are in.
 //
 // The writers are processes that may be killed, or may be hostile: the reader trusts no length, and
 // gives a record that nobody commits up after a while.
@@ -46,22 +53,34 @@ struct WatchedCall {
 
 struct OutputRing {
   static constexpr uint32_t kCommitted = 0x80000000;
+  static constexpr uint64_t kClosed = uint64_t{1} << 63;  // in `reserved`
+  static constexpr uint32_t kDied = 0x40000000;           // in `reader`: FUTEX_OWNER_DIED
 
   alignas(64) uint64_t reserved;
   alignas(64) uint64_t consumed;
   alignas(64) uint32_t is_asleep;
   uint32_t bell;
+  alignas(64) uint32_t reader;
   alignas(4096) WatchedThread watched[kMostWatched];
   alignas(4096) std::byte data[kRingData];
 
   static uint64_t record_size(uint64_t length) { return 8 + (length + 7) / 8 * 8; }
 
-  // Promises room for a record of at most kMostRecord; false where there is none now. `*at` is its
-  // place.
+  bool is_closed() const { return (__atomic_load_n(&reserved, __ATOMIC_RELAXED) & kClosed) != 0; }
+  bool has_reader() const {
+    return !is_closed() && (__atomic_load_n(&reader, __ATOMIC_RELAXED) & kDied) == 0;
+  }
+
+  // Promises nobody anything any more. What was promised ends at the place that is returned.
+  uint64_t close() { return __atomic_fetch_or(&reserved, kClosed, __ATOMIC_SEQ_CST) & ~kClosed; }
+
+  // Promises room for a record of at most kMostRecord; false where there is none now, or the ring
+  // is closed. `*at` is its place.
   bool reserve(uint64_t length, uint64_t* at) {
     const uint64_t size = record_size(length);
     uint64_t start = __atomic_load_n(&reserved, __ATOMIC_RELAXED);
     do {
+      if ((start & kClosed) != 0) return false;
       if (start + size - __atomic_load_n(&consumed, __ATOMIC_ACQUIRE) > kRingData) return false;
     } while (!__atomic_compare_exchange_n(&reserved, &start, start + size, false, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));

@@ -1,0 +1,92 @@
+"""Under run its parent writes what hooks say: nobody loses a line to a slow reader, or waits for one who is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
+LONG = 120  # seconds, for what would never end
+
+# Makes so many calls, then says so. "child": in a child, of which nobody waits, once its parent has gone and
+# standard input is at its end.
+PROGRAM = r"""
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  char byte;
+  if (argc > 2 && strcmp(argv[2], "child") == 0) {
+    if (fork() != 0) return 7;
+    while (read(0, &byte, 1) > 0) {}
+  }
+  for (int i = atoi(argv[1]); i > 0; i--) syscall(SYS_getppid);
+  write(1, "finished\n", 9);
+  return 5;
+}
+"""
+MORE_THAN_FITS = 80000  # records of a line, in 4 MiB
+
+
+def start(folder, hook, *command, **others):
+    return subprocess.Popen([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", hook, "--", *command], cwd=folder,
+                            stdout=subprocess.PIPE, text=True, start_new_session=True, **others)
+
+
+def end(running):
+    """What is left to read; the whole tree is killed where it would go on for ever."""
+    try:
+        return running.communicate(timeout=LONG)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        return running.communicate()
+
+
+def slow_reader(folder):
+    """Longer than a reader was once waited for."""
+    running = start(folder, "trace:filter=getppid", "./program", str(MORE_THAN_FITS), stderr=subprocess.PIPE)
+    time.sleep(5)
+    said, traced = end(running)
+    lines = traced.count("getppid()")
+    return said == "finished\n" and lines == MORE_THAN_FITS and running.returncode == 5, (said, lines, running.returncode)
+
+
+def killed(folder):
+    """The ring is full, and nobody will ever read it."""
+    running = start(folder, "trace:filter=getppid", "./program", "200000", stderr=subprocess.PIPE)
+    time.sleep(1)
+    os.kill(running.pid, signal.SIGKILL)
+    said, traced = end(running)
+    line = traced.splitlines()[-1]
+    good = said == "finished\n" and "sysload: hook: trace: " in line and " pieces of its output were lost: EPIPE" in line
+    return good, (said, traced[-300:])
+
+
+def outlives(folder):
+    reader, writer = os.pipe()
+    running = start(folder, "trace:output=out", "./program", "200000", "child", stdin=reader, stderr=subprocess.PIPE)
+    os.close(reader)
+    status = running.wait(timeout=LONG)
+    os.close(writer)
+    said, error = end(running)
+    return said == "finished\n" and status == 7, (status, said, error)
+
+
+def main():
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="sysrewrite-run-output-") as folder:
+        subprocess.run(["gcc", "-O1", "-w", "-x", "c", "-o", os.path.join(folder, "program"), "-"], input=PROGRAM.encode(),
+                       check=True)
+        for what, case in (("a slow reader gets every line", slow_reader),
+                           ("a program goes on where run is killed, and says what was lost", killed),
+                           ("a process that outlives run goes on", outlives)):
+            good, seen = case(folder)
+            print("ok:" if good else "FAILED:", what, "" if good else seen)
+            failed += not good
+    sys.exit(1 if failed else 0)
+
+
+main()
