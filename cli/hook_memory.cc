@@ -25,6 +25,7 @@
 #include <thread>
 
 #include "cli/descriptor.h"
+#include "cli/hook_sink.h"
 #include "cli/input_file.h"
 #include "trampoline/call_names.h"
 #include "trampoline/counts.h"
@@ -113,16 +114,6 @@ class Shared {
   void* address_ = nullptr;
   uint64_t size_ = 0;
 };
-
-void write_all(int fd, const char* text, size_t size) {
-  while (size != 0) {
-    const ssize_t written = write(fd, text, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;  // nobody to tell
-    text += written;
-    size -= static_cast<size_t>(written);
-  }
-}
 
 uint64_t monotonic_nanoseconds() {
   timespec now{};
@@ -213,7 +204,7 @@ struct HookMemory::Impl {
   struct Hook {
     explicit Hook(const std::string& text) : name(text) {}
     HookName name;
-    Descriptor output;  // none: standard error
+    HookSink output;
     Shared shared;
   };
 
@@ -237,9 +228,7 @@ struct HookMemory::Impl {
   std::thread reader;
 
   void put(uint32_t index, const std::string& text) {
-    if (index >= hooks.size()) return;
-    const Descriptor& output = hooks[index]->output;
-    write_all(output.valid() ? output.get() : STDERR_FILENO, text.data(), text.size());
+    if (index < hooks.size()) hooks[index]->output.put(text);
   }
 
   // Bytes that were promised and not read. Others write in this memory: it may be nonsense.
@@ -316,7 +305,7 @@ struct HookMemory::Impl {
         "sysrewrite: run: hook {} has not come back for {} seconds, in thread {}, call {}\n",
         hooks[call.running - 1]->name.name, kSuspicious, tid,
         name == nullptr ? std::to_string(call.number) : name);
-    write_all(STDERR_FILENO, line.data(), line.size());
+    HookSink().put(line);
   }
 
   void wait() {
@@ -425,9 +414,7 @@ Result<std::unique_ptr<HookMemory>> HookMemory::start(const std::vector<std::str
     Impl::Hook& made = *impl->hooks.back();
     const auto path = made.name.option("output");
     if (!path) continue;
-    made.output.reset(
-        open(path->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666));
-    if (!made.output.valid())
+    if (!made.output.open_file(*path))
       return system_error("cannot write the output of " + made.name.name + " to", *path, errno);
   }
   if (!hooks.empty()) {
@@ -464,15 +451,20 @@ int HookMemory::share(uint32_t hook, uint64_t size) {
   return size <= shared.size() ? shared.descriptor() : -1;
 }
 
-void HookMemory::stop(const std::vector<std::string>& unseen) {
-  if (!impl_->reader.joinable()) return;
+std::vector<std::string> HookMemory::stop(const std::vector<std::string>& unseen) {
+  std::vector<std::string> lines;
+  if (!impl_->reader.joinable()) return lines;
   impl_->stopping = true;
   syscall(SYS_futex, &impl_->ring->bell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
   impl_->reader.join();
   for (uint32_t i = 0; i < impl_->hooks.size(); ++i) {
     impl_->say_incomplete(i, unseen);
     impl_->show_counts(i);
+    const Impl::Hook& hook = *impl_->hooks[i];
+    if (std::string loss = hook.output.loss(hook.name.name); !loss.empty())
+      lines.push_back(std::move(loss));
   }
+  return lines;
 }
 
 std::string hook_for_programs(const std::string& hook) {

@@ -24,8 +24,9 @@ class HookMemory {
   int share(uint32_t hook, uint64_t size);
 
   // Reads what is left, and shows what hooks have gathered. `unseen`: what ran without its calls
-  // being seen, a line each, for a result that claims to be complete.
-  void stop(const std::vector<std::string>& unseen = {});
+  // being seen, a line each, for a result that claims to be complete. Returns what there is to say
+  // to the user, a line each.
+  std::vector<std::string> stop(const std::vector<std::string>& unseen = {});
 
  private:
   struct Impl;

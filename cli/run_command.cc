@@ -160,7 +160,7 @@ int execute(const RunCommand& command) {
   std::vector<std::string> natives = natives_of(**server);
   if (started.is_native)
     natives.insert(natives.begin(), fmt::format("{}: {}", program->named, reason));
-  (*hooks)->stop(natives);
+  for (const std::string& line : (*hooks)->stop(natives)) complain(line);
   cache.tidy();
   if (!command.quiet) {
     for (const std::string& line : natives) complain("native: " + line);

@@ -1,6 +1,10 @@
-"""Under run its parent writes what hooks say: nobody loses a line to a slow reader, or waits for one who is gone."""
+"""Under run its parent writes what hooks say: nobody loses a line to a slow reader, or waits for one who is gone.
+
+What is lost all the same is said.
+"""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +15,9 @@ SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
 LONG = 120  # seconds, for what would never end
 
 # Makes so many calls, then says so. "child": in a child, of which nobody waits, once its parent has gone and
-# standard input is at its end.
+# standard input is at its end. "nonblock": where standard error, which it shares with run, does not block.
 PROGRAM = r"""
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,6 +28,7 @@ int main(int argc, char **argv) {
     if (fork() != 0) return 7;
     while (read(0, &byte, 1) > 0) {}
   }
+  if (argc > 2 && strcmp(argv[2], "nonblock") == 0) fcntl(2, F_SETFL, O_NONBLOCK);
   for (int i = atoi(argv[1]); i > 0; i--) syscall(SYS_getppid);
   write(1, "finished\n", 9);
   return 5;
@@ -75,6 +81,25 @@ def outlives(folder):
     return said == "finished\n" and status == 7, (status, said, error)
 
 
+def non_blocking(folder):
+    running = start(folder, "trace:filter=getppid", "./program", "20000", "nonblock", stderr=subprocess.PIPE)
+    time.sleep(1)
+    said, traced = end(running)
+    return said == "finished\n" and traced.count("getppid()") == 20000, (said, traced.count("getppid()"))
+
+
+def full_device(folder):
+    """Of each hook that comes along, as they write in different ways."""
+    wrong = []
+    for hook in ("trace", "files", "count"):
+        running = start(folder, hook + ":output=/dev/full", "./program", "10", stderr=subprocess.PIPE)
+        said, error = end(running)
+        expected = rf"sysrewrite: run: \d+ bytes of the output of {hook} were lost: No space left on device\n"
+        if said != "finished\n" or running.returncode != 5 or not re.fullmatch(expected, error):
+            wrong.append((hook, said, error, running.returncode))
+    return not wrong, wrong
+
+
 def main():
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sysrewrite-run-output-") as folder:
@@ -82,7 +107,9 @@ def main():
                        check=True)
         for what, case in (("a slow reader gets every line", slow_reader),
                            ("a program goes on where run is killed, and says what was lost", killed),
-                           ("a process that outlives run goes on", outlives)):
+                           ("a process that outlives run goes on", outlives),
+                           ("standard error that does not block is waited for", non_blocking),
+                           ("what a full device does not take is said", full_device)):
             good, seen = case(folder)
             print("ok:" if good else "FAILED:", what, "" if good else seen)
             failed += not good
