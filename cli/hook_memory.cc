@@ -21,12 +21,14 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <thread>
 
 #include "cli/descriptor.h"
 #include "cli/hook_sink.h"
 #include "cli/input_file.h"
+#include "cli/living_tree.h"
 #include "trampoline/call_names.h"
 #include "trampoline/counts.h"
 #include "trampoline/hook_options.h"
@@ -35,6 +37,8 @@
 namespace sysrewrite {
 
 namespace {
+
+constexpr char kFiles[] = "files";  // the hook that says itself what it has not seen
 
 // The value of key=value as it is meant, without its backslashes; nothing where the key is another.
 std::optional<std::string> value_of(const std::string& option, const std::string& key) {
@@ -279,6 +283,27 @@ struct HookMemory::Impl {
     return word != 0;
   }
 
+  // False, with errno: ESRCH where the process has ended.
+  static bool read_call(pid_t pid, const WatchedThread& thread, WatchedCall* call) {
+    iovec here{call, sizeof(*call)};
+    iovec there{std::bit_cast<void*>(thread.call), sizeof(*call)};
+    return process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof(*call);
+  }
+
+  // How many processes of the tree live on. What others have written says whether to look, and
+  // where.
+  size_t count_tree() const {
+    std::set<pid_t> named;
+    for (const WatchedThread& thread : ring->watched) {
+      const auto pid = static_cast<pid_t>(__atomic_load_n(&thread.pid, __ATOMIC_RELAXED));
+      WatchedCall call{};
+      // One who was killed is still there.
+      if (pid > 0 && (read_call(pid, thread, &call) || errno != ESRCH)) named.insert(pid);
+    }
+    const bool is_forking = __atomic_load_n(&ring->forking, __ATOMIC_SEQ_CST) != 0;
+    return named.empty() && !is_forking ? 0 : count_living(ring_memory.descriptor(), named);
+  }
+
   // Says once of each thread whose hook has been in the same call for a while, always when looked
   // at.
   void look_at_threads() {
@@ -286,9 +311,7 @@ struct HookMemory::Impl {
       const auto pid = static_cast<pid_t>(__atomic_load_n(&thread.pid, __ATOMIC_RELAXED));
       if (pid <= 0) continue;
       WatchedCall call{};
-      iovec here{&call, sizeof(call)};
-      iovec there{std::bit_cast<void*>(thread.call), sizeof(call)};
-      const bool is_read = process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof(call);
+      const bool is_read = read_call(pid, thread, &call);
       if (!is_read && errno == ESRCH) __atomic_store_n(&thread.pid, 0, __ATOMIC_RELAXED);
       Look& look = looks[thread.tid];
       const bool is_same = is_read && call.running != 0 && call.running == look.call.running &&
@@ -374,7 +397,7 @@ struct HookMemory::Impl {
   // As the hook `files` writes its records (docs/hooks/files.md).
   void say_incomplete(uint32_t index, const std::vector<std::string>& unseen) {
     const HookName& name = hooks[index]->name;
-    if (name.name != "files") return;
+    if (name.name != kFiles) return;
     const std::string format = name.last_option("format").value_or("text");
     std::string text;
     for (const std::string& line : unseen) {
@@ -451,19 +474,28 @@ int HookMemory::share(uint32_t hook, uint64_t size) {
   return size <= shared.size() ? shared.descriptor() : -1;
 }
 
-std::vector<std::string> HookMemory::stop(const std::vector<std::string>& unseen) {
+std::vector<std::string> HookMemory::stop(std::vector<std::string> unseen) {
   std::vector<std::string> lines;
   if (!impl_->reader.joinable()) return lines;
+  const size_t living = impl_->count_tree();
   impl_->stopping = true;
   syscall(SYS_futex, &impl_->ring->bell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
   impl_->reader.join();
+  const std::string still_run =
+      living == 1 ? "1 process still runs: what it does from now on"
+                  : fmt::format("{} processes still run: what they do from now on", living);
+  if (living != 0) unseen.push_back(still_run + " is not recorded");
+  std::string unfinished;  // whose output ends before the tree does
   for (uint32_t i = 0; i < impl_->hooks.size(); ++i) {
     impl_->say_incomplete(i, unseen);
     impl_->show_counts(i);
     const Impl::Hook& hook = *impl_->hooks[i];
     if (std::string loss = hook.output.loss(hook.name.name); !loss.empty())
       lines.push_back(std::move(loss));
+    if (living != 0 && hook.output.is_used() && hook.name.name != kFiles)
+      unfinished += (unfinished.empty() ? "" : ", ") + hook.name.name;
   }
+  if (!unfinished.empty()) lines.push_back(still_run + " is not in the output of " + unfinished);
   return lines;
 }
 

@@ -25,8 +25,8 @@ class HookMemory {
 
   // Reads what is left, and shows what hooks have gathered. `unseen`: what ran without its calls
   // being seen, a line each, for a result that claims to be complete. Returns what there is to say
-  // to the user, a line each.
-  std::vector<std::string> stop(const std::vector<std::string>& unseen = {});
+  // to the user, a line each: what could not be written, and that processes live on.
+  std::vector<std::string> stop(std::vector<std::string> unseen = {});
 
  private:
   struct Impl;

@@ -171,6 +171,8 @@ uint64_t begin_clone(ThreadBlock* block) {
       return SYSLOAD_HOOK_LEAVE;
     }
     prepare_child(*block, flags, child);
+  } else {
+    expect_fork();
   }
   block->child = child;
   block->shares_thread_group = (flags & kCloneThread) != 0;
@@ -445,6 +447,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_cloned(Thr
   if (block->child != nullptr && is_over) give_back(block->child);
   if (block->shares_thread_group && sys::failed(result))
     __atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED);
+  if (block->child == nullptr && sys::failed(result)) finish_fork();
   block->child = nullptr;
   finish_call(block);
 }
@@ -485,6 +488,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_forked(Thr
   if (block->clears_handlers) clear_handlers(*block);
   if (sysload_state.exhaustive) sysload_arm();
   begin_process(block);
+  finish_fork();
   leave_answered(block, 0);
 }
 

@@ -114,6 +114,16 @@ void forget_thread(ThreadBlock* block) {
   block->watched = 0;
 }
 
+void expect_fork() {
+  OutputRing* const ring = sysload_state.hooks->ring;
+  if (ring != nullptr) __atomic_fetch_add(&ring->forking, 1, __ATOMIC_SEQ_CST);
+}
+
+void finish_fork() {
+  OutputRing* const ring = sysload_state.hooks->ring;
+  if (ring != nullptr) __atomic_fetch_sub(&ring->forking, 1, __ATOMIC_SEQ_CST);
+}
+
 const char* name_of_hook(const sysload_hook* hook) {
   const uint32_t index = index_of(hook);
   return index < sysload_state.hooks->count ? sysload_state.hooks->loaded[index].name : "(unknown)";

@@ -29,6 +29,11 @@ void forget_lost_output();
 void watch_thread(ThreadBlock* block);
 void forget_thread(ThreadBlock* block);
 
+// Around a fork, by the parent and by whoever comes out of it: the parent of all is to know of the
+// child before that can say so itself.
+void expect_fork();
+void finish_fork();
+
 const char* name_of_hook(const sysload_hook* hook);
 
 }  // namespace sysrewrite

@@ -6,6 +6,7 @@
 //   +64    consumed   bytes ever read
 //   +128   is_asleep, bell: the reader sleeps on the bell (a futex)
 //   +192   reader: its thread, which the kernel marks when that dies
+//   +256   forking: children that are being made, and are not yet among the threads
 //   +4096  which threads there are, so that the reader can look whether a hook of theirs comes back
 //   ...    data: records, each a multiple of 8 bytes long, wrapping around
 //
@@ -61,6 +62,7 @@ struct OutputRing {
   alignas(64) uint32_t is_asleep;
   uint32_t bell;
   alignas(64) uint32_t reader;
+  alignas(64) uint32_t forking;
   alignas(4096) WatchedThread watched[kMostWatched];
   alignas(4096) std::byte data[kRingData];
 

@@ -3,6 +3,7 @@
 What is lost all the same is said.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -51,6 +52,13 @@ def end(running):
         return running.communicate()
 
 
+def end_all(running):
+    """What run has said, which has ended; what it has left is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGKILL)
+    return end(running)[1]
+
+
 def slow_reader(folder):
     """Longer than a reader was once waited for."""
     running = start(folder, "trace:filter=getppid", "./program", str(MORE_THAN_FITS), stderr=subprocess.PIPE)
@@ -78,7 +86,35 @@ def outlives(folder):
     status = running.wait(timeout=LONG)
     os.close(writer)
     said, error = end(running)
-    return said == "finished\n" and status == 7, (status, said, error)
+    line = "sysrewrite: run: 1 process still runs: what it does from now on is not in the output of trace\n"
+    return said == "finished\n" and status == 7 and error == line, (status, said, error)
+
+
+def background(folder):
+    """What lives on is counted, also where it is executing something just then; and nothing is said where nothing does."""
+    wrong = []
+    for hook, script, line in (("count:output=out", "sleep 100 & exit 7", "1 process still runs: what it does"),
+                               ("count:output=out", "sleep 100 & sleep 100 & exit 7", "2 processes still run: what they do"),
+                               ("count:output=out", "true | cat; (sleep 100 & kill -9 $!; wait); exit 7", "")):
+        running = start(folder, hook, "sh", "-c", script, stderr=subprocess.PIPE)
+        status = running.wait(timeout=LONG)
+        error = end_all(running)
+        if line:
+            line = "sysrewrite: run: " + line + " from now on is not in the output of count\n"
+        if status != 7 or line not in error or "still" in error.replace(line, ""):
+            wrong.append((script, status, error))
+    return not wrong, wrong
+
+
+def incomplete(folder):
+    """A result that claims to be complete says itself that it is not."""
+    running = start(folder, "files:output=out", "bash", "-c", "echo x > >(sleep 100; cat > late)", stderr=subprocess.PIPE)
+    running.wait(timeout=LONG)
+    error = end_all(running)
+    with open(os.path.join(folder, "out"), encoding="utf-8") as file:
+        records = file.read().splitlines()
+    line = r"incomplete \d+ process(es)? still runs?: what (it does|they do) from now on is not recorded"
+    return any(re.fullmatch(line, record) for record in records) and "still" not in error, (error, records[-3:])
 
 
 def non_blocking(folder):
@@ -108,6 +144,8 @@ def main():
         for what, case in (("a slow reader gets every line", slow_reader),
                            ("a program goes on where run is killed, and says what was lost", killed),
                            ("a process that outlives run goes on", outlives),
+                           ("processes that live on are counted", background),
+                           ("files says that it is incomplete where processes live on", incomplete),
                            ("standard error that does not block is waited for", non_blocking),
                            ("what a full device does not take is said", full_device)):
             good, seen = case(folder)
