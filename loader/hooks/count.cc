@@ -74,9 +74,11 @@ uint64_t insist_on_ticks(const sysload_hook* hook) {
   return ticks;
 }
 
+// Of both the kernel looks at the lower half. Source: linux, kernel/sys.c, prctl();
+// arch/x86/kernel/process.c, set_tsc_mode().
 bool forbids_ticks(const sysload_call* call) {
-  return call->number == __NR_prctl && call->argument[0] == PR_SET_TSC &&
-         call->argument[1] == PR_TSC_SIGSEGV;
+  return call->number == __NR_prctl && static_cast<uint32_t>(call->argument[0]) == PR_SET_TSC &&
+         static_cast<uint32_t>(call->argument[1]) == PR_TSC_SIGSEGV;
 }
 
 uint64_t own_pid(const sysload_hook* hook) {
