@@ -3,6 +3,8 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
 
 #include <cstring>
 
@@ -222,11 +224,25 @@ bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   return true;
 }
 
+// Nothing that sysload could do instead: it needs calls of its own at each clone, each exit, and
+// where a signal has come.
+void warn_of_strict_mode(const sysload_call& call) {
+  const uint64_t(&argument)[6] = call.argument;
+  const bool is_strict = call.number == __NR_seccomp
+                             ? static_cast<uint32_t>(argument[0]) == SECCOMP_SET_MODE_STRICT
+                             : static_cast<uint32_t>(argument[0]) == PR_SET_SECCOMP &&
+                                   argument[1] == SECCOMP_MODE_STRICT;
+  if (is_strict)
+    note("hooks",
+         "the program enters strict seccomp mode, which kills it for calls of sysload's own");
+}
+
 // Syscall User Dispatch would catch the calls that sysload makes itself, too, while all signals are
 // blocked; and a thread has it once, for --exhaustive. So the program finds a kernel without it.
 bool serve_prctl(ThreadBlock* block, int64_t* result) {
   constexpr uint64_t kOff = 0;
   const uint64_t(&argument)[6] = block->call.argument;
+  warn_of_strict_mode(block->call);
   if (static_cast<uint32_t>(argument[0]) != SYSLOAD_PR_SET_SYSCALL_USER_DISPATCH) return false;
   const bool turns_off =
       argument[1] == kOff && argument[2] == 0 && argument[3] == 0 && argument[4] == 0;
@@ -289,6 +305,9 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       return serve_arch_prctl(block, result);
     case __NR_prctl:
       return serve_prctl(block, result);
+    case __NR_seccomp:
+      warn_of_strict_mode(call);
+      return false;
     case __NR_exit_group:
       end_process(block);
     case __NR_sigaltstack:

@@ -164,6 +164,7 @@ bool wants_service(uint64_t number) {
     case __NR_sigaltstack:
     case __NR_arch_prctl:
     case __NR_prctl:
+    case __NR_seccomp:
     case __NR_mmap:  // and the next three for what makes code (foreign_threads.h)
     case __NR_mprotect:
     case __NR_pkey_mprotect:

@@ -17,6 +17,7 @@ MEMBER = r"""
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <linux/seccomp.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,6 +49,9 @@ int main(int argc, char **argv) {
   const long upper = strcmp(how, "no ticks, by halves") == 0 ? 1L << 32 : 0;
   const int has_no_ticks = strncmp(how, "no ticks", 8) == 0;
   if (has_no_ticks && syscall(SYS_prctl, PR_SET_TSC | upper, PR_TSC_SIGSEGV | upper, 0, 0, 0) != 0) return 4;
+  if (strcmp(how, "strict prctl") == 0) prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+  if (strcmp(how, "strict seccomp") == 0) syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, 0);
+  if (strncmp(how, "strict", 6) == 0) syscall(SYS_exit, 0);
   calls();
   if (has_no_ticks) execl(argv[0], argv[0], "fork", (char *)0);
   if (strcmp(how, "_exit") == 0) _exit(0);
@@ -148,6 +152,18 @@ def without_ticks(folder):
     return failed
 
 
+def in_strict_mode(folder):
+    """What kills a program under hooks, which lives without, is said before."""
+    program = os.path.join(folder, "static")
+    failed = 0
+    for how in ("strict prctl", "strict seccomp"):
+        native = run([program, how], folder)
+        done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "count", "--", program, how], folder)
+        line = "sysload: hooks: the program enters strict seccomp mode, which kills it for calls of sysload's own\n"
+        failed += check(native.returncode == 0 and line in done.stderr, f"{how}: is said", native, done)
+    return failed
+
+
 def as_strace(folder):
     """Calls and errors of programs that do the same each time."""
     failed = 0
@@ -192,7 +208,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sysrewrite-count-") as folder:
         with open(os.path.join(folder, "member.c"), "w", encoding="utf-8") as file:
             file.write(MEMBER)
-        failed = ends(folder) + ends_among_alarms(folder) + without_ticks(folder)
+        failed = ends(folder) + ends_among_alarms(folder) + without_ticks(folder) + in_strict_mode(folder)
         failed += as_strace(folder) + sorting(folder)
     sys.exit(1 if failed else 0)
 
