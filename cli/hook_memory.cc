@@ -318,16 +318,21 @@ struct HookMemory::Impl {
                            std::memcmp(&call, &look.call, offsetof(WatchedCall, further)) == 0;
       look.times = is_same ? look.times + 1 : 0;
       look.call = call;
-      if (look.times == kSuspicious && call.running <= hooks.size()) say_it_hangs(thread.tid, call);
+      if (look.times == kSuspicious && RunningHook{call.running}.index() < hooks.size())
+        say_it_hangs(thread.tid, call);
     }
   }
 
   void say_it_hangs(uint32_t tid, const WatchedCall& call) {
+    const RunningHook running{call.running};
     const char* name = call_name(call.number);
-    const std::string line = fmt::format(
-        "sysrewrite: run: hook {} has not come back for {} seconds, in thread {}, call {}\n",
-        hooks[call.running - 1]->name.name, kSuspicious, tid,
-        name == nullptr ? std::to_string(call.number) : name);
+    const std::string where =
+        running.is_of_call()
+            ? "call " + (name == nullptr ? std::to_string(call.number) : std::string(name))
+            : running.function();
+    const std::string line =
+        fmt::format("sysrewrite: run: hook {} has not come back for {} seconds, in thread {}, {}\n",
+                    hooks[running.index()]->name.name, kSuspicious, tid, where);
     HookSink().put(line);
   }
 

@@ -12,7 +12,7 @@ namespace sysrewrite {
 // Whether sysload handles it where the program does not: poison and the faults of hooks show by it.
 bool is_taken_over(int signal);
 
-// Handles those. Once, before the program starts.
+// Handles those. Once, after the last table of sites, and before any hook's code runs.
 void watch_faults();
 
 // In a child of clone3 with CLONE_CLEAR_SIGHAND, which has none of its parent's handlers, and so

@@ -195,10 +195,10 @@ uint64_t end_thread(ThreadBlock* block) {
     forget_thread(block);
     return SYSLOAD_HOOK_LEAVE;
   }
+  keep_signals_away(block);
   notify_thread_exiting(block);
   if (__atomic_fetch_sub(&sysload_state.threads, 1, __ATOMIC_RELAXED) == 1) finish_process(block);
   forget_thread(block);
-  keep_signals_away(block);
   return SYSLOAD_HOOK_EXIT;
 }
 

@@ -10,6 +10,7 @@
 #include "loader/memory.h"
 #include "loader/own_exe.h"
 #include "loader/report.h"
+#include "loader/signals.h"
 #include "loader/state.h"
 #include "loader/text.h"
 #include "trampoline/hook_options.h"
@@ -70,8 +71,9 @@ sysload_thread thread_of(ThreadBlock* block, const LoadedHook& loaded) {
 // Marks which hook runs, for whoever has to name it.
 class Running {
  public:
-  Running(ThreadBlock* block, uint32_t index) : block_(block), before_(block->running) {
-    block->running = index + 1;
+  Running(ThreadBlock* block, uint32_t index, HookFunction function = HookFunction::kOfCall)
+      : block_(block), before_(block->running) {
+    block->running = RunningHook::of(index, function).word;
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -112,15 +114,27 @@ void exit_keeping_vectors(sysload_hook* hook, sysload_thread* thread, sysload_ca
   hook->exit(hook, thread, call);
 }
 
-template <typename Notify>
-void for_each_hook(ThreadBlock* block, Notify notify) {
+// Calls `notify` with each hook that has the function.
+template <typename Function, typename Notify>
+void for_each_hook(ThreadBlock* block, Function sysload_hook::*function, HookFunction name,
+                   Notify notify) {
   const VectorState vectors(block);
   for (uint32_t i = 0; i < sysload_state.hooks->count; ++i) {
     LoadedHook& loaded = sysload_state.hooks->loaded[i];
+    if (loaded.hook.*function == nullptr) continue;
     sysload_thread thread = thread_of(block, loaded);
-    const Running running(block, i);
+    const OpenFaults faults(block);
+    const Running running(block, i, name);
     notify(&loaded.hook, &thread);
   }
+}
+
+// Of the last hook, on the hook stack.
+void call_init(ThreadBlock* block) {
+  const uint32_t index = sysload_state.hooks->count - 1;
+  LoadedHook& loaded = sysload_state.hooks->loaded[index];
+  const Running running(block, index, HookFunction::kInit);
+  loaded.init_answer = loaded.init(&loaded.hook);
 }
 
 bool has_bit(const uint64_t (&words)[SYSLOAD_MOST_NUMBERS / 64], uint64_t number) {
@@ -204,7 +218,7 @@ void make_hook_set(const char* program) {
   if (size < sizeof(hooks.program)) memcpy(hooks.program, program, size + 1);
 }
 
-void add_hook(const char* spec) {
+void add_hook(ThreadBlock* block, const char* spec) {
   HookSet& hooks = *sysload_state.hooks;
   if (hooks.count == SYSLOAD_MOST_HOOKS)
     fail(kPhase, spec, ": there may be ", uint64_t{SYSLOAD_MOST_HOOKS}, " hooks at most");
@@ -216,17 +230,19 @@ void add_hook(const char* spec) {
   if (loaded.hook.api->option(&loaded.hook, "output", loaded.output, sizeof(loaded.output)) < 0)
     loaded.output[0] = 0;
   make_absolute(&loaded);
-  Init init = built_in(loaded.name);
+  loaded.init = built_in(loaded.name);
   if (is_object(loaded.name)) {
     HookObject object{};
-    init = Memory::at<int(sysload_hook*)>(load_hook_object(loaded.name, &object));
+    loaded.init = Memory::at<int(sysload_hook*)>(load_hook_object(loaded.name, &object));
     loaded.base = object.base;
     loaded.size = object.size;
   }
-  if (init == nullptr) fail(kPhase, "there is no hook named ", loaded.name);
+  if (loaded.init == nullptr) fail(kPhase, "there is no hook named ", loaded.name);
   ++hooks.count;  // what it calls in its init looks for it
-  if (const int answer = init(&loaded.hook); answer != 0)
-    fail(kPhase, loaded.name, ": it does not start (", static_cast<uint64_t>(answer), ")");
+  sysload_call_on_hook_stack(&call_init, block);
+  if (loaded.init_answer != 0)
+    fail(kPhase, loaded.name, ": it does not start (", static_cast<uint64_t>(loaded.init_answer),
+         ")");
   loaded.thread_offset = hooks.thread_memory_used;
   hooks.thread_memory_used += (loaded.hook.thread_size + 15) / 16 * 16;
   if (loaded.hook.thread_size > SYSLOAD_THREAD_MEMORY ||
@@ -279,7 +295,7 @@ namespace {
 bool run_entry(ThreadBlock* block, uint32_t index) {
   LoadedHook& loaded = sysload_state.hooks->loaded[index];
   sysload_thread thread = thread_of(block, loaded);
-  block->running = index + 1;
+  block->running = RunningHook::of(index, HookFunction::kOfCall).word;
   const sysload_verdict verdict = loaded.hook.entry(&loaded.hook, &thread, &block->call);
   block->running = 0;
   keep_lower_half(&block->call);
@@ -343,27 +359,26 @@ void show_first_hook(ThreadBlock* block) {
 }
 
 void notify_thread_started(ThreadBlock* block) {
-  for_each_hook(block, [](sysload_hook* hook, sysload_thread* thread) {
-    if (hook->thread_started != nullptr) hook->thread_started(hook, thread);
-  });
+  for_each_hook(
+      block, &sysload_hook::thread_started, HookFunction::kThreadStarted,
+      [](sysload_hook* hook, sysload_thread* thread) { hook->thread_started(hook, thread); });
 }
 
 void notify_thread_exiting(ThreadBlock* block) {
-  for_each_hook(block, [](sysload_hook* hook, sysload_thread* thread) {
-    if (hook->thread_exiting != nullptr) hook->thread_exiting(hook, thread);
-  });
+  for_each_hook(
+      block, &sysload_hook::thread_exiting, HookFunction::kThreadExiting,
+      [](sysload_hook* hook, sysload_thread* thread) { hook->thread_exiting(hook, thread); });
 }
 
 void notify_forked(ThreadBlock* block) {
-  for_each_hook(block, [](sysload_hook* hook, sysload_thread* thread) {
-    if (hook->forked != nullptr) hook->forked(hook, thread);
-  });
+  for_each_hook(block, &sysload_hook::forked, HookFunction::kForked,
+                [](sysload_hook* hook, sysload_thread* thread) { hook->forked(hook, thread); });
 }
 
 void notify_finishing(ThreadBlock* block, int status) {
-  for_each_hook(block, [status](sysload_hook* hook, sysload_thread* /*thread*/) {
-    if (hook->finishing != nullptr) hook->finishing(hook, status);
-  });
+  for_each_hook(
+      block, &sysload_hook::finishing, HookFunction::kFinishing,
+      [status](sysload_hook* hook, sysload_thread* /*thread*/) { hook->finishing(hook, status); });
 }
 
 }  // namespace sysrewrite

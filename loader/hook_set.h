@@ -36,6 +36,8 @@ struct LoadedHook {
   uint32_t thread_offset;      // of its part of the threads' memory
   uint64_t lost;               // pieces of its output that could not be written, in this process
   int64_t lost_by;             // the error of the last one
+  int (*init)(sysload_hook*);
+  int init_answer;
 };
 
 struct FileIdentity {
@@ -60,8 +62,9 @@ struct HookSet {
 void make_hook_set(const char* program);
 
 // Loads and initialises a hook; ends the process with a line where it cannot be used. `spec` is
-// NAME or NAME:OPTIONS; a name with a slash is the path of a shared object.
-void add_hook(const char* spec);
+// NAME or NAME:OPTIONS; a name with a slash is the path of a shared object. `block` is that of the
+// calling thread, the first one, on whose hook stack it is initialised.
+void add_hook(ThreadBlock* block, const char* spec);
 // The names of those that are built in, for a message.
 const char* known_hooks();
 // Whether add_hook() knows its name, or would open it.

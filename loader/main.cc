@@ -25,6 +25,7 @@
 #include "loader/answers.h"
 #include "loader/client.h"
 #include "loader/debugger.h"
+#include "loader/dispositions.h"
 #include "loader/elf_image.h"
 #include "loader/exec_target.h"
 #include "loader/exhaustive.h"
@@ -57,6 +58,7 @@
 #include "loader/trap.h"
 #include "loader/tree.h"
 #include "loader/unseen.h"
+#include "loader/watched_signals.h"
 
 namespace sysrewrite {
 
@@ -79,11 +81,15 @@ void choose_callback(bool is_static, const ProgramFile& program, const ElfImage&
 void start_hooks(const HookSpecs& specs, const char* program) {
   make_hook_set(program);
   if (specs.count != 0) prepare_output();
-  for (uint32_t i = 0; i < specs.count; ++i) add_hook(specs.spec[i]);
+  // What hooks do from their first instruction on is looked at.
+  ThreadBlock* const block = start_first_block();
+  watch_thread(block);
+  watch_faults();
+  for (uint32_t i = 0; i < specs.count; ++i) add_hook(block, specs.spec[i]);
   if (!sysload_state.is_followed) empty_outputs();
   if (sysload_state.exhaustive) prepare_exhaustive();
   prepare_hooks();
-  watch_thread(start_first_block());
+  show_first_hook(block);
 }
 
 void serve(const ProgramFile& file, const MappedImage& image) {
@@ -192,7 +198,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   if (interpreter.found)
     base = load_interpreter(interpreter_file, interpreter.path, &sysload_state.entry).bias();
   if (sysload_state.has_engine) start_hooks(settings.specs, program.path());
-  install_trap();
+  if (!sysload_state.has_engine) watch_signals();
   if ((sysload_state.open_signals >> (kSigTrap - 1) & 1) != 0) warn_of_tracer(program.path());
   const MetaHeader& meta = program.rewritten().meta();
   stack.set_auxiliary(AT_BASE, base);
@@ -211,7 +217,7 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   const uint64_t held = held_at_start(settings.mask);
   if (sysload_state.has_engine) {
     open_program_mask(own_block(), held);
-    notify_thread_started(own_block());
+    sysload_call_on_hook_stack(&notify_thread_started, own_block());
   }
   let_out(held, sysload_state.entry, stack.stack_pointer());
 }

@@ -47,6 +47,14 @@ bool is_fault(int signal, const KernelSiginfo& info) {
   return is_taken_over(signal) && signal != kSigSys && info.code > 0;
 }
 
+template <typename... Parts>
+[[noreturn, gnu::noinline, gnu::cold]] void end_by(const ThreadBlock& block, Parts... what) {
+  const RunningHook running{block.running};
+  if (!running.is_of_call())
+    fail("hook", what..., ", in ", running.function(), "; the program is ended");
+  fail("hook", what..., ", in call ", block.call.number, "; the program is ended");
+}
+
 [[noreturn]] void die_in_hook(const ThreadBlock& block, int signal, const KernelUcontext& context) {
   const HookSet& hooks = *sysload_state.hooks;
   const char* const kind = signal == kSigSegv || signal == kSigBus
@@ -55,15 +63,15 @@ bool is_fault(int signal, const KernelSiginfo& info) {
                            : signal == kSigFpe ? "divides by zero"
                            : signal == kSigSys ? "makes a system call that is not the api's"
                                                : "traps";
-  if (block.running == 0 || block.running > hooks.count)
+  const uint32_t index = RunningHook{block.running}.index();
+  if (index >= hooks.count)
     fail("hooks", "sysload itself ", kind, ", at ", Hex{context.rip}, ": please report this");
-  const LoadedHook& loaded = hooks.loaded[block.running - 1];
+  const LoadedHook& loaded = hooks.loaded[index];
   const uint64_t stack_left = context.rsp - (block.stack - kBlockStack);
   if (static_cast<int64_t>(stack_left) < 512)
-    fail("hook", loaded.name, ": its stack of ", uint64_t{SYSLOAD_HOOK_STACK},
-         " bytes is used up, in call ", block.call.number);
-  fail("hook", loaded.name, ": ", kind, ", at ", Hex{context.rip - loaded.base.value},
-       " of it, in call ", block.call.number, "; the program is ended");
+    end_by(block, loaded.name, ": its stack of ", uint64_t{SYSLOAD_HOOK_STACK},
+           " bytes is used up");
+  end_by(block, loaded.name, ": ", kind, ", at ", Hex{context.rip - loaded.base.value}, " of it");
 }
 
 // Sends the signal once more, and keeps everything away until the runtime is left.
@@ -71,7 +79,7 @@ void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUc
   uint64_t mask = 0;
   block_signals(&mask);
   // Another signal may have come up to here, and was put off, too: its frame has this one's mask.
-  block.mask = context.mask;
+  if (!block.opens_faults) block.mask = context.mask;
   block.pending |= SYSLOAD_PENDING_SIGNAL;
   set_again(block, signal);
   put_off_signal(&block, signal, info);
@@ -125,6 +133,23 @@ void keep_signals_away(ThreadBlock* block) {
 void set_signals(const uint64_t& mask) {
   sys::call(__NR_rt_sigprocmask, SYSLOAD_SIG_SETMASK, Memory::address_of(&mask).value, 0,
             SYSLOAD_SIGSET_SIZE);
+}
+
+OpenFaults::OpenFaults(ThreadBlock* block) : block_(block) {
+  constexpr uint64_t kFaults = uint64_t{1} << (kSigSegv - 1) | uint64_t{1} << (kSigBus - 1) |
+                               uint64_t{1} << (kSigIll - 1) | uint64_t{1} << (kSigFpe - 1) |
+                               uint64_t{1} << (kSigTrap - 1);
+  if (block->pending == 0) return;
+  uint64_t waiting = 0;
+  sys::call(__NR_rt_sigpending, Memory::address_of(&waiting).value, SYSLOAD_SIGSET_SIZE);
+  block->opens_faults = true;
+  set_signals(~kFaults | waiting);
+}
+
+OpenFaults::~OpenFaults() {
+  if (!block_->opens_faults) return;
+  set_signals(~uint64_t{0});
+  block_->opens_faults = false;
 }
 
 namespace {

@@ -69,7 +69,7 @@ struct ThreadBlock {
   sysload_verdict (*hook_entry)(sysload_hook*, sysload_thread*, sysload_call*);
   sysload_thread thread;
   uint64_t interest;
-  uint32_t running;           // which hook is, plus 1; 0: none
+  uint32_t running;           // RunningHook::word
   uint32_t call_memory_used;  // bytes
   uint32_t asked;             // how many hooks have seen it
   uint32_t exits;             // 1 where hooks are to see its end
@@ -83,6 +83,7 @@ struct ThreadBlock {
   bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
   int32_t no_stack_flags;    // ss_flags in the frames of a thread that has no alternate stack: 0 up
                              // to the first one, SS_DISABLE from then on and in new threads
+  bool opens_faults;         // while all other signals are blocked (signals.h)
   bool lends;                // the kernel has the program's mask (program_mask.h)
   uint64_t masked;           // of the open signals, those that the program has blocked
   uint64_t awaits;           // of them, those that its call waits for

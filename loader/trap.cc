@@ -9,7 +9,6 @@
 #include "loader/position.h"
 #include "loader/site_tables.h"
 #include "loader/state.h"
-#include "loader/watched_signals.h"
 
 // The trap.
 //
@@ -146,11 +145,6 @@ bool has_lone_poison() {
     for (uint32_t j = 0; j < tables.all()[i].count; ++j)
       if (tables.all()[i].sites[j].tier == Tier::kTrap) return true;
   return false;
-}
-
-void install_trap() {
-  if (sysload_state.has_engine) return watch_faults();
-  watch_signals();
 }
 
 }  // namespace sysrewrite

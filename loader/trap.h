@@ -36,9 +36,6 @@ void act_by_default(const Signal& signal, uint64_t handler);
 bool has_lone_poison(const RewrittenFile& file);
 bool has_lone_poison();
 
-// Takes the signals over, where there is anything to serve. Called once, after the last table.
-void install_trap();
-
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_LOADER_TRAP_H_

@@ -49,7 +49,34 @@ inline constexpr uint32_t kMostWatched = 4096;
 struct WatchedCall {
   uint64_t number, argument[6];
   uint64_t further[12];
-  uint32_t running;  // which hook is, plus 1; 0: none
+  uint32_t running;  // as RunningHook has it
+};
+
+enum class HookFunction : uint32_t {
+  kOfCall,  // entry() or exit()
+  kInit,
+  kThreadStarted,
+  kThreadExiting,
+  kForked,
+  kFinishing,
+};
+inline constexpr char kHookFunctionNames[][20] = {"entry or exit",  "sysload_hook_init",
+                                                  "thread_started", "thread_exiting",
+                                                  "forked",         "finishing"};
+
+// Which hook runs, and what of it, in a word. hook_entry.S writes 1: that of the first one's calls.
+struct RunningHook {
+  uint32_t word;  // index plus 1, and the function in the second byte; 0: none runs
+
+  static constexpr RunningHook of(uint32_t index, HookFunction function) {
+    return {(index + 1) | static_cast<uint32_t>(function) << 8};
+  }
+  uint32_t index() const { return (word & 0xff) - 1; }  // of none, and of nonsense: too large a one
+  bool is_of_call() const { return word >> 8 == 0; }
+  const char* function() const {
+    constexpr uint32_t kCount = sizeof(kHookFunctionNames) / sizeof(kHookFunctionNames[0]);
+    return kHookFunctionNames[word >> 8 < kCount ? word >> 8 : 0];
+  }
 };
 
 struct OutputRing {
