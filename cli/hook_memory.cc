@@ -222,6 +222,7 @@ struct HookMemory::Impl {
   // What a thread was doing when it was looked at last, and how often it had been the same.
   struct Look {
     WatchedCall call{};
+    uint64_t said = 0;
     int times = 0;
   };
   static constexpr int kSuspicious = 5;  // looks, a second apart
@@ -314,10 +315,13 @@ struct HookMemory::Impl {
       const bool is_read = read_call(pid, thread, &call);
       if (!is_read && errno == ESRCH) __atomic_store_n(&thread.pid, 0, __ATOMIC_RELAXED);
       Look& look = looks[thread.tid];
-      const bool is_same = is_read && call.running != 0 && call.running == look.call.running &&
+      const uint64_t said = __atomic_load_n(&thread.said, __ATOMIC_RELAXED);
+      const bool is_same = is_read && said == look.said && call.running != 0 &&
+                           call.running == look.call.running &&
                            std::memcmp(&call, &look.call, offsetof(WatchedCall, further)) == 0;
       look.times = is_same ? look.times + 1 : 0;
       look.call = call;
+      look.said = said;
       if (look.times == kSuspicious && RunningHook{call.running}.index() < hooks.size())
         say_it_hangs(thread.tid, call);
     }

@@ -42,6 +42,7 @@ struct WatchedThread {
   uint32_t pid;  // 0: the entry is free
   uint32_t tid;
   uint64_t call;  // where its WatchedCall lies, in its process's memory
+  uint64_t said;  // how often one of its hooks has said something, or waited to
 };
 inline constexpr uint32_t kMostWatched = 4096;
 

@@ -68,6 +68,20 @@ def slow_reader(folder):
     return said == "finished\n" and lines == MORE_THAN_FITS and running.returncode == 5, (said, lines, running.returncode)
 
 
+def trickle(folder):
+    """A hook that waits for a reader, who reads little at a time, does not hang."""
+    os.mkfifo(os.path.join(folder, "fifo"))
+    running = start(folder, "trace:output=fifo:filter=getppid", "./program", "300000", stderr=subprocess.PIPE)
+    with open(os.path.join(folder, "fifo"), "rb") as fifo:
+        for _ in range(100):
+            fifo.read1(4096)
+            time.sleep(0.1)
+        while fifo.read1(1 << 20):
+            pass
+    said, error = end(running)
+    return said == "finished\n" and error == "", (said, error)
+
+
 def killed(folder):
     """The ring is full, and nobody will ever read it."""
     running = start(folder, "trace:filter=getppid", "./program", "200000", stderr=subprocess.PIPE)
@@ -142,6 +156,7 @@ def main():
         subprocess.run(["gcc", "-O1", "-w", "-x", "c", "-o", os.path.join(folder, "program"), "-"], input=PROGRAM.encode(),
                        check=True)
         for what, case in (("a slow reader gets every line", slow_reader),
+                           ("a hook that waits for a slow reader does not hang", trickle),
                            ("a program goes on where run is killed, and says what was lost", killed),
                            ("a process that outlives run goes on", outlives),
                            ("processes that live on are counted", background),
