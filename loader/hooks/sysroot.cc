@@ -49,14 +49,15 @@ bool answer_getcwd(const SysrootView& view, sysload_call& call) {
 // A link of /proc: what readlink gave, without the sysroot's name.
 void strip_link(const SysrootView& view, sysload_call& call) {
   const bool is_at = static_cast<uint32_t>(call.number) == __NR_readlinkat;
-  const uint64_t buffer = call.argument[is_at ? 2 : 1], room = call.argument[is_at ? 3 : 2];
+  const uint64_t buffer = call.argument[is_at ? 2 : 1];
+  const auto room = static_cast<uint32_t>(call.argument[is_at ? 3 : 2]);  // an int
   const uint64_t* a = call.argument;
   char name[kNameBytes];
   int64_t size = call.result;
   if (size <= 0 || size > static_cast<int64_t>(sizeof(name))) return;
   if (view.api.read(name, buffer, static_cast<uint64_t>(size)) != size) return;
   uint32_t size_inside = 0;
-  if (static_cast<uint64_t>(size) == room) {
+  if (size == int64_t{room}) {
     // Cut to the program's room, and with the sysroot's name off there may be room for more.
     const uint64_t own = word(name);
     const int64_t whole = is_at
@@ -66,8 +67,8 @@ void strip_link(const SysrootView& view, sysload_call& call) {
   }
   const char* inside = view.root().inside(name, static_cast<uint32_t>(size), &size_inside);
   if (inside == nullptr) return;
-  const uint64_t shown = size_inside < room ? size_inside : room;
-  if (view.api.write(buffer, inside, shown) == 0) call.result = static_cast<int64_t>(shown);
+  const uint32_t shown = size_inside < room ? size_inside : room;
+  if (view.api.write(buffer, inside, shown) == 0) call.result = shown;
 }
 
 void leave(const SysrootView& view) {

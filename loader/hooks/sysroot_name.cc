@@ -77,14 +77,15 @@ uint32_t read_name(const SysrootView& view, const sysload_call& call, const Path
     const int64_t got = view.api.read_string(into, address, sizeof(into));
     return got < 0 ? 0 : static_cast<uint32_t>(got);
   }
-  const uint64_t size = call.argument[slot.name + 1];
+  // An int, of whose upper half the kernel knows nothing.
+  const auto size = static_cast<uint32_t>(call.argument[slot.name + 1]);
   uint16_t family = 0;
   if (slot.form != PathForm::kSocket || address == 0 || size <= kSocketHead ||
       size > kSocketHead + kSocketName ||
       view.api.read(&family, address, sizeof(family)) != int64_t{sizeof(family)} || family != 1)
     return 0;
-  const uint64_t length = size - kSocketHead;
-  if (view.api.read(into, address + kSocketHead, length) != static_cast<int64_t>(length)) return 0;
+  const uint32_t length = size - kSocketHead;
+  if (view.api.read(into, address + kSocketHead, length) != int64_t{length}) return 0;
   into[length] = 0;
   return static_cast<uint32_t>(strlen(into));
 }

@@ -244,6 +244,9 @@ TEST_F(SysrootHook, AnswersInTheProgramsView) {
   EXPECT_EQ(working_directory(), "/usr/lib");
   EXPECT_EQ(link("/proc/self/cwd"), "/usr/lib");
   EXPECT_EQ(link("/proc/self/cwd", 5), "/usr/");
+  char room[5];
+  EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/cwd", room, uint64_t{7} << 32 | sizeof(room)), 5);
+  EXPECT_EQ(std::string(room, sizeof(room)), "/usr/") << "the size is an int";
   EXPECT_EQ(link("/proc/self/root"), "/");
   const int64_t file = hook_->call(SYS_open, "/etc/name", O_RDONLY);
   EXPECT_EQ(link("/proc/self/fd/" + std::to_string(file)), "/etc/name");
@@ -304,6 +307,12 @@ TEST_F(SysrootHook, PutsSocketsThere) {
   EXPECT_TRUE(on_host("root/etc/sock"));
   EXPECT_EQ(hook_->call(SYS_connect, client, &address, sizeof(address)), 0);
   EXPECT_STREQ(address.sun_path, "/etc/sock") << "the program's memory is its own";
+  const int second = socket(AF_UNIX, SOCK_DGRAM, 0);
+  tree_.directory("root/only-here");
+  strcpy(address.sun_path, "/only-here/upper");
+  EXPECT_EQ(hook_->call(SYS_bind, second, &address, uint64_t{7} << 32 | sizeof(address)), 0);
+  EXPECT_TRUE(on_host("root/only-here/upper")) << "the size is an int";
+  close(second);
   strcpy(address.sun_path, "/nowhere");
   EXPECT_EQ(hook_->call(SYS_bind, client, &address, sizeof(address)), -EADDRINUSE);
   EXPECT_FALSE(on_host("root/etc/none")) << "what a link names is not made";
