@@ -183,16 +183,38 @@ bool is_removed_name(const sysload_api& api, int32_t descriptor, const char* nam
   return ends_as_removed(name, size) && !leads_to(api, name, descriptor);
 }
 
-int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size) {
+namespace {
+
+DirectoryName working_directory(const sysload_api& api, char* into, uint32_t size) {
   const int64_t got = api.syscall(__NR_getcwd, word(into), size, 0, 0, 0, 0);
-  if (got > 0) return got - 1;
+  if (got > 0) return {got - 1, false};
   const int64_t linked = read_link(api, "/proc/thread-self/cwd", into, size - 1);
-  if (linked < 0) return linked;
-  if (linked == int64_t{size} - 1) return -ENAMETOOLONG;
+  if (linked < 0) return {linked, false};
+  if (linked == int64_t{size} - 1) return {-ENAMETOOLONG, false};
   auto length = static_cast<uint32_t>(linked);
-  if (ends_as_removed(into, length)) length -= kRemovedSuffix;  // else getcwd would know it
+  const bool is_removed = ends_as_removed(into, length);  // else getcwd would know it
+  if (is_removed) length -= kRemovedSuffix;
   into[length] = 0;
-  return length;
+  return {length, is_removed};
+}
+
+}  // namespace
+
+int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size) {
+  return working_directory(api, into, size).size;
+}
+
+DirectoryName name_of_directory(const sysload_api& api, int32_t descriptor, char* into,
+                                uint32_t size) {
+  if (descriptor == AT_FDCWD) return working_directory(api, into, size);
+  const int64_t got = name_of_descriptor(api, descriptor, into, size);
+  if (got < 0) return {got, false};
+  auto length = static_cast<uint32_t>(got);
+  into[length] = 0;
+  const bool is_removed = is_removed_name(api, descriptor, into, length);
+  if (is_removed) length -= kRemovedSuffix;
+  into[length] = 0;
+  return {length, is_removed};
 }
 
 }  // namespace sysrewrite

@@ -77,6 +77,15 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path, bool asks = true
 // name that is no path begins with is not '/' ("pipe:[1]").
 int64_t name_of_descriptor(const sysload_api& api, int32_t descriptor, char* into, uint32_t size);
 
+// The same of a directory, or AT_FDCWD, NUL-ended; where it was removed, without the " (deleted)"
+// that the kernel puts behind.
+struct DirectoryName {
+  int64_t size;  // or an error
+  bool is_removed;
+};
+DirectoryName name_of_directory(const sysload_api& api, int32_t descriptor, char* into,
+                                uint32_t size);
+
 // Whether a name is that of the descriptor's file, as this process sees it. NUL-ended.
 bool leads_to(const sysload_api& api, const char* name, int32_t descriptor);
 // Whether a name from /proc, NUL-ended, is that of a file that was removed: the kernel puts

@@ -13,27 +13,9 @@ namespace sysrewrite {
 
 namespace {
 
-// The directory that a name is relative to, and whether it is below the sysroot. False where it has
-// no name; the call is then left as it is.
-bool begin_at_directory(const SysrootView& view, const sysload_call& call, const PathSlot& slot,
-                        char* into, uint32_t* size, bool* is_inside) {
-  char name[kNameBytes];
-  const auto descriptor = slot.directory == kNoArgument
-                              ? AT_FDCWD
-                              : static_cast<int32_t>(call.argument[slot.directory]);
-  const int64_t got = descriptor == AT_FDCWD
-                          ? view.api.syscall(__NR_getcwd, word(name), sizeof(name), 0, 0, 0, 0) - 1
-                          : name_of_descriptor(view.api, descriptor, name, sizeof(name));
-  if (got <= 0 || name[0] != '/') return false;
-  const char* from = name;
-  *size = static_cast<uint32_t>(got);
-  uint32_t size_inside = 0;
-  const char* inside = view.root().inside(name, *size, &size_inside);
-  *is_inside = inside != nullptr;
-  if (*is_inside) from = inside, *size = size_inside;
-  memcpy(into, from, *size);
-  into[(*size)++] = '/';
-  return true;
+int32_t directory_of(const sysload_call& call, const PathSlot& slot) {
+  return slot.directory == kNoArgument ? AT_FDCWD
+                                       : static_cast<int32_t>(call.argument[slot.directory]);
 }
 
 Purpose purpose_of(const PathCall& row, uint32_t i, uint64_t open_flags) {
@@ -125,26 +107,24 @@ bool is_below_proc(const char* text, uint32_t size) {
 int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& row, uint32_t i) {
   const PathSlot& slot = row.slot[i];
   if (slot.form == PathForm::kDescriptor || slot.form == PathForm::kMessage) return 0;
-  char text[kNameBytes], given[kPathBytes];
+  char text[kNameBytes];
   const uint32_t text_size = read_name(view, call, slot, text);
   open_how how{};
   if (text_size == 0 || !read_open_flags(view, call, slot, &how)) return 0;
   if (slot.use == PathUse::kDelete && is_top(text, text_size)) return 0;
-  uint32_t size = 0;
-  bool is_inside = false;
-  if (text[0] != '/' && !begin_at_directory(view, call, slot, given, &size, &is_inside)) return 0;
-  memcpy(given + size, text, text_size);
-  size += text_size;
+  GivenName given;
+  const int64_t error = make_absolute(view, directory_of(call, slot), text, text_size, given);
+  if (error != 0 || given.size == 0) return error;
   AbsolutePath path;
-  const SysrootName name{given,
-                         size,
+  const SysrootName name{given.text,
+                         given.size,
                          purpose_of(row, i, how.flags),
                          end_of(slot, call, how.flags),
                          (how.resolve & RESOLVE_NO_SYMLINKS) != 0,
-                         is_inside};
+                         given.is_inside};
   const WalkEnd end = walk_sysroot(view.api, view.root(), name, path);
-  const bool shows_names =
-      is_below_proc(given, size) || (end == WalkEnd::kHost && is_below_proc(path.text, path.size));
+  const bool shows_names = is_below_proc(given.text, given.size) ||
+                           (end == WalkEnd::kHost && is_below_proc(path.text, path.size));
   if (slot.use == PathUse::kRead && shows_names) call.scratch[0] = 1;
   switch (end) {
     case WalkEnd::kUnchanged:

@@ -36,6 +36,18 @@ struct SysrootView {
   Sysroot root() const { return {state.shared->name, state.shared->size}; }
 };
 
+// What a call was given, as an absolute name that the program sees.
+struct GivenName {
+  char text[kPathBytes];
+  uint32_t size;
+  bool is_inside;  // relative to a directory of the sysroot: the host has no such name
+};
+
+// sysroot_directory.cc. Returns 0, or an error to answer with. The size is 0 where the call is to
+// be left as it is: it leads nowhere but to what its descriptor is.
+int64_t make_absolute(const SysrootView& view, int32_t directory, const char* text, uint32_t size,
+                      GivenName& given);
+
 // sysroot_name.cc: puts the host's name in the place of the one that slot i points to. Returns 0,
 // or an error to answer with. scratch[0] is set for a link below /proc that is read.
 int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& row, uint32_t i);

@@ -286,6 +286,59 @@ TEST_F(SysrootHook, GoesOnFromDescriptors) {
   close(inside);
 }
 
+TEST_F(SysrootHook, LeadsToNothingOutsideFromADirectoryThatWasRemoved) {
+  tree_.directory("root/a/b");
+  tree_.file("outside", "host");
+  ASSERT_EQ(enter("/a/b"), 0);
+  ASSERT_EQ(rmdir(tree_.path("root/a/b").c_str()), 0);
+  EXPECT_EQ(working_directory(), "ENOENT");
+  EXPECT_EQ(read("../../../outside"), "ENOENT");
+  EXPECT_EQ(read("../../../../../../../../etc/name"), "sysroot");
+  EXPECT_EQ(read(".//./../../etc/name"), "sysroot");
+  EXPECT_EQ(read("../../../escaped", O_CREAT | O_RDWR), "");
+  EXPECT_TRUE(on_host("root/escaped"));
+  EXPECT_FALSE(on_host("escaped"));
+  EXPECT_EQ(read("x"), "ENOENT");
+  EXPECT_EQ(read("x/../../../../outside"), "ENOENT");
+  EXPECT_EQ(hook_->call(SYS_mkdir, "new", 0755), -ENOENT);
+  struct stat status {};
+  EXPECT_EQ(hook_->call(SYS_stat, ".", &status), 0);
+  EXPECT_EQ(enter(".."), 0);
+  EXPECT_EQ(working_directory(), "/a");
+}
+
+TEST_F(SysrootHook, GoesOnFromDescriptorsOfWhatWasRemoved) {
+  tree_.directory("root/a/b");
+  tree_.file("root/f");
+  tree_.file("outside", "host");
+  const int directory = open("root/a/b", O_RDONLY), file = open("root/f", O_RDONLY);
+  rmdir("root/a/b");
+  unlink("root/f");
+  struct stat parent {
+  }, found{};
+  const auto look = [&](int at, const char* name) {
+    return hook_->call(SYS_newfstatat, at, name, &found, 0);
+  };
+  EXPECT_EQ(look(directory, "."), 0);
+  EXPECT_EQ(look(directory, ".."), 0);
+  ASSERT_EQ(stat("root/a", &parent), 0);
+  EXPECT_EQ(found.st_ino, parent.st_ino);
+  EXPECT_EQ(look(directory, "x"), -ENOENT);
+  EXPECT_EQ(read("../../../outside", O_RDONLY, directory), "ENOENT");
+  EXPECT_EQ(read("../../../etc/name", O_RDONLY, directory), "sysroot");
+  rmdir("root/a");
+  EXPECT_EQ(look(directory, ".."), 0) << "removed as well";
+  EXPECT_EQ(look(directory, "../x"), -ENOENT);
+  EXPECT_EQ(look(directory, "../../a"), -ENOENT);
+  EXPECT_EQ(look(directory, "../../../outside"), -ENOENT);
+  EXPECT_EQ(look(directory, "../../../../../there"), -ENOENT);
+  EXPECT_EQ(read("../../etc/name", O_RDONLY, directory), "sysroot");
+  EXPECT_EQ(look(file, ".."), -ENOTDIR);
+  EXPECT_EQ(look(file, "."), -ENOTDIR);
+  close(directory);
+  close(file);
+}
+
 TEST_F(SysrootHook, LeavesOpenat2ToItsOwnRoot) {
   open_how how{};
   how.resolve = RESOLVE_IN_ROOT;
