@@ -72,7 +72,7 @@ class Walk {
     if (!path_.add(component, length)) return *end = WalkEnd::kTooLong, true;
     const bool last = !rest_.more();
     const int64_t got = read_link(api_, path_.text, link_, sizeof(link_));
-    if (is_missing(got)) return *end = last ? last_is_missing() : on_host(), true;
+    if (is_missing(got)) return *end = last ? last_is_missing() : middle_is_missing(), true;
     if (got > 0 && lies_in_procfs()) return *end = in_procfs(static_cast<uint32_t>(got)), true;
     if (got > 0 && (!last || follows_last())) return follow(static_cast<uint32_t>(got), end);
     if (last) return *end = in_sysroot(), true;
@@ -104,13 +104,18 @@ class Walk {
 
   // A link that has been arrived at. Asked of its directory, since statfs follows links.
   bool lies_in_procfs() {
-    uint32_t end = path_.size - 1;
-    while (path_.text[end] != '/') --end;
+    const uint32_t end = end_of_parent();
     path_.text[end] = 0;
     struct statfs found {};
     const int64_t got = api_.syscall(__NR_statfs, word(path_.text), word(&found), 0, 0, 0, 0);
     path_.text[end] = '/';
     return got == 0 && found.f_type == PROC_SUPER_MAGIC;
+  }
+
+  uint32_t end_of_parent() const {
+    uint32_t end = path_.size - 1;
+    while (path_.text[end] != '/') --end;
+    return end;
   }
 
   // The texts of its links are no paths: "pipe:[1]", and what the kernel calls a file on the host.
@@ -157,13 +162,29 @@ class Walk {
     return true;
   }
 
+  // What the host answers for the name of what is missing in the sysroot: 0 where it has it.
+  int64_t ask_host() {
+    const int64_t got = read_link(api_, path_.text + root_.size, link_, sizeof(link_));
+    return got >= 0 || got == -EINVAL ? 0 : got;
+  }
+
+  // The host has the directory that the sysroot has as a file, or will not have it searched: then
+  // nothing of this name is to be had there, and the sysroot's directory counts.
+  static bool has_other(int64_t error) {
+    return error == -ENOTDIR || error == -EACCES || error == -ELOOP || error == -ENAMETOOLONG;
+  }
+
   WalkEnd last_is_missing() {
     if (name_.purpose == Purpose::kNewName) return in_sysroot();
-    if (name_.purpose == Purpose::kCreating) {
-      const char* const there = path_.text + root_.size;
-      if (is_missing(read_link(api_, there, link_, sizeof(link_)))) return in_sysroot();
-    }
-    return on_host();
+    const int64_t error = ask_host();
+    if (has_other(error)) return in_sysroot();
+    return is_missing(error) && name_.purpose == Purpose::kCreating ? in_sysroot() : on_host();
+  }
+
+  WalkEnd middle_is_missing() {
+    // "/" is a directory that everybody may search.
+    if (end_of_parent() == root_.size || !has_other(ask_host())) return on_host();
+    return add_rest() ? WalkEnd::kSysroot : WalkEnd::kTooLong;
   }
 
   const sysload_api& api_;

@@ -6,20 +6,20 @@
 // there:
 //
 //   in the middle: the rest is the host's, below what has been gone so far. So /proc/self is the
-//   host's
-//     although the sysroot has an empty /proc.
+//     host's although the sysroot has an empty /proc.
 //   the last one: the host's, if it is there. If it is nowhere, a call that creates it creates it
-//   in
-//     the sysroot, whose directory was found; for others it is missing, at the host's name.
+//     in the sysroot, whose directory was found; for others it is missing, at the host's name.
 //   the last one, as the new name of rename and link: in the sysroot, whatever the host has: it
-//   would
-//     otherwise replace a file of the host's, or leave the file system that the old name is in.
+//     would otherwise replace a file of the host's, or leave the file system that the old name is
+//     in.
+//   below a directory that the host has as a file, or will not have searched: in the sysroot.
 //
 // From the first component on that is the host's, the kernel goes on alone: links and ".." there
 // are the host's. So it does from the first link of a procfs on that is mounted in the sysroot.
 //
-// Each component below the sysroot costs one readlink, ".." too: a file has no parent; each link,
-// one statfs and what its target costs. No descriptor is opened: other threads would see it.
+// Each component below the sysroot costs one readlink, ".." too: a file has no parent; the one that
+// is missing a second one; each link, one statfs and what its target costs. No descriptor is
+// opened: other threads would see it.
 #ifndef SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 #define SYSREWRITE_LOADER_HOOKS_SYSROOT_WALK_H_
 

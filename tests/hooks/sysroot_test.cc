@@ -163,6 +163,41 @@ TEST_F(SysrootHook, CreatesNothingBesideAFileOfTheHosts) {
   EXPECT_FALSE(on_host("there/g"));
 }
 
+// Of a directory of the sysroot that the host has as something else, nothing is the host's.
+TEST_F(SysrootHook, TakesWhatTheHostCannotHaveForMissing) {
+  tree_.link("loop", "loop");
+  const std::string file = tree_.path("there/f"), loop = tree_.path("loop");
+  for (const std::string& name : {file, loop}) {
+    struct stat status {};
+    tree_.directory("root" + name);
+    EXPECT_EQ(hook_->call(SYS_stat, (name + "/none").c_str(), &status), -ENOENT);
+    EXPECT_EQ(hook_->call(SYS_stat, (name + "/none/x").c_str(), &status), -ENOENT);
+    EXPECT_EQ(hook_->call(SYS_mkdir, (name + "/none/x").c_str(), 0755), -ENOENT);
+    EXPECT_EQ(read(name + "/new", O_CREAT | O_RDWR), "");
+    EXPECT_TRUE(on_host("root" + name + "/new"));
+    EXPECT_EQ(hook_->call(SYS_mkdir, (name + "/d").c_str(), 0755), 0);
+    EXPECT_EQ(hook_->call(SYS_symlink, "x", (name + "/l").c_str()), 0);
+    EXPECT_EQ(hook_->call(SYS_mknod, (name + "/p").c_str(), S_IFIFO | 0600, 0), 0);
+  }
+}
+
+TEST_F(SysrootHook, TakesWhatMayNotBeSearchedOnTheHostForMissing) {
+  tree_.directory("closed");
+  const std::string closed = tree_.path("closed");
+  tree_.directory("root" + closed);
+  for (const std::string& name : {tree_.root(), "root" + closed}) chmod(name.c_str(), 0777);
+  chmod(closed.c_str(), 0);
+  const uid_t before = geteuid();
+  ASSERT_EQ(before == 0 ? seteuid(65534) : 0, 0);  // whom modes concern
+  struct stat status {};
+  EXPECT_EQ(hook_->call(SYS_stat, (closed + "/none").c_str(), &status), -ENOENT);
+  EXPECT_EQ(hook_->call(SYS_stat, (closed + "/none/x").c_str(), &status), -ENOENT);
+  EXPECT_EQ(hook_->call(SYS_mkdir, (closed + "/new").c_str(), 0755), 0);
+  ASSERT_EQ(seteuid(before), 0);
+  chmod(closed.c_str(), 0700);
+  EXPECT_TRUE(on_host("root" + closed + "/new"));
+}
+
 TEST_F(SysrootHook, RemovesAndRenames) {
   EXPECT_EQ(hook_->call(SYS_rename, "/etc/name", "/lib/moved"), 0);
   EXPECT_TRUE(on_host("root/usr/lib/moved"));
