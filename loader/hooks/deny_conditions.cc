@@ -178,7 +178,7 @@ bool ConditionParser::path_argument(Word word, Condition& condition) {
     const PathArguments paths = possible_paths_of(i);
     bool has = false;
     for (uint32_t p = 0; p < paths.count; ++p)
-      has = has || condition.argument == kAnyArgument || paths.at[p].path == condition.argument;
+      has = has || condition.argument == kAnyArgument || paths.at[p]->name == condition.argument;
     if (has) continue;
     if (!rule_.every_call)
       return refuse(word, condition.argument == kAnyArgument

@@ -1,7 +1,8 @@
 #include "loader/hooks/deny_judge.h"
 
-#include <asm/unistd.h>
+#include <linux/fcntl.h>
 
+#include "loader/hooks/open_flags.h"
 #include "loader/text.h"
 
 namespace sysrewrite::deny {
@@ -65,7 +66,8 @@ bool Judge::path_holds(const Condition& condition, Action action) {
   knows_arguments_ = true;
   bool has_any = false;
   for (uint32_t i = 0; i < arguments_.count; ++i) {
-    if (condition.argument != kAnyArgument && condition.argument != arguments_.at[i].path) continue;
+    if (condition.argument != kAnyArgument && condition.argument != arguments_.at[i]->name)
+      continue;
     has_any = true;
     const bool one = one_path_holds(condition, i, action);
     if (one != (action == Action::kAllow)) return one;
@@ -75,7 +77,7 @@ bool Judge::path_holds(const Condition& condition, Action action) {
 
 bool Judge::one_path_holds(const Condition& condition, uint32_t which, Action action) {
   CallPath& path = paths_[which];
-  const PathState state = path.read(api_, call_, arguments_.at[which]);
+  const PathState state = path.read(api_, call_, *arguments_.at[which]);
   if (state == PathState::kUnknownBase) return action != Action::kAllow;  // to be on the safe side
   if (state != PathState::kKnown) return false;  // the kernel knows none, either
   const char* text = policy_.texts + condition.text;
@@ -85,18 +87,9 @@ bool Judge::one_path_holds(const Condition& condition, uint32_t which, Action ac
 }
 
 bool Judge::is_writing() const {
-  constexpr uint64_t kAccessMode = 03, kCreat = 0100, kTrunc = 01000, kPath = 010000000;
-  uint64_t flags = 0;
-  if (index_ == __NR_creat) return true;
-  if (index_ == __NR_open) {
-    flags = call_.argument[1];
-  } else if (index_ == __NR_openat) {
-    flags = call_.argument[2];
-  } else if (api_->read(&flags, call_.argument[2], sizeof(flags)) != sizeof(flags)) {
-    return false;  // openat2 reads them from there, too
-  }
-  if ((flags & kPath) != 0) return false;
-  return (flags & kAccessMode) != 0 || (flags & (kCreat | kTrunc)) != 0;
+  const uint64_t flags = open_flags(*api_, call_).flags;
+  if ((flags & O_PATH) != 0) return false;
+  return (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) != 0;
 }
 
 }  // namespace sysrewrite::deny

@@ -19,7 +19,7 @@ CallText::CallText(const sysload_api* api, const sysload_call& call) {
   for (uint32_t i = 0; i < count; ++i) {
     if (i != 0) put(", ");
     bool is_path = false;
-    for (uint32_t p = 0; p < paths.count; ++p) is_path = is_path || paths.at[p].path == i;
+    for (uint32_t p = 0; p < paths.count; ++p) is_path = is_path || paths.at[p]->name == i;
     if (is_path) {
       put_string(api, call.argument[i]);
     } else {

@@ -112,7 +112,7 @@ PathArguments paths_in(const PathCall* row) {
   if (row == nullptr) return found;
   for (const PathSlot& slot : row->slot)
     if (slot.use != PathUse::kNothing && slot.form == PathForm::kString)
-      found.at[found.count++] = {slot.name, slot.directory};
+      found.at[found.count++] = &slot;
   return found;
 }
 

@@ -13,17 +13,10 @@ bool constant_value(const char* word, uint64_t length, uint64_t& value);
 // The number of an error's name, EPERM for instance; 0 where there is none.
 uint16_t error_number(const sysload_api* api, const char* word, uint64_t length);
 
-inline constexpr uint8_t kNoFolder = kNoArgument;  // relative to the working directory
-
-struct PathArgument {
-  uint8_t path;    // which argument is the path
-  uint8_t folder;  // which is the descriptor of the directory that it is relative to; or kNoFolder
-};
-
 // Paths among the arguments of a call, as path_calls.h has them; no call has more than two.
 struct PathArguments {
   uint32_t count;
-  PathArgument at[2];
+  const PathSlot* at[2];
 };
 // Those that this one is given, and those that a call of this number can be given.
 PathArguments paths_of(const sysload_call& call);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "loader/hooks/open_flags.h"
 #include "loader/hooks/resolve.h"
 #include "loader/text.h"
 
@@ -127,30 +128,36 @@ bool is_like(const char* path, const char* pattern) {
   return now[length];
 }
 
-PathState CallPath::read(const sysload_api* api, const sysload_call& call, PathArgument argument) {
-  if (state_ == PathState::kUnread) state_ = resolve(api, call, argument);
+PathState CallPath::read(const sysload_api* api, const sysload_call& call, const PathSlot& slot) {
+  if (state_ == PathState::kUnread) state_ = resolve(api, call, slot);
   return state_;
 }
 
 PathState CallPath::resolve(const sysload_api* api, const sysload_call& call,
-                            PathArgument argument) {
+                            const PathSlot& slot) {
   constexpr int32_t kAtFdcwd = -100;
-  const uint64_t address = call.argument[argument.path];
-  if (api->read_string(text_, address, kLongestPath) < 0) return PathState::kInvalid;
-  if (text_[0] != '/') {
-    const int32_t folder = argument.folder == kNoFolder
+  const uint64_t address = call.argument[slot.name];
+  const bool is_named = address != 0 || !may_be_empty(slot, call.argument);
+  if (is_named && api->read_string(text_, address, kLongestPath) < 0) return PathState::kInvalid;
+  const bool own_root = open_flags(*api, call).have_own_root();
+  char* floor = text_;  // what ".." does not lead above
+  if (own_root || text_[0] != '/') {
+    const int32_t folder = slot.directory == kNoArgument
                                ? kAtFdcwd
-                               : static_cast<int32_t>(call.argument[argument.folder]);
+                               : static_cast<int32_t>(call.argument[slot.directory]);
     // A file that is meant itself, as fstat does it, has no path any more.
     const PathState removed = text_[0] == 0 ? PathState::kInvalid : PathState::kUnknownBase;
     const PathState base = read_base(api, folder, removed, text_);
     if (base != PathState::kKnown) return base;
-    const uint64_t length = strlen(text_);
-    text_[length] = '/';
-    const int64_t answer = api->read_string(text_ + length + 1, address, kLongestPath);
-    if (answer < 0) return PathState::kInvalid;
+    char* const end = text_ + strlen(text_);
+    end[0] = '/';
+    end[1] = 0;
+    if (is_named && api->read_string(end + 1, address, kLongestPath) < 0)
+      return PathState::kInvalid;
+    if (own_root && end - text_ > 1) floor = end;
   }
-  normalize_path(text_);
+  normalize_path(floor);
+  if (floor != text_ && floor[1] == 0) *floor = 0;  // the directory itself
   return PathState::kKnown;
 }
 

@@ -33,11 +33,11 @@ enum class PathState : uint8_t {
 class CallPath {
  public:
   CallPath() { text_[0] = 0; }
-  PathState read(const sysload_api* api, const sysload_call& call, PathArgument argument);
+  PathState read(const sysload_api* api, const sysload_call& call, const PathSlot& slot);
   const char* text() const { return text_; }  // where it is known
 
  private:
-  PathState resolve(const sysload_api* api, const sysload_call& call, PathArgument argument);
+  PathState resolve(const sysload_api* api, const sysload_call& call, const PathSlot& slot);
 
   PathState state_ = PathState::kUnread;
   char text_[2 * kLongestPath];  // filled when read: clearing it would cost more than the rest

@@ -9,6 +9,7 @@
 
 #include "loader/hooks/address.h"
 #include "loader/hooks/files_state.h"
+#include "loader/hooks/open_flags.h"
 
 namespace sysrewrite {
 
@@ -78,7 +79,7 @@ int64_t look_for(const sysload_api& api, uint64_t directory, uint64_t name, uint
 
 // scratch[2]: the file was not there.
 void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot) {
-  const OpenFlags open = open_flags(view.api(), call, slot);
+  const OpenFlags open = open_flags(view.api(), call);
   if ((open.flags & (O_CREAT | O_EXCL)) != O_CREAT) return;
   const auto directory = slot.directory == kNoArgument ? static_cast<uint64_t>(AT_FDCWD)
                                                        : call.argument[slot.directory];
@@ -170,7 +171,7 @@ void after_success(const FilesView& view, uint32_t number, const sysload_call& c
 void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, const PathCall& row) {
   const PathSlot& slot = row.slot[i];
   const int64_t result = call.result;
-  const uint64_t flags = slot.use == PathUse::kOpen ? open_flags(view.api(), call, slot).flags : 0;
+  const uint64_t flags = slot.use == PathUse::kOpen ? open_flags(view.api(), call).flags : 0;
   FileKind kind = kind_of(slot.use, flags, call.scratch[2] != 0, result);
   if (kind == FileKind::kNone) return;
   FileName name;

@@ -2,11 +2,11 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <linux/openat2.h>
 
 #include <cstring>
 
 #include "loader/hooks/files_state.h"
+#include "loader/hooks/open_flags.h"
 
 namespace sysrewrite {
 
@@ -109,11 +109,9 @@ bool add_message(const FilesView& view, uint64_t address, FileName& name) {
 // of a path: that is how glibc's fstat does it.
 bool add_empty(const FilesView& view, const sysload_call& call, const PathSlot& slot,
                FileName& name) {
-  if (slot.use == PathUse::kTest || slot.may_be_empty == 0) return false;
-  const bool allowed = slot.may_be_empty == kAlwaysMayBeEmpty ||
-                       (call.argument[slot.flags] & slot.may_be_empty) != 0;
+  if (slot.use == PathUse::kTest || !may_be_empty(slot, call.argument)) return false;
   name.is_open = true;
-  return allowed && add_descriptor(view, call.argument[slot.directory], name);
+  return add_descriptor(view, call.argument[slot.directory], name);
 }
 
 }  // namespace
@@ -144,14 +142,6 @@ bool add_working_directory(const FilesView& view, FileName& name) {
   return true;
 }
 
-OpenFlags open_flags(const sysload_api& api, const sysload_call& call, const PathSlot& slot) {
-  if (slot.flags != kNoArgument) return {call.argument[slot.flags], 0};
-  if (static_cast<uint32_t>(call.number) == __NR_creat) return {O_CREAT | O_WRONLY | O_TRUNC, 0};
-  open_how how{};
-  if (api.read(&how, call.argument[2], sizeof(how)) != static_cast<int64_t>(sizeof(how))) return {};
-  return {how.flags, how.resolve};
-}
-
 bool locate(const FilesView& view, const sysload_call& call, const PathSlot& slot, FileName& name) {
   const uint64_t* argument = call.argument;
   if (slot.form == PathForm::kDescriptor)
@@ -165,9 +155,7 @@ bool locate(const FilesView& view, const sysload_call& call, const PathSlot& slo
   const int64_t got = view.api().read_string(text, argument[slot.name], sizeof(text));
   if (got < 0) return false;
   if (got == 0) return add_empty(view, call, slot, name);
-  // Only openat2 has flags that no argument holds, and a root of its own.
-  const bool own_root = static_cast<uint32_t>(call.number) == __NR_openat2 &&
-                        (open_flags(view.api(), call, slot).resolve & RESOLVE_IN_ROOT) != 0;
+  const bool own_root = open_flags(view.api(), call).have_own_root();
   const char* from = text;
   auto size = static_cast<uint32_t>(got);
   for (; own_root && size != 0 && *from == '/'; --size) ++from;

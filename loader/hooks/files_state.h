@@ -86,11 +86,6 @@ bool is_saved(uint32_t number);
 // files_name.cc: finding names. False where the slot names nothing (an abstract socket, a pipe), or
 // nothing that the kernel could read either.
 bool locate(const FilesView& view, const sysload_call& call, const PathSlot& slot, FileName& name);
-// The flags of an open, openat, openat2 or creat, and with which RESOLVE_ flags.
-struct OpenFlags {
-  uint64_t flags = 0, resolve = 0;
-};
-OpenFlags open_flags(const sysload_api& api, const sysload_call& call, const PathSlot& slot);
 bool add_working_directory(const FilesView& view, FileName& name);
 
 // files_kind.cc: what a call that ended this way has done with the file.

@@ -187,6 +187,11 @@ const PathCall* widest_path_call(uint64_t number) {
   return row != nullptr && row->number == kMountNumber ? &kMountOfPath : row;
 }
 
+bool may_be_empty(const PathSlot& slot, const uint64_t (&argument)[6]) {
+  if (slot.may_be_empty == kAlwaysMayBeEmpty) return true;
+  return slot.flags != kNoArgument && (argument[slot.flags] & slot.may_be_empty) != 0;
+}
+
 bool follows_last(const PathSlot& slot, uint64_t flags, uint64_t open_flags) {
   switch (slot.last) {
     case LastLink::kFollowed:

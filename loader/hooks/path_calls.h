@@ -79,6 +79,9 @@ const PathCall* path_call(uint64_t number, const uint64_t (&argument)[6]);
 // With all slots that a call of this number can have.
 const PathCall* widest_path_call(uint64_t number);
 
+// Whether a call with these arguments may give an empty name, or none, for the descriptor's file.
+bool may_be_empty(const PathSlot& slot, const uint64_t (&argument)[6]);
+
 // Whether a link that is the name's last component is followed. `flags` is the argument that
 // slot.flags names, or 0; `open_flags` are those of a call that opens, however it is given them.
 bool follows_last(const PathSlot& slot, uint64_t flags, uint64_t open_flags);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/hooks/address.h"
+#include "loader/hooks/open_flags.h"
 #include "loader/hooks/sysroot_state.h"
 
 namespace sysrewrite {
@@ -36,16 +37,6 @@ NameEnd end_of(const PathSlot& slot, const sysload_call& call, uint64_t open_fla
   if (is_of_entry(slot.use)) return NameEnd::kEntry;
   const uint64_t flags = slot.flags == kNoArgument ? 0 : call.argument[slot.flags];
   return follows_last(slot, flags, open_flags) ? NameEnd::kFollowed : NameEnd::kNamed;
-}
-
-// Flags of open, however they are given. False where the call has a root of its own.
-bool read_open_flags(const SysrootView& view, const sysload_call& call, const PathSlot& slot,
-                     open_how* how) {
-  if (slot.use != PathUse::kOpen) return true;
-  if (slot.flags != kNoArgument) return how->flags = call.argument[slot.flags], true;
-  if (static_cast<uint32_t>(call.number) == __NR_creat) return how->flags = O_CREAT, true;
-  if (view.api.read(how, call.argument[2], sizeof(*how)) != int64_t{sizeof(*how)}) return false;
-  return (how->resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)) == 0;
 }
 
 // A struct sockaddr_un around a name.
@@ -90,6 +81,11 @@ int64_t put_name(const SysrootView& view, sysload_call& call, const PathSlot& sl
   return 0;
 }
 
+// The kernel keeps it below a directory of the call's own.
+bool has_boundary(const OpenFlags& open) {
+  return (open.resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)) != 0;
+}
+
 // Slashes alone. Nobody removes that, and the kernel says so in words that "." does not get.
 bool is_top(const char* text, uint32_t size) {
   for (uint32_t i = 0; i < size; ++i)
@@ -109,8 +105,8 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   if (slot.form == PathForm::kDescriptor || slot.form == PathForm::kMessage) return 0;
   char text[kNameBytes];
   const uint32_t text_size = read_name(view, call, slot, text);
-  open_how how{};
-  if (text_size == 0 || !read_open_flags(view, call, slot, &how)) return 0;
+  const OpenFlags open = open_flags(view.api, call);
+  if (text_size == 0 || !open.are_known || has_boundary(open)) return 0;
   if (slot.use == PathUse::kDelete && is_top(text, text_size)) return 0;
   GivenName given;
   const int64_t error = make_absolute(view, directory_of(call, slot), text, text_size, given);
@@ -118,9 +114,9 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   AbsolutePath path;
   const SysrootName name{given.text,
                          given.size,
-                         purpose_of(row, i, how.flags),
-                         end_of(slot, call, how.flags),
-                         (how.resolve & RESOLVE_NO_SYMLINKS) != 0,
+                         purpose_of(row, i, open.flags),
+                         end_of(slot, call, open.flags),
+                         (open.resolve & RESOLVE_NO_SYMLINKS) != 0,
                          given.is_inside};
   const WalkEnd end = walk_sysroot(view.api, view.root(), name, path);
   const bool shows_names = is_below_proc(given.text, given.size) ||

@@ -138,7 +138,7 @@ class DenyCallPath : public testing::Test {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
     call.argument[1] = reinterpret_cast<uintptr_t>(path);
     deny::CallPath resolved;
-    const deny::PathState state = resolved.read(&fake_.api, call, {1, 0});
+    const deny::PathState state = resolved.read(&fake_.api, call, path_call(SYS_openat)->slot[0]);
     if (state == deny::PathState::kKnown) *text = resolved.text();
     return state;
   }

@@ -179,6 +179,44 @@ TEST_F(Deny, SeesBothPathsOfARename) {
   EXPECT_EQ(made(SYS_symlinkat, {word("/x"), 0, word("/secret/x")}), -EXDEV);
 }
 
+// Of openat2 with RESOLVE_IN_ROOT the directory is "/".
+TEST_F(Deny, KnowsTheRootThatACallHasOfItsOwn) {
+  start("deny EACCES openat2 path is /etc/passwd\ndeny EPERM openat2 path is /etc\n");
+  const auto folder = static_cast<uint64_t>(open("/etc", O_PATH | O_DIRECTORY));
+  open_how how{};
+  how.resolve = RESOLVE_IN_ROOT;
+  const auto opened_in = [&](uint64_t at, const char* path) {
+    return made(SYS_openat2, {at, word(path), word(&how), sizeof(how)});
+  };
+  for (const char* path : {"passwd", "/passwd", "../../passwd", "//x/../..//passwd", "./passwd/"})
+    EXPECT_EQ(opened_in(folder, path), -EACCES) << path;
+  for (const char* path : {"/", "..", "/../..", "x/.."})
+    EXPECT_EQ(opened_in(folder, path), -EPERM) << path;
+  EXPECT_EQ(opened_in(folder, "/etc/passwd"), kPassed);
+  EXPECT_EQ(opened_in(folder, "../etc/passwd"), kPassed);
+  const auto top = static_cast<uint64_t>(open("/", O_PATH | O_DIRECTORY));
+  EXPECT_EQ(opened_in(top, "/../etc/passwd"), -EACCES);
+  EXPECT_EQ(opened_in(99999, "/etc/passwd"), kPassed);  // the kernel answers EBADF
+  how.resolve = 0;
+  EXPECT_EQ(opened_in(folder, "/passwd"), kPassed);
+  EXPECT_EQ(opened_in(folder, "../etc/passwd"), -EACCES);
+  close(static_cast<int>(folder));
+  close(static_cast<int>(top));
+}
+
+TEST_F(Deny, TakesNoNameForTheDescriptorsFileWhereTheCallDoes) {
+  start("deny EACCES newfstatat, utimensat, statx, openat path is /etc/passwd\n");
+  const auto file = static_cast<uint64_t>(open("/etc/passwd", O_PATH));
+  EXPECT_EQ(made(SYS_newfstatat, {file, word(""), 0, AT_EMPTY_PATH}), -EACCES);
+  EXPECT_EQ(made(SYS_newfstatat, {file, 0, 0, AT_EMPTY_PATH}), -EACCES);
+  EXPECT_EQ(made(SYS_statx, {file, 0, AT_EMPTY_PATH}), -EACCES);
+  EXPECT_EQ(made(SYS_utimensat, {file, 0, 0, 0}), -EACCES);  // futimens
+  // The kernel answers EFAULT.
+  EXPECT_EQ(made(SYS_newfstatat, {file, 0, 0, 0}), kPassed);
+  EXPECT_EQ(made(SYS_openat, {file, 0, 0}), kPassed);
+  close(static_cast<int>(file));
+}
+
 TEST_F(Deny, SeesTheSourceOfAMountWhereItIsAPath) {
   start("deny EPERM mount path under /secret\n");
   const uint64_t source = word("/secret/x"), target = word("/mnt"), type = word("ext4");
