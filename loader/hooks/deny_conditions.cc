@@ -11,6 +11,7 @@
 
 #include "loader/hooks/deny_names.h"
 #include "loader/hooks/deny_path.h"
+#include "loader/hooks/deny_range.h"
 
 namespace sysrewrite::deny {
 
@@ -27,6 +28,7 @@ class ConditionParser {
  private:
   bool number(Condition& condition);
   bool relation(Condition& condition);
+  bool makes_sense(const Condition& condition, const Word& value);
   bool value(const Condition& condition, uint64_t& into);
   bool one_value(const Condition& condition, const Word& word, uint64_t& into);
   bool path(const Word& subject, Condition& condition);
@@ -91,7 +93,19 @@ bool ConditionParser::number(Condition& condition) {
     words_.take();
     if (!value(condition, condition.mask)) return false;
   }
-  return relation(condition) && value(condition, condition.value);
+  if (!relation(condition)) return false;
+  const Word first = words_.peek();
+  return value(condition, condition.value) && makes_sense(condition, first);
+}
+
+// One that never holds, or always, was meant otherwise.
+bool ConditionParser::makes_sense(const Condition& condition, const Word& value) {
+  if (!can_hold(condition)) return refuse(value, "a value with which the condition can hold");
+  if (!can_fail(condition)) return refuse(value, "a value with which the condition can fail");
+  for (uint32_t i = 0; i < rule_.condition_count; ++i)
+    if (!go_together(policy_.conditions[rule_.first_condition + i], condition))
+      return refuse(value, "a value that goes with the rule's other conditions");
+  return true;
 }
 
 bool ConditionParser::relation(Condition& condition) {
@@ -139,8 +153,12 @@ bool ConditionParser::one_value(const Condition& condition, const Word& word, ui
     return refuse(word, "a number, or a constant as O_CREAT");
   if (condition.subject == Subject::kInt) {
     const auto number = static_cast<int64_t>(into);
+    const bool is_of_bits =
+        condition.relation == Relation::kEqual || condition.relation == Relation::kNotEqual;
     if (number < INT32_MIN || number > int64_t{UINT32_MAX})
       return refuse(word, "a number of 32 bits");
+    if (!is_of_bits && number > INT32_MAX)
+      return refuse(word, "a number from -2147483648 to 2147483647");
   }
   return true;
 }

@@ -117,6 +117,63 @@ TEST(DenyPolicy, RefusesConditionsThatThereAreNot) {
             "1:20: found 'ENOTHING', expected a number, or the name of an error");
 }
 
+TEST(DenyPolicy, RefusesConditionsThatNeverHold) {
+  const std::string never = ", expected a value with which the condition can hold";
+  EXPECT_EQ(said("log read arg1 < 0"), "1:17: found '0'" + never);
+  EXPECT_EQ(said("log read arg1 > 0xffffffffffffffff"), "1:17: found '0xffffffffffffffff'" + never);
+  EXPECT_EQ(said("log read\nlog read arg2 & 3 == 4"), "2:22: found '4'" + never);
+  EXPECT_EQ(said("log read arg2 & 3 > 3"), "1:21: found '3'" + never);
+  EXPECT_EQ(said("log read arg2 & 0 != 0"), "1:22: found '0'" + never);
+  EXPECT_EQ(said("log read int2 & 7 < 0"), "1:21: found '0'" + never);
+  EXPECT_EQ(said("log read int2 & 7 == -1"), "1:22: found '-1'" + never);
+  EXPECT_EQ(said("log read int2 < -2147483648"), "1:17: found '-2147483648'" + never);
+  EXPECT_EQ(said("log read answer & 4 == 4096"), "1:24: found '4096'" + never);
+  EXPECT_EQ(said("log read answer < -9223372036854775808"),
+            "1:19: found '-9223372036854775808'" + never);
+  for (const char* good :
+       {"arg1 < 1", "arg2 & 3 == 3", "arg2 & 3 > 2", "int2 < 0", "int2 & 0x80000000 < 0",
+        "int2 == 0xffffffff", "int2 & 0xffff0000 == -65536", "answer < 0", "answer & 4 == 4",
+        "arg0 == -1", "int0 == AT_FDCWD", "answer == ENOENT"})
+    EXPECT_EQ(said(std::string("log read ") + good), "good");
+}
+
+TEST(DenyPolicy, RefusesConditionsThatAlwaysHold) {
+  const std::string always = ", expected a value with which the condition can fail";
+  EXPECT_EQ(said("log read arg1 >= 0"), "1:18: found '0'" + always);
+  EXPECT_EQ(said("log read arg1 <= -1"), "1:18: found '-1'" + always);
+  EXPECT_EQ(said("log read arg2 & 3 != 4"), "1:22: found '4'" + always);
+  EXPECT_EQ(said("log read arg2 & 3 < 4"), "1:21: found '4'" + always);
+  EXPECT_EQ(said("log read arg2 & 0 == 0"), "1:22: found '0'" + always);
+  EXPECT_EQ(said("log read int2 & 7 > -1"), "1:21: found '-1'" + always);
+  EXPECT_EQ(said("log read int2 >= -2147483648"), "1:18: found '-2147483648'" + always);
+  EXPECT_EQ(said("log read int2 <= 2147483647"), "1:18: found '2147483647'" + always);
+  EXPECT_EQ(said("log read answer & 4 <= 4"), "1:24: found '4'" + always);
+}
+
+TEST(DenyPolicy, ComparesIntsAsInts) {
+  const std::string range = ", expected a number from -2147483648 to 2147483647";
+  EXPECT_EQ(said("log read int0 < 4294967295"), "1:17: found '4294967295'" + range);
+  EXPECT_EQ(said("log read int0 >= 0x80000000"), "1:18: found '0x80000000'" + range);
+  EXPECT_EQ(said("log read int0 & 0xf0000000 != 0x80000000"), "good");
+}
+
+TEST(DenyPolicy, RefusesConditionsThatDoNotGoTogether) {
+  const std::string others = ", expected a value that goes with the rule's other conditions";
+  EXPECT_EQ(said("log read answer < 0 answer > 5"), "1:30: found '5'" + others);
+  EXPECT_EQ(said("log read arg0 == 1 arg0 == 2"), "1:28: found '2'" + others);
+  EXPECT_EQ(said("log read arg0 != 1 arg0 == 1"), "1:28: found '1'" + others);
+  EXPECT_EQ(said("log read arg0 == 5 arg0 & 1 == 0"), "1:32: found '0'" + others);
+  EXPECT_EQ(said("log read arg0 & 3 == 1 arg0 & 5 == 4"), "1:36: found '4'" + others);
+  EXPECT_EQ(said("log read int0 > 3 path is /x"),
+            "1:19: found 'path', expected calls that all take a path");
+  EXPECT_EQ(said("log read int0 > 3 int0 < 4"), "1:26: found '4'" + others);
+  for (const char* good : {"arg0 == 1 arg1 == 2", "arg0 > 3 arg0 < 5", "arg0 != 1 arg0 != 2",
+                           "arg0 & 1 == 0 arg0 == 4", "int0 < 0 arg0 > 5",
+                           "arg0 & 3 == 1 arg0 & 4 == 4", "answer >= 0 answer <= 0"})
+    EXPECT_EQ(said(std::string("log read ") + good), "good");
+  EXPECT_EQ(said("log read answer < 0\nlog read answer > 5"), "good");
+}
+
 TEST(DenyPolicy, RefusesPathsOfCallsWithout) {
   EXPECT_EQ(said("log read path is /x"), "1:10: found 'path', expected calls that all take a path");
   EXPECT_EQ(said("log openat path(0) is /x"),
