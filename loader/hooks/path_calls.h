@@ -39,8 +39,8 @@ enum class PathUse : uint8_t {
 enum class LastLink : uint8_t {
   kFollowed,
   kNamed,           // the link itself is meant
-  kNamedIfFlag,     // AT_SYMLINK_NOFOLLOW in the flags: named; else followed
-  kFollowedIfFlag,  // AT_SYMLINK_FOLLOW in the flags: followed; else named
+  kNamedIfFlag,     // the slot's link_flag in the flags: named; else followed
+  kFollowedIfFlag,  // the slot's link_flag in the flags: followed; else named
   kOpen,            // O_NOFOLLOW, or O_CREAT with O_EXCL: named
 };
 
@@ -61,8 +61,9 @@ struct PathSlot {
   LastLink last = LastLink::kFollowed;
   uint8_t name = kNoArgument;       // the argument that names it
   uint8_t directory = kNoArgument;  // the descriptor it is relative to; none: working directory
-  uint8_t flags = kNoArgument;      // the argument with AT_ or O_ flags
+  uint8_t flags = kNoArgument;      // the argument with AT_ or O_ flags, or the call's own
   uint16_t may_be_empty = 0;        // flags with which an empty name, or none, means the descriptor
+  uint32_t link_flag = 0;           // the flag by which the link itself is meant, or is not
 };
 
 struct PathCall {

@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <random>
+#include <utility>
 
 #include "loader/hooks/path_calls.h"
 #include "tests/hooks/hosted_api.h"
@@ -209,6 +212,26 @@ TEST(PathCalls, KnowsTheArguments) {
   EXPECT_EQ(names(SYS_fanotify_mark, 0), 4);
   EXPECT_EQ(names(SYS_move_mount, 1), 3);
   EXPECT_EQ(names(SYS_statx | uint64_t{1} << 32, 0), 1);
+}
+
+// Without the flag, and with it.
+TEST(PathCalls, KnowsWhichFlagNamesALink) {
+  const auto follows = [](uint64_t number, uint32_t i, uint32_t argument, uint64_t flag) {
+    const PathSlot& slot = path_call(number)->slot[i];
+    EXPECT_EQ(slot.flags, argument) << number;
+    return std::pair(follows_last(slot, ~flag, 0), follows_last(slot, flag, 0));
+  };
+  constexpr std::pair kNotWithIt(true, false), kOnlyWithIt(false, true);
+  EXPECT_EQ(follows(SYS_newfstatat, 0, 3, AT_SYMLINK_NOFOLLOW), kNotWithIt);
+  EXPECT_EQ(follows(SYS_statx, 0, 2, AT_SYMLINK_NOFOLLOW), kNotWithIt);
+  EXPECT_EQ(follows(SYS_linkat, 0, 4, AT_SYMLINK_FOLLOW), kOnlyWithIt);
+  EXPECT_EQ(follows(SYS_name_to_handle_at, 0, 4, AT_SYMLINK_FOLLOW), kOnlyWithIt);
+  EXPECT_EQ(follows(SYS_umount2, 0, 1, UMOUNT_NOFOLLOW), kNotWithIt);
+  EXPECT_EQ(follows(SYS_inotify_add_watch, 0, 2, IN_DONT_FOLLOW), kNotWithIt);
+  EXPECT_EQ(follows(SYS_fanotify_mark, 0, 1, FAN_MARK_DONT_FOLLOW), kNotWithIt);
+  EXPECT_EQ(follows(SYS_fspick, 0, 2, FSPICK_SYMLINK_NOFOLLOW), kNotWithIt);
+  EXPECT_EQ(follows(SYS_move_mount, 0, 4, MOVE_MOUNT_F_SYMLINKS), kOnlyWithIt);
+  EXPECT_EQ(follows(SYS_move_mount, 1, 4, MOVE_MOUNT_T_SYMLINKS), kOnlyWithIt);
 }
 
 }  // namespace

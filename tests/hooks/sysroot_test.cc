@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -384,6 +385,18 @@ TEST_F(SysrootHook, LeavesOpenat2ToItsOwnRoot) {
   close(there);
   how.resolve = 0;
   EXPECT_GE(hook_->call(SYS_openat2, AT_FDCWD, "/etc/name", &how, sizeof(how)), 0);
+}
+
+TEST_F(SysrootHook, WatchesALinkItselfWhereThatIsMeant) {
+  tree_.link("root/linked", "/etc");
+  const int queue = inotify_init1(IN_NONBLOCK);
+  const int64_t target = hook_->call(SYS_inotify_add_watch, queue, "/etc", IN_ATTRIB);
+  EXPECT_EQ(hook_->call(SYS_inotify_add_watch, queue, "/linked", IN_ATTRIB), target);
+  const int64_t link =
+      hook_->call(SYS_inotify_add_watch, queue, "/linked", IN_ATTRIB | IN_DONT_FOLLOW);
+  EXPECT_GE(link, 0);
+  EXPECT_NE(link, target);
+  close(queue);
 }
 
 TEST_F(SysrootHook, PutsSocketsThere) {
