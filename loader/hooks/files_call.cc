@@ -1,4 +1,5 @@
 // What is done for one call of the program's, before it and behind it.
+#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -68,7 +69,8 @@ void before_execution(const FilesView& view, const sysload_call& call, const Pat
 
 // Looks where the call is going to look: what openat2 says of links and roots counts here too.
 int64_t look_for(const sysload_api& api, uint64_t directory, uint64_t name, uint64_t resolve) {
-  if (resolve == 0) return api.syscall(__NR_faccessat, directory, name, 0, 0, 0, 0);
+  struct stat status {};
+  if (resolve == 0) return api.syscall(__NR_newfstatat, directory, name, word(&status), 0, 0, 0);
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = resolve;

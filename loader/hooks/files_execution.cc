@@ -42,8 +42,7 @@ int64_t refusal_of(const sysload_api& api, const char* path, uint64_t at_flags) 
   if (got < 0) return got;
   if (S_ISLNK(status.st_mode)) return -ELOOP;
   if (!S_ISREG(status.st_mode)) return -EACCES;
-  constexpr uint64_t kMayExecute = 1;  // X_OK
-  return api.syscall(__NR_access, word(path), kMayExecute, 0, 0, 0, 0);
+  return ask_execution(api, here, word(path));
 }
 
 // "#!" and the interpreter's name. Its size; 0 where none is named.

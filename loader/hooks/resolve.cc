@@ -200,6 +200,14 @@ DirectoryName working_directory(const sysload_api& api, char* into, uint32_t siz
 
 }  // namespace
 
+int64_t ask_execution(const sysload_api& api, uint64_t directory, uint64_t name) {
+  constexpr uint64_t kMayExecute = 1;  // X_OK
+  const int64_t got = api.syscall(__NR_faccessat2, directory, name, kMayExecute, AT_EACCESS, 0, 0);
+  // Before Linux 5.8, and in containers that refuse what they do not know.
+  if (got != -ENOSYS && got != -EPERM) return got;
+  return api.syscall(__NR_faccessat, directory, name, kMayExecute, 0, 0, 0);
+}
+
 int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size) {
   return working_directory(api, into, size).size;
 }

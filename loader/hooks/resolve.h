@@ -94,6 +94,9 @@ bool is_removed_name(const sysload_api& api, int32_t descriptor, const char* nam
 // Of such a name.
 constexpr uint32_t kRemovedSuffix = sizeof(" (deleted)") - 1;
 
+// Whether the thread may execute a file: 0, or an error. Of its effective user, whom execve asks.
+int64_t ask_execution(const sysload_api& api, uint64_t directory, uint64_t name);
+
 // The working directory, where getcwd knows it, and otherwise as /proc has it: one that was removed
 // has " (deleted)" taken off. Its length, NUL-ended, or an error.
 int64_t name_of_working_directory(const sysload_api& api, char* into, uint32_t size);

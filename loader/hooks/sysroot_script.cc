@@ -17,7 +17,7 @@ namespace {
 // The first bytes of an executable file. By descriptor, for a moment: execve opens one too.
 bool read_start(const sysload_api& api, uint64_t directory, uint64_t path,
                 char (&into)[kScriptLine]) {
-  if (api.syscall(__NR_faccessat, directory, path, 1, 0, 0, 0) != 0) return false;
+  if (ask_execution(api, directory, path) != 0) return false;
   const int64_t file = api.syscall(__NR_openat, directory, path,
                                    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, 0, 0);
   if (file < 0) return false;

@@ -238,6 +238,22 @@ TEST_F(Files, SaysThatNothingIsExecutedWhereTheKernelRefuses) {
   EXPECT_EQ(hook_.take_lines(), Lines{at("failed", "link")});
 }
 
+// Whose real user may do nothing there.
+TEST_F(Files, AsksForTheEffectiveUser) {
+  tree_.directory("private");
+  tree_.file("private/script", "#!/bin/sh\n");
+  for (const char* name : {"private", "private/script"}) chmod(name, 0700);
+  const uid_t before = getuid();
+  ASSERT_EQ(setresuid(geteuid() == 0 ? 65534 : before, geteuid(), geteuid()), 0);
+  open_file("private/new", O_CREAT | O_WRONLY);
+  const Lines made = hook_.take_lines();
+  hook_.pretend(0, SYS_execve, "private/script", nullptr, nullptr);
+  const Lines executed = hook_.take_lines();
+  ASSERT_EQ(setresuid(before, geteuid(), geteuid()), 0);
+  EXPECT_EQ(made, Lines{at("create", "private/new")});
+  EXPECT_TRUE(std::count(executed.begin(), executed.end(), "execute /bin/sh"));
+}
+
 TEST_F(Files, NamesTheProgramItself) {
   tree_.file("prog", "#!/bin/sh\n");
   chmod("prog", 0755);

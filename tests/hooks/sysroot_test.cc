@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -422,6 +423,25 @@ TEST_F(SysrootHook, PutsSocketsThere) {
   EXPECT_EQ(hook_->call(SYS_bind, client, &address, 102), -ENAMETOOLONG);
   close(server);
   close(client);
+}
+
+// A script that the real user may not execute. Its interpreter is nowhere but in the sysroot.
+TEST_F(SysrootHook, ExecutesScriptsAsTheEffectiveUser) {
+  tree_.directory("root/only-here");
+  std::filesystem::copy_file("/bin/true", tree_.path("root/only-here/true"));
+  tree_.file("root/script", "#!/only-here/true\n");
+  chmod("root/script", 0700);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (geteuid() == 0 && setresuid(65534, 0, 0) != 0) _exit(2);
+    const char* const arguments[] = {"script", nullptr};
+    hook_->call(SYS_execve, "/script", arguments, nullptr);
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(SysrootHook, IsOverAfterChroot) {
