@@ -90,7 +90,7 @@ void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot
 }
 
 // Children that share the directory but not the memory change it unseen, and so do threads that
-// have one of their own in a process where the others' is remembered.
+// have one of their own in a process where the others' is remembered, or that of a thread which has.
 void before_clone(const FilesView& view, const sysload_call& call) {
   uint64_t flags = call.argument[0];
   if (number_of(call) == __NR_clone3 &&
@@ -98,7 +98,8 @@ void before_clone(const FilesView& view, const sysload_call& call) {
     return;
   const bool shares_memory = (flags & CLONE_VM) != 0, shares_directory = (flags & CLONE_FS) != 0;
   const bool is_thread = (flags & CLONE_THREAD) != 0;
-  if (shares_directory ? !shares_memory || !is_thread : is_thread)
+  const bool has_own = view.thread != nullptr && view.thread->own_directory != 0;
+  if (shares_directory ? !shares_memory || !is_thread || has_own : is_thread)
     __atomic_store_n(&view.state.never_cache, true, __ATOMIC_RELAXED);
 }
 

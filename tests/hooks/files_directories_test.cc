@@ -104,6 +104,19 @@ TEST_F(Files, RemembersNoDirectoryThatOthersChange) {
   EXPECT_EQ(hook_.take_own_calls(), 1U);
 }
 
+TEST_F(Files, SeesThatThreadsShareTheDirectoryOfTheOneThatMadeThem) {
+  open_file("x", O_RDONLY);
+  hook_.call(SYS_unshare, CLONE_FS);
+  hook_.pretend(4711, SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD);
+  alignas(16) char memory[SYSLOAD_THREAD_MEMORY] = {};
+  void* const makers = std::exchange(hook_.thread().data, memory);
+  hook_.hook().thread_started(&hook_.hook(), &hook_.thread());
+  hook_.take_own_calls();
+  open_file("y", O_RDONLY);
+  EXPECT_EQ(hook_.take_own_calls(), 1U) << "the kernel is asked";
+  hook_.thread().data = makers;
+}
+
 TEST_F(Files, StaysBelowTheRootOfTheCall) {
   tree_.directory("root/etc");
   tree_.directory("etc");
