@@ -90,7 +90,8 @@ void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot
 }
 
 // Children that share the directory but not the memory change it unseen, and so do threads that
-// have one of their own in a process where the others' is remembered, or that of a thread which has.
+// have one of their own in a process where the others' is remembered, or that of a thread which
+// has.
 void before_clone(const FilesView& view, const sysload_call& call) {
   uint64_t flags = call.argument[0];
   if (number_of(call) == __NR_clone3 &&
@@ -174,8 +175,10 @@ void after_success(const FilesView& view, uint32_t number, const sysload_call& c
 void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, const PathCall& row) {
   const PathSlot& slot = row.slot[i];
   const int64_t result = call.result;
-  const uint64_t flags = slot.use == PathUse::kOpen ? open_flags(view.api(), call).flags : 0;
-  FileKind kind = kind_of(slot.use, flags, call.scratch[2] != 0, result);
+  const OpenFlags open = open_flags(view.api(), call);
+  // openat2 did not look to the end: names were not cached, or changed meanwhile.
+  if (result == -EAGAIN && open.resolve != 0) return;
+  FileKind kind = kind_of(slot.use, open.flags, call.scratch[2] != 0, result);
   if (kind == FileKind::kNone) return;
   FileName name;
   if (call.scratch[i] != 0 && is_saved(row.number)) {

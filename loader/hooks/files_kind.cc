@@ -91,11 +91,14 @@ FileKind kind_of_failure(PathUse use, int64_t error) {
       return use == PathUse::kRead ? FileKind::kTest : FileKind::kFailed;
     case -ENODATA:  // getxattr
     case -ERANGE:
+    case -EOVERFLOW:  // name_to_handle_at, which says how large the handle is
     case -EOPNOTSUPP:
       return use == PathUse::kTest ? FileKind::kTest : FileKind::kFailed;
     case -EINPROGRESS:
     case -EAGAIN:
       return use == PathUse::kConnect ? FileKind::kConnect : FileKind::kFailed;
+    case -EINTR:  // a signal was the reason; a connection goes on
+      return use == PathUse::kConnect ? FileKind::kConnect : FileKind::kNone;
     default:
       return use == PathUse::kList ? FileKind::kNone : FileKind::kFailed;
   }

@@ -310,6 +310,25 @@ TEST_F(Files, SaysThatARingIsNotSeen) {
   EXPECT_EQ(hook_.take_output(), "incomplete io_uring: what is done through a ring is not seen\n");
 }
 
+TEST_F(Files, CallsNothingFailedThatTheFileDidNotFail) {
+  tree_.file("f");
+  struct file_handle handle {};
+  int mount = 0;
+  EXPECT_EQ(hook_.call(SYS_name_to_handle_at, AT_FDCWD, "f", &handle, &mount, 0), -EOVERFLOW);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("test", "f")});
+  hook_.pretend(-EINTR, SYS_open, "fifo", O_RDONLY);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  open_how how{};
+  how.resolve = RESOLVE_CACHED;
+  hook_.pretend(-EAGAIN, SYS_openat2, AT_FDCWD, "f", &how, sizeof(how));
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, "sock");
+  hook_.pretend(-EINTR, SYS_connect, 0, &address, sizeof(address));
+  EXPECT_EQ(hook_.take_lines(), Lines{at("connect", "sock")});
+}
+
 TEST_F(Files, IgnoresCallsThatAreMadeAnew) {
   hook_.pretend(SYSLOAD_RESTARTED, SYS_open, "x", O_RDONLY);
   hook_.pretend(-EMFILE, SYS_open, "x", O_RDONLY);
