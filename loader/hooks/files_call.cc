@@ -3,8 +3,10 @@
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <linux/stat.h>
 
 #include <cstring>
 
@@ -188,7 +190,8 @@ void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, con
   }
   // ENOENT says of an empty name that it is empty.
   if (name.is_open && kind == FileKind::kMissing) return;
-  const bool ambiguous = row.slot[1].use != PathUse::kNothing || slot.use == PathUse::kExecute;
+  const bool ambiguous = row.slot[1].use != PathUse::kNothing || slot.use == PathUse::kExecute ||
+                         row.number == __NR_mount;
   if (result < 0 && ambiguous) kind = kind_by_probe(view.api(), name, result);
   note(view, kind, name, result < 0 ? result : 0);
   if (slot.use == PathUse::kRoot && result == 0) change_root(view, name);
@@ -198,6 +201,30 @@ void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, con
 void after_execution(const FilesView& view, const sysload_call& call, const PathSlot& slot) {
   FileName name;
   if (locate(view, call, slot, name)) note_refusal(view, name, at_flags_of(call, slot));
+}
+
+bool names_absolute(const FilesView& view, uint64_t address) {
+  char first = 0;
+  return view.api().read(&first, address, 1) == 1 && first == '/';
+}
+
+// A device that was mounted, or that was not to be had. Of most file systems what stands in its
+// place is a word, which may look like a path.
+void after_mount_of_device(const FilesView& view, const sysload_call& call) {
+  constexpr uint64_t kOfMounts = MS_REMOUNT | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+  PathSlot source;
+  source.use = PathUse::kMount;
+  source.name = 0;
+  FileName name;
+  if ((call.argument[3] & kOfMounts) != 0 || !locate(view, call, source, name)) return;
+  struct stat status {};
+  const int64_t found =
+      view.api().syscall(__NR_stat, word(name.path.text), word(&status), 0, 0, 0, 0);
+  const bool is_device = found == 0 && S_ISBLK(status.st_mode);
+  if (is_device || call.result == -ENOTBLK)
+    note(view, kind_of(source.use, 0, false, call.result), name, call.result);
+  else if (found == -ENOENT && call.result == -ENOENT && names_absolute(view, call.argument[0]))
+    note(view, FileKind::kMissing, name, call.result);
 }
 
 // The name of what was opened by a handle is known only now.
@@ -218,7 +245,10 @@ void behind_call(const FilesView& view, sysload_call* call) {
   const PathCall* row = path_call(number, call->argument);
   if (row != nullptr) {
     after_slot(view, *call, 0, *row);
-    if (row->slot[1].use != PathUse::kNothing) after_slot(view, *call, 1, *row);
+    if (row->slot[1].use != PathUse::kNothing)
+      after_slot(view, *call, 1, *row);
+    else if (number == __NR_mount)
+      after_mount_of_device(view, *call);
   }
   if (call->result < 0) {
     if (row != nullptr && row->slot[0].use == PathUse::kExecute &&

@@ -116,11 +116,15 @@ Step step_behind(const sysload_api& api, const char* path, char (&head)[kHead]) 
 template <typename Visit>
 int64_t walk(const FilesView& view, FileName& name, uint64_t at_flags, Visit visit) {
   bool is_loader = false;
+  // One that is open is that file, whatever became of its name.
+  const DescriptorLink link(static_cast<uint32_t>(name.descriptor));
+  if (name.is_open) at_flags = 0;
   for (int i = 0;; ++i) {
     char head[kHead];
-    int64_t error = refusal_of(view.api(), name.path.text, i == 0 ? at_flags : 0);
+    const char* const path = i == 0 && name.is_open ? link.text : name.path.text;
+    int64_t error = refusal_of(view.api(), path, i == 0 ? at_flags : 0);
     Step step{Needs::kNothing, nullptr, 0};
-    if (error == 0 && !is_loader) step = step_behind(view.api(), name.path.text, head);
+    if (error == 0 && !is_loader) step = step_behind(view.api(), path, head);
     if (step.needs == Needs::kFormat) error = -ENOEXEC;
     if (step.needs == Needs::kScripts && i == kMostInterpreters) error = -ELOOP;
     if (!visit(name, i, error) || error != 0 || step.needs == Needs::kNothing) return error;

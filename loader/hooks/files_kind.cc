@@ -115,7 +115,8 @@ FileKind kind_of(PathUse use, uint64_t flags, bool was_missing, int64_t result) 
 
 FileKind kind_by_probe(const sysload_api& api, const FileName& name, int64_t result) {
   char byte = 0;
-  const int64_t got = api.syscall(__NR_readlink, word(name.path.text), word(&byte), 1, 0, 0, 0);
+  const int64_t got =
+      name.is_open ? 0 : api.syscall(__NR_readlink, word(name.path.text), word(&byte), 1, 0, 0, 0);
   if (got == -ENOENT || got == -ENOTDIR) return FileKind::kMissing;
   return result == -ENOENT || result == -ENOTDIR || result == -EEXIST ? FileKind::kTest
                                                                       : FileKind::kFailed;

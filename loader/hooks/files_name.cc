@@ -111,6 +111,7 @@ bool add_empty(const FilesView& view, const sysload_call& call, const PathSlot& 
                FileName& name) {
   if (slot.use == PathUse::kTest || !may_be_empty(slot, call.argument)) return false;
   name.is_open = true;
+  name.descriptor = static_cast<int32_t>(call.argument[slot.directory]);
   return add_descriptor(view, call.argument[slot.directory], name);
 }
 

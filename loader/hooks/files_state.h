@@ -73,8 +73,9 @@ struct FilesView {
 // A path as this process sees it.
 struct FileName {
   AbsolutePath path;
-  bool outside = false;  // not below the root directory: its name is that of outside already
-  bool is_open = false;  // an empty name: the descriptor's file
+  bool outside = false;    // not below the root directory: its name is that of outside already
+  bool is_open = false;    // an empty name: the descriptor's file, which may have been removed
+  int32_t descriptor = 0;  // where it is open
 };
 
 // files_call.cc.

@@ -1,9 +1,11 @@
 #include "loader/hooks/path_calls.h"
 
+#include <asm/unistd.h>
 #include <linux/fanotify.h>
 #include <linux/fcntl.h>
 #include <linux/inotify.h>
 #include <linux/mount.h>
+#include <linux/quota.h>
 
 #include <iterator>
 
@@ -150,9 +152,9 @@ constexpr PathCall kCalls[] = {
     {469, {at(kChange, 0, kNamedIf, 4, kAtEmptyPath), none()}},  // file_setattr
 };
 
-constexpr uint16_t kMountNumber = 165;
-constexpr PathCall kMountOfPath = {kMountNumber,
-                                   {path(PathUse::kMount, 1), path(PathUse::kMount, 0)}};
+// Rows with the second name that some calls of their number have.
+constexpr PathCall kMountOfPath = {__NR_mount, {path(kMount, 1), path(kMount, 0)}};
+constexpr PathCall kQuotaInFile = {__NR_quotactl, {path(kTest, 1), path(kWrite, 3)}};
 
 // Source: linux, fs/namespace.c, path_mount().
 bool mounts_path(uint64_t flags) {
@@ -160,6 +162,15 @@ bool mounts_path(uint64_t flags) {
   if ((flags & MS_REMOUNT) != 0) return false;
   if ((flags & MS_BIND) != 0) return true;
   return (flags & kPropagation) == 0 && (flags & MS_MOVE) != 0;
+}
+
+// Source: linux, fs/quota/quota.c, SYSCALL_DEFINE4(quotactl).
+bool turns_quota_on(uint64_t command) {
+  return static_cast<uint32_t>(command) >> SUBCMDSHIFT == Q_QUOTAON;
+}
+
+bool has_second_name(uint16_t number, const uint64_t (&argument)[6]) {
+  return number == __NR_mount ? mounts_path(argument[3]) : turns_quota_on(argument[0]);
 }
 
 constexpr uint32_t kNumbers = 512;
@@ -194,13 +205,19 @@ const PathCall* path_call(uint64_t number) {
 
 const PathCall* path_call(uint64_t number, const uint64_t (&argument)[6]) {
   const PathCall* row = path_call(number);
-  return row != nullptr && row->number == kMountNumber && mounts_path(argument[3]) ? &kMountOfPath
-                                                                                   : row;
+  const PathCall* widest = widest_path_call(number);
+  return row == widest || !has_second_name(row->number, argument) ? row : widest;
 }
 
 const PathCall* widest_path_call(uint64_t number) {
-  const PathCall* row = path_call(number);
-  return row != nullptr && row->number == kMountNumber ? &kMountOfPath : row;
+  switch (static_cast<uint32_t>(number)) {
+    case __NR_mount:
+      return &kMountOfPath;
+    case __NR_quotactl:
+      return &kQuotaInFile;
+    default:
+      return path_call(number);
+  }
 }
 
 bool may_be_empty(const PathSlot& slot, const uint64_t (&argument)[6]) {

@@ -75,7 +75,8 @@ struct PathCall {
 // does not (arch/x86/entry/common.c, do_syscall_64).
 const PathCall* path_call(uint64_t number);
 // The same of a call with these arguments: mount has its source as a second slot where that is
-// bound or moved; else it is a device, or a word for the file system.
+// bound or moved; else it is a device, or a word for the file system. So has quotactl the file that
+// Q_QUOTAON names.
 const PathCall* path_call(uint64_t number, const uint64_t (&argument)[6]);
 // With all slots that a call of this number can have.
 const PathCall* widest_path_call(uint64_t number);

@@ -133,14 +133,12 @@ bool follow_parents(const sysload_api& api, AbsolutePath& path, bool asks) {
   return good;
 }
 
-namespace {
-
-// "/proc/thread-self/fd/" and the number. The thread's and not the process's: a thread may have
-// descriptors of its own, and a process whose first thread is gone shows none.
-void write_descriptor_name(char* into, uint32_t descriptor) {
+// The thread's and not the process's: a thread may have descriptors of its own, and a process whose
+// first thread is gone shows none.
+DescriptorLink::DescriptorLink(uint32_t descriptor) {
   const char prefix[] = "/proc/thread-self/fd/";
-  memcpy(into, prefix, sizeof(prefix) - 1);
-  into += sizeof(prefix) - 1;
+  memcpy(text, prefix, sizeof(prefix) - 1);
+  char* into = text + sizeof(prefix) - 1;
   char digits[10];
   uint32_t count = 0;
   do digits[count++] = static_cast<char>('0' + descriptor % 10);
@@ -149,14 +147,11 @@ void write_descriptor_name(char* into, uint32_t descriptor) {
   *into = 0;
 }
 
-}  // namespace
-
 int64_t name_of_descriptor(const sysload_api& api, int32_t descriptor, char* into, uint32_t size) {
   if (descriptor == AT_FDCWD) return name_of_working_directory(api, into, size);
   if (descriptor < 0) return -EBADF;
-  char name[40];
-  write_descriptor_name(name, static_cast<uint32_t>(descriptor));
-  const int64_t got = read_link(api, name, into, size);
+  const DescriptorLink link(static_cast<uint32_t>(descriptor));
+  const int64_t got = read_link(api, link.text, into, size);
   return got == static_cast<int64_t>(size) ? -ENAMETOOLONG : got;
 }
 

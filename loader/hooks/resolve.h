@@ -72,6 +72,13 @@ bool is_parent(const char* component, uint32_t size);
 // Where it must not be asked no component counts as a link.
 bool follow_parents(const sysload_api& api, AbsolutePath& path, bool asks = true);
 
+// The link in /proc to the file behind a descriptor of the calling thread, which leads to it
+// whatever became of its name. NUL-ended.
+struct DescriptorLink {
+  explicit DescriptorLink(uint32_t descriptor);
+  char text[sizeof("/proc/thread-self/fd/") + 10];
+};
+
 // What the kernel calls the file behind a descriptor of the calling thread: its length, or an error
 // (-ENOENT where /proc is not mounted). Not NUL-ended. AT_FDCWD is the working directory. What a
 // name that is no path begins with is not '/' ("pipe:[1]").

@@ -15,7 +15,9 @@ FROM = r"""
 #include <unistd.h>
 int main(int argc, char **argv) {
   char *words[] = {"x", 0};
-  syscall(SYS_execveat, open(argv[1], O_PATH), argv[2], words, words + 1, AT_EMPTY_PATH);
+  const int from = open(argv[1], O_PATH);
+  if (argc > 3) unlink(argv[1]);
+  syscall(SYS_execveat, from, argv[2], words, words + 1, AT_EMPTY_PATH);
   return argc;
 }
 """
@@ -31,7 +33,8 @@ def main():
             subprocess.run(["gcc", "-O1", "-w", "-x", "c", "-o", program, "-"], input=text.encode(), check=True)
         os.symlink("program", os.path.join(folder, "below/link"))
         for words, expected in ((["below", "program"], "below/program"), (["below", "./../below/program"], "below/program"),
-                                (["below/program", ""], "below/program"), (["below", "link"], "below/link")):
+                                (["below/program", ""], "below/program"), (["below", "link"], "below/link"),
+                                (["below/program", "", "removed"], "below/program")):
             done = subprocess.run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "files:format=json:output=records",
                                    "--", "./from", *words], cwd=folder, timeout=120, check=False)
             with open(os.path.join(folder, "records"), encoding="utf-8") as file:

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
 #include <sys/mount.h>
+#include <sys/quota.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -300,6 +302,51 @@ TEST_F(Files, SeesBothEndsOfAMountThatHasTwo) {
   EXPECT_EQ(hook_.take_lines(), Lines{});
   hook_.pretend(-ENOENT, SYS_mount, "none", "to", nullptr, MS_BIND | MS_REC, nullptr);
   EXPECT_EQ(hook_.take_lines(), (Lines{at("missing", "none"), at("test", "to")}));
+}
+
+TEST_F(Files, SeesTheDeviceOfAMount) {
+  tree_.directory("to");
+  tree_.file("word");
+  ASSERT_EQ(mknod("device", S_IFBLK | 0600, makedev(7, 250)), 0);
+  const std::string device = tree_.path("device"), word = tree_.path("word");
+  hook_.pretend(0, SYS_mount, device.c_str(), "to", "ext4", MS_RDONLY, nullptr);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("mount", "device"), at("mount", "to")}));
+  hook_.pretend(0, SYS_mount, word.c_str(), "to", "tmpfs", 0, nullptr);
+  hook_.pretend(0, SYS_mount, device.c_str(), "to", nullptr, MS_REMOUNT, nullptr);
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+  hook_.pretend(-ENXIO, SYS_mount, device.c_str(), "to", "ext4", 0, nullptr);
+  hook_.pretend(-ENOTBLK, SYS_mount, word.c_str(), "to", "ext4", 0, nullptr);
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{at("failed", "device"), at("failed", "to"), at("failed", "word")}));
+  hook_.pretend(-ENOENT, SYS_mount, tree_.path("none").c_str(), "to", "ext4", 0, nullptr);
+  hook_.pretend(-ENOENT, SYS_mount, "tmpfs", "nowhere", "tmpfs", 0, nullptr);
+  EXPECT_EQ(hook_.take_lines(),
+            (Lines{at("missing", "none"), at("missing", "nowhere"), at("test", "to")}));
+}
+
+TEST_F(Files, SeesTheFileThatQuotaIsIn) {
+  tree_.file("device");
+  const uint64_t on = static_cast<uint32_t>(QCMD(Q_QUOTAON, USRQUOTA)),
+                 off = static_cast<uint32_t>(QCMD(Q_QUOTAOFF, USRQUOTA));
+  hook_.pretend(0, SYS_quotactl, uint64_t{7} << 32 | on, "device", 1, "quota");
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("test", "device"), at("write", "quota")}));
+  hook_.pretend(0, SYS_quotactl, off, "device", 1, "other");
+  EXPECT_EQ(hook_.take_lines(), Lines{});
+}
+
+TEST_F(Files, SeesTheExecutionOfAFileThatWasRemoved) {
+  tree_.file("script", "#!/bin/sh\n");
+  chmod("script", 0755);
+  const int file = open("script", O_RDONLY);
+  unlink("script");
+  hook_.pretend(0, SYS_execveat, file, "", nullptr, nullptr, AT_EMPTY_PATH);
+  const Lines lines = hook_.take_lines();
+  EXPECT_TRUE(std::count(lines.begin(), lines.end(), at("execute", "script")));
+  EXPECT_TRUE(std::count(lines.begin(), lines.end(), "execute /bin/sh"));
+  hook_.pretend(-EACCES, SYS_execveat, file, "", nullptr, nullptr, AT_EMPTY_PATH);
+  const Lines refused = hook_.take_lines();
+  EXPECT_TRUE(std::count(refused.begin(), refused.end(), at("failed", "script")));
+  close(file);
 }
 
 TEST_F(Files, SaysThatARingIsNotSeen) {

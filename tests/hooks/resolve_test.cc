@@ -6,6 +6,7 @@
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/quota.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -208,6 +209,10 @@ TEST(PathCalls, KnowsTheArguments) {
   EXPECT_EQ(path_call(SYS_mount, binding)->slot[1].name, 0);
   EXPECT_EQ(path_call(SYS_mount, making)->slot[1].use, PathUse::kNothing);
   EXPECT_EQ(path_call(SYS_umount2, binding)->slot[1].use, PathUse::kNothing);
+  const uint64_t turning_on[6] = {static_cast<uint32_t>(QCMD(Q_QUOTAON, USRQUOTA))},
+                 asking[6] = {static_cast<uint32_t>(QCMD(Q_GETQUOTA, USRQUOTA))};
+  EXPECT_EQ(path_call(SYS_quotactl, turning_on)->slot[1].name, 3);
+  EXPECT_EQ(path_call(SYS_quotactl, asking)->slot[1].use, PathUse::kNothing);
   EXPECT_EQ(names(SYS_inotify_add_watch, 0), 1);
   EXPECT_EQ(names(SYS_fanotify_mark, 0), 4);
   EXPECT_EQ(names(SYS_move_mount, 1), 3);

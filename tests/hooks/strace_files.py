@@ -160,7 +160,9 @@ def kind_of(what, call):
         return "test"
     if error == "EINVAL" and what == "readlink":
         return "test"
-    if error in ("ENODATA", "ERANGE", "EOPNOTSUPP") and what == "test":
+    if error == "EINTR":
+        return "connect" if what == "connect" else None
+    if error in ("ENODATA", "ERANGE", "EOVERFLOW", "EOPNOTSUPP") and what == "test":
         return "test"
     if error in ("EINPROGRESS", "EAGAIN") and what == "connect":
         return "connect"
