@@ -4,6 +4,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
+#include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <linux/stat.h>
@@ -139,6 +140,13 @@ void before_call(const FilesView& view, sysload_call* call) {
 
 namespace {
 
+// By the kind of namespace that setns was told, or that of the descriptor.
+bool may_enter_mounts(const sysload_api& api, const sysload_call& call) {
+  int64_t kind = static_cast<int32_t>(call.argument[1]);
+  if (kind == 0) kind = api.syscall(__NR_ioctl, call.argument[0], NS_GET_NSTYPE, 0, 0, 0, 0);
+  return kind < 0 || (kind & CLONE_NEWNS) != 0;
+}
+
 // What a call that was made has changed for names to come.
 void after_success(const FilesView& view, uint32_t number, const sysload_call& call) {
   FilesState& state = view.state;
@@ -154,6 +162,7 @@ void after_success(const FilesView& view, uint32_t number, const sysload_call& c
         view.thread->own_directory = 1;
       return;
     case __NR_setns:
+      if (!may_enter_mounts(view.api(), call)) return;
       if (view.thread != nullptr) view.thread->own_directory = 1;
       return note_incomplete(view, "setns: paths may be those of another mount namespace");
     case __NR_pivot_root:

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/quota.h>
 #include <sys/socket.h>
@@ -374,6 +375,23 @@ TEST_F(Files, CallsNothingFailedThatTheFileDidNotFail) {
   strcpy(address.sun_path, "sock");
   hook_.pretend(-EINTR, SYS_connect, 0, &address, sizeof(address));
   EXPECT_EQ(hook_.take_lines(), Lines{at("connect", "sock")});
+}
+
+TEST_F(Files, SaysThatPathsMayBeThoseOfOtherMounts) {
+  const int network = open("/proc/self/ns/net", O_RDONLY);
+  const int mounts = open("/proc/self/ns/mnt", O_RDONLY);
+  hook_.pretend(0, SYS_setns, network, CLONE_NEWNET);
+  hook_.pretend(0, SYS_setns, network, uint64_t{7} << 32);
+  hook_.pretend(0, SYS_setns, network, CLONE_NEWUSER | CLONE_NEWPID);
+  EXPECT_EQ(hook_.take_output(), "");
+  const std::string line = "incomplete setns: paths may be those of another mount namespace\n";
+  hook_.pretend(0, SYS_setns, mounts, 0);
+  EXPECT_EQ(hook_.take_output(), line);
+  HostedHook other(sysload_hook_init_files, "");
+  other.pretend(0, SYS_setns, mounts, CLONE_NEWNS | CLONE_NEWNET);
+  EXPECT_EQ(other.take_output(), line);
+  close(network);
+  close(mounts);
 }
 
 TEST_F(Files, IgnoresCallsThatAreMadeAnew) {
