@@ -5,7 +5,6 @@
 #include <linux/fcntl.h>
 #include <linux/mount.h>
 #include <linux/nsfs.h>
-#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <linux/stat.h>
 
@@ -70,28 +69,6 @@ void before_execution(const FilesView& view, const sysload_call& call, const Pat
   if (locate(view, call, slot, name)) note_execution(view, name, at_flags_of(call, slot));
 }
 
-// Looks where the call is going to look: what openat2 says of links and roots counts here too.
-int64_t look_for(const sysload_api& api, uint64_t directory, uint64_t name, uint64_t resolve) {
-  struct stat status {};
-  if (resolve == 0) return api.syscall(__NR_newfstatat, directory, name, word(&status), 0, 0, 0);
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = resolve;
-  const int64_t opened = api.syscall(__NR_openat2, directory, name, word(&how), sizeof(how), 0, 0);
-  if (opened >= 0) api.syscall(__NR_close, static_cast<uint64_t>(opened), 0, 0, 0, 0, 0);
-  return opened;
-}
-
-// scratch[2]: the file was not there.
-void before_open(const FilesView& view, sysload_call& call, const PathSlot& slot) {
-  const OpenFlags open = open_flags(view.api(), call);
-  if ((open.flags & (O_CREAT | O_EXCL)) != O_CREAT) return;
-  const auto directory = slot.directory == kNoArgument ? static_cast<uint64_t>(AT_FDCWD)
-                                                       : call.argument[slot.directory];
-  const int64_t found = look_for(view.api(), directory, call.argument[slot.name], open.resolve);
-  call.scratch[2] = found == -ENOENT ? 1 : 0;
-}
-
 // Children that share the directory but not the memory change it unseen, and so do threads that
 // have one of their own in a process where the others' is remembered, or that of a thread which
 // has.
@@ -128,7 +105,8 @@ void before_call(const FilesView& view, sysload_call* call) {
   if (number == __NR_clone || number == __NR_clone3) before_clone(view, *call);
   const PathCall* row = path_call(number, call->argument);
   if (row == nullptr) return;
-  if (row->slot[0].use == PathUse::kOpen) before_open(view, *call, row->slot[0]);
+  if (row->slot[0].use == PathUse::kOpen)
+    call->scratch[2] = static_cast<uint64_t>(absent_before(view, *call, row->slot[0]));
   if (row->slot[0].use == PathUse::kExecute) before_execution(view, *call, row->slot[0]);
   if (is_saved(number)) {
     for (uint32_t i = 0; i < 2; ++i)
@@ -189,7 +167,8 @@ void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, con
   const OpenFlags open = open_flags(view.api(), call);
   // openat2 did not look to the end: names were not cached, or changed meanwhile.
   if (result == -EAGAIN && open.resolve != 0) return;
-  FileKind kind = kind_of(slot.use, open.flags, call.scratch[2] != 0, result);
+  const auto absent = static_cast<Absent>(call.scratch[2]);
+  FileKind kind = kind_of(slot.use, open.flags, absent != Absent::kNothing, result);
   if (kind == FileKind::kNone) return;
   FileName name;
   if (call.scratch[i] != 0 && is_saved(row.number)) {
@@ -201,6 +180,8 @@ void after_slot(const FilesView& view, const sysload_call& call, uint32_t i, con
   if (name.is_open && kind == FileKind::kMissing) return;
   const bool ambiguous = row.slot[1].use != PathUse::kNothing || slot.use == PathUse::kExecute ||
                          row.number == __NR_mount;
+  if (kind == FileKind::kCreate && absent == Absent::kTarget && note_opened(view, kind, call))
+    kind = FileKind::kRead;  // of the link
   if (result < 0 && ambiguous) kind = kind_by_probe(view.api(), name, result);
   note(view, kind, name, result < 0 ? result : 0);
   if (slot.use == PathUse::kRoot && result == 0) change_root(view, name);
@@ -236,17 +217,6 @@ void after_mount_of_device(const FilesView& view, const sysload_call& call) {
     note(view, FileKind::kMissing, name, call.result);
 }
 
-// The name of what was opened by a handle is known only now.
-void after_open_by_handle(const FilesView& view, const sysload_call& call) {
-  char text[kNameBytes];
-  const int64_t got =
-      name_of_descriptor(view.api(), static_cast<int32_t>(call.result), text, sizeof(text));
-  if (got <= 0 || text[0] != '/') return;
-  FileName name;
-  name.path.begin(text, static_cast<uint32_t>(got));
-  note(view, kind_of(PathUse::kOpen, call.argument[2], false, call.result), name, 0);
-}
-
 }  // namespace
 
 void behind_call(const FilesView& view, sysload_call* call) {
@@ -265,7 +235,8 @@ void behind_call(const FilesView& view, sysload_call* call) {
       after_execution(view, *call, row->slot[0]);
     return;
   }
-  if (number == __NR_open_by_handle_at) after_open_by_handle(view, *call);
+  if (number == __NR_open_by_handle_at)
+    note_opened(view, kind_of(PathUse::kOpen, call->argument[2], false, call->result), *call);
   after_success(view, number, *call);
 }
 

@@ -89,6 +89,12 @@ bool is_saved(uint32_t number);
 bool locate(const FilesView& view, const sysload_call& call, const PathSlot& slot, FileName& name);
 bool add_working_directory(const FilesView& view, FileName& name);
 
+// files_open.cc: what was not there before an open that may create it.
+enum class Absent : uint8_t { kNothing, kFile, kTarget };  // kTarget: of a link, which was
+Absent absent_before(const FilesView& view, const sysload_call& call, const PathSlot& slot);
+// By the name that the kernel has for the descriptor that a call has answered. False without one.
+bool note_opened(const FilesView& view, FileKind kind, const sysload_call& call);
+
 // files_kind.cc: what a call that ended this way has done with the file.
 FileKind kind_of(PathUse use, uint64_t flags, bool was_missing, int64_t result);
 // Of a call that failed and has two names, or whose error may be another file's.

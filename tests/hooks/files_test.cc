@@ -51,6 +51,26 @@ TEST_F(Files, TellsCreatingFromWriting) {
   EXPECT_EQ(hook_.take_lines(), Lines{at("create", "third")});
 }
 
+TEST_F(Files, NamesWhatIsMadeBehindALink) {
+  tree_.directory("root/d");
+  tree_.link("link", "root/d/target");
+  tree_.link("root/in", "/d/inner");
+  open_file("link", O_WRONLY | O_CREAT);
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("create", "root/d/target"), at("read", "link")}));
+  open_file("link", O_WRONLY | O_CREAT);
+  EXPECT_EQ(hook_.take_lines(), Lines{at("write", "link")});
+  open_how how{};
+  how.flags = O_WRONLY | O_CREAT;
+  how.mode = 0600;
+  how.resolve = RESOLVE_IN_ROOT;
+  const int root = open("root", O_PATH | O_DIRECTORY);
+  close(static_cast<int>(hook_.call(SYS_openat2, root, "in", &how, sizeof(how))));
+  EXPECT_EQ(hook_.take_lines(), (Lines{at("create", "root/d/inner"), at("read", "root/in")}));
+  close(static_cast<int>(hook_.call(SYS_openat2, root, "in", &how, sizeof(how))));
+  EXPECT_EQ(hook_.take_lines(), Lines{at("write", "root/in")});
+  close(root);
+}
+
 TEST_F(Files, SaysWhatIsMissing) {
   struct stat status {};
   tree_.file("f");
