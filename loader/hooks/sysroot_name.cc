@@ -98,6 +98,15 @@ bool is_below_proc(const char* text, uint32_t size) {
   return size > sizeof(proc) - 1 && memcmp(text, proc, sizeof(proc) - 1) == 0;
 }
 
+// A link that is open itself, and is read by an empty name. Of /proc, be it mounted in the sysroot.
+bool is_open_below_proc(const SysrootView& view, int32_t descriptor, char (&name)[kNameBytes]) {
+  const int64_t got = name_of_descriptor(view.api, descriptor, name, sizeof(name));
+  if (got <= 0) return false;
+  auto size = static_cast<uint32_t>(got), size_inside = uint32_t{0};
+  const char* inside = view.root().inside(name, size, &size_inside);
+  return inside == nullptr ? is_below_proc(name, size) : is_below_proc(inside, size_inside);
+}
+
 }  // namespace
 
 int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& row, uint32_t i) {
@@ -106,6 +115,9 @@ int64_t translate(const SysrootView& view, sysload_call& call, const PathCall& r
   char text[kNameBytes];
   const uint32_t text_size = read_name(view, call, slot, text);
   const OpenFlags open = open_flags(view.api, call);
+  if (text_size == 0 && slot.use == PathUse::kRead && slot.directory != kNoArgument &&
+      is_open_below_proc(view, directory_of(call, slot), text))
+    call.scratch[0] = 1;
   if (text_size == 0 || !open.are_known || has_boundary(open)) return 0;
   if (slot.use == PathUse::kDelete && is_top(text, text_size)) return 0;
   GivenName given;

@@ -1,5 +1,6 @@
-// Scripts: the kernel looks for what a "#!" line names on the host. Where the sysroot has it, the
-// call is made into that of the interpreter, with the arguments that the kernel would give it.
+// Scripts: the kernel looks for what a "#!" line names on the host. Where the sysroot has it, or
+// the script, the call is made into that of the interpreter, with the arguments that the kernel
+// would give it.
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -81,12 +82,19 @@ uint64_t use_interpreter(const SysrootView& view, sysload_call& call, uint64_t s
   const auto size = static_cast<uint32_t>(strlen(line.interpreter));
   const SysrootName wanted{line.interpreter,   size,  Purpose::kExisting,
                            NameEnd::kFollowed, false, false};
-  if (walk_sysroot(api, view.root(), wanted, path) != WalkEnd::kSysroot) return 0;
-  const char* const host_name = keep(api, call, path.text, path.size);
+  const WalkEnd end = walk_sysroot(api, view.root(), wanted, path);
+  if (end == WalkEnd::kTooLong || end == WalkEnd::kLinks) return 0;
+  // An interpreter of the host's the kernel finds itself; but that of a script of the sysroot's it
+  // would tell the script's name on the host.
+  if (end != WalkEnd::kSysroot && script == call.argument[name]) return 0;
   const char* const own_name = keep(api, call, line.interpreter, size);
+  const char* const host_name =
+      end == WalkEnd::kUnchanged ? own_name : keep(api, call, path.text, path.size);
   const char* const given = line.argument == nullptr ? "" : line.argument;
   const char* const argument = keep(api, call, given, static_cast<uint32_t>(strlen(given)));
   if (host_name == nullptr || own_name == nullptr || argument == nullptr) return 0;
+  const auto here = static_cast<uint64_t>(AT_FDCWD);
+  if (end != WalkEnd::kSysroot && ask_execution(api, here, word(host_name)) != 0) return 0;
   uint64_t first[3] = {word(own_name), word(argument), script};
   if (line.argument == nullptr) first[1] = script;
   const uint32_t first_count = line.argument == nullptr ? 2 : 3;

@@ -285,6 +285,11 @@ TEST_F(SysrootHook, AnswersInTheProgramsView) {
   EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/cwd", room, uint64_t{7} << 32 | sizeof(room)), 5);
   EXPECT_EQ(std::string(room, sizeof(room)), "/usr/") << "the size is an int";
   EXPECT_EQ(link("/proc/self/root"), "/");
+  const int64_t open_link = hook_->call(SYS_open, "/proc/self/cwd", O_PATH | O_NOFOLLOW);
+  char target[64];
+  EXPECT_EQ(hook_->call(SYS_readlinkat, open_link, "", target, sizeof(target)), 8);
+  EXPECT_EQ(std::string(target, 8), "/usr/lib");
+  close(static_cast<int>(open_link));
   const int64_t file = hook_->call(SYS_open, "/etc/name", O_RDONLY);
   EXPECT_EQ(link("/proc/self/fd/" + std::to_string(file)), "/etc/name");
   tree_.link("root/fd", "/proc/self/fd");
