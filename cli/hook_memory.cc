@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -64,20 +65,12 @@ struct HookName {
     }
   }
 
-  // Of several the first one, as hooks are told it; nothing where there is no such key.
+  // Nothing where there is no such key. Of several, which the hook refuses, the first one.
   std::optional<std::string> option(const std::string& key) const {
     for (const std::string& option : options)
       if (auto value = value_of(option, key)) return value;
     return std::nullopt;
   }
-  // Of several the last one, as `files` has it of its format.
-  std::optional<std::string> last_option(const std::string& key) const {
-    std::optional<std::string> last;
-    for (const std::string& option : options)
-      if (auto value = value_of(option, key)) last = value;
-    return last;
-  }
-
   std::string text() const {
     std::string result = name;
     for (const std::string& option : options) result += ":" + option;
@@ -407,7 +400,7 @@ struct HookMemory::Impl {
   void say_incomplete(uint32_t index, const std::vector<std::string>& unseen) {
     const HookName& name = hooks[index]->name;
     if (name.name != kFiles) return;
-    const std::string format = name.last_option("format").value_or("text");
+    const std::string format = name.option("format").value_or("text");
     std::string text;
     for (const std::string& line : unseen) {
       if (format == "json") {
@@ -515,8 +508,10 @@ std::string hook_for_programs(const std::string& hook) {
     const std::filesystem::path path = std::filesystem::absolute(name.name, error);
     if (!error) name.name = path.string();
   }
-  std::erase_if(name.options,
-                [](const std::string& option) { return option.rfind("output=", 0) == 0; });
+  // Two are for the hook to refuse.
+  const auto is_output = [](const std::string& option) { return option.rfind("output=", 0) == 0; };
+  if (std::count_if(name.options.begin(), name.options.end(), is_output) == 1)
+    std::erase_if(name.options, is_output);
   if (name.name == "count") name.options.emplace_back("shown-by-parent");
   return name.text();
 }

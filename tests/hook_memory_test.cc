@@ -125,11 +125,9 @@ TEST(HookUnseen, IsWrittenInTheFormatOfFiles) {
       "{\"kind\":\"incomplete\",\"path\":\"/a\\\"\\n\xc3\xa9\\udcff\\udced\\udca0\\udc80/"
       "\xf0\x9f\x98\x80\\udcc3: native\"}\n";
   EXPECT_EQ(written_of_unseen(":format=json"), json);
-  EXPECT_EQ(written_of_unseen(":format=text:format=json"), json);
   const std::string text =
       "incomplete /a\"\\n\xc3\xa9\xff\xed\xa0\x80/\xf0\x9f\x98\x80\xc3: native\n";
   EXPECT_EQ(written_of_unseen(""), text);
-  EXPECT_EQ(written_of_unseen(":format=json:format=text"), text);
 }
 
 TEST_F(HookOutput, LiesInMemoryThatNobodyMakesShorter) {

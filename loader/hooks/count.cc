@@ -5,7 +5,6 @@
 
 #include "loader/hooks/hooks.h"
 #include "loader/hooks/option_list.h"
-#include "loader/text.h"
 #include "trampoline/counts.h"
 
 // Counts calls and errors, and measures how long they take, in memory that the whole tree shares,
@@ -147,15 +146,16 @@ void on_finish(sysload_hook* hook, int /*status*/) {
 }
 
 CountOrder read_order(sysload_hook* hook) {
-  char value[16];
-  if (hook->api->option(hook, "sort", value, sizeof(value)) < 0) return CountOrder::kTime;
-  const auto is = [&](const char* word) { return equal(value, word); };
-  if (is("time")) return CountOrder::kTime;
-  if (is("calls")) return CountOrder::kCalls;
-  if (is("errors")) return CountOrder::kErrors;
-  if (is("name")) return CountOrder::kName;
-  hook->api->fail(hook, "sort=%s: expected time, calls, errors or name", value);
+  HookOption option;
+  if (!find_option(*hook, "sort", &option) || option.has_value("time")) return CountOrder::kTime;
+  if (option.has_value("calls")) return CountOrder::kCalls;
+  if (option.has_value("errors")) return CountOrder::kErrors;
+  if (option.has_value("name")) return CountOrder::kName;
+  hook->api->fail(hook, "sort=%.*s: expected time, calls, errors or name",
+                  static_cast<int>(option.value_size()), option.value());
 }
+
+constexpr KnownOption kOptions[] = {{"sort", true}, {"each", false}, {"shown-by-parent", false}};
 
 CountHeader* share(sysload_hook* hook) {
   // Fewer where memory is short.
@@ -175,14 +175,13 @@ CountHeader* share(sysload_hook* hook) {
 }  // namespace
 
 int sysload_hook_init_count(sysload_hook* hook) {
-  char value[16];
   hook->data = hook->api->allocate(sizeof(Count));
   if (hook->data == nullptr) hook->api->fail(hook, "no memory");
-  refuse_options_but(hook, "sort=, each or output=", "sort", "each", "output", "shown-by-parent");
+  check_options(hook, kOptions, "sort=, each or output=");
   Count& count = count_of(hook);
   count.order = read_order(hook);
-  count.each = hook->api->option(hook, "each", value, sizeof(value)) >= 0;
-  count.is_shown_by_parent = hook->api->option(hook, "shown-by-parent", value, sizeof(value)) >= 0;
+  count.each = has_option(*hook, "each");
+  count.is_shown_by_parent = has_option(*hook, "shown-by-parent");
   count.measures = may_read_ticks(hook);
   count.header = share(hook);
   count.processes = static_cast<CountProcess*>(static_cast<void*>(count.header + 1));

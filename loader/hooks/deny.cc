@@ -15,6 +15,7 @@
 #include "loader/hooks/deny_line.h"
 #include "loader/hooks/deny_source.h"
 #include "loader/hooks/hooks.h"
+#include "loader/hooks/option_list.h"
 
 namespace sysrewrite::deny {
 
@@ -123,6 +124,8 @@ void set_interest(sysload_hook* hook, const Policy& policy) {
   }
 }
 
+constexpr KnownOption kOptions[] = {{"policy", true}, {"report", false}};
+
 }  // namespace
 
 }  // namespace sysrewrite::deny
@@ -131,12 +134,11 @@ using namespace sysrewrite::deny;
 
 int sysload_hook_init_deny(struct sysload_hook* hook) {
   const sysload_api* api = hook->api;
-  check_options(hook);
+  check_options(hook, kOptions, "policy=FILE, report or output=PATH");
   auto* data = static_cast<Data*>(api->allocate(sizeof(Data)));
   if (data == nullptr) api->fail(hook, "no memory");
   const PolicyText text = policy_text(hook, data->name, sizeof(data->name));
-  char word[8];
-  data->reports = api->option(hook, "report", word, sizeof(word)) >= 0;
+  data->reports = sysrewrite::has_option(*hook, "report");
   Mistake mistake{};
   if (!parse_policy(api, text.text, text.size, data->policy, mistake))
     api->fail(hook, "%s:%u:%u: found %s, expected %s", data->name, mistake.line, mistake.column,

@@ -3,8 +3,6 @@
 #include <asm/unistd.h>
 
 #include "loader/hooks/deny_policy.h"
-#include "loader/text.h"
-#include "trampoline/hook_options.h"
 
 namespace sysrewrite::deny {
 
@@ -57,21 +55,6 @@ uint32_t read_file(sysload_hook* hook, const char* name, char* text) {
 }
 
 }  // namespace
-
-void check_options(sysload_hook* hook) {
-  const char* at = hook->options;
-  while (*at != 0) {
-    uint64_t key = 0;
-    while (at[key] != 0 && at[key] != '=' && at[key] != ':') ++key;
-    if (key != 0 && !is_word(at, key, "policy") && !is_word(at, key, "report") &&
-        !is_word(at, key, "output"))
-      hook->api->fail(
-          hook, "position %lu of the options: found %.*s, expected policy, report or output",
-          static_cast<unsigned long>(at - hook->options) + 1, static_cast<int>(key), at);
-    at += option_length(at);
-    if (*at == ':') ++at;
-  }
-}
 
 PolicyText policy_text(sysload_hook* hook, char* name, uint64_t name_size) {
   const sysload_api* api = hook->api;

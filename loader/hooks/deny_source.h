@@ -6,9 +6,6 @@
 
 namespace sysrewrite::deny {
 
-// Refuses options that there are not.
-void check_options(sysload_hook* hook);
-
 struct PolicyText {
   const char* text;
   uint32_t size;

@@ -90,27 +90,14 @@ void want(sysload_hook* hook) {
 }
 
 FileFormat read_options(sysload_hook* hook) {
-  FileFormat format = FileFormat::kText;
+  constexpr KnownOption kOptions[] = {{"format", true}};
+  check_options(hook, kOptions, "format=text|json|null or output=PATH");
   HookOption option;
-  for (OptionList list(*hook); list.next(&option);) {
-    if (option.has_key("output")) continue;
-    if (!option.has_key("format"))
-      hook->api->fail(hook,
-                      "option at column %d: found %.*s, expected format=text|json|null or "
-                      "output=PATH",
-                      option.column, static_cast<int>(option.size), option.text);
-    if (option.has_value("json")) {
-      format = FileFormat::kJson;
-    } else if (option.has_value("null")) {
-      format = FileFormat::kNull;
-    } else if (option.has_value("text")) {
-      format = FileFormat::kText;
-    } else {
-      hook->api->fail(hook, "option at column %d: found format=%.*s, expected text, json or null",
-                      option.value_column(), static_cast<int>(option.value_size()), option.value());
-    }
-  }
-  return format;
+  if (!find_option(*hook, "format", &option) || option.has_value("text")) return FileFormat::kText;
+  if (option.has_value("json")) return FileFormat::kJson;
+  if (option.has_value("null")) return FileFormat::kNull;
+  hook->api->fail(hook, "option at column %d: found format=%.*s, expected text, json or null",
+                  option.value_column(), static_cast<int>(option.value_size()), option.value());
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct HookOption {
   int column = 0;         // of its first byte, from 1
 
   bool has_key(const char* key) const;
+  bool is_flag() const { return key_size == size; }
   bool has_value(const char* wanted) const;
   const char* value() const { return text + value_offset(); }
   uint32_t value_size() const { return size - value_offset(); }
@@ -37,14 +38,25 @@ class OptionList {
   const char* at_;
 };
 
-// Ends the program where an option has none of the known keys, and says which were `expected`.
-template <typename... Keys>
-void refuse_options_but(sysload_hook* hook, const char* expected, Keys... known) {
-  HookOption option;
-  for (OptionList list(*hook); list.next(&option);)
-    if (!(option.has_key(known) || ...))
-      hook->api->fail(hook, "option at column %d: found %.*s, expected %s", option.column,
-                      static_cast<int>(option.size), option.text, expected);
+// The option of this key. False where there is none.
+bool find_option(const sysload_hook& hook, const char* key, HookOption* option);
+bool has_option(const sysload_hook& hook, const char* key);
+
+// An option that a hook has: KEY, or KEY=VALUE. The key stands in the table itself and not behind a
+// pointer, which would need a relocation.
+struct KnownOption {
+  char key[16];
+  bool takes_value;
+};
+
+// Ends the program where an option is none of these, which `expected` lists, nor the output=PATH of
+// every hook; where it lacks a value, or has one that nobody would look at; and where it is given a
+// second time.
+void check_options(sysload_hook* hook, const KnownOption* known, uint32_t count,
+                   const char* expected);
+template <uint32_t kCount>
+void check_options(sysload_hook* hook, const KnownOption (&known)[kCount], const char* expected) {
+  check_options(hook, known, kCount, expected);
 }
 
 }  // namespace sysrewrite

@@ -33,10 +33,9 @@ void on_exit(sysload_hook* /*hook*/, sysload_thread* /*thread*/, sysload_call* c
   call->scratch[1] = call->number;
 }
 
-bool has_option(const sysload_hook* hook, const char* key) {
-  char value[32];
-  return hook->api->option(hook, key, value, sizeof(value)) >= 0;
-}
+constexpr sysrewrite::KnownOption kOptions[] = {{"entry", false},   {"exit", false},
+                                                {"only", true},     {"answer", false},
+                                                {"vectors", false}, {"x87", false}};
 
 // A name, or a number.
 uint64_t wanted_call(sysload_hook* hook, const char* text) {
@@ -52,15 +51,16 @@ uint64_t wanted_call(sysload_hook* hook, const char* text) {
 }  // namespace
 
 int sysload_hook_init_pass(sysload_hook* hook) {
-  sysrewrite::refuse_options_but(hook, "entry, exit, only=, answer, vectors or x87", "entry",
-                                 "exit", "only", "answer", "vectors", "x87", "output");
-  const bool exit = has_option(hook, "exit"), entry = has_option(hook, "entry") || !exit;
-  const bool answers = has_option(hook, "answer");
+  using sysrewrite::has_option;
+  sysrewrite::check_options(hook, kOptions, "entry, exit, only=, answer, vectors or x87");
+  const bool exit = has_option(*hook, "exit"), entry = has_option(*hook, "entry") || !exit;
+  const bool answers = has_option(*hook, "answer"), is_one = has_option(*hook, "only");
   char only[32];
-  const bool is_one = hook->api->option(hook, "only", only, sizeof(only)) >= 0;
+  if (is_one && hook->api->option(hook, "only", only, sizeof(only)) < 0)
+    hook->api->fail(hook, "only=: there is no system call with so long a name");
   if (answers && !is_one) hook->api->fail(hook, "answer goes with only=CALL");
-  if (has_option(hook, "vectors")) hook->flags |= SYSLOAD_VECTORS | SYSLOAD_NO_X87;
-  if (has_option(hook, "x87")) hook->flags &= ~SYSLOAD_NO_X87;
+  if (has_option(*hook, "vectors")) hook->flags |= SYSLOAD_VECTORS | SYSLOAD_NO_X87;
+  if (has_option(*hook, "x87")) hook->flags &= ~SYSLOAD_NO_X87;
   hook->entry = answers ? &on_entry_answer : &on_entry;
   hook->exit = &on_exit;
   if (!is_one) {

@@ -150,11 +150,8 @@ void find_directory(sysload_hook* hook, SysrootShared* shared, const char* given
 }
 
 void read_options(sysload_hook* hook, char* root, uint32_t size) {
-  HookOption option;
-  for (OptionList list(*hook); list.next(&option);)
-    if (!option.has_key("root") && !option.has_key("output"))
-      hook->api->fail(hook, "option at column %d: found %.*s, expected root=DIR", option.column,
-                      static_cast<int>(option.size), option.text);
+  constexpr KnownOption kOptions[] = {{"root", true}};
+  check_options(hook, kOptions, "root=DIR");
   const int64_t got = hook->api->option(hook, "root", root, size);
   if (got == -ENAMETOOLONG)
     hook->api->fail(hook, "root=DIR: DIR is longer than %u bytes", size - 1);

@@ -2,46 +2,18 @@
 
 #include <cstring>
 
+#include "loader/hooks/option_list.h"
 #include "loader/hooks/trace_printer.h"
-#include "loader/text.h"
 
 namespace sysrewrite::trace {
 
 namespace {
 
-constexpr char kKnown[][13] = {"filter", "string-limit", "output", "time", "spent"};
+constexpr KnownOption kOptions[] = {
+    {"filter", true}, {"string-limit", true}, {"time", false}, {"spent", false}};
 constexpr uint64_t kLongestFilter = 4096;
 constexpr int64_t kNotThere = -2;  // ENOENT
 constexpr int64_t kTooLong = -36;  // ENAMETOOLONG
-
-bool is_known(const char* key, uint64_t length) {
-  for (const char* known : kKnown)
-    if (is_word(key, length, known)) return true;
-  return false;
-}
-
-// A key that nobody knows is a mistake, not a wish to be passed over.
-void refuse_unknown_keys(sysload_hook* hook) {
-  const char* options = hook->options;
-  for (const char* at = options; *at != 0;) {
-    const char* key = at;
-    while (*at != 0 && *at != ':' && *at != '=') ++at;
-    const auto length = static_cast<uint64_t>(at - key);
-    if (!is_known(key, length)) {
-      hook->api->fail(hook,
-                      "options, position %u: found \"%.*s\", expected filter, string-limit, "
-                      "output, time or spent",
-                      static_cast<unsigned>(key - options) + 1, static_cast<int>(length), key);
-    }
-    while (*at != 0 && *at != ':') at += *at == '\\' && at[1] != 0 ? 2 : 1;
-    if (*at == ':') ++at;
-  }
-}
-
-bool has(const sysload_hook* hook, const char* key) {
-  char value[8];
-  return hook->api->option(hook, key, value, sizeof(value)) != kNotThere;
-}
 
 void read_filter(sysload_hook* hook, CallSet& calls) {
   char expression[kLongestFilter];
@@ -83,11 +55,11 @@ uint32_t read_limit(sysload_hook* hook) {
 }  // namespace
 
 void read_options(sysload_hook* hook, Options& options) {
-  refuse_unknown_keys(hook);
+  check_options(hook, kOptions, "filter=, string-limit=, time, spent or output=");
   read_filter(hook, options.calls);
   options.string_limit = read_limit(hook);
-  options.time = has(hook, "time");
-  options.spent = has(hook, "spent");
+  options.time = has_option(*hook, "time");
+  options.spent = has_option(*hook, "spent");
 }
 
 }  // namespace sysrewrite::trace

@@ -198,6 +198,10 @@ def sorting(folder):
         failed += check(len(table) > 10 and [key(row) for row in table] == sorted(key(row) for row in table),
                         f"sorted by {order}", table)
     for option, says in (("sort=size", "sort=size: expected time, calls, errors or name"),
+                         ("sort=sixteen bytes and more", "sort=sixteen bytes and more: expected time, calls, errors or name"),
+                         ("sort=calls:sort=name", "option at column 12: found sort=name, expected sort once"),
+                         ("each=no", "option at column 1: found each=no, expected each without a value"),
+                         ("output=a:output=b", "option at column 10: found output=b, expected output once"),
                          ("each:every", "option at column 6: found every, expected sort=, each or output=")):
         done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", f"count:{option}", "--", "/bin/true"], folder)
         failed += check(done.returncode == 127 and says in done.stderr, f"{option} is refused", done)

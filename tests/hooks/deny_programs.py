@@ -164,8 +164,8 @@ class Mistakes(DenyTest):
     def test_options_with_a_mistake(self):
         self.policy("")
         for options, what in (("", "which policy? deny:policy=FILE"),
-                              (f":polcy={self.dir}/policy", "position 1 of the options: found polcy, "
-                               "expected policy, report or output"),
+                              (f":polcy={self.dir}/policy", "option at column 1: found "
+                               f"polcy={self.dir}/policy, expected policy=FILE, report or output=PATH"),
                               (":policy=/nonexistent", "cannot read /nonexistent: ENOENT"),
                               (":policy=/dev/zero", "/dev/zero is longer than 65520 bytes")):
             done = self.hooked(["deny" + options], "say=started", expect=127)

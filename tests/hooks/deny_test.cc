@@ -331,7 +331,15 @@ TEST_F(Deny, RefusesOptionsThatThereAreNot) {
   EXPECT_EQ(failure(""), "which policy? deny:policy=FILE");
   EXPECT_EQ(failure("policy="), "which policy? deny:policy=FILE");
   EXPECT_EQ(failure("output=x:polcy=" + file_.string()),
-            "position 10 of the options: found polcy, expected policy, report or output");
+            "option at column 10: found polcy=" + file_.string() +
+                ", expected policy=FILE, report or output=PATH");
+  EXPECT_EQ(failure("policy=/dev/null:report=no"),
+            "option at column 18: found report=no, expected report without a value");
+  EXPECT_EQ(failure("policy=/dev/null:report=12345678"),
+            "option at column 18: found report=12345678, expected report without a value");
+  EXPECT_EQ(failure("policy=/dev/null:policy=/dev/zero"),
+            "option at column 18: found policy=/dev/zero, expected policy once");
+  EXPECT_EQ(failure("policy"), "option at column 1: found policy, expected policy=VALUE");
   EXPECT_EQ(failure("policy=/nonexistent"), "cannot read /nonexistent: ENOENT");
   EXPECT_EQ(failure("policy=/tmp"), "cannot read /tmp: EISDIR");
 }

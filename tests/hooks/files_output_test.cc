@@ -11,12 +11,6 @@ namespace sysrewrite::test {
 
 namespace {
 
-TEST_F(Files, TakesTheLastFormat) {
-  HostedHook hook(sysload_hook_init_files, "format=json:format=null:format=text");
-  hook.call(SYS_open, "none", O_RDONLY);
-  EXPECT_EQ(hook.take_output(), at("missing", "none\n"));
-}
-
 TEST_F(Files, EscapesInText) {
   open_file("a\nb\t\\\x01\xff", O_RDONLY);
   EXPECT_EQ(hook_.take_output(), at("missing", "a\\nb\\t\\\\\\x01\xff\n"));
@@ -68,7 +62,13 @@ TEST(FilesOptions, AreRefusedWithTheirPlace) {
   EXPECT_EQ(
       refusal("output=x:fromat=json"),
       "option at column 10: found fromat=json, expected format=text|json|null or output=PATH");
-  EXPECT_EQ(refusal("format"), "option at column 7: found format=, expected text, json or null");
+  EXPECT_EQ(refusal("format="), "option at column 8: found format=, expected text, json or null");
+  EXPECT_EQ(refusal("format"), "option at column 1: found format, expected format=VALUE");
+  EXPECT_EQ(refusal("output"), "option at column 1: found output, expected output=VALUE");
+  EXPECT_EQ(refusal("format=json:format=json"),
+            "option at column 13: found format=json, expected format once");
+  EXPECT_EQ(refusal("output=a:format=text:output=b"),
+            "option at column 22: found output=b, expected output once");
 }
 
 }  // namespace

@@ -489,6 +489,8 @@ std::string refusal(const std::string& options) {
 TEST(SysrootOptions, AreRefusedWithTheirPlace) {
   EXPECT_EQ(refusal(""), "found no root=DIR, which says what directory is the sysroot");
   EXPECT_EQ(refusal("root=/usr:rot=x"), "option at column 11: found rot=x, expected root=DIR");
+  EXPECT_EQ(refusal("root=/usr:root=/etc"),
+            "option at column 11: found root=/etc, expected root once");
   EXPECT_EQ(refusal("root=/none"), "root=/none: expected a directory, found ENOENT");
   EXPECT_EQ(refusal("root=/etc/passwd"), "root=/etc/passwd: expected a directory, found ENOTDIR");
   EXPECT_EQ(refusal("root=/"), "root=/: expected a directory below /, found / itself");

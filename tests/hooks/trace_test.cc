@@ -210,9 +210,17 @@ TEST_F(Trace, AMistakeInTheFilterIsNamedWithItsPlace) {
 }
 
 TEST_F(Trace, AMistakeInTheOptionsIsNamed) {
-  EXPECT_EQ(refusal("filter=close:strng-limit=3"),
-            "options, position 14: found \"strng-limit\", expected filter, string-limit, output, "
-            "time or spent");
+  EXPECT_EQ(
+      refusal("filter=close:strng-limit=3"),
+      "option at column 14: found strng-limit=3, expected filter=, string-limit=, time, spent "
+      "or output=");
+  EXPECT_EQ(refusal("time=no"), "option at column 1: found time=no, expected time without a value");
+  EXPECT_EQ(refusal("time:spent=0"),
+            "option at column 6: found spent=0, expected spent without a value");
+  EXPECT_EQ(refusal("filter=close:filter=open"),
+            "option at column 14: found filter=open, expected filter once");
+  EXPECT_EQ(refusal("time:time"), "option at column 6: found time, expected time once");
+  EXPECT_EQ(refusal("filter"), "option at column 1: found filter, expected filter=VALUE");
   EXPECT_EQ(refusal("string-limit=x"),
             "string-limit: found \"x\", expected a number of bytes from 0 to 4096");
   EXPECT_EQ(refusal("string-limit=4097"),
