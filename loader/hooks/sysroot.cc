@@ -46,29 +46,34 @@ bool answer_getcwd(const SysrootView& view, sysload_call& call) {
   return true;
 }
 
-// A link of /proc: what readlink gave, without the sysroot's name.
-void strip_link(const SysrootView& view, sysload_call& call) {
+// A link of /proc is read into memory of ours, since what the kernel says is longer than what the
+// program is told, and would stand behind that in the program's memory. scratch: where, and the
+// program's buffer and its size.
+void read_link_aside(const SysrootView& view, sysload_call& call) {
   const bool is_at = static_cast<uint32_t>(call.number) == __NR_readlinkat;
-  const uint64_t buffer = call.argument[is_at ? 2 : 1];
-  const auto room = static_cast<uint32_t>(call.argument[is_at ? 3 : 2]);  // an int
-  const uint64_t* a = call.argument;
-  char name[kNameBytes];
-  int64_t size = call.result;
-  if (size <= 0 || size > static_cast<int64_t>(sizeof(name))) return;
-  if (view.api.read(name, buffer, static_cast<uint64_t>(size)) != size) return;
+  uint64_t& buffer = call.argument[is_at ? 2 : 1];
+  uint64_t& room = call.argument[is_at ? 3 : 2];
+  call.scratch[0] = 0;
+  if (static_cast<int32_t>(room) <= 0) return;  // the kernel says so
+  void* const memory = view.api.call_memory(&call, kNameBytes);
+  if (memory == nullptr) return;
+  call.scratch[0] = word(memory);
+  call.scratch[1] = buffer;
+  call.scratch[2] = static_cast<uint32_t>(room);
+  buffer = word(memory);
+  room = kNameBytes;
+}
+
+// Without the sysroot's name.
+void hand_link_over(const SysrootView& view, sysload_call& call) {
+  if (call.result < 0) return;
+  const char* text = at_word<const char>(call.scratch[0]);
+  auto size = static_cast<uint32_t>(call.result);
   uint32_t size_inside = 0;
-  if (size == int64_t{room}) {
-    // Cut to the program's room, and with the sysroot's name off there may be room for more.
-    const uint64_t own = word(name);
-    const int64_t whole = is_at
-                              ? view.api.syscall(__NR_readlinkat, a[0], a[1], own, kNameBytes, 0, 0)
-                              : view.api.syscall(__NR_readlink, a[0], own, kNameBytes, 0, 0, 0);
-    if (whole >= size) size = whole;
-  }
-  const char* inside = view.root().inside(name, static_cast<uint32_t>(size), &size_inside);
-  if (inside == nullptr) return;
-  const uint32_t shown = size_inside < room ? size_inside : room;
-  if (view.api.write(buffer, inside, shown) == 0) call.result = shown;
+  const char* inside = view.root().inside(text, size, &size_inside);
+  if (inside != nullptr) text = inside, size = size_inside;
+  if (size > call.scratch[2]) size = static_cast<uint32_t>(call.scratch[2]);
+  call.result = view.api.write(call.scratch[1], text, size) == 0 ? int64_t{size} : -EFAULT;
 }
 
 void leave(const SysrootView& view) {
@@ -98,6 +103,7 @@ enum sysload_verdict entry(sysload_hook* hook, sysload_thread* thread, sysload_c
     call->result = error;
     return SYSLOAD_ANSWER;
   }
+  if (call->scratch[0] != 0) read_link_aside(view, *call);
   if (row->slot[0].use == PathUse::kExecute) use_script_interpreter(view, *call, given);
   return SYSLOAD_PASS;
 }
@@ -107,7 +113,7 @@ void exit_of(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
   if (static_cast<uint32_t>(call->number) == __NR_chroot) {
     if (call->result == 0) leave(view);
   } else if (call->scratch[0] != 0) {
-    strip_link(view, *call);
+    hand_link_over(view, *call);
   }
 }
 

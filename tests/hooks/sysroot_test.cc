@@ -284,6 +284,12 @@ TEST_F(SysrootHook, AnswersInTheProgramsView) {
   char room[5];
   EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/cwd", room, uint64_t{7} << 32 | sizeof(room)), 5);
   EXPECT_EQ(std::string(room, sizeof(room)), "/usr/") << "the size is an int";
+  std::string filled(64, 'x');
+  EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/cwd", filled.data(), filled.size()), 8);
+  EXPECT_EQ(filled, "/usr/lib" + std::string(56, 'x')) << "nothing behind it is touched";
+  EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/cwd", filled.data(), 0), -EINVAL);
+  EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/cwd", 8, 100), -EFAULT);
+  EXPECT_EQ(hook_->call(SYS_readlink, "/proc/self/none", filled.data(), 64), -ENOENT);
   EXPECT_EQ(link("/proc/self/root"), "/");
   const int64_t open_link = hook_->call(SYS_open, "/proc/self/cwd", O_PATH | O_NOFOLLOW);
   char target[64];
