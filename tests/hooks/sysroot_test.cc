@@ -1,5 +1,4 @@
-// The `sysroot` hook over real calls of this test's own process. In each test "root" is the
-// sysroot, and the test's directory stands for the rest of the host.
+// The `sysroot` hook over real calls of this test's own process.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/openat2.h>
@@ -13,61 +12,10 @@
 
 #include <cstring>
 
-#include "loader/hooks/hooks.h"
-#include "tests/hooks/hosted_api.h"
-#include "tests/hooks/temporary_tree.h"
+#include "tests/hooks/hosted_sysroot.h"
 
 namespace sysrewrite {
 namespace {
-
-class SysrootHook : public testing::Test {
- protected:
-  SysrootHook() {
-    tree_.directory("root/etc");
-    tree_.directory("root/usr/lib");
-    tree_.directory("root/proc");
-    tree_.file("root/etc/name", "sysroot");
-    tree_.file("root/usr/lib/l", "library");
-    tree_.link("root/lib", "usr/lib");
-    tree_.link("root/abs", "/usr/lib");
-    tree_.link("root/up", "../../../../etc/name");
-    tree_.link("root/nowhere", "/etc/none");
-    tree_.link("root/host", tree_.path("there"));
-    tree_.directory("there");
-    tree_.file("there/f", "host");
-    hook_ = std::make_unique<HostedHook>(sysload_hook_init_sysroot, "root=" + tree_.path("root"));
-  }
-
-  // What a file holds, or the error.
-  std::string read(const std::string& name, int flags = O_RDONLY, int directory = AT_FDCWD) {
-    const int64_t file = hook_->call(SYS_openat, directory, name.c_str(), flags, 0644);
-    if (file < 0) return strerrorname_np(static_cast<int>(-file));
-    char text[64];
-    const ssize_t size = ::read(static_cast<int>(file), text, sizeof(text));
-    close(static_cast<int>(file));
-    return size < 0 ? "unreadable" : std::string(text, static_cast<size_t>(size));
-  }
-  std::string working_directory() {
-    char name[4096];
-    const int64_t size = hook_->call(SYS_getcwd, name, sizeof(name));
-    return size < 0 ? strerrorname_np(static_cast<int>(-size)) : name;
-  }
-  std::string link(const std::string& name, size_t room = 4096) {
-    std::string text(room, '\0');
-    const int64_t size = hook_->call(SYS_readlink, name.c_str(), text.data(), room);
-    if (size < 0) return strerrorname_np(static_cast<int>(-size));
-    text.resize(static_cast<size_t>(size));
-    return text;
-  }
-  bool on_host(const std::string& name) {
-    struct stat status {};
-    return lstat(tree_.path(name).c_str(), &status) == 0;
-  }
-  int64_t enter(const std::string& name) { return hook_->call(SYS_chdir, name.c_str()); }
-
-  TemporaryTree tree_;
-  std::unique_ptr<HostedHook> hook_;
-};
 
 TEST_F(SysrootHook, CoversTheHost) {
   tree_.directory("root" + tree_.root() + "/there");
@@ -305,86 +253,6 @@ TEST_F(SysrootHook, AnswersInTheProgramsView) {
   EXPECT_EQ(hook_->call(SYS_getcwd, small, 9), 9);
   EXPECT_EQ(hook_->call(SYS_getcwd, 8, 100), -EFAULT);
   close(static_cast<int>(file));
-}
-
-TEST_F(SysrootHook, GoesOnFromTheWorkingDirectory) {
-  ASSERT_EQ(enter("/usr/lib"), 0);
-  EXPECT_EQ(read("l"), "library");
-  EXPECT_EQ(read("../../etc/name"), "sysroot");
-  EXPECT_EQ(read("../../../../../etc/name"), "sysroot") << "the top's parent is the top";
-  EXPECT_EQ(read("../.." + tree_.path("there/f")), "host") << "by a name that the host has not";
-  ASSERT_EQ(enter(".."), 0);
-  EXPECT_EQ(working_directory(), "/usr");
-  ASSERT_EQ(enter("../../.."), 0);
-  EXPECT_EQ(working_directory(), "/");
-  ASSERT_EQ(enter(tree_.path("there")), 0);
-  EXPECT_EQ(read("f"), "host");
-  EXPECT_EQ(working_directory(), tree_.path("there"));
-}
-
-TEST_F(SysrootHook, GoesOnFromDescriptors) {
-  const auto inside = static_cast<int>(hook_->call(SYS_open, "/usr", O_RDONLY | O_DIRECTORY));
-  ASSERT_GE(inside, 0);
-  EXPECT_EQ(read("lib/l", O_RDONLY, inside), "library");
-  EXPECT_EQ(read("../../../etc/name", O_RDONLY, inside), "sysroot");
-  EXPECT_EQ(read("/etc/name", O_RDONLY, inside), "sysroot");
-  EXPECT_EQ(hook_->call(SYS_mkdirat, inside, "new", 0755), 0);
-  EXPECT_TRUE(on_host("root/usr/new"));
-  EXPECT_EQ(read("x", O_RDONLY, 9999), "EBADF");
-  close(inside);
-}
-
-TEST_F(SysrootHook, LeadsToNothingOutsideFromADirectoryThatWasRemoved) {
-  tree_.directory("root/a/b");
-  tree_.file("outside", "host");
-  ASSERT_EQ(enter("/a/b"), 0);
-  ASSERT_EQ(rmdir(tree_.path("root/a/b").c_str()), 0);
-  EXPECT_EQ(working_directory(), "ENOENT");
-  EXPECT_EQ(read("../../../outside"), "ENOENT");
-  EXPECT_EQ(read("../../../../../../../../etc/name"), "sysroot");
-  EXPECT_EQ(read(".//./../../etc/name"), "sysroot");
-  EXPECT_EQ(read("../../../escaped", O_CREAT | O_RDWR), "");
-  EXPECT_TRUE(on_host("root/escaped"));
-  EXPECT_FALSE(on_host("escaped"));
-  EXPECT_EQ(read("x"), "ENOENT");
-  EXPECT_EQ(read("x/../../../../outside"), "ENOENT");
-  EXPECT_EQ(hook_->call(SYS_mkdir, "new", 0755), -ENOENT);
-  struct stat status {};
-  EXPECT_EQ(hook_->call(SYS_stat, ".", &status), 0);
-  EXPECT_EQ(enter(".."), 0);
-  EXPECT_EQ(working_directory(), "/a");
-}
-
-TEST_F(SysrootHook, GoesOnFromDescriptorsOfWhatWasRemoved) {
-  tree_.directory("root/a/b");
-  tree_.file("root/f");
-  tree_.file("outside", "host");
-  const int directory = open("root/a/b", O_RDONLY), file = open("root/f", O_RDONLY);
-  rmdir("root/a/b");
-  unlink("root/f");
-  struct stat parent {
-  }, found{};
-  const auto look = [&](int at, const char* name) {
-    return hook_->call(SYS_newfstatat, at, name, &found, 0);
-  };
-  EXPECT_EQ(look(directory, "."), 0);
-  EXPECT_EQ(look(directory, ".."), 0);
-  ASSERT_EQ(stat("root/a", &parent), 0);
-  EXPECT_EQ(found.st_ino, parent.st_ino);
-  EXPECT_EQ(look(directory, "x"), -ENOENT);
-  EXPECT_EQ(read("../../../outside", O_RDONLY, directory), "ENOENT");
-  EXPECT_EQ(read("../../../etc/name", O_RDONLY, directory), "sysroot");
-  rmdir("root/a");
-  EXPECT_EQ(look(directory, ".."), 0) << "removed as well";
-  EXPECT_EQ(look(directory, "../x"), -ENOENT);
-  EXPECT_EQ(look(directory, "../../a"), -ENOENT);
-  EXPECT_EQ(look(directory, "../../../outside"), -ENOENT);
-  EXPECT_EQ(look(directory, "../../../../../there"), -ENOENT);
-  EXPECT_EQ(read("../../etc/name", O_RDONLY, directory), "sysroot");
-  EXPECT_EQ(look(file, ".."), -ENOTDIR);
-  EXPECT_EQ(look(file, "."), -ENOTDIR);
-  close(directory);
-  close(file);
 }
 
 TEST_F(SysrootHook, LeavesOpenat2ToItsOwnRoot) {
