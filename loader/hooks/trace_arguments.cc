@@ -40,6 +40,9 @@ void print_number(const Printer& p, Kind kind) {
         line.decimal(static_cast<int32_t>(value));
       }
       break;
+    case Kind::UserId:
+      line.user_id(static_cast<uint32_t>(value));
+      break;
     case Kind::Device:
       print_device(line, static_cast<uint32_t>(value));
       break;

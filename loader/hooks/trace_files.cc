@@ -79,19 +79,27 @@ void print_entries(const Printer& p) {
   p.line.text(" /* ").unsigned_decimal(count).text(count == 1 ? " entry */" : " entries */");
 }
 
-template <unsigned count>
-void print_numbers(const Printer& p) {
-  int32_t numbers[count]{};
-  if (!p.fetch_result(p.argument(), numbers)) return;
-  p.line.character('[').decimal(numbers[0]);
-  for (unsigned i = 1; i < count; ++i) p.line.text(", ").decimal(numbers[i]);
-  p.line.character(']');
+void print_pipe(const Printer& p) {
+  int32_t ends[2]{};
+  if (!p.fetch_result(p.argument(), ends)) return;
+  p.line.character('[').decimal(ends[0]).text(", ").decimal(ends[1]).character(']');
+}
+
+void print_number(const Printer& p) {
+  uint32_t number = 0;
+  if (!p.fetch_result(p.argument(), number)) return;
+  p.line.character('[').unsigned_decimal(number).character(']');
+}
+
+void print_user_id(const Printer& p) {
+  uint32_t id = 0;
+  if (p.fetch_result(p.argument(), id)) p.line.character('[').user_id(id).character(']');
 }
 
 void print_groups(const Printer& p, uint64_t count) {
   uint32_t group = 0;
   print_array(p, p.argument(), count, sizeof(group), [&](uint64_t at) {
-    if (p.fetch(at, group)) p.line.decimal(static_cast<int32_t>(group));
+    if (p.fetch(at, group)) p.line.user_id(group);
   });
 }
 
@@ -204,9 +212,11 @@ void print_file(Printer& p, Kind kind) {
     case Kind::Dirents64:
       return print_entries(p);
     case Kind::PipeFds:
-      return print_numbers<2>(p);
+      return print_pipe(p);
     case Kind::NumberOut:
-      return print_numbers<1>(p);
+      return print_number(p);
+    case Kind::UserIdOut:
+      return print_user_id(p);
     case Kind::Groups:
       return print_groups(p, static_cast<uint32_t>(p.call.argument[0]));
     case Kind::GroupsOut:

@@ -69,6 +69,10 @@ Line& Line::address(uint64_t value) {
   return value == 0 ? text("NULL") : hex(value);
 }
 
+Line& Line::user_id(uint32_t value) {
+  return value == ~uint32_t{0} ? text("-1") : unsigned_decimal(value);
+}
+
 void Line::escaped(unsigned char c, bool digit_follows) {
   switch (c) {
     case '"':

@@ -22,6 +22,7 @@ class Line {
   Line& hex(uint64_t value);                      // "0x1f", and "0" for 0
   Line& octal(uint64_t value);                    // "0644", and "000" for 0
   Line& address(uint64_t value);                  // as hex(), but NULL for 0
+  Line& user_id(uint32_t value);                  // of a user or group: "-1" for all ones
   // `count` bytes in C's notation: what cannot be printed is octal, as strace has it, or all of it
   // hexadecimal. The quotes are written too.
   Line& quoted(const char* bytes, size_t count, bool all_hexadecimal = false);

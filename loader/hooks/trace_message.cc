@@ -34,9 +34,7 @@ void print_control_data(const Printer& p, const ControlHeader& header, uint64_t 
     });
   } else if (header.level == kSocketLevel && header.type == kCredentials && size >= sizeof(word) &&
              p.peek(address, word)) {
-    p.line.text("{pid=").decimal(word[0]).text(", uid=").decimal(word[1]).text(", gid=").decimal(
-        word[2]);
-    p.line.character('}');
+    print_credentials(p.line, word);
   } else {
     print_buffer(p, address, size);
   }

@@ -139,6 +139,7 @@ void print_ready(const Printer& p, Result result);  // behind the result: what b
 
 // trace_socket.cc, trace_message.cc
 void print_sockaddr(const Printer& p, uint64_t address, uint64_t size);
+void print_credentials(Line& line, const int32_t (&word)[3]);  // struct ucred
 void print_socket(Printer& p, Kind kind);
 void print_message(const Printer& p, uint64_t address, uint64_t bytes, uint64_t name_size_before);
 void print_messages(const Printer& p);

@@ -92,7 +92,7 @@ constexpr int32_t kKernelCode = 128;  // SI_KERNEL
 void print_child(Line& line, const int32_t* word) {
   constexpr int32_t kExited = 1;
   field(line, "si_pid").decimal(word[4]);
-  field(line, "si_uid").decimal(word[5]);
+  field(line, "si_uid").user_id(static_cast<uint32_t>(word[5]));
   field(line, "si_status");
   if (word[2] == kExited) {
     line.decimal(word[6]);
@@ -134,7 +134,7 @@ void print_info(const Printer& p, uint64_t address) {
     print_child(p.line, word);
   } else if (word[2] <= 0) {
     field(p.line, "si_pid").decimal(word[4]);
-    field(p.line, "si_uid").decimal(word[5]);
+    field(p.line, "si_uid").user_id(static_cast<uint32_t>(word[5]));
   }
   p.line.character('}');
 }

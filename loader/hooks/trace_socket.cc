@@ -118,6 +118,12 @@ void print_address_body(Line& line, uint16_t family, const uint8_t* bytes, uint6
 
 }  // namespace
 
+void print_credentials(Line& line, const int32_t (&word)[3]) {
+  field(line, "pid", true).decimal(word[0]);
+  field(line, "uid").user_id(static_cast<uint32_t>(word[1]));
+  field(line, "gid").user_id(static_cast<uint32_t>(word[2])).character('}');
+}
+
 void print_sockaddr(const Printer& p, uint64_t address, uint64_t size) {
   constexpr uint64_t kMost = 128;  // struct sockaddr_storage
   uint8_t bytes[kMost]{};
@@ -222,9 +228,7 @@ void print_option_value(const Printer& p, int32_t size) {
   } else if (of_socket && option == kLinger && size == 8 && p.peek(p.argument(), word)) {
     p.line.text("{l_onoff=").decimal(word[0]).text(", l_linger=").decimal(word[1]).character('}');
   } else if (of_socket && option == kCredentials && size == 12 && p.peek(p.argument(), word)) {
-    p.line.text("{pid=").decimal(word[0]).text(", uid=").decimal(word[1]).text(", gid=").decimal(
-        word[2]);
-    p.line.character('}');
+    print_credentials(p.line, word);
   } else if (size < 0) {
     p.line.address(p.argument());
   } else {

@@ -27,6 +27,7 @@ enum class Kind : uint8_t {
   Dirfd,
   Device,
   IpcKey,
+  UserId,
   Hidden,
   // Strings and memory.
   Path,
@@ -115,6 +116,7 @@ enum class Kind : uint8_t {
   Statfs,
   PipeFds,
   NumberOut,
+  UserIdOut,
   GroupsOut,
   TimespecOut,
   TimevalOut,

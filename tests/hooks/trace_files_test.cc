@@ -193,6 +193,19 @@ TEST_F(Trace, MessagesShowWhatCame) {
             "msg_flags=0}, 0) = 2");
 }
 
+TEST_F(Trace, MessagesShowWhoSentThem) {
+  struct {
+    uint64_t size;
+    int level, type;
+    uint32_t credentials[3];
+  } control{28, SOL_SOCKET, SCM_CREDENTIALS, {7, 3000000000, 0xffffffff}};
+  msghdr message{nullptr, 0, nullptr, 0, &control, 28, 0};
+  EXPECT_EQ(traced(__NR_sendmsg, {3, at(&message), 0}, 0),
+            "sendmsg(3, {msg_name=NULL, msg_namelen=0, msg_iov=NULL, msg_iovlen=0, "
+            "msg_control=[{cmsg_len=28, cmsg_level=SOL_SOCKET, cmsg_type=SCM_CREDENTIALS, "
+            "cmsg_data={pid=7, uid=3000000000, gid=-1}}], msg_controllen=28, msg_flags=0}, 0) = 0");
+}
+
 TEST_F(Trace, OptionsThatTheKernelFillsIn) {
   int value = 0;
   socklen_t size = 8;

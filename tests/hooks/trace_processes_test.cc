@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,6 +64,32 @@ TEST_F(Trace, LimitsAreMultiplesOf1024) {
   rlimit limit{8 << 20, RLIM_INFINITY};
   EXPECT_EQ(traced(__NR_prlimit64, {0, RLIMIT_STACK, 0, at(&limit)}, 0),
             "prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0");
+}
+
+// Of users and groups: unsigned, but for the one that says "leave it".
+TEST_F(Trace, UsersAndGroupsAreUnsigned) {
+  uint32_t ids[] = {3000000000, 5, 0xffffffff};
+  EXPECT_EQ(traced(__NR_chown, {at("f"), 3000000000, 0xffffffff}, 0),
+            "chown(\"f\", 3000000000, -1) = 0");
+  EXPECT_EQ(traced(__NR_setresuid, {kOnes, 4294967294, 0}, 0), "setresuid(-1, 4294967294, 0) = 0");
+  EXPECT_EQ(traced(__NR_setgroups, {3, at(ids)}, 0), "setgroups(3, [3000000000, 5, -1]) = 0");
+  EXPECT_EQ(traced(__NR_getgroups, {8, at(ids)}, 2), "getgroups(8, [3000000000, 5]) = 2");
+  EXPECT_EQ(traced(__NR_getresgid, {at(ids), at(ids + 1), at(ids + 2)}, 0),
+            "getresgid([3000000000], [5], [-1]) = 0");
+  socklen_t size = sizeof(ids);
+  EXPECT_EQ(traced(__NR_getsockopt, {3, SOL_SOCKET, SO_PEERCRED, at(ids), at(&size)}, 0,
+                   [&] {
+                     ids[0] = 7;
+                     ids[1] = 2147483648;
+                   }),
+            "getsockopt(3, SOL_SOCKET, SO_PEERCRED, {pid=7, uid=2147483648, gid=-1}, [12]) = 0");
+  siginfo_t info{};
+  info.si_signo = SIGCHLD;
+  info.si_code = CLD_EXITED;
+  info.si_uid = 3000000000;
+  EXPECT_EQ(traced(__NR_waitid, {0, 0, at(&info), WEXITED, 0}, 0),
+            "waitid(P_ALL, 0, {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=0, si_uid=3000000000, "
+            "si_status=0, si_utime=0, si_stime=0}, WEXITED, NULL) = 0");
 }
 
 TEST_F(Trace, ArgumentsAndEnvironmentOfAProgram) {
