@@ -165,8 +165,10 @@ void print_fcntl_argument(const Printer& p) {
   switch (static_cast<uint32_t>(p.call.argument[1])) {
     case F_DUPFD:
     case kDuplicate:
-    case F_SETOWN:
     case kSetPipeSize:
+      p.line.decimal(static_cast<int64_t>(value));
+      return;
+    case F_SETOWN:
       p.line.decimal(static_cast<int32_t>(low));
       return;
     case F_SETFD:
@@ -186,9 +188,9 @@ void print_fcntl_argument(const Printer& p) {
       p.line.address(value);
       return;
     case kAddSeals:
-      return Names(kNamesOfSeals).flags(p.line, low);
+      return Names(kNamesOfSeals).flags(p.line, value);
     case kSetLease:
-      return Names(kNamesOfLeases).value(p.line, low);
+      return Names(kNamesOfLeases).value(p.line, value);
     case F_SETOWN_EX:
     case F_GETOWN_EX:
       p.line.address(value);

@@ -169,18 +169,34 @@ void print_prctl(const Printer& p) {
   }
 }
 
-constexpr uint64_t kArchGetFs = 0x1003, kArchGetGs = 0x1004, kArchGetCpuid = 0x1011;
-constexpr uint64_t kArchPermissions = 0x1021;  // ARCH_GET_XCOMP_SUPP and what follows
+// Of arch_prctl: what it does with its second argument. The option is an int.
+enum class ArchForm : uint8_t { kNumber, kBase, kAddress, kNothing };
+
+ArchForm arch_form(const sysload_call& call) {
+  switch (static_cast<uint32_t>(call.argument[0])) {
+    case 0x1003:  // ARCH_GET_FS
+    case 0x1004:  // ARCH_GET_GS
+      return ArchForm::kBase;
+    case 0x1011:  // ARCH_GET_CPUID
+      return ArchForm::kNothing;
+    case 0x1021:  // ARCH_GET_XCOMP_SUPP
+    case 0x1022:  // ARCH_GET_XCOMP_PERM
+    case 0x1024:  // ARCH_GET_XCOMP_GUEST_PERM
+      return ArchForm::kAddress;
+    default:
+      return ArchForm::kNumber;
+  }
+}
 
 void print_arch(const Printer& p) {
-  const uint64_t option = p.call.argument[0];
+  const ArchForm form = arch_form(p.call);
   uint64_t base = 0;
-  if ((option == kArchGetFs || option == kArchGetGs) && !p.failed() && p.peek(p.argument(), base)) {
+  if (form == ArchForm::kBase && !p.failed() && p.peek(p.argument(), base)) {
     p.line.character('[').hex(base).character(']');
-  } else if (option == kArchGetFs || option == kArchGetGs || option >= kArchPermissions) {
-    p.line.address(p.argument());
-  } else {
+  } else if (form == ArchForm::kNumber) {
     p.line.hex(p.argument());
+  } else {
+    p.line.address(p.argument());
   }
 }
 
@@ -230,7 +246,7 @@ bool operation_has(const sysload_call& call, Kind kind) {
     case Kind::PrctlArguments:
       return prctl_form(static_cast<uint32_t>(call.argument[0])) != '0';
     case Kind::ArchArgument:
-      return call.argument[0] != kArchGetCpuid;
+      return arch_form(call) != ArchForm::kNothing;
     default:
       return true;
   }
@@ -241,7 +257,7 @@ bool operation_answers(const sysload_call& call, Kind kind) {
   const auto option = static_cast<uint32_t>(call.argument[0]);
   if (kind == Kind::PrctlArguments)
     return option == PR_GET_NAME || option == PR_GET_CHILD_SUBREAPER;
-  return kind == Kind::ArchArgument && (option == kArchGetFs || option == kArchGetGs);
+  return kind == Kind::ArchArgument && arch_form(call) == ArchForm::kBase;
 }
 
 void print_operation(Printer& p, Kind kind) {

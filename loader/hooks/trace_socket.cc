@@ -166,14 +166,14 @@ void print_length(const Printer& p) {
 void print_type(Line& line, uint32_t type) {
   constexpr uint32_t kTypes = 15;
   const Names types(kNamesOfSocketTypes);
-  bool first = false;
   if (!types.has(type & kTypes)) {
     Names(kNamesOfSocketFlags).flags(line, type);
     return;
   }
   types.value(line, type & kTypes);
-  const uint64_t rest = Names(kNamesOfSocketFlags).known_flags(line, type & ~kTypes, first);
-  if (rest != 0) line.character('|').hex(rest);
+  if ((type & ~kTypes) == 0) return;
+  line.character('|');
+  Names(kNamesOfSocketFlags).flags(line, type & ~kTypes);
 }
 
 void print_protocol(const Printer& p) {
@@ -255,7 +255,9 @@ void print_socket(Printer& p, Kind kind) {
   int32_t size = 0;
   switch (kind) {
     case Kind::Sockaddr:
-      return print_sockaddr(p, p.argument(), static_cast<uint32_t>(p.behind()));
+      // The kernel takes a negative size for a mistake.
+      size = static_cast<int32_t>(p.behind());
+      return print_sockaddr(p, p.argument(), size < 0 ? 0 : static_cast<uint32_t>(size));
     case Kind::SockaddrOut:
       return print_filled_address(p);
     case Kind::SockaddrLength:

@@ -5,7 +5,8 @@
 
 The same calls are made under strace by call_asker, whose filter answers each with ENOSYS, and given to
 the trace hook by trace_asked, in an ordinary process. Each line must be the same, to the blank. The
-arguments are numbers of all kinds, addresses of a page with numbers in it, and, for flags, each bit.
+arguments are numbers of all kinds, in each position those that 32 bits or a sign change, addresses of a page
+with numbers in it, and, for flags, each bit.
 
 DIFFERENT names what differs, with its reason; what is named and does not differ is a mistake too.
 """
@@ -17,6 +18,8 @@ import sys
 
 PAGE = 0x10000000
 ONES = (1 << 64) - 1
+# Where a number is cut to 32 bits, or taken for a signed or an unsigned one, one of these differs.
+WIDE = [0x180000005, 0x80000000, 3000000000, 0x7fffffffffffffff]
 
 # The calls that strace 6.1 knows, and that the filter can answer: 335 (uretprobe) is answered before.
 NUMBERS = [n for n in (*range(335), *range(424, 451)) if n not in (15, 60, 219, 231)]
@@ -50,7 +53,7 @@ for reason, calls in {
         "io_submit io_cancel set_thread_area get_thread_area _sysctl mq_notify "
         "mq_getsetattr mq_open kexec_load migrate_pages move_pages set_mempolicy get_mempolicy "
         "perf_event_open name_to_handle_at open_by_handle_at sched_setattr bpf io_pgetevents io_uring_setup "
-        "mount_setattr landlock_create_ruleset futex_waitv openat2 sched_setaffinity",
+        "mount_setattr landlock_create_ruleset futex_waitv openat2 sched_setaffinity mincore",
     "numbers and not names":
         "syslog swapon reboot quotactl quotactl_fd ioprio_set ioprio_get keyctl kcmp kexec_file_load "
         "membarrier add_key request_key landlock_add_rule mbind seccomp io_uring_register "
@@ -58,8 +61,8 @@ for reason, calls in {
     "newer names are known": "memfd_create prctl",
     "which bits are unknown is said otherwise":
         "clone shmctl semctl msgctl semget msgget msgsnd memfd_secret fanotify_init fanotify_mark ptrace "
-        "socket io_uring_enter",
-    "options and addresses of rare families": "setsockopt sendmsg bind",
+        "io_uring_enter",
+    "options and addresses of rare families": "setsockopt sendmsg bind socket",
     "a signal's code decides what else is shown": "rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
     "of nonsense, the first bytes are shown nevertheless":
         "setxattr lsetxattr fsetxattr sethostname setdomainname setgroups mount fsconfig select pselect6 "
@@ -90,11 +93,17 @@ def questions():
         for pattern in patterns:
             for value in contents:
                 yield f"{number} {' '.join(map(str, pattern))} {words(value)}"
+        for others in (0, 1):
+            for position in range(6):
+                for value in WIDE:
+                    arguments = [others] * 6
+                    arguments[position] = value
+                    yield f"{number} {' '.join(map(str, arguments))}"
     for number, arguments in NAMED:
-        for value in (*range(70), *(1 << bit for bit in range(7, 32)), 0xffffffff):
+        for value in (*range(70), *(1 << bit for bit in range(7, 64)), 0xffffffff, *WIDE):
             yield f"{number} {padded(arguments.replace('X', str(value)))}"
     for number, arguments, page in NAMED_INSIDE:
-        for value in (0, *(1 << bit for bit in range(32)), 0xffff):
+        for value in (0, *(1 << bit for bit in range(64)), 0xffff, *WIDE):
             yield f"{number} {padded(arguments)} {page.replace('X', str(value))}"
 
 
