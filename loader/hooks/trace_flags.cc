@@ -14,11 +14,12 @@ namespace {
 
 constexpr uint32_t kAccessModes = 3;
 
-void print_open_flags(Line& line, uint32_t flags) {
+void print_open_flags(Line& line, uint64_t flags) {
   static constexpr char kModes[4][10] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
   line.text(kModes[flags & kAccessModes]);
   bool first = false;
-  const uint64_t rest = Names(kNamesOfOpenFlags).known_flags(line, flags & ~kAccessModes, first);
+  const uint64_t rest =
+      Names(kNamesOfOpenFlags).known_flags(line, flags & ~uint64_t{kAccessModes}, first);
   if (rest != 0) line.character('|').hex(rest);
 }
 
@@ -64,12 +65,17 @@ void print_flags_and_mode(Line& line, const Packed& packed, uint32_t flags, bool
 void print_open_how(const Printer& p) {
   open_how how{};
   constexpr uint64_t kHasMode = O_CREAT | 020000000;  // __O_TMPFILE
+  if (p.behind() < sizeof(how)) {
+    p.line.address(p.argument());
+    return;
+  }
   if (!p.fetch(p.argument(), how)) return;
   p.line.text("{flags=");
-  print_open_flags(p.line, static_cast<uint32_t>(how.flags));
+  print_open_flags(p.line, how.flags);
   if (how.mode != 0 || (how.flags & kHasMode) != 0) field(p.line, "mode").octal(how.mode);
   field(p.line, "resolve");
   Names(kNamesOfResolveFlags).flags(p.line, how.resolve);
+  print_bytes_behind(p, p.argument(), sizeof(how), p.behind());
   p.line.character('}');
 }
 
@@ -162,6 +168,8 @@ void print_flags(Printer& p, Kind kind) {
       return print_device(p.line, low);
     case Kind::StatxHow:
       return print_statx_flags(p.line, low);
+    case Kind::BindMode:
+      return Names(kNamesOfPolicies).value(p.line, value);
     case Kind::MountHow:
       return print_mount_flags(p.line, value);
     case Kind::MountData:

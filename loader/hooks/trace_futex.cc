@@ -242,7 +242,7 @@ bool operation_has(const sysload_call& call, Kind kind) {
              command != FUTEX_REQUEUE && command != FUTEX_WAIT_REQUEUE_PI;
     case Kind::PtraceProcess:
     case Kind::PtraceAddress:
-      return static_cast<uint32_t>(call.argument[0]) != 0;  // PTRACE_TRACEME
+      return call.argument[0] != 0;  // PTRACE_TRACEME
     case Kind::PrctlArguments:
       return prctl_form(static_cast<uint32_t>(call.argument[0])) != '0';
     case Kind::ArchArgument:

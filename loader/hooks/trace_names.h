@@ -24,7 +24,8 @@ struct Name {
   const char* name;
 };
 
-enum class NameStyle : uint8_t { kFlags, kWideFlags, kValue };  // flags of 32 bits, of 64 bits
+// Of 32 bits, and wide ones of 64.
+enum class NameStyle : uint8_t { kFlags, kWideFlags, kValue, kWideValue };
 
 template <size_t size>
 struct PackedNames {

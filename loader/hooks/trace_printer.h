@@ -96,6 +96,9 @@ void print_argument(Printer& p, Kind kind);
 void print_path(const Printer& p, uint64_t address);
 void print_string(const Printer& p, uint64_t address);  // NUL-ended
 void print_buffer(const Printer& p, uint64_t address, uint64_t size, bool hexadecimal = false);
+// Of a structure that the program says has `size` bytes: those behind the `known`, if they are not
+// 0.
+void print_bytes_behind(const Printer& p, uint64_t address, uint64_t known, uint64_t size);
 void print_iovecs(const Printer& p, uint64_t address, uint64_t count, uint64_t bytes,
                   bool contents = true);
 void print_strings(const Printer& p, Kind kind);

@@ -64,6 +64,19 @@ bool fetch_clone_arguments(const Printer& p, clone_args& arguments) {
          p.api.read(&arguments, p.argument(), size) == static_cast<int64_t>(size);
 }
 
+// The identifiers that the new process is to have, one for each namespace.
+void print_wanted_ids(const Printer& p, uint64_t address, uint64_t count) {
+  constexpr uint64_t kMostLevels = 32;  // MAX_PID_NS_LEVEL
+  if (count == 0 || count > kMostLevels) {
+    p.line.address(address);
+    return;
+  }
+  int32_t id = 0;
+  print_array(p, address, count, sizeof(id), [&](uint64_t at) {
+    if (p.fetch(at, id)) p.line.decimal(id);
+  });
+}
+
 void print_clone_arguments(const Printer& p) {
   clone_args a{};
   if (!fetch_clone_arguments(p, a)) {
@@ -82,10 +95,12 @@ void print_clone_arguments(const Printer& p) {
   field(p.line, "stack_size").hex(a.stack_size);
   if ((a.flags & CLONE_SETTLS) != 0) field(p.line, "tls").address(a.tls);
   if (a.set_tid != 0 || a.set_tid_size != 0) {
-    field(p.line, "set_tid").address(a.set_tid);
+    field(p.line, "set_tid");
+    print_wanted_ids(p, a.set_tid, a.set_tid_size);
     field(p.line, "set_tid_size").unsigned_decimal(a.set_tid_size);
   }
   if ((a.flags & CLONE_INTO_CGROUP) != 0) field(p.line, "cgroup").unsigned_decimal(a.cgroup);
+  print_bytes_behind(p, p.argument(), sizeof(a), p.behind());
   p.line.character('}');
 }
 

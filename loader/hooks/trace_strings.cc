@@ -53,6 +53,23 @@ void print_buffer(const Printer& p, uint64_t address, uint64_t size, bool hexade
   if (size > shown) p.line.text("...");
 }
 
+void print_bytes_behind(const Printer& p, uint64_t address, uint64_t known, uint64_t size) {
+  constexpr uint64_t kMost = 4096;  // a page: the kernel takes no more
+  char bytes[kMost];
+  if (size <= known) return;
+  const uint64_t end = smaller(size, kMost), count = end - known;
+  if (p.api.read(bytes, address + known, count) != static_cast<int64_t>(count)) {
+    p.line.text(", ???");
+    return;
+  }
+  uint64_t zeros = 0;
+  while (zeros < count && bytes[zeros] == 0) ++zeros;
+  if (zeros == count) return;
+  p.line.text(", /* bytes ").unsigned_decimal(known).text("..").unsigned_decimal(end - 1);
+  p.line.text(" */ ").quoted(bytes, smaller(count, p.string_limit), true);
+  if (count > p.string_limit) p.line.text("...");
+}
+
 // `bytes`: how many the kernel moved, or all of them where that is not known yet.
 void print_iovecs(const Printer& p, uint64_t address, uint64_t count, uint64_t bytes,
                   bool contents) {

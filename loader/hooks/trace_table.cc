@@ -44,8 +44,9 @@ const CallRow* find_call(uint64_t number) {
 namespace {
 
 void print_styled(Line& line, NameStyle style, Names names, uint64_t value) {
-  if (style != NameStyle::kWideFlags) value = static_cast<uint32_t>(value);
-  if (style == NameStyle::kValue) {
+  const bool is_wide = style == NameStyle::kWideFlags || style == NameStyle::kWideValue;
+  if (!is_wide) value = static_cast<uint32_t>(value);
+  if (style == NameStyle::kValue || style == NameStyle::kWideValue) {
     names.value(line, value);
   } else {
     names.flags(line, value);

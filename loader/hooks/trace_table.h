@@ -12,7 +12,7 @@ namespace sysrewrite::trace {
 // What an argument is. `In` is printed before the call, `Out` after it: the kernel fills it in.
 // `InOut` is printed in two parts. A kind may look at the arguments beside it: a buffer's size
 // stands behind it.
-enum class Kind : uint8_t {
+enum class Kind : uint16_t {
   None,
   // Numbers.
   Int,
@@ -48,6 +48,7 @@ enum class Kind : uint8_t {
   NodeMode,
   NodeDevice,
   StatxHow,
+  BindMode,  // a policy, in 64 bits
   MountHow,
   MountData,
   FanotifyHow,
@@ -160,8 +161,6 @@ enum class Kind : uint8_t {
 #undef NAMES
   End
 };
-
-static_assert(static_cast<unsigned>(Kind::End) < 256);  // it is a byte
 
 constexpr bool is_out(Kind kind) {
   return kind >= Kind::FirstOut && kind < Kind::FirstInOut;

@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 PAGE = 0x10000000
+END = PAGE + 16 * 4096  # of what is mapped there
 ONES = (1 << 64) - 1
 # Where a number is cut to 32 bits, or taken for a signed or an unsigned one, one of these differs.
 WIDE = [0x180000005, 0x80000000, 3000000000, 0x7fffffffffffffff]
@@ -40,11 +41,14 @@ NAMED = [
     (7, f"{PAGE} 1 0"), (16, "0 X 0"), (41, "X 0 0"), (41, "1 X 0"), (41, "2 0 X"), (41, "16 0 X"),
     (54, "0 1 X 0 0"), (54, "0 6 X 0 0"), (54, "0 41 X 0 0"), (54, "0 0 X 0 0"), (54, "0 X 0 0 0"),
 ]
-# The same in a structure: (number, arguments, words of the page with one X).
+# The same in a structure: (number, arguments, words of the page), with an X in either.
 NAMED_INSIDE = [
     (7, f"{PAGE} 1 0", "4:X"), (233, f"0 1 0 {PAGE}", "0:X"), (13, f"1 {PAGE} 0 8", "0:4096 8:X"),
     (131, f"{PAGE} 0", "0:1 8:X 16:8192"), (72, f"0 6 {PAGE}", "0:X"), (435, f"{PAGE} 88", "0:X"),
-    (437, f"0 0 {PAGE} 24", "16:X"), (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"),
+    (437, f"0 0 {PAGE} 24", "16:X"), (437, f"0 0 {PAGE} 24", "0:X"), (437, f"0 0 {PAGE} 40", "24:X"),
+    (437, f"0 0 {PAGE} X", "4088:5"), (437, f"0 0 {END - 24} 40", ""), (435, f"{PAGE} 112", "96:X"),
+    (435, f"{PAGE} 88", f"64:{PAGE + 256} 72:X 256:0x8000000000000007"), (435, f"{END - 88} 96", ""),
+    (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"),
 ]
 
 DIFFERENT = {}
@@ -53,14 +57,14 @@ for reason, calls in {
         "io_submit io_cancel set_thread_area get_thread_area _sysctl mq_notify "
         "mq_getsetattr mq_open kexec_load migrate_pages move_pages set_mempolicy get_mempolicy "
         "perf_event_open name_to_handle_at open_by_handle_at sched_setattr bpf io_pgetevents io_uring_setup "
-        "mount_setattr landlock_create_ruleset futex_waitv openat2 sched_setaffinity mincore",
+        "mount_setattr landlock_create_ruleset futex_waitv sched_setaffinity mincore",
     "numbers and not names":
-        "syslog swapon reboot quotactl quotactl_fd ioprio_set ioprio_get keyctl kcmp kexec_file_load "
+        "ptrace syslog swapon reboot quotactl quotactl_fd ioprio_set ioprio_get keyctl kcmp kexec_file_load "
         "membarrier add_key request_key landlock_add_rule mbind seccomp io_uring_register "
         "delete_module",
     "newer names are known": "memfd_create prctl",
     "which bits are unknown is said otherwise":
-        "clone shmctl semctl msgctl semget msgget msgsnd memfd_secret fanotify_init fanotify_mark ptrace "
+        "clone shmctl semctl msgctl semget msgget msgsnd memfd_secret fanotify_init fanotify_mark "
         "io_uring_enter",
     "options and addresses of rare families": "setsockopt sendmsg bind socket",
     "a signal's code decides what else is shown": "rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
@@ -104,7 +108,7 @@ def questions():
             yield f"{number} {padded(arguments.replace('X', str(value)))}"
     for number, arguments, page in NAMED_INSIDE:
         for value in (0, *(1 << bit for bit in range(64)), 0xffff, *WIDE):
-            yield f"{number} {padded(arguments)} {page.replace('X', str(value))}"
+            yield f"{number} {padded(arguments).replace('X', str(value))} {page.replace('X', str(value))}"
 
 
 def padded(arguments):
