@@ -1,7 +1,7 @@
-// Calls whose arguments follow from an operation: futex, prctl, arch_prctl, seccomp.
+// Calls whose arguments follow from an operation: futex, seccomp, ptrace; prctl is in
+// trace_prctl.cc.
 
 #include <linux/futex.h>
-#include <linux/prctl.h>
 
 #include "loader/hooks/trace_printer.h"
 
@@ -10,6 +10,7 @@ namespace sysrewrite::trace {
 namespace {
 
 constexpr uint32_t kFutexCommand = 127;
+constexpr uint32_t kSetFilter = 1;  // SECCOMP_SET_MODE_FILTER
 
 // --- futex ---------------------------------------------------------------------------------------
 
@@ -94,125 +95,7 @@ void print_futex_third(const Printer& p) {
   }
 }
 
-// --- prctl ---------------------------------------------------------------------------------------
-
-// By option: how many arguments there are; d a decimal one, D a decimal one and three more, s a
-// signal, n a name, p a pointer, u what may be dumped, c a capability.
-constexpr char kPrctl[] = "4sp0up10dpdpd0dn144pd01ccp101d000444dpD4pD444104441012444D4444410";
-
-char prctl_form(uint64_t option) {
-  constexpr uint64_t kLast = 64;
-  static_assert(sizeof(kPrctl) == kLast + 2);
-  return option <= kLast ? kPrctl[option] : '4';
-}
-
-void print_hexadecimal(const Printer& p, unsigned from, unsigned count) {
-  for (unsigned i = from; i < from + count; ++i) {
-    if (i > 1) p.line.text(", ");
-    p.line.hex(p.call.argument[i]);
-  }
-}
-
-// PR_SET_VMA: names a mapping.
-void print_mapping_name(const Printer& p) {
-  if (p.argument() == 0) {
-    p.line.text("PR_SET_VMA_ANON_NAME, ")
-        .hex(p.behind(1))
-        .text(", ")
-        .unsigned_decimal(p.behind(2))
-        .text(", ");
-    print_string(p, p.behind(3));
-  } else {
-    p.line.hex(p.argument()).text(" /* PR_SET_VMA_??? */, ");
-    p.line.hex(p.behind(1)).text(", ").hex(p.behind(2)).text(", ").hex(p.behind(3));
-  }
-}
-
-void print_prctl(const Printer& p) {
-  constexpr uint32_t kSetMappingName = 0x53564d41;  // PR_SET_VMA
-  const uint64_t value = p.argument();
-  const auto option = static_cast<uint32_t>(p.call.argument[0]);
-  if (option == kSetMappingName) return print_mapping_name(p);
-  if (option == PR_GET_NAME && !p.failed()) return print_string(p, value);
-  if (option == PR_GET_CHILD_SUBREAPER) {
-    int32_t answer = 0;
-    if (p.fetch_result(value, answer)) p.line.character('[').decimal(answer).character(']');
-    return;
-  }
-  static constexpr char kDump[3][18] = {"SUID_DUMP_DISABLE", "SUID_DUMP_USER", "SUID_DUMP_ROOT"};
-  const char form = prctl_form(option);
-  switch (form) {
-    case 'p':
-      p.line.address(value);
-      return;
-    case 's':
-      return print_argument(const_cast<Printer&>(p), Kind::Signals);
-    case 'n':
-      return print_string(p, value);
-    case 'c':
-      return Names(kNamesOfCapabilities).value(p.line, value);
-    case 'u':
-      if (value < 3) {
-        p.line.text(kDump[value]);
-      } else {
-        p.line.hex(value).text(" /* SUID_DUMP_??? */");
-      }
-      return;
-    case 'd':
-      p.line.decimal(static_cast<int64_t>(value));
-      return;
-    case 'D':
-      p.line.decimal(static_cast<int64_t>(value));
-      return print_hexadecimal(p, 2, 3);
-    default:
-      print_hexadecimal(p, 1, static_cast<unsigned>(form - '0'));
-  }
-}
-
-// Of arch_prctl: what it does with its second argument. The option is an int.
-enum class ArchForm : uint8_t { kNumber, kBase, kAddress, kNothing };
-
-ArchForm arch_form(const sysload_call& call) {
-  switch (static_cast<uint32_t>(call.argument[0])) {
-    case 0x1003:  // ARCH_GET_FS
-    case 0x1004:  // ARCH_GET_GS
-      return ArchForm::kBase;
-    case 0x1011:  // ARCH_GET_CPUID
-      return ArchForm::kNothing;
-    case 0x1021:  // ARCH_GET_XCOMP_SUPP
-    case 0x1022:  // ARCH_GET_XCOMP_PERM
-    case 0x1024:  // ARCH_GET_XCOMP_GUEST_PERM
-      return ArchForm::kAddress;
-    default:
-      return ArchForm::kNumber;
-  }
-}
-
-void print_arch(const Printer& p) {
-  const ArchForm form = arch_form(p.call);
-  uint64_t base = 0;
-  if (form == ArchForm::kBase && !p.failed() && p.peek(p.argument(), base)) {
-    p.line.character('[').hex(base).character(']');
-  } else if (form == ArchForm::kNumber) {
-    p.line.hex(p.argument());
-  } else {
-    p.line.address(p.argument());
-  }
-}
-
-void print_filter_program(const Printer& p) {
-  constexpr uint32_t kSetFilter = 1;
-  struct {
-    uint16_t length, padding[3];
-    uint64_t filter;
-  } program{};
-  if (static_cast<uint32_t>(p.call.argument[0]) != kSetFilter) {
-    p.line.address(p.argument());
-  } else if (p.fetch(p.argument(), program)) {
-    field(p.line, "len", true).unsigned_decimal(program.length);
-    field(p.line, "filter").address(program.filter).character('}');
-  }
-}
+// --- The rest ------------------------------------------------------------------------------------
 
 void print_resumed(const Printer& p) {
   const char* name = p.resumed != 0 ? p.api.call_name(p.resumed) : nullptr;
@@ -222,6 +105,16 @@ void print_resumed(const Printer& p) {
 }
 
 }  // namespace
+
+void print_filter_program(const Printer& p, uint64_t address) {
+  struct {
+    uint16_t length, padding[3];
+    uint64_t filter;
+  } program{};
+  if (!p.fetch(address, program)) return;
+  field(p.line, "len", true).unsigned_decimal(program.length);
+  field(p.line, "filter").address(program.filter).character('}');
+}
 
 // Whether an argument that follows from an operation is there.
 bool operation_has(const sysload_call& call, Kind kind) {
@@ -244,9 +137,8 @@ bool operation_has(const sysload_call& call, Kind kind) {
     case Kind::PtraceAddress:
       return call.argument[0] != 0;  // PTRACE_TRACEME
     case Kind::PrctlArguments:
-      return prctl_form(static_cast<uint32_t>(call.argument[0])) != '0';
     case Kind::ArchArgument:
-      return arch_form(call) != ArchForm::kNothing;
+      return option_has_arguments(call, kind);
     default:
       return true;
   }
@@ -254,10 +146,7 @@ bool operation_has(const sysload_call& call, Kind kind) {
 
 // Whether the kernel writes to what the argument points to.
 bool operation_answers(const sysload_call& call, Kind kind) {
-  const auto option = static_cast<uint32_t>(call.argument[0]);
-  if (kind == Kind::PrctlArguments)
-    return option == PR_GET_NAME || option == PR_GET_CHILD_SUBREAPER;
-  return kind == Kind::ArchArgument && arch_form(call) == ArchForm::kBase;
+  return (kind == Kind::PrctlArguments || kind == Kind::ArchArgument) && option_answers(call, kind);
 }
 
 void print_operation(Printer& p, Kind kind) {
@@ -272,14 +161,16 @@ void print_operation(Printer& p, Kind kind) {
     case Kind::FutexThird:
       return print_futex_third(p);
     case Kind::PrctlArguments:
-      return print_prctl(p);
     case Kind::ArchArgument:
-      return print_arch(p);
+      return print_option_arguments(p, kind);
     case Kind::PtraceProcess:
       p.line.decimal(static_cast<int32_t>(p.argument()));
       return;
     case Kind::FilterProgram:
-      return print_filter_program(p);
+      if (static_cast<uint32_t>(p.call.argument[0]) == kSetFilter)
+        return print_filter_program(p, p.argument());
+      p.line.address(p.argument());
+      return;
     case Kind::Resumed:
       return print_resumed(p);
     default:

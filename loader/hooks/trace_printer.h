@@ -130,7 +130,13 @@ void print_signal(Printer& p, Kind kind);
 void print_process(Printer& p, Kind kind);
 // trace_capabilities.cc
 void print_capability(Printer& p, Kind kind);
-// trace_futex.cc: futex, prctl and arch_prctl.
+// trace_prctl.cc: prctl and arch_prctl; the same two questions as below.
+bool option_has_arguments(const sysload_call& call, Kind kind);
+bool option_answers(const sysload_call& call, Kind kind);
+void print_option_arguments(const Printer& p, Kind kind);
+void print_prctl_result(const Printer& p);
+// trace_futex.cc: futex, seccomp, ptrace.
+void print_filter_program(const Printer& p, uint64_t address);
 void print_operation(Printer& p, Kind kind);
 // Whether an argument that follows from an operation is there, and whether the kernel fills it in.
 bool operation_has(const sysload_call& call, Kind kind);

@@ -92,6 +92,8 @@ void print_success(const Printer& p, Result result) {
     case Result::MessagesResult:
       p.line.decimal(p.call.result);
       return print_left(p, p.call.argument[4]);
+    case Result::PrctlResult:
+      return print_prctl_result(p);
     case Result::SignalResult:
       return print_meaning(p, Names(kNamesOfSignals));
     case Result::SchedulerResult:

@@ -183,7 +183,8 @@ enum class Result : uint8_t {
   TimeResult,
   SchedulerResult,
   PersonalityResult,
-  MessagesResult
+  MessagesResult,
+  PrctlResult
 };
 
 // The classes of the filter: %file and the like. kAnyStatfs holds what %%statfs has beyond %statfs

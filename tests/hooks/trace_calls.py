@@ -37,9 +37,12 @@ NAMED = [
     (221, "0 0 0 X"), (283, "0 X"), (230, "0 X 0 0"), (289, "0 0 0 X"), (290, "0 X"), (291, "X"),
     (294, "X"), (254, "0 0 X"), (316, "0 0 0 0 X"), (318, "0 0 X"), (317, "X 0 0"), (325, "0 0 X"),
     (327, "0 0 0 0 0 X"), (330, "0 X"), (426, "0 0 0 X 0 0"), (436, "0 0 X"), (247, "X 0 0 0 0"),
-    (188, "0 0 0 0 X"), (135, "X"), (72, "0 X 0"), (101, "X 0 0 0"), (157, "X 1 0 0 0"), (202, "0 X 0 0 0 0"),
+    (188, "0 0 0 0 X"), (135, "X"), (72, "0 X 0"), (101, "X 0 0 0"), (157, "X 1 0 0 0"),
+    (157, f"X {ONES} 2 3 4"), (157, f"X {PAGE} {PAGE} 3 {PAGE}"), (157, "62 1 2 X 0"), (202, "0 X 0 0 0 0"),
     (7, f"{PAGE} 1 0"), (16, "0 X 0"), (41, "X 0 0"), (41, "1 X 0"), (41, "2 0 X"), (41, "16 0 X"),
     (54, "0 1 X 0 0"), (54, "0 6 X 0 0"), (54, "0 41 X 0 0"), (54, "0 0 X 0 0"), (54, "0 X 0 0 0"),
+    *((157, f"{option} X 3 3 0") for option in (1, 4, 22, 23, 26, 28, 33, 35, 47, 52, 53, 59, 62, 0x53564d41, 0x59616d61)),
+    *((157, f"{option} {first} X 1 2") for option, first in ((22, 2), (33, 1), (47, 2), (53, 0), (62, 1), (0x53564d41, 0))),
 ]
 # The same in a structure: (number, arguments, words of the page), with an X in either.
 NAMED_INSIDE = [
@@ -62,7 +65,8 @@ for reason, calls in {
         "ptrace syslog swapon reboot quotactl quotactl_fd ioprio_set ioprio_get keyctl kcmp kexec_file_load "
         "membarrier add_key request_key landlock_add_rule mbind seccomp io_uring_register "
         "delete_module",
-    "newer names are known": "memfd_create prctl",
+    "newer names are known": "memfd_create",
+    "what other architectures have": "prctl",
     "which bits are unknown is said otherwise":
         "clone shmctl semctl msgctl semget msgget msgsnd memfd_secret fanotify_init fanotify_mark "
         "io_uring_enter",

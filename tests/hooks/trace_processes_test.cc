@@ -1,7 +1,9 @@
 // What the trace hook shows of processes, signals and time.
 #include <asm/unistd.h>
 #include <gtest/gtest.h>
+#include <linux/securebits.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,6 +92,31 @@ TEST_F(Trace, UsersAndGroupsAreUnsigned) {
   EXPECT_EQ(traced(__NR_waitid, {0, 0, at(&info), WEXITED, 0}, 0),
             "waitid(P_ALL, 0, {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=0, si_uid=3000000000, "
             "si_status=0, si_utime=0, si_stime=0}, WEXITED, NULL) = 0");
+}
+
+// As strace 6.1 has them; trace_calls.py compares what is given.
+TEST_F(Trace, PrctlShowsWhatTheKernelAnswers) {
+  int number = SIGTERM;
+  uint64_t address = 0x5000;
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_PDEATHSIG, at(&number)}, 0),
+            "prctl(PR_GET_PDEATHSIG, [SIGTERM]) = 0");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_PDEATHSIG, 8}, -EFAULT),
+            "prctl(PR_GET_PDEATHSIG, 0x8) = -1 EFAULT (Bad address)");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_TSC, at(&number)}, 0, [&] { number = PR_TSC_ENABLE; }),
+            "prctl(PR_GET_TSC, [PR_TSC_ENABLE]) = 0");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_TID_ADDRESS, at(&address)}, 0),
+            "prctl(PR_GET_TID_ADDRESS, [0x5000]) = 0");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_CHILD_SUBREAPER, at(&number)}, 0),
+            "prctl(PR_GET_CHILD_SUBREAPER, [1]) = 0");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_DUMPABLE}, 1),
+            "prctl(PR_GET_DUMPABLE) = 1 (SUID_DUMP_USER)");
+  EXPECT_EQ(traced(__NR_prctl, {PR_MCE_KILL_GET, 0, 0, 0, 0}, 2),
+            "prctl(PR_MCE_KILL_GET, 0, 0, 0, 0) = 2 (PR_MCE_KILL_DEFAULT)");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_SECUREBITS}, SECBIT_KEEP_CAPS),
+            "prctl(PR_GET_SECUREBITS) = 0x10 (SECBIT_KEEP_CAPS)");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_SECUREBITS}, 0), "prctl(PR_GET_SECUREBITS) = 0");
+  EXPECT_EQ(traced(__NR_prctl, {PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS}, PR_SPEC_ENABLE),
+            "prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS) = 0x2 (PR_SPEC_ENABLE)");
 }
 
 TEST_F(Trace, ArgumentsAndEnvironmentOfAProgram) {
