@@ -42,7 +42,8 @@ constexpr uint64_t kForResult = 512;  // of the line, kept free for the result
 constexpr uint64_t kResultColumn = 40;
 constexpr uint64_t kBillion = 1000000000;
 
-// Of the whole process tree: who has begun an execve whose line is not complete.
+// Of the whole process tree: who has begun an execve whose line is not complete. The uppermost bit
+// says that it is an execveat.
 struct Shared {
   static constexpr unsigned kMost = 1000;
   uint32_t executing[kMost];
@@ -180,8 +181,15 @@ bool looks_executable(const sysload_api& api, const sysload_call& call) {
          api.syscall(__NR_faccessat2, folder, path, kExecutable, flags | AT_EACCESS, 0, 0) == 0;
 }
 
+constexpr uint32_t kExecveat = 0x80000000;
+
 uint32_t own_process(const sysload_api& api) {
   return static_cast<uint32_t>(api.syscall(__NR_getpid, 0, 0, 0, 0, 0, 0));
+}
+
+// As it stands in the shared memory.
+uint32_t execution(const sysload_api& api, uint32_t number) {
+  return own_process(api) | (number == __NR_execveat ? kExecveat : 0);
 }
 
 // Exchanges one entry of the shared memory: a process for none, or none for a process.
@@ -196,17 +204,31 @@ bool exchange(Shared* shared, uint32_t from, uint32_t to) {
   return false;
 }
 
-void announce_execve(sysload_hook* hook, Sheet& sheet) {
+void announce_execve(sysload_hook* hook, uint32_t number, Sheet& sheet) {
   Line line(sheet.memory, kLineSize);
   line.skip(sheet.arguments.length());
   line.text(sheet.arguments.full() ? "... <unfinished ...>\n" : " <unfinished ...>\n");
-  exchange(data_of(hook).shared, 0, own_process(*hook->api));
+  exchange(data_of(hook).shared, 0, execution(*hook->api, number));
   hook->api->emit(hook, line.data(), line.length());
 }
 
-void print_resumed(sysload_hook* hook, uint64_t tid, const char* name, Sheet& sheet) {
+void print_resumed(sysload_hook* hook, uint64_t tid, uint32_t number, Sheet& sheet) {
   print_head(hook, sheet.arguments, tid);
-  sheet.arguments.text("<... ").text(name).text(" resumed>");
+  sheet.arguments.text("<... ");
+  print_name(*hook->api, sheet.arguments, number);
+  sheet.arguments.text(" resumed>");
+}
+
+// This program is what an execve asked for.
+void complete_execve(sysload_hook* hook) {
+  Shared* shared = data_of(hook).shared;
+  for (const uint32_t number : {__NR_execve, __NR_execveat}) {
+    if (!exchange(shared, execution(*hook->api, number), 0)) continue;
+    Sheet sheet;
+    print_resumed(hook, own_process(*hook->api), number, sheet);
+    finish(hook, sheet, 0, [](Line& line) { line.text("= 0"); });
+    return;
+  }
 }
 
 // --- The hook ------------------------------------------------------------------------------------
@@ -254,7 +276,7 @@ sysload_verdict on_entry(sysload_hook* hook, sysload_thread* thread, sysload_cal
     } else if (number == __NR_rt_sigreturn) {
       finish_sigreturn(hook, sheet, *call);
     } else if (is_execve(number) && looks_executable(*hook->api, *call)) {
-      announce_execve(hook, sheet);
+      announce_execve(hook, number, sheet);
       call->scratch[kLengthAndIndex] = ~uint64_t{0};
     } else {
       call->scratch[kBefore] = value_before(*hook->api, *call, row_of(number));
@@ -269,7 +291,7 @@ sysload_verdict on_entry(sysload_hook* hook, sysload_thread* thread, sysload_cal
 // An execve that was announced has failed after all.
 bool was_announced(sysload_hook* hook, const sysload_call& call) {
   if (call.scratch[kLengthAndIndex] != ~uint64_t{0}) return false;
-  exchange(data_of(hook).shared, own_process(*hook->api), 0);
+  exchange(data_of(hook).shared, execution(*hook->api, number_of(call)), 0);
   return true;
 }
 
@@ -280,7 +302,7 @@ void on_exit(sysload_hook* hook, sysload_thread* thread, sysload_call* call) {
   const auto* kept = kept_text(*call);
   Printer p = printer_for(hook, thread, *call, line, true);
   if (was_announced(hook, *call)) {
-    print_resumed(hook, thread->tid, number == __NR_execve ? "execve" : "execveat", sheet);
+    print_resumed(hook, thread->tid, number, sheet);
   } else {
     unsigned index = 0;
     if (kept != nullptr) {
@@ -321,13 +343,7 @@ int initialise(sysload_hook* hook) {
   hook->exit = &on_exit;
   set_interest(hook, data->options.calls);
   data->shared = static_cast<Shared*>(api.share(hook, sizeof(Shared)));
-  // This program is what an execve asked for.
-  const uint32_t process = own_process(api);
-  if (exchange(data->shared, process, 0)) {
-    Sheet sheet;
-    print_resumed(hook, process, "execve", sheet);
-    finish(hook, sheet, 0, [](Line& line) { line.text("= 0"); });
-  }
+  complete_execve(hook);
   return 0;
 }
 

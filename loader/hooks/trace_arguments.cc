@@ -89,7 +89,8 @@ void print_given(Printer& p, Kind kind) {
   if (kind <= Kind::EpollEvent) return print_event(p, kind);
   if (kind == Kind::IoctlCommand) return print_ioctl(p, kind);
   if (kind < Kind::SocketType) return print_file(p, kind);
-  print_socket(p, kind);
+  if (kind <= Kind::Message) return print_socket(p, kind);
+  print_ipc(p, kind);
 }
 
 void print_answer(Printer& p, Kind kind) {
@@ -100,6 +101,7 @@ void print_answer(Printer& p, Kind kind) {
   if (kind <= Kind::Sysinfo) return print_process(p, kind);
   if (kind == Kind::EpollEventsOut) return print_event(p, kind);
   if (kind <= Kind::OutMessages) return print_socket(p, kind);
+  if (kind == Kind::QueueAttributesOut) return print_ipc(p, kind);
   if (kind == Kind::Clone || kind == Kind::CloneArguments) return print_process(p, kind);
   if (kind == Kind::IoctlArgument) return print_ioctl(p, kind);
   if (kind == Kind::OffsetInOut) return print_file(p, kind);

@@ -103,23 +103,6 @@ void print_groups(const Printer& p, uint64_t count) {
   });
 }
 
-// What semop does: to which semaphore, how much, how.
-void print_semaphores(const Printer& p) {
-  struct {
-    uint16_t number;
-    int16_t operation;
-    uint16_t flags;
-  } entry{};
-  print_array(p, p.argument(), static_cast<uint32_t>(p.behind()), sizeof(entry), [&](uint64_t at) {
-    if (!p.fetch(at, entry)) return;
-    field(p.line, "sem_num", true).unsigned_decimal(entry.number);
-    field(p.line, "sem_op").decimal(entry.operation);
-    field(p.line, "sem_flg");
-    Names(kNamesOfSemaphoreFlags).flags(p.line, entry.flags);
-    p.line.character('}');
-  });
-}
-
 void print_offset(const Printer& p) {
   int64_t offset = 0;
   if (p.fetch(p.argument(), offset)) p.line.character('[').decimal(offset).character(']');
@@ -228,8 +211,6 @@ void print_file(Printer& p, Kind kind) {
         print_groups(p, static_cast<uint64_t>(p.call.result));
       }
       return;
-    case Kind::Semaphores:
-      return print_semaphores(p);
     case Kind::OffsetIn:
       return print_offset(p);
     case Kind::OffsetInOut:

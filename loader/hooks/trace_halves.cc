@@ -22,6 +22,10 @@ bool is_shown(const sysload_call& call, unsigned index, Kind kind) {
       return false;
     case Kind::CreateMode:
       return (call.argument[index - 1] & (O_CREAT | kTemporary)) != 0;
+    case Kind::QueueMode:
+      return (call.argument[index - 1] & O_CREAT) != 0;
+    case Kind::QueueHow:
+      return (call.argument[index - 2] & O_CREAT) != 0;
     case Kind::RemapAddress:
       return (call.argument[index - 1] & 3) == 3;  // MREMAP_MAYMOVE, MREMAP_FIXED
     case Kind::NodeDevice:
@@ -58,17 +62,28 @@ bool is_answer(const sysload_call& call, Kind kind) {
 
 namespace {
 
-uint64_t copied_timeout(const sysload_api& api, sysload_call& call, uint64_t address) {
-  constexpr uint64_t kSize = 16;  // of struct timespec
-  void* memory = address == 0 ? nullptr : api.call_memory(&call, kSize);
-  if (memory == nullptr || api.read(memory, address, kSize) != int64_t{kSize}) return 0;
-  return word(memory);
+constexpr uint64_t kNameSizeAt = 8;  // of struct msghdr
+
+// recvmmsg: its timeout, and how much room there is for each sender's address.
+uint64_t messages_before(const sysload_api& api, sysload_call& call, uint64_t timeout) {
+  constexpr uint64_t kMessageSize = 64;
+  auto* before = static_cast<MessagesBefore*>(api.call_memory(&call, sizeof(MessagesBefore)));
+  if (before == nullptr) return 0;
+  *before = {};
+  constexpr auto kTimeoutSize = sizeof(before->timeout);
+  if (timeout != 0 && api.read(&before->timeout, timeout, kTimeoutSize) == int64_t{kTimeoutSize})
+    before->has_timeout = 1;
+  const auto count = static_cast<uint32_t>(call.argument[2]);
+  for (uint32_t i = 0; i < count && i < kMostElements; ++i) {
+    const uint64_t at = call.argument[1] + i * kMessageSize + kNameSizeAt;
+    if (api.read(&before->name_sizes[i], at, sizeof(uint32_t)) != sizeof(uint32_t)) break;
+  }
+  return word(before);
 }
 
 }  // namespace
 
 uint64_t value_before(const sysload_api& api, sysload_call& call, const CallRow& row) {
-  constexpr uint64_t kNameSizeAt = 8;  // of struct msghdr
   uint32_t length = 0;
   for (unsigned i = 0; i < kArguments; ++i) {
     const Kind kind = row.arguments[i];
@@ -77,7 +92,7 @@ uint64_t value_before(const sysload_api& api, sysload_call& call, const CallRow&
     } else if (kind == Kind::OutMessage) {
       api.read(&length, call.argument[i] + kNameSizeAt, sizeof(length));
     } else if (kind == Kind::TimespecBefore) {
-      return copied_timeout(api, call, call.argument[i]);
+      return messages_before(api, call, call.argument[i]);
     }
   }
   return length;

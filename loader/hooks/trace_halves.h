@@ -6,8 +6,8 @@
 
 namespace sysrewrite::trace {
 
-// What the call is going to overwrite and a later argument shows: a length; or where a timeout was
-// copied to, 0 where it could not be.
+// What the call is going to overwrite and a later argument shows: a length; or of recvmmsg the
+// address of a copy (MessagesBefore), 0 where there is no memory for one.
 uint64_t value_before(const sysload_api& api, sysload_call& call, const CallRow& row);
 
 // The arguments from `index` on, to the end or, before the call, to the first that the kernel fills

@@ -111,6 +111,8 @@ void print_messages(const Printer& p) {
     p.line.address(p.argument());
     return;
   }
+  MessagesBefore before{};
+  const bool has_before = !sends && p.peek(p.before, before);
   const auto done = p.failed() ? 0 : static_cast<uint64_t>(p.call.result);
   const uint64_t count = sends ? static_cast<uint32_t>(p.behind()) : done;
   uint64_t index = 0;
@@ -118,7 +120,9 @@ void print_messages(const Printer& p) {
     uint32_t bytes = 0;
     if (!p.fetch(at + sizeof(Header), bytes)) return;
     p.line.text("{msg_hdr=");
-    print_message(p, at, sends ? ~uint64_t{0} : bytes, ~uint64_t{0});
+    // There are no more of these than print_array shows.
+    const uint64_t name_size = has_before ? before.name_sizes[index] : ~uint64_t{0};
+    print_message(p, at, sends ? ~uint64_t{0} : bytes, name_size);
     if (index++ < done) field(p.line, "msg_len").unsigned_decimal(bytes);
     p.line.character('}');
   });

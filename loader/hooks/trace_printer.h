@@ -54,6 +54,11 @@ struct Printer {
   }
 };
 
+// struct timespec, or timeval.
+struct TimePair {
+  int64_t seconds, fraction;
+};
+
 // Prints a field's name, with what separates it from the one before.
 inline Line& field(Line& line, const char* name, bool first = false) {
   return line.text(first ? "{" : ", ").text(name).character('=');
@@ -146,12 +151,21 @@ bool operation_answers(const sysload_call& call, Kind kind);
 void print_event(Printer& p, Kind kind);
 void print_ready(const Printer& p, Result result);  // behind the result: what became ready
 
+// trace_ipc.cc
+void print_ipc(Printer& p, Kind kind);
+
 // trace_socket.cc, trace_message.cc
 void print_sockaddr(const Printer& p, uint64_t address, uint64_t size);
 void print_credentials(Line& line, const int32_t (&word)[3]);  // struct ucred
 void print_socket(Printer& p, Kind kind);
 void print_message(const Printer& p, uint64_t address, uint64_t bytes, uint64_t name_size_before);
 void print_messages(const Printer& p);
+// What recvmmsg is going to overwrite, as it was before; Printer::before is its address then.
+struct MessagesBefore {
+  uint64_t has_timeout;
+  TimePair timeout;
+  uint32_t name_sizes[kMostElements];
+};
 
 // trace_result.cc: from the blank in front of "= " on.
 void print_result(const Printer& p, Result result);

@@ -94,7 +94,6 @@ enum class Kind : uint16_t {
   Fdset,
   EpollEvent,
   FcntlArgument,
-  Semaphores,
   IoctlCommand,
   OffsetIn,
   // Sockets.
@@ -104,6 +103,11 @@ enum class Kind : uint16_t {
   OptionValue,
   Sockaddr,
   Message,
+  // Queues, semaphores and shared memory.
+  Semaphores,
+  QueueMode,  // of mq_open, as the next one: only there with O_CREAT
+  QueueHow,
+  QueueAttributes,
 
   FirstOut,
   OutBuffer = FirstOut,
@@ -144,6 +148,7 @@ enum class Kind : uint16_t {
   OptionOut,
   OutMessage,
   OutMessages,
+  QueueAttributesOut,
   Clone,
   IoctlArgument,
 

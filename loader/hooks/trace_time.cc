@@ -6,14 +6,10 @@ namespace sysrewrite::trace {
 
 namespace {
 
-struct Pair {
-  int64_t seconds, fraction;
-};
-
 constexpr int64_t kNow = 0x3fffffff, kOmit = 0x3ffffffe;  // UTIME_NOW, UTIME_OMIT
 constexpr int64_t kInterrupted = -4;                      // EINTR
 
-void print_pair(const Printer& p, const Pair& pair, bool nanoseconds) {
+void print_pair(const Printer& p, const TimePair& pair, bool nanoseconds) {
   p.line.text("{tv_sec=").decimal(pair.seconds);
   field(p.line, nanoseconds ? "tv_nsec" : "tv_usec")
       .unsigned_decimal(static_cast<uint64_t>(pair.fraction))
@@ -22,7 +18,7 @@ void print_pair(const Printer& p, const Pair& pair, bool nanoseconds) {
 
 // Interval and value.
 void print_intervals(const Printer& p, uint64_t address, bool nanoseconds) {
-  Pair pairs[2]{};
+  TimePair pairs[2]{};
   if (!p.fetch(address, pairs)) return;
   field(p.line, "it_interval", true);
   print_pair(p, pairs[0], nanoseconds);
@@ -32,7 +28,7 @@ void print_intervals(const Printer& p, uint64_t address, bool nanoseconds) {
 }
 
 // The date in a comment; nothing for 0.
-void print_date_comment(Line& line, const Pair& pair, unsigned digits) {
+void print_date_comment(Line& line, const TimePair& pair, unsigned digits) {
   if (pair.seconds == 0 && pair.fraction == 0) return;
   if (pair.fraction < 0 || pair.fraction >= (digits == 6 ? 1000000 : 1000000000)) return;
   line.text(" /* ");
@@ -43,10 +39,10 @@ void print_date_comment(Line& line, const Pair& pair, unsigned digits) {
 
 // A file's times: access and change.
 void print_file_times(const Printer& p, uint64_t address, bool nanoseconds) {
-  Pair pairs[2]{};
+  TimePair pairs[2]{};
   if (!p.fetch(address, pairs)) return;
   p.line.character('[');
-  for (const Pair& pair : pairs) {
+  for (const TimePair& pair : pairs) {
     if (&pair != pairs) p.line.text(", ");
     if (nanoseconds && pair.fraction == kNow) {
       p.line.text("UTIME_NOW");
@@ -123,14 +119,30 @@ void print_date(Line& line, int64_t seconds) {
 }
 
 void print_timespec(const Printer& p, uint64_t address) {
-  Pair pair{};
+  TimePair pair{};
   if (p.fetch(address, pair)) print_pair(p, pair, true);
 }
 
 void print_timeval(const Printer& p, uint64_t address) {
-  Pair pair{};
+  TimePair pair{};
   if (p.fetch(address, pair)) print_pair(p, pair, false);
 }
+
+namespace {
+
+// recvmmsg: the timeout as it was. Without memory for a copy, as it is.
+void print_timeout_before(const Printer& p) {
+  MessagesBefore before{};
+  if (!p.peek(p.before, before)) {
+    print_timespec(p, p.argument());
+  } else if (before.has_timeout != 0) {
+    print_pair(p, before.timeout, true);
+  } else {
+    p.line.address(p.argument());
+  }
+}
+
+}  // namespace
 
 void print_time(Printer& p, Kind kind) {
   const uint64_t address = p.argument();
@@ -146,7 +158,7 @@ void print_time(Printer& p, Kind kind) {
     case Kind::TimevalOut:
       return print_timeval(p, address);
     case Kind::TimespecBefore:
-      return print_timespec(p, p.before != 0 ? p.before : address);
+      return print_timeout_before(p);
     case Kind::Timespecs:
       return print_file_times(p, address, true);
     case Kind::Timevals:

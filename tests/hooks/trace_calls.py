@@ -51,14 +51,15 @@ NAMED_INSIDE = [
     (437, f"0 0 {PAGE} 24", "16:X"), (437, f"0 0 {PAGE} 24", "0:X"), (437, f"0 0 {PAGE} 40", "24:X"),
     (437, f"0 0 {PAGE} X", "4088:5"), (437, f"0 0 {END - 24} 40", ""), (435, f"{PAGE} 112", "96:X"),
     (435, f"{PAGE} 88", f"64:{PAGE + 256} 72:X 256:0x8000000000000007"), (435, f"{END - 88} 96", ""),
-    (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"),
+    (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"), (240, f"0 64 0 {PAGE}", "0:X"),
+    (245, f"0 {PAGE} {PAGE}", "0:X 8:X 16:X 24:X"),
 ]
 
 DIFFERENT = {}
 for reason, calls in {
     "what the argument points to is not shown, or not all of it":
         "io_submit io_cancel set_thread_area get_thread_area _sysctl mq_notify "
-        "mq_getsetattr mq_open kexec_load migrate_pages move_pages set_mempolicy get_mempolicy "
+        "kexec_load migrate_pages move_pages set_mempolicy get_mempolicy "
         "perf_event_open name_to_handle_at open_by_handle_at sched_setattr bpf io_pgetevents io_uring_setup "
         "mount_setattr landlock_create_ruleset futex_waitv sched_setaffinity mincore",
     "numbers and not names":

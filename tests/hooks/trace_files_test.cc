@@ -132,6 +132,28 @@ TEST_F(Trace, ReceivedMessagesShowTheTimeoutAsItWasAndWhatIsLeft) {
             "recvmmsg(4, 0x1000, 1, 0, 0x8) = -1 EFAULT (Bad address)");
 }
 
+TEST_F(Trace, ReceivedMessagesShowTheRoomThatTheirSendersHad) {
+  sockaddr_un sender{};
+  sender.sun_family = AF_UNIX;
+  mmsghdr messages[2]{};
+  messages[0].msg_hdr.msg_name = &sender;
+  messages[0].msg_hdr.msg_namelen = sizeof(sender);
+  const auto received = [&] {
+    messages[0].msg_hdr.msg_namelen = sizeof(sender);
+    return traced(__NR_recvmmsg, {4, at(messages), 2, 0, 0}, 2,
+                  [&] { messages[0].msg_hdr.msg_namelen = 2; });
+  };
+  const std::string rest =
+      ", msg_iov=NULL, msg_iovlen=0, msg_controllen=0, msg_flags=0}, msg_len=0}";
+  const auto expected = [&](const std::string& size) {
+    return "recvmmsg(4, [{msg_hdr={msg_name={sa_family=AF_UNIX}, msg_namelen=" + size + rest +
+           ", {msg_hdr={msg_name=NULL, msg_namelen=0" + rest + "], 2, 0, NULL) = 2";
+  };
+  EXPECT_EQ(received(), expected("110 => 2"));
+  api_.has_call_memory = false;
+  EXPECT_EQ(received(), expected("2"));
+}
+
 TEST_F(Trace, SelectShowsWhatBecameReady) {
   fd_set set;
   timeval left{1, 2};

@@ -143,6 +143,21 @@ TEST_F(Trace, AnExecveThatSucceedsIsCompletedByTheNewProgram) {
   EXPECT_EQ(api_.output, "");
 }
 
+TEST_F(Trace, AnExecveatThatSucceedsIsCompletedAsOne) {
+  start();
+  api_.enter(__NR_execveat, {kHere, at("/bin/true"), 0, 0, 0});
+  EXPECT_EQ(api_.output,
+            "1234  execveat(AT_FDCWD, \"/bin/true\", NULL, NULL, 0 <unfinished ...>\n");
+  api_.output.clear();
+  api_.answer = [](uint64_t number, const uint64_t*, int64_t*) { return number == 0x10000; };
+  start();  // the hook of the new program
+  EXPECT_NE(api_.output.find(" <... execveat resumed>)           = 0\n"), std::string::npos)
+      << api_.output;
+  api_.output.clear();
+  start();
+  EXPECT_EQ(api_.output, "");
+}
+
 TEST_F(Trace, AnExecveThatFailsUnexpectedlyIsCompletedByTheOldProgram) {
   const char* arguments[] = {"true", nullptr};
   start();
