@@ -109,7 +109,7 @@ def questions():
                     arguments[position] = value
                     yield f"{number} {' '.join(map(str, arguments))}"
     for number, arguments in NAMED:
-        for value in (*range(70), *(1 << bit for bit in range(7, 64)), 0xffffffff, *WIDE):
+        for value in (*range(70), *(1 << bit for bit in range(7, 64)), 0x7ff, 0xfff, 0xffffffff, *WIDE):
             yield f"{number} {padded(arguments.replace('X', str(value)))}"
     for number, arguments, page in NAMED_INSIDE:
         for value in (0, *(1 << bit for bit in range(64)), 0xffff, *WIDE):
