@@ -20,7 +20,7 @@ void print_stat(const Printer& p) {
     field(p.line, "st_rdev");
     print_device(p.line, status.st_rdev);
   } else {
-    field(p.line, "st_size").decimal(status.st_size);
+    field(p.line, "st_size").unsigned_decimal(static_cast<uint64_t>(status.st_size));
   }
   p.line.text(", ...}");
 }
@@ -32,9 +32,13 @@ void print_statx(const Printer& p) {
   Names(kNamesOfStatxMask).flags(p.line, status.stx_mask);
   field(p.line, "stx_attributes");
   Names(kNamesOfStatxAttributes).flags(p.line, status.stx_attributes);
-  field(p.line, "stx_mode");
-  print_mode(p.line, status.stx_mode);
-  field(p.line, "stx_size").unsigned_decimal(status.stx_size).text(", ...}");
+  if ((status.stx_mask & (STATX_TYPE | STATX_MODE)) != 0) {
+    field(p.line, "stx_mode");
+    print_mode(p.line, status.stx_mode);
+  }
+  if ((status.stx_mask & STATX_SIZE) != 0)
+    field(p.line, "stx_size").unsigned_decimal(status.stx_size);
+  p.line.text(", ...}");
 }
 
 void print_statfs(const Printer& p) {
@@ -48,18 +52,22 @@ void print_statfs(const Printer& p) {
   } else {
     p.line.hex(type);
   }
-  field(p.line, "f_bsize").decimal(status.f_bsize);
-  field(p.line, "f_blocks").decimal(status.f_blocks);
-  field(p.line, "f_bfree").decimal(status.f_bfree);
-  field(p.line, "f_bavail").decimal(status.f_bavail);
-  field(p.line, "f_files").decimal(status.f_files);
-  field(p.line, "f_ffree").decimal(status.f_ffree);
+  field(p.line, "f_bsize").unsigned_decimal(static_cast<uint64_t>(status.f_bsize));
+  field(p.line, "f_blocks").unsigned_decimal(static_cast<uint64_t>(status.f_blocks));
+  field(p.line, "f_bfree").unsigned_decimal(static_cast<uint64_t>(status.f_bfree));
+  field(p.line, "f_bavail").unsigned_decimal(static_cast<uint64_t>(status.f_bavail));
+  field(p.line, "f_files").unsigned_decimal(static_cast<uint64_t>(status.f_files));
+  field(p.line, "f_ffree").unsigned_decimal(static_cast<uint64_t>(status.f_ffree));
   p.line.text(", f_fsid={val=[").hex(static_cast<uint32_t>(status.f_fsid.val[0])).text(", ");
   p.line.hex(static_cast<uint32_t>(status.f_fsid.val[1])).text("]}");
-  field(p.line, "f_namelen").decimal(status.f_namelen);
-  field(p.line, "f_frsize").decimal(status.f_frsize);
-  field(p.line, "f_flags");
-  Names(kNamesOfStatFsFlags).flags(p.line, static_cast<uint64_t>(status.f_flags));
+  field(p.line, "f_namelen").unsigned_decimal(static_cast<uint64_t>(status.f_namelen));
+  field(p.line, "f_frsize").unsigned_decimal(static_cast<uint64_t>(status.f_frsize));
+  constexpr uint64_t kValid = 0x20;  // ST_VALID
+  const auto flags = static_cast<uint64_t>(status.f_flags);
+  if ((flags & kValid) != 0) {
+    field(p.line, "f_flags");
+    Names(kNamesOfStatFsFlags).flags(p.line, flags);
+  }
   p.line.character('}');
 }
 
@@ -205,7 +213,8 @@ void print_file(Printer& p, Kind kind) {
     case Kind::Groups:
       return print_groups(p, static_cast<uint32_t>(p.call.argument[0]));
     case Kind::GroupsOut:
-      if (p.failed() || p.call.argument[0] == 0) {
+      // Asked for none, the kernel only counts them.
+      if (p.failed() || (p.call.argument[0] == 0 && p.call.result != 0)) {
         p.line.address(p.argument());
       } else {
         print_groups(p, static_cast<uint64_t>(p.call.result));

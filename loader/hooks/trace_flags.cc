@@ -121,16 +121,17 @@ void print_fanotify_flags(Line& line, uint32_t flags) {
 void print_mode(Line& line, uint32_t mode) {
   const uint32_t type = mode & S_IFMT;
   const Names types(kNamesOfFileTypes);
-  if (!types.has(type)) {
+  if (types.has(type)) {
+    types.value(line, type);
+    line.character('|');
+  } else if (type != 0) {
     line.octal(mode);
     return;
   }
-  types.value(line, type);
-  line.character('|');
   if ((mode & S_ISUID) != 0) line.text("S_ISUID|");
   if ((mode & S_ISGID) != 0) line.text("S_ISGID|");
   if ((mode & S_ISVTX) != 0) line.text("S_ISVTX|");
-  line.octal(mode & 0777);
+  line.octal(mode & ~uint32_t{S_IFMT | S_ISUID | S_ISGID | S_ISVTX});
 }
 
 void print_device(Line& line, uint64_t device) {

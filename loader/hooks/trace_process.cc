@@ -1,5 +1,6 @@
 // Processes: how they begin and end, what they may use, and the system around them.
 
+#include <asm/unistd.h>
 #include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/sysinfo.h>
@@ -152,7 +153,8 @@ void print_wait_status(const Printer& p) {
 void print_usage(const Printer& p) {
   struct rusage usage {};
   const uint64_t address = p.argument();
-  if (p.failed() || (p.call.argument[3] == address && p.call.result == 0)) {
+  const bool is_empty = static_cast<uint32_t>(p.call.number) == __NR_wait4 && p.call.result == 0;
+  if (p.failed() || is_empty) {
     p.line.address(address);
     return;
   }
@@ -186,7 +188,7 @@ void print_limits(const Printer& p) {
 
 void print_processors(const Printer& p, uint64_t size) {
   uint64_t word = 0;
-  if (!p.peek(p.argument(), word)) {
+  if (p.argument() == 0 || (size > 0 && !p.peek(p.argument(), word))) {
     p.line.address(p.argument());
     return;
   }
@@ -208,9 +210,9 @@ void print_system(const Printer& p) {
   new_utsname names{};
   if (!p.fetch(p.argument(), names)) return;
   p.line.text("{sysname=");
-  print_string(p, p.argument());
+  print_path(p, p.argument());  // whole, as a path is
   field(p.line, "nodename");
-  print_string(p, p.argument() + sizeof(names.sysname));
+  print_path(p, p.argument() + sizeof(names.sysname));
   p.line.text(", ...}");
 }
 

@@ -95,7 +95,9 @@ void print_success(const Printer& p, Result result) {
     case Result::PrctlResult:
       return print_prctl_result(p);
     case Result::SignalResult:
-      return print_meaning(p, Names(kNamesOfSignals));
+      if (value != 0) return print_meaning(p, Names(kNamesOfSignals));
+      p.line.decimal(0);
+      return;
     case Result::SchedulerResult:
       return print_meaning(p, Names(kNamesOfSchedulers));
     case Result::PersonalityResult:
@@ -104,7 +106,9 @@ void print_success(const Printer& p, Result result) {
       p.line.character(')');
       return;
     case Result::TimeResult:
-      p.line.decimal(p.call.result).text(" (");
+      p.line.decimal(p.call.result);
+      if (value == 0) return;
+      p.line.text(" (");
       print_date(p.line, p.call.result);
       p.line.text("+0000)");
       return;

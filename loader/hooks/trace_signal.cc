@@ -129,7 +129,7 @@ void print_info(const Printer& p, uint64_t address) {
   } else {
     p.line.hex(static_cast<uint32_t>(word[2]));
   }
-  if (word[1] != 0) field(p.line, "si_errno").decimal(word[1]);
+  if (word[1] != 0) field(p.line, "si_errno").unsigned_decimal(static_cast<uint32_t>(word[1]));
   if (from_child) {
     print_child(p.line, word);
   } else if (word[2] <= 0) {

@@ -229,7 +229,7 @@ void print_option_value(const Printer& p, int32_t size) {
     p.line.text("{l_onoff=").decimal(word[0]).text(", l_linger=").decimal(word[1]).character('}');
   } else if (of_socket && option == kCredentials && size == 12 && p.peek(p.argument(), word)) {
     print_credentials(p.line, word);
-  } else if (size < 0) {
+  } else if (size < 0 || (size == 0 && p.leaving)) {
     p.line.address(p.argument());
   } else {
     print_buffer(p, p.argument(), static_cast<uint32_t>(size));

@@ -27,9 +27,11 @@ void print_intervals(const Printer& p, uint64_t address, bool nanoseconds) {
   p.line.character('}');
 }
 
-// The date in a comment; nothing for 0.
+// The date in a comment; nothing for 0, nor for a year that is no int.
 void print_date_comment(Line& line, const TimePair& pair, unsigned digits) {
+  constexpr int64_t kFirst = -67768040609740800, kLast = 67768036191676799;
   if (pair.seconds == 0 && pair.fraction == 0) return;
+  if (pair.seconds < kFirst || pair.seconds > kLast) return;
   if (pair.fraction < 0 || pair.fraction >= (digits == 6 ? 1000000 : 1000000000)) return;
   line.text(" /* ");
   print_date(line, pair.seconds);
@@ -188,7 +190,10 @@ void print_time(Printer& p, Kind kind) {
     }
     case Kind::TimeOut: {
       int64_t seconds = 0;
-      if (p.fetch(address, seconds)) p.line.character('[').decimal(seconds).character(']');
+      if (!p.fetch(address, seconds)) return;
+      p.line.character('[').decimal(seconds);
+      print_date_comment(p.line, {seconds, 0}, 0);
+      p.line.character(']');
       return;
     }
     default:

@@ -1,7 +1,7 @@
-/* Makes the calls that a file lists, each answered with ENOSYS by a filter before the kernel does
- * anything: under strace, to see what it says of them.
+/* Makes the calls that a file lists, each answered by a filter before the kernel does anything, with
+ * an error or, as if it had succeeded, with 0: under strace, to see what it says of them.
  *
- *   usage: call_asker FILE
+ *   usage: call_asker FILE ERRNO
  *
  * A line of FILE is NUMBER and six arguments, and then OFFSET:VALUE... for what a page at 0x10000000
  * is to hold, in words of 64 bits; the rest of the page is 0. */
@@ -41,12 +41,12 @@ static struct asked parse(char* line) {
   return asked;
 }
 
-static int answer_enosys(void) {
+static int answer_all(unsigned error) {
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5])),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, END, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 38),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
   };
   struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
@@ -57,7 +57,7 @@ int main(int count, char** arguments) {
   static struct asked all[60000];
   size_t known = 0;
   char line[1000];
-  if (count != 2) return 2;
+  if (count != 3) return 2;
   FILE* file = fopen(arguments[1], "r");
   if (file == NULL) return 2;
   while (known < sizeof(all) / sizeof(all[0]) && fgets(line, sizeof(line), file) != NULL)
@@ -66,7 +66,7 @@ int main(int count, char** arguments) {
   if (mmap(PAGE, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
            0) != PAGE)
     return 2;
-  if (answer_enosys() != 0) return 2;
+  if (answer_all((unsigned)atoi(arguments[2])) != 0) return 2;
   for (size_t i = 0; i < known; ++i) {
     const unsigned long* a = all[i].argument;
     memset(PAGE, 0, PAGE_SIZE);

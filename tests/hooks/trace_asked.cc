@@ -1,7 +1,7 @@
 // What the trace hook says of calls that are read from a file, as if each had been answered with
-// ENOSYS: for comparison with what strace says of the same calls (asker.c).
+// an error, or with 0: for comparison with what strace says of the same calls (asker.c).
 //
-//   usage: trace_asked FILE [OPTIONS]
+//   usage: trace_asked FILE ERRNO [OPTIONS]
 
 #include <sys/mman.h>
 
@@ -27,13 +27,14 @@ void* page_address() {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2 && count != 3) return 2;
+  if (count != 3 && count != 4) return 2;
+  const int64_t result = -strtol(arguments[2], nullptr, 10);
   std::ifstream file(arguments[1]);
   auto* page = static_cast<char*>(mmap(page_address(), kSize, PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
   if (page == MAP_FAILED) return 2;
   ScriptedApi api;
-  api.start(&sysload_hook_init_trace, count == 3 ? arguments[2] : "");
+  api.start(&sysload_hook_init_trace, count == 4 ? arguments[3] : "");
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::vector<uint64_t> numbers;
@@ -49,7 +50,7 @@ int main(int count, char** arguments) {
     }
     const uint64_t number = numbers.front();
     numbers.erase(numbers.begin());
-    api.make_call(number, numbers, -ENOSYS);
+    api.make_call(number, numbers, result);
   }
   std::cout << api.output;
 }

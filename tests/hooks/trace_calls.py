@@ -4,12 +4,14 @@
     usage: trace_calls.py CALL_ASKER TRACE_ASKED DIRECTORY
 
 The same calls are made under strace by call_asker, whose filter answers each with ENOSYS, and given to
-the trace hook by trace_asked, in an ordinary process. Each line must be the same, to the blank. The
+the trace hook by trace_asked, in an ordinary process; then the same again with 0, as if each had succeeded,
+and what the kernel fills in is then what was there. Each line must be the same, to the blank. The
 arguments are numbers of all kinds, in each position those that 32 bits or a sign change, addresses of a page
 with numbers in it, and, for flags, each bit.
 
 DIFFERENT names what differs, with its reason; what is named and does not differ is a mistake too.
 """
+import errno
 import pathlib
 import random
 import re
@@ -75,8 +77,20 @@ for reason, calls in {
     "a signal's code decides what else is shown": "rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
     "of nonsense, the first bytes are shown nevertheless":
         "setxattr lsetxattr fsetxattr sethostname setdomainname setgroups mount fsconfig select pselect6 "
-        "timer_create utime",
+        "timer_create",
     "the commands of devices": "ioctl",
+}.items():
+    for call in calls.split():
+        DIFFERENT[call] = reason
+
+# What differs only where the call succeeds.
+for reason, calls in {
+    "what the kernel filled in is not shown, or not all of it":
+        "io_setup adjtimex clock_adjtime msgrcv get_robust_list sched_getattr io_getevents clone3",
+    "never 0": "lookup_dcookie",
+    "addresses of rare families": "getsockname",
+    "of nonsense, the first bytes are shown nevertheless": "listxattr llistxattr flistxattr",
+    "a signal's code decides what else is shown": "waitid rt_sigtimedwait",
 }.items():
     for call in calls.split():
         DIFFERENT[call] = reason
@@ -120,9 +134,9 @@ def padded(arguments):
     return " ".join((arguments.split() + ["0"] * 6)[:6])
 
 
-def strace(asker, file, output, *options):
-    """The lines of strace for the calls that the file asks for."""
-    subprocess.run(["strace", "-f", *options, "-o", output, asker, file], check=True,
+def strace(asker, file, error, output, *options):
+    """The lines of strace for the calls that the file asks for, each with the same error, 0 for none."""
+    subprocess.run(["strace", "-f", *options, "-o", output, asker, file, str(error)], check=True,
                    env={"TZ": "UTC", "PATH": "/usr/bin:/bin"})
     lines = [re.sub(r"^\d+ +", "", line) for line in output.read_text().splitlines()]
     start = [i for i, line in enumerate(lines) if line.startswith("seccomp(SECCOMP_SET_MODE_FILTER, 0, {len=4")]
@@ -130,15 +144,18 @@ def strace(asker, file, output, *options):
             if not line.startswith(("+++", "exit_group(0"))]
 
 
-def trace(asked, file, options=""):
-    output = subprocess.run([asked, file, options], check=True, capture_output=True, text=True).stdout
+def trace(asked, file, error, options=""):
+    output = subprocess.run([asked, file, str(error), options], check=True, capture_output=True, text=True).stdout
     return [re.sub(r"^\d+ +", "", line) for line in output.splitlines()]
 
 
 def compare_lines(asker, asked, place):
     file = place / "questions"
     file.write_text("\n".join(questions()) + "\n")
-    expected, found = strace(asker, file, place / "strace"), trace(asked, file)
+    expected, found = [], []
+    for error in (errno.ENOSYS, 0):
+        expected += strace(asker, file, error, place / "strace")
+        found += trace(asked, file, error)
     if len(expected) != len(found):
         sys.exit(f"strace says {len(expected)} lines, trace {len(found)}")
     differing, same, failed = set(), 0, 0
@@ -168,9 +185,9 @@ def compare_classes(asker, asked, place):
     good = True
     for expression in CLASSES:
         # All of strace's own lines before the filter's are cut off only where they are shown.
-        lines = strace(asker, file, place / "strace", "-e", f"trace={expression}", "-e", "signal=none")
+        lines = strace(asker, file, errno.ENOSYS, place / "strace", "-e", f"trace={expression}", "-e", "signal=none")
         expected = {line.split("(")[0] for line in lines if line.endswith("= -1 ENOSYS (Function not implemented)")}
-        found = {line.split("(")[0] for line in trace(asked, file, f"filter={expression}")}
+        found = {line.split("(")[0] for line in trace(asked, file, errno.ENOSYS, f"filter={expression}")}
         if expected != found:
             good = False
             print(f"{expression}: strace alone has {sorted(expected - found)}, trace alone {sorted(found - expected)}")
