@@ -101,7 +101,7 @@ void print_answer(Printer& p, Kind kind) {
   if (kind <= Kind::Sysinfo) return print_process(p, kind);
   if (kind == Kind::EpollEventsOut) return print_event(p, kind);
   if (kind <= Kind::OutMessages) return print_socket(p, kind);
-  if (kind == Kind::QueueAttributesOut) return print_ipc(p, kind);
+  if (kind <= Kind::TypedMessageOut) return print_ipc(p, kind);
   if (kind == Kind::Clone || kind == Kind::CloneArguments) return print_process(p, kind);
   if (kind == Kind::IoctlArgument) return print_ioctl(p, kind);
   if (kind == Kind::OffsetInOut) return print_file(p, kind);

@@ -152,6 +152,7 @@ void print_event(Printer& p, Kind kind);
 void print_ready(const Printer& p, Result result);  // behind the result: what became ready
 
 // trace_ipc.cc
+bool control_answers(const sysload_call& call);  // whether the kernel fills in Kind::Control
 void print_ipc(Printer& p, Kind kind);
 
 // trace_socket.cc, trace_message.cc

@@ -108,6 +108,8 @@ enum class Kind : uint16_t {
   QueueMode,  // of mq_open, as the next one: only there with O_CREAT
   QueueHow,
   QueueAttributes,
+  TypedMessage,
+  Control,  // of msgctl, semctl and shmctl
 
   FirstOut,
   OutBuffer = FirstOut,
@@ -149,6 +151,7 @@ enum class Kind : uint16_t {
   OutMessage,
   OutMessages,
   QueueAttributesOut,
+  TypedMessageOut,
   Clone,
   IoctlArgument,
 

@@ -18,7 +18,7 @@
 
 #define PAGE ((char*)0x10000000)
 #define PAGE_SIZE 4096
-#define MOST_WORDS 8
+#define MOST_WORDS 32
 #define END 0x7777 /* the last argument of the one call that is let through */
 
 struct asked {

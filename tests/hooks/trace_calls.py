@@ -57,6 +57,14 @@ NAMED_INSIDE = [
     (245, f"0 {PAGE} {PAGE}", "0:X 8:X 16:X 24:X"),
 ]
 
+# Calls with a structure that has many fields: each is made with some random ones.
+STRUCTURES = [
+    *((31, f"0 {command} {PAGE}") for command in (1, 2, 3, 13, 14, 15)),
+    *((66, f"0 0 {command} {PAGE}") for command in (1, 2, 3, 12, 13, 16, 17, 18, 19, 20)),
+    *((71, f"0 {command} {PAGE}") for command in (1, 2, 3, 11, 12, 13)),
+    (69, f"0 {PAGE} 9 0"), (70, f"0 {PAGE} 9 0 0"),
+]
+
 DIFFERENT = {}
 for reason, calls in {
     "what the argument points to is not shown, or not all of it":
@@ -71,7 +79,7 @@ for reason, calls in {
     "newer names are known": "memfd_create",
     "what other architectures have": "prctl",
     "which bits are unknown is said otherwise":
-        "clone shmctl semctl msgctl semget msgget msgsnd memfd_secret fanotify_init fanotify_mark "
+        "clone shmctl semctl msgctl semget msgget memfd_secret fanotify_init fanotify_mark "
         "io_uring_enter",
     "options and addresses of rare families": "setsockopt sendmsg bind socket",
     "a signal's code decides what else is shown": "rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
@@ -86,7 +94,7 @@ for reason, calls in {
 # What differs only where the call succeeds.
 for reason, calls in {
     "what the kernel filled in is not shown, or not all of it":
-        "io_setup adjtimex clock_adjtime msgrcv get_robust_list sched_getattr io_getevents clone3",
+        "io_setup adjtimex clock_adjtime get_robust_list sched_getattr io_getevents clone3",
     "never 0": "lookup_dcookie",
     "addresses of rare families": "getsockname",
     "of nonsense, the first bytes are shown nevertheless": "listxattr llistxattr flistxattr",
@@ -100,8 +108,8 @@ CLASSES = ("%file %process %network %net %signal %ipc %desc %memory %stat %lstat
            "file !none").split()
 
 
-def words(value):
-    return " ".join(f"{offset}:{value()}" for offset in range(0, 64, 8))
+def words(value, size=64):
+    return " ".join(f"{offset}:{value()}" for offset in range(0, size, 8))
 
 
 def questions():
@@ -128,6 +136,9 @@ def questions():
     for number, arguments, page in NAMED_INSIDE:
         for value in (0, *(1 << bit for bit in range(64)), 0xffff, *WIDE):
             yield f"{number} {padded(arguments).replace('X', str(value))} {page.replace('X', str(value))}"
+    for number, arguments in STRUCTURES:
+        for bits in (64, 64, 64, 32, 31, 8, 1):
+            yield f"{number} {padded(arguments)} {words(lambda: rng.getrandbits(bits), 256)}"
 
 
 def padded(arguments):
