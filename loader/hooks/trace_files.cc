@@ -99,6 +99,29 @@ void print_number(const Printer& p) {
   p.line.character('[').unsigned_decimal(number).character(']');
 }
 
+void print_word(const Printer& p, bool is_address) {
+  uint64_t word = 0;
+  if (!p.fetch_result(p.argument(), word)) return;
+  p.line.character('[');
+  is_address ? p.line.address(word) : p.line.unsigned_decimal(word);
+  p.line.character(']');
+}
+
+// mincore: for each page a byte, of which the lowest bit says whether it is there.
+void print_pages(const Printer& p) {
+  constexpr uint64_t kPage = 4096;
+  const uint64_t size = p.call.argument[1];
+  const uint64_t count = size / kPage + (size % kPage != 0 ? 1 : 0);
+  if (p.failed() && count != 0) {
+    p.line.address(p.argument());
+    return;
+  }
+  uint8_t byte = 0;
+  print_array(p, p.argument(), count, 1, [&](uint64_t at) {
+    if (p.fetch(at, byte)) p.line.unsigned_decimal(byte & 1);
+  });
+}
+
 void print_user_id(const Printer& p) {
   uint32_t id = 0;
   if (p.fetch_result(p.argument(), id)) p.line.character('[').user_id(id).character(']');
@@ -210,6 +233,11 @@ void print_file(Printer& p, Kind kind) {
       return print_number(p);
     case Kind::UserIdOut:
       return print_user_id(p);
+    case Kind::AddressOut:
+    case Kind::SizeOut:
+      return print_word(p, kind == Kind::AddressOut);
+    case Kind::PagesOut:
+      return print_pages(p);
     case Kind::Groups:
       return print_groups(p, static_cast<uint32_t>(p.call.argument[0]));
     case Kind::GroupsOut:

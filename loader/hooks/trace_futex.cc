@@ -10,7 +10,8 @@ namespace sysrewrite::trace {
 namespace {
 
 constexpr uint32_t kFutexCommand = 127;
-constexpr uint32_t kSetFilter = 1;  // SECCOMP_SET_MODE_FILTER
+constexpr uint32_t kSetFilter = 1;     // SECCOMP_SET_MODE_FILTER
+constexpr uint32_t kOneProcessor = 1;  // MEMBARRIER_CMD_FLAG_CPU
 
 // --- futex ---------------------------------------------------------------------------------------
 
@@ -133,6 +134,8 @@ bool operation_has(const sysload_call& call, Kind kind) {
     case Kind::FutexThird:
       return !has_nothing && !only_value && !is_lock && command != FUTEX_WAIT &&
              command != FUTEX_REQUEUE && command != FUTEX_WAIT_REQUEUE_PI;
+    case Kind::MembarrierProcessor:
+      return (call.argument[1] & kOneProcessor) != 0;
     case Kind::PtraceProcess:
     case Kind::PtraceAddress:
       return call.argument[0] != 0;  // PTRACE_TRACEME
@@ -164,6 +167,7 @@ void print_operation(Printer& p, Kind kind) {
     case Kind::ArchArgument:
       return print_option_arguments(p, kind);
     case Kind::PtraceProcess:
+    case Kind::MembarrierProcessor:
       p.line.decimal(static_cast<int32_t>(p.argument()));
       return;
     case Kind::FilterProgram:

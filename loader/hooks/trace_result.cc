@@ -1,5 +1,7 @@
 // What a call returned.
 
+#include <asm/unistd.h>
+
 #include <cstring>
 
 #include "loader/hooks/trace_printer.h"
@@ -61,6 +63,29 @@ void print_meaning(const Printer& p, const Names& names) {
   p.line.character(')');
 }
 
+// adjtimex: of a clock that is there, as strace has it.
+void print_clock_state(const Printer& p) {
+  char byte;
+  const bool has_clock = static_cast<uint32_t>(p.call.number) == __NR_clock_adjtime;
+  if (p.peek(p.call.argument[has_clock ? 1 : 0], byte)) {
+    print_meaning(p, Names(kNamesOfClockStates));
+  } else {
+    p.line.decimal(p.call.result);
+  }
+}
+
+// membarrier: what its query says that there is.
+void print_barriers(const Printer& p) {
+  const auto value = static_cast<uint64_t>(p.call.result);
+  if (static_cast<uint32_t>(p.call.argument[0]) != 0 || value == 0) {
+    p.line.decimal(p.call.result);
+    return;
+  }
+  p.line.hex(value).text(" (");
+  Names(kNamesOfMembarrierCommands).flags(p.line, value);
+  p.line.character(')');
+}
+
 // Of a timeout; there may be none.
 void print_left(const Printer& p, uint64_t timeout) {
   if (p.call.result == 0) {
@@ -92,6 +117,10 @@ void print_success(const Printer& p, Result result) {
     case Result::MessagesResult:
       p.line.decimal(p.call.result);
       return print_left(p, p.call.argument[4]);
+    case Result::ClockResult:
+      return print_clock_state(p);
+    case Result::MembarrierResult:
+      return print_barriers(p);
     case Result::PrctlResult:
       return print_prctl_result(p);
     case Result::SignalResult:

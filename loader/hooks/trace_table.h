@@ -88,6 +88,7 @@ enum class Kind : uint16_t {
   FilterProgram,
   PtraceProcess,
   PtraceAddress,
+  MembarrierProcessor,
   Resumed,
   // Descriptors.
   Pollfds,
@@ -124,6 +125,9 @@ enum class Kind : uint16_t {
   PipeFds,
   NumberOut,
   UserIdOut,
+  AddressOut,
+  SizeOut,
+  PagesOut,
   GroupsOut,
   TimespecOut,
   TimevalOut,
@@ -132,6 +136,7 @@ enum class Kind : uint16_t {
   Remaining,
   TimeOut,
   TimerOut,
+  TimexOut,
   Tms,
   SigactionOut,
   SigsetOut,
@@ -192,7 +197,9 @@ enum class Result : uint8_t {
   SchedulerResult,
   PersonalityResult,
   MessagesResult,
-  PrctlResult
+  PrctlResult,
+  ClockResult,
+  MembarrierResult
 };
 
 // The classes of the filter: %file and the like. kAnyStatfs holds what %%statfs has beyond %statfs

@@ -80,6 +80,42 @@ void print_timezone(const Printer& p) {
   field(p.line, "tz_dsttime").decimal(zone[1]).character('}');
 }
 
+// adjtimex: what the kernel thinks of its clock.
+void print_timex(const Printer& p) {
+  static constexpr char kErrors[3][9] = {"freq", "maxerror", "esterror"};
+  static constexpr char kCounts[5][8] = {"stabil", "jitcnt", "calcnt", "errcnt", "stbcnt"};
+  struct {
+    uint32_t modes, padding;
+    int64_t offset, errors[3];
+    int32_t status, padding_2;
+    int64_t constant, precision, tolerance;
+    TimePair time;
+    int64_t tick, frequency, jitter;
+    int32_t shift, padding_3;
+    int64_t counts[5];
+    int32_t tai, reserved[11];
+  } timex{};
+  static_assert(sizeof(timex) == 208);  // struct timex of x86-64
+  if (!p.fetch(p.argument(), timex)) return;
+  field(p.line, "modes", true);
+  Names(kNamesOfClockModes).flags(p.line, timex.modes);
+  field(p.line, "offset").decimal(timex.offset);
+  for (unsigned i = 0; i < 3; ++i) field(p.line, kErrors[i]).decimal(timex.errors[i]);
+  field(p.line, "status");
+  Names(kNamesOfClockStatus).flags(p.line, static_cast<uint32_t>(timex.status));
+  field(p.line, "constant").decimal(timex.constant);
+  field(p.line, "precision").decimal(timex.precision);
+  field(p.line, "tolerance").decimal(timex.tolerance);
+  field(p.line, "time");
+  print_pair(p, timex.time, false);
+  field(p.line, "tick").decimal(timex.tick);
+  field(p.line, "ppsfreq").decimal(timex.frequency);
+  field(p.line, "jitter").decimal(timex.jitter);
+  field(p.line, "shift").decimal(timex.shift);
+  for (unsigned i = 0; i < 5; ++i) field(p.line, kCounts[i]).decimal(timex.counts[i]);
+  field(p.line, "tai").decimal(timex.tai).character('}');
+}
+
 // Clock ticks, of which there are 100 a second.
 void print_tms(const Printer& p) {
   static constexpr char kFields[4][12] = {"tms_utime", "tms_stime", "tms_cutime", "tms_cstime"};
@@ -175,6 +211,8 @@ void print_time(Printer& p, Kind kind) {
       return print_utimbuf(p);
     case Kind::Timezone:
       return print_timezone(p);
+    case Kind::TimexOut:
+      return print_timex(p);
     case Kind::Tms:
       return print_tms(p);
     case Kind::Remaining:
