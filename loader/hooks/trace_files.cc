@@ -171,7 +171,19 @@ void print_lock(const Printer& p, bool with_owner) {
 }
 
 constexpr uint32_t kOpenGetLock = 36, kOpenSetLock = 37, kOpenSetLockWait = 38;  // F_OFD_*
-constexpr uint32_t kDuplicate = 1030, kSetPipeSize = 1031, kAddSeals = 1033, kSetLease = 1024;
+constexpr uint32_t kNotify = 1026, kDuplicate = 1030, kSetPipeSize = 1031, kAddSeals = 1033,
+                   kSetLease = 1024;
+
+// struct f_owner_ex: who is told that a descriptor is ready.
+void print_owner(const Printer& p) {
+  struct {
+    int32_t type, id;
+  } owner{};
+  if (!p.fetch(p.argument(), owner)) return;
+  field(p.line, "type", true);
+  Names(kNamesOfOwnerTypes).value(p.line, static_cast<uint32_t>(owner.type));
+  field(p.line, "pid").decimal(owner.id).character('}');
+}
 
 void print_fcntl_argument(const Printer& p) {
   const uint64_t value = p.argument();
@@ -205,10 +217,14 @@ void print_fcntl_argument(const Printer& p) {
       return Names(kNamesOfSeals).flags(p.line, value);
     case kSetLease:
       return Names(kNamesOfLeases).value(p.line, value);
-    case F_SETOWN_EX:
+    case kNotify:
+      return Names(kNamesOfNotifications).flags(p.line, value);
     case F_GETOWN_EX:
+      if (!p.failed()) return print_owner(p);
       p.line.address(value);
       return;
+    case F_SETOWN_EX:
+      return print_owner(p);
     default:
       p.line.hex(value);
   }

@@ -54,7 +54,8 @@ bool is_shown(const sysload_call& call, unsigned index, Kind kind) {
 bool is_answer(const sysload_call& call, Kind kind) {
   constexpr uint32_t kOpenGetLock = 36;  // F_OFD_GETLK
   const auto command = static_cast<uint32_t>(call.argument[1]);
-  if (kind == Kind::FcntlArgument) return command == F_GETLK || command == kOpenGetLock;
+  if (kind == Kind::FcntlArgument)
+    return command == F_GETLK || command == kOpenGetLock || command == F_GETOWN_EX;
   if (kind == Kind::Control) return control_answers(call);
   return is_out(kind) || operation_answers(call, kind);
 }

@@ -22,19 +22,60 @@ struct ControlHeader {
   int32_t level, type;
 };
 
-constexpr int32_t kSocketLevel = 1, kRights = 1, kCredentials = 2;
+constexpr int32_t kSocketLevel = 1, kRights = 1, kCredentials = 2, kProcess = 4;
+
+enum class ControlForm : uint8_t { kBytes, kNumbers, kSender, kTimeval, kTimespec, kTimespecs };
+
+ControlForm form_of(const ControlHeader& header) {
+  if (header.level != kSocketLevel) return ControlForm::kBytes;
+  switch (header.type) {
+    case kRights:
+    case kProcess:
+      return ControlForm::kNumbers;
+    case kCredentials:
+      return ControlForm::kSender;
+    case 0x1d:  // SO_TIMESTAMP_OLD
+    case 0x3f:  // SO_TIMESTAMP_NEW
+      return ControlForm::kTimeval;
+    case 0x23:  // SO_TIMESTAMPNS_OLD
+    case 0x40:  // SO_TIMESTAMPNS_NEW
+      return ControlForm::kTimespec;
+    case 0x25:  // SO_TIMESTAMPING_OLD
+    case 0x41:  // SO_TIMESTAMPING_NEW
+      return ControlForm::kTimespecs;
+    default:
+      return ControlForm::kBytes;
+  }
+}
+
+// Of the software, of the hardware in the system's time, and of the hardware.
+void print_times(const Printer& p, uint64_t address) {
+  for (unsigned i = 0; i < 3; ++i) {
+    p.line.text(i == 0 ? "[" : ", ");
+    print_timespec(p, address + i * sizeof(TimePair));
+  }
+  p.line.character(']');
+}
 
 void print_control_data(const Printer& p, const ControlHeader& header, uint64_t address,
                         uint64_t size) {
   int32_t word[3]{};
+  const ControlForm form = form_of(header);
+  const bool is_time = form == ControlForm::kTimeval || form == ControlForm::kTimespec;
   p.line.text(", cmsg_data=");
-  if (header.level == kSocketLevel && header.type == kRights) {
+  if ((is_time && size < sizeof(TimePair)) ||
+      (form == ControlForm::kTimespecs && size < 3 * sizeof(TimePair))) {
+    p.line.text("???");
+  } else if (form == ControlForm::kNumbers) {
     print_array(p, address, size / 4, 4, [&](uint64_t at) {
       if (p.fetch(at, word[0])) p.line.decimal(word[0]);
     });
-  } else if (header.level == kSocketLevel && header.type == kCredentials && size >= sizeof(word) &&
-             p.peek(address, word)) {
+  } else if (form == ControlForm::kSender && size >= sizeof(word) && p.peek(address, word)) {
     print_credentials(p.line, word);
+  } else if (form == ControlForm::kTimespecs) {
+    print_times(p, address);
+  } else if (is_time) {
+    form == ControlForm::kTimeval ? print_timeval(p, address) : print_timespec(p, address);
   } else {
     print_buffer(p, address, size);
   }

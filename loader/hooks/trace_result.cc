@@ -23,7 +23,7 @@ const char* error_text(int64_t error) {
 }
 
 void print_descriptor_flags(const Printer& p) {
-  constexpr uint32_t kGetFd = 1, kGetFlags = 3, kGetLease = 1025, kGetSeals = 1034;
+  constexpr uint32_t kGetFd = 1, kGetFlags = 3, kGetSignal = 11, kGetLease = 1025, kGetSeals = 1034;
   const auto value = static_cast<uint32_t>(p.call.result);
   const auto command = static_cast<uint32_t>(p.call.argument[1]);
   if (command == kGetFd || command == kGetFlags || command == kGetSeals || command == kGetLease) {
@@ -49,6 +49,10 @@ void print_descriptor_flags(const Printer& p) {
   } else if (command == kGetSeals && value != 0) {
     p.line.text(" (seals ");
     Names(kNamesOfSeals).flags(p.line, value);
+    p.line.character(')');
+  } else if (command == kGetSignal && value != 0) {
+    p.line.text(" (");
+    Names(kNamesOfSignals).value(p.line, value);
     p.line.character(')');
   } else if (command == kGetLease) {
     p.line.text(" (");

@@ -217,13 +217,31 @@ void print_option(const Printer& p) {
   }
 }
 
-// Most options are one int; the others are their bytes, but for two that have fields.
+// struct ip_mreq.
+void print_membership(const Printer& p, uint64_t size) {
+  uint8_t bytes[8];
+  if (size < sizeof(bytes)) {
+    p.line.address(p.argument());
+    return;
+  }
+  if (!p.fetch(p.argument(), bytes)) return;
+  p.line.text("{imr_multiaddr=inet_addr(\"");
+  print_dotted(p.line, bytes);
+  p.line.text("\"), imr_interface=inet_addr(\"");
+  print_dotted(p.line, bytes + 4);
+  p.line.text("\")}");
+}
+
+// Most options are one int; the others are their bytes, but for some that have fields.
 void print_option_value(const Printer& p, int32_t size) {
-  constexpr uint32_t kLinger = 13, kCredentials = 17;
+  constexpr uint32_t kLinger = 13, kCredentials = 17, kJoin = 35, kLeave = 36;
   const bool of_socket = static_cast<uint32_t>(p.call.argument[1]) == kSocketLevel;
+  const bool of_ip = static_cast<uint32_t>(p.call.argument[1]) == kIpLevel;
   const auto option = static_cast<uint32_t>(p.call.argument[2]);
   int32_t word[3]{};
-  if (size == 4) {
+  if (of_ip && (option == kJoin || option == kLeave) && size >= 0) {
+    print_membership(p, static_cast<uint32_t>(size));
+  } else if (size == 4) {
     if (p.fetch(p.argument(), word[0])) p.line.character('[').decimal(word[0]).character(']');
   } else if (of_socket && option == kLinger && size == 8 && p.peek(p.argument(), word)) {
     p.line.text("{l_onoff=").decimal(word[0]).text(", l_linger=").decimal(word[1]).character('}');

@@ -44,6 +44,7 @@ NAMED = [
     (7, f"{PAGE} 1 0"), (16, "0 X 0"), (41, "X 0 0"), (41, "1 X 0"), (41, "2 0 X"), (41, "16 0 X"),
     (54, "0 1 X 0 0"), (54, "0 6 X 0 0"), (54, "0 41 X 0 0"), (54, "0 0 X 0 0"), (54, "0 X 0 0 0"),
     *((157, f"{option} X 3 3 0") for option in (1, 4, 22, 23, 26, 28, 33, 35, 47, 52, 53, 59, 62, 0x53564d41, 0x59616d61)),
+    *((72, f"3 {command} X") for command in (0, 1024, 1026, 1030, 1031, 1033)),
     *((157, f"{option} {first} X 1 2") for option, first in ((22, 2), (33, 1), (47, 2), (53, 0), (62, 1), (0x53564d41, 0))),
 ]
 # The same in a structure: (number, arguments, words of the page), with an X in either.
@@ -52,6 +53,11 @@ NAMED_INSIDE = [
     (131, f"{PAGE} 0", "0:1 8:X 16:8192"), (72, f"0 6 {PAGE}", "0:X"), (435, f"{PAGE} 88", "0:X"),
     (437, f"0 0 {PAGE} 24", "16:X"), (437, f"0 0 {PAGE} 24", "0:X"), (437, f"0 0 {PAGE} 40", "24:X"),
     (437, f"0 0 {PAGE} X", "4088:5"), (437, f"0 0 {END - 24} 40", ""), (435, f"{PAGE} 112", "96:X"),
+    (72, f"0 15 {PAGE}", "0:X"),
+    # Control data: descriptors and who sends them, time stamps.
+    *((46, f"3 {PAGE}",
+       f"32:{PAGE + 256} 40:{16 + size} 256:{16 + size} 264:{kind << 32 | 1} 272:X 280:X 288:7 296:X 304:X 312:8")
+      for kind, size in ((1, 8), (2, 12), (29, 16), (35, 16), (37, 48), (63, 16), (64, 16), (65, 48), (29, 8), (37, 32))),
     (435, f"{PAGE} 88", f"64:{PAGE + 256} 72:X 256:0x8000000000000007"), (435, f"{END - 88} 96", ""),
     (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"), (240, f"0 64 0 {PAGE}", "0:X"),
     (245, f"0 {PAGE} {PAGE}", "0:X 8:X 16:X 24:X"),
@@ -63,6 +69,7 @@ STRUCTURES = [
     *((66, f"0 0 {command} {PAGE}") for command in (1, 2, 3, 12, 13, 16, 17, 18, 19, 20)),
     *((71, f"0 {command} {PAGE}") for command in (1, 2, 3, 11, 12, 13)),
     (159, PAGE), (305, f"0 {PAGE}"), (27, f"0 20000 {PAGE}"), (27, f"0 {1 << 40} {PAGE}"), (274, f"0 {PAGE} {PAGE + 8}"),
+    *((72, f"3 {command} {PAGE}") for command in (15, 16)), *((54, f"3 0 {option} {PAGE} 8") for option in (35, 36)),
     (69, f"0 {PAGE} 9 0"), (70, f"0 {PAGE} 9 0 0"),
 ]
 

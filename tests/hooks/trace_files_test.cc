@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "tests/hooks/traced_calls.h"
 
@@ -87,6 +88,21 @@ TEST_F(Trace, FcntlSaysWhatFlagsAre) {
   EXPECT_EQ(
       traced(__NR_fcntl, {1, F_GETLK, at(&lock)}, 0),
       "fcntl(1, F_GETLK, {l_type=F_UNLCK, l_whence=SEEK_SET, l_start=0, l_len=0, l_pid=77}) = 0");
+}
+
+TEST_F(Trace, FcntlSaysWhoIsToldOfADescriptor) {
+  EXPECT_EQ(traced(__NR_fcntl, {1, F_GETSIG}, SIGUSR1), "fcntl(1, F_GETSIG) = 10 (SIGUSR1)");
+  EXPECT_EQ(traced(__NR_fcntl, {1, F_GETSIG}, 0), "fcntl(1, F_GETSIG) = 0");
+  EXPECT_EQ(traced(__NR_fcntl, {1, F_NOTIFY, DN_ACCESS | DN_MULTISHOT}, -ENOTDIR),
+            "fcntl(1, F_NOTIFY, DN_ACCESS|DN_MULTISHOT) = -1 ENOTDIR (Not a directory)");
+  f_owner_ex owner{F_OWNER_PGRP, 5};
+  EXPECT_EQ(traced(__NR_fcntl, {1, F_SETOWN_EX, at(&owner)}, -ESRCH),
+            "fcntl(1, F_SETOWN_EX, {type=F_OWNER_PGRP, pid=5}) = -1 ESRCH (No such process)");
+  EXPECT_EQ(traced(__NR_fcntl, {1, F_GETOWN_EX, at(&owner)}, 0,
+                   [&] {
+                     owner = {F_OWNER_PID, 7};
+                   }),
+            "fcntl(1, F_GETOWN_EX, {type=F_OWNER_PID, pid=7}) = 0");
 }
 
 TEST_F(Trace, SendfileShowsWhereItStoodAndStands) {

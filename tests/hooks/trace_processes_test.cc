@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -117,6 +118,15 @@ TEST_F(Trace, PrctlShowsWhatTheKernelAnswers) {
   EXPECT_EQ(traced(__NR_prctl, {PR_GET_SECUREBITS}, 0), "prctl(PR_GET_SECUREBITS) = 0");
   EXPECT_EQ(traced(__NR_prctl, {PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS}, PR_SPEC_ENABLE),
             "prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS) = 0x2 (PR_SPEC_ENABLE)");
+}
+
+TEST_F(Trace, ResultsThatAreNamesHaveThem) {
+  timex clock{};
+  EXPECT_TRUE(
+      traced(__NR_adjtimex, {at(&clock)}, TIME_ERROR).ends_with("tai=0}) = 5 (TIME_ERROR)"));
+  EXPECT_EQ(traced(__NR_membarrier, {0, 0, 0}, 0x18),
+            "membarrier(MEMBARRIER_CMD_QUERY, 0) = 0x18 (MEMBARRIER_CMD_PRIVATE_EXPEDITED|"
+            "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)");
 }
 
 TEST_F(Trace, ArgumentsAndEnvironmentOfAProgram) {
