@@ -7,6 +7,7 @@
 
 #include "loader/hook_object.h"
 #include "loader/hooks/hooks.h"
+#include "loader/hooks/option_list.h"
 #include "loader/memory.h"
 #include "loader/own_exe.h"
 #include "loader/report.h"
@@ -47,6 +48,15 @@ bool is_object(const char* name) {
   for (; *name != 0; ++name)
     if (*name == '/') return true;
   return false;
+}
+
+// An object's options are its own business but for this one, of which the first would be taken.
+void refuse_second_output(const LoadedHook& loaded) {
+  HookOption option;
+  int count = 0;
+  for (OptionList list(loaded.hook); list.next(&option);)
+    if (option.has_key("output") && ++count > 1)
+      fail(kPhase, loaded.name, ": output= is given twice");
 }
 
 // A child may run elsewhere, and opens the same file.
@@ -232,6 +242,7 @@ void add_hook(ThreadBlock* block, const char* spec) {
   make_absolute(&loaded);
   loaded.init = built_in(loaded.name);
   if (is_object(loaded.name)) {
+    refuse_second_output(loaded);
     HookObject object{};
     loaded.init = Memory::at<int(sysload_hook*)>(load_hook_object(loaded.name, &object));
     loaded.base = object.base;

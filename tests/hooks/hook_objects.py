@@ -245,6 +245,14 @@ class Refusals(HookTest):
         self.assertEqual(again.stdout, "")
         self.assertIn(why, again.stderr)
 
+    def test_a_second_output(self):
+        hook = self.compiled(self.INIT)
+        hooks = [f"{hook}:output={self.dir}/a:x:output={self.dir}/b"]
+        for done in (self.hooked(hooks, "say=started", expect=127),
+                     self.run_hooked(hooks, self.dynamic, "say=started", expect=127)):
+            self.assertEqual(done.stdout, "")
+            self.assertIn(f"sysload: hook: {hook}: output= is given twice\n", done.stderr)
+
     def test_a_library_that_it_needs(self):
         hook = self.compiled("int puts(const char*); int sysload_hook_init(void* h) { (void)h; "
                              "return puts(\"\"); }", flags=["-shared", "-fPIC"])
