@@ -7,6 +7,7 @@
 
 #include "rewriter/verify_references.h"
 #include "rewriter/verify_segment_sections.h"
+#include "rewriter/verify_symbols.h"
 
 namespace sysrewrite {
 
@@ -128,6 +129,7 @@ class SegmentProof {
     size_t next = 0;
     for (const elf::Phdr& was : old) {
       if (next < rest.size() && check_header(rest[next], was)) {
+        check_still_there(rest[next], was);
         ++next;
       } else if (!may_be_dropped(was)) {
         findings_.at_offset(kTable, fmt::format("a program header of type {:#x}", was.type),
@@ -137,6 +139,20 @@ class SegmentProof {
       }
     }
     findings_.same_number(kTable, "the number of old program headers", next, rest.size());
+  }
+
+  // What a header names must not be what the longer table has overwritten. Of the segment that
+  // holds the table check_overwritten() asks, of the path check_path_header().
+  void check_still_there(const elf::Phdr& now, const elf::Phdr& was) {
+    const bool holds_table = was.type == elf::kPtLoad && was.offset == 0;
+    if (holds_table || was.type == elf::kPtPhdr || was.type == elf::kPtInterp) return;
+    const uint64_t from = kTable + original_.program_headers().size() * sizeof(elf::Phdr);
+    const uint64_t to = kTable + headers_.size() * sizeof(elf::Phdr);
+    if (now.filesz != 0 && now.offset < to && now.offset + now.filesz > from)
+      findings_.at_offset(
+          kTable, fmt::format("a program header of type {:#x}", was.type),
+          fmt::format("bytes at {:#x}, which the longer table overwrites", now.offset),
+          "bytes in the trampoline's segment");
   }
 
   bool may_be_dropped(const elf::Phdr& was) const {
@@ -153,9 +169,11 @@ class SegmentProof {
     const uint64_t table = headers_.size() * sizeof(elf::Phdr);
     elf::Phdr expected = was;
     if (was.type == elf::kPtPhdr) expected.filesz = expected.memsz = table;
-    const bool maps_headers = was.type == elf::kPtLoad && was.offset == 0 && was.memsz != 0;
-    if (maps_headers && was.filesz < kTable + table)
-      expected.filesz = expected.memsz = kTable + table;
+    // Behind what is in the file there may be room on its last page, but where a .bss begins there.
+    const bool grows = was.type == elf::kPtLoad && was.offset == 0 && was.memsz != 0 &&
+                       was.memsz == was.filesz && was.filesz < kTable + table &&
+                       kTable + table <= align_up(was.filesz, kPageSize);
+    if (grows) expected.filesz = expected.memsz = kTable + table;
     if (was.type == elf::kPtInterp && names_path()) {
       check_path_header(now, was);
       return true;
@@ -268,13 +286,20 @@ class SegmentProof {
                           expected ? fmt::format("{:#x}", *expected) : "no change");
   }
 
-  // Behind the old table every byte that is not zero is one that a section took along, or the path.
+  // Behind the old table every byte that a section has, or that is not zero, is one that a section
+  // took along, or the path.
   void check_overwritten(uint64_t end) {
     const elf::Phdr* interp = original_.find_header(elf::kPtInterp);
     const uint64_t base = original_.loads().empty() ? 0 : original_.loads().front().vaddr;
     const uint64_t from = kTable + original_.program_headers().size() * sizeof(elf::Phdr);
+    const std::vector<elf::Shdr> sections = original_sections(original_);
     for (uint64_t at = from; at < std::min<uint64_t>(end, original_.bytes().size()); ++at) {
-      if (original_.bytes()[at] == std::byte{0}) continue;
+      const bool owned =
+          std::any_of(sections.begin(), sections.end(), [at](const elf::Shdr& section) {
+            return (section.flags & elf::kShfAlloc) != 0 && section.type != elf::kShtNobits &&
+                   at >= section.offset && at - section.offset < section.size;
+          });
+      if (!owned && original_.bytes()[at] == std::byte{0}) continue;
       const bool path = names_path() && interp != nullptr && at >= interp->offset &&
                         at - interp->offset < interp->filesz;
       const bool took = std::any_of(
@@ -331,14 +356,20 @@ class SegmentProof {
     return names;
   }
 
+  static bool leads_to_table(int64_t tag) {
+    constexpr int64_t kTags[] = {elf::kDtHash, elf::kDtGnuHash, elf::kDtSymtab, elf::kDtStrtab,
+                                 elf::kDtRela, elf::kDtRel,     elf::kDtRelr,   elf::kDtJmprel};
+    return std::find(std::begin(kTags), std::end(kTags), tag) != std::end(kTags);
+  }
+
   // Nothing is led to bytes that are overwritten.
   void check_dynamic_entries(uint64_t end) {
     const uint64_t base = original_.loads().empty() ? 0 : original_.loads().front().vaddr;
+    const uint64_t from = kTable + original_.program_headers().size() * sizeof(elf::Phdr);
     for (const uint64_t at : dynamic_entries()) {
       const auto entry = load<elf::Dyn>(output_, at);
-      const bool address = entry && (entry->tag == elf::kDtHash || entry->tag == elf::kDtGnuHash ||
-                                     entry->tag == elf::kDtSymtab || entry->tag == elf::kDtStrtab);
-      if (address && entry->value >= base && entry->value - base < end)
+      if (entry && leads_to_table(entry->tag) && entry->value >= base + from &&
+          entry->value - base < end)
         findings_.at_offset(at, "a dynamic entry",
                             fmt::format("{:#x}, which the program headers overwrite", entry->value),
                             "the new place");

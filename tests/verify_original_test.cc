@@ -5,6 +5,7 @@
 
 #include "tests/rewritten_samples.h"
 #include "tests/verdicts.h"
+#include "trampoline/checksum.h"
 
 namespace sysrewrite {
 
@@ -200,6 +201,86 @@ TEST(VerifyChanged, SeesASegmentBehindTheTrampolines) {
     return;
   }
   FAIL() << "no header of the stack";
+}
+
+// --- What makes room for a longer program-header table
+
+// As if the input had been `other`, digest included.
+Bytes with_digest_of(const Whole& whole, Bytes output, const Bytes& other) {
+  Checksum checksum;
+  checksum.add(other);
+  const uint64_t end = whole.file.own_segment().offset + whole.file.own_segment().filesz;
+  return sealed(
+      with(std::move(output), end - sizeof(Trailer) - sizeof(uint64_t), checksum.digest()));
+}
+
+constexpr uint64_t kTableEnd = kPhdrOffset + 2 * sizeof(elf::Phdr);
+
+// The headers, 64 bytes directly behind them, and code in a second segment. Section 1 has the 64.
+Bytes with_room(uint32_t type, uint64_t flags) {
+  Bytes file = ElfBuilder()
+                   .segment(0x400200, Bytes(64), elf::kFlagRead)
+                   .code(kCode, kCall)
+                   .section(".room", type, flags, 0x400200, 64)
+                   .build();
+  file = with(file, phdr_field(0, offsetof(elf::Phdr, offset)), uint64_t{0});
+  for (const size_t field : {offsetof(elf::Phdr, vaddr), offsetof(elf::Phdr, paddr)})
+    file = with(file, phdr_field(0, field), uint64_t{0x400000});
+  for (const size_t field : {offsetof(elf::Phdr, filesz), offsetof(elf::Phdr, memsz)})
+    file = with(file, phdr_field(0, field), kTableEnd + 64);
+  const uint64_t section = load<elf::Ehdr>(file, 0)->shoff + sizeof(elf::Shdr);
+  file = with(file, section + offsetof(elf::Shdr, addr), 0x400000 + kTableEnd);
+  return with(file, section + offsetof(elf::Shdr, offset), kTableEnd);
+}
+
+// `field` of section 1, in the input's headers and in those of today.
+template <typename T>
+Bytes with_section_field(const Whole& whole, Bytes output, size_t field, T value) {
+  for (const Bytes* file : {&whole.input, &whole.output})
+    output = with(std::move(output), load<elf::Ehdr>(*file, 0)->shoff + sizeof(elf::Shdr) + field,
+                  value);
+  return output;
+}
+
+Options embedding() {
+  Options options;
+  options.embed = true;
+  return options;
+}
+
+TEST(VerifyRoom, SeesZerosThatASectionHas) {
+  const Whole whole = rewrite_whole(with_room(1, 0), embedding());
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const Bytes forged =
+      with_section_field(whole, whole.output, offsetof(elf::Shdr, flags), uint64_t{elf::kShfAlloc});
+  EXPECT_TRUE(finds(with_digest_of(whole, forged, with_room(1, elf::kShfAlloc)),
+                    "a byte behind the program headers"));
+}
+
+TEST(VerifyRoom, SeesASectionThatMovesAndIsNotFoundThere) {
+  const Whole whole = rewrite_whole(with_room(elf::kShtNote, elf::kShfAlloc), embedding());
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const Bytes forged =
+      with_section_field(whole, whole.output, offsetof(elf::Shdr, type), uint32_t{4});  // RELA
+  EXPECT_TRUE(
+      finds(with_digest_of(whole, forged, with_room(4, elf::kShfAlloc)), "the header of section"));
+}
+
+TEST(VerifyRoom, SeesThatASegmentGrowsOverZerosOfItsOwn) {
+  const uint64_t memsz = phdr_field(0, offsetof(elf::Phdr, memsz));
+  const auto file = [memsz](uint64_t size) {
+    const Bytes input =
+        with(with_room(1, 0), phdr_field(0, offsetof(elf::Phdr, filesz)), kTableEnd);
+    return with(input, memsz, size);
+  };
+  const Whole whole = rewrite_whole(file(kTableEnd), embedding());
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const EditRecord table = whole.file.edit(1);
+  ASSERT_EQ(table.offset, kPhdrOffset);
+  const uint64_t original =
+      whole.file.meta_offset().value + whole.file.meta().blob.offset + table.blob;
+  const Bytes forged = with(whole.output, original + (memsz - kPhdrOffset), uint64_t{0xc00});
+  EXPECT_TRUE(finds(with_digest_of(whole, forged, file(0xc00)), "a program header of type"));
 }
 
 }  // namespace
