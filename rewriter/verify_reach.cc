@@ -154,7 +154,9 @@ class ReachCheck {
     const auto readings = known == nullptr ? std::vector<FunctionFlow::Reached>()
                                            : known->flow.reached_in(pair, pair + 2);
     if (readings.empty()) return check_unreached(pair, known);
-    if (!calls_at(readings.front().address, pair)) return;
+    if (std::none_of(readings.begin(), readings.end(),
+                     [&](const auto& reading) { return calls_at(reading.address, pair); }))
+      return;
     const FunctionFlow& flow = known->flow;
     const bool doubtful = readings.size() > 1 || readings.front().behind_call ||
                           flow.is_called_over(pair) || flow.is_read_otherwise(pair, pair + 2) ||

@@ -2,6 +2,8 @@
 // names.
 #include <gtest/gtest.h>
 
+#include <cstddef>
+
 #include "tests/rewritten_samples.h"
 #include "tests/verdicts.h"
 
@@ -181,6 +183,17 @@ TEST(VerifyReach, SeesASyscallThatNoSiteNames) {
                       "0x401007: a syscall instruction: found that control flow reaches it"))
         << frame;
   }
+}
+
+// je into the constant of a mov: syscall; ud2. It runs, whatever the mov says.
+TEST(VerifyReach, SeesASyscallInTwoReadingsThatWasCountedAsInside) {
+  const Whole whole = rewrite_whole(code_file(hex("85 c0 74 01 b8 0f 05 0f 0b c3")).build());
+  ASSERT_EQ(whole.report.count(CandidateClass::kUncertain), 1U);
+  EXPECT_EQ(verdict(whole.output), "proven");
+  const uint64_t meta = whole.file.meta_offset().value;
+  Bytes forged = with(whole.output, meta + offsetof(MetaHeader, uncertain_count), uint32_t{0});
+  forged = with(forged, meta + offsetof(MetaHeader, inside_count), uint32_t{1});
+  EXPECT_TRUE(finds(sealed(forged), "the number of uncertain pairs"));
 }
 
 // Behind a call the code may be data that merely looks like it; but then it was reported.
