@@ -29,7 +29,7 @@ struct SequenceEntry {
   uint64_t start, length, abort;
 };
 static_assert(sizeof(SequenceEntry) == 32);
-constexpr uint64_t kMostSequence = 65536;  // bytes: they are a few instructions
+constexpr uint64_t kMostSequence = 65536;  // bytes: nearly all are a few instructions
 
 class PatchPoints {
  public:
@@ -166,7 +166,24 @@ class PatchPoints {
 
   void add_sequence(const List& list, uint64_t at, Vaddr start) {
     const auto entry = load<SequenceEntry>(bytes_of(list.section), at);
-    if (entry && entry->length <= kMostSequence) add(start, entry->length);
+    if (!entry || !checked_add(start.value, entry->length)) return;
+    if (entry->length <= kMostSequence) return add(start, entry->length);
+    long_sequences_.push_back({start, start + entry->length});
+  }
+
+  // They may overlap by the thousand, and each take long to add: those parts count that are asked
+  // about, and each once.
+  void add_long_sequences() {
+    std::sort(long_sequences_.begin(), long_sequences_.end(),
+              [](const Range& a, const Range& b) { return a.from < b.from; });
+    Vaddr free{0};  // what lies in front of it is added
+    for (const Range& sequence : long_sequences_) {
+      const Vaddr from = std::max(sequence.from, free);
+      auto range = ranges_.first_ending_behind(from.value);
+      for (; range != ranges_.ranges().end() && range->from < sequence.to; ++range)
+        points_.add(std::max(range->from, from), std::min(range->to, sequence.to));
+      free = std::max(free, sequence.to);
+    }
   }
 
   void add_probes(ByteView bytes) {
@@ -191,6 +208,7 @@ class PatchPoints {
   }
 
   std::vector<uint64_t> points_in_ranges() {
+    add_long_sequences();
     points_.seal();
     std::vector<uint64_t> found;
     if (points_.empty()) return found;
@@ -207,6 +225,7 @@ class PatchPoints {
   std::optional<uint64_t> base_of_probes_;
   uint64_t nops_budget_;       // bytes
   std::vector<List> written_;  // those that relocations may write to, by address
+  std::vector<Range> long_sequences_;
   RangeSet points_{12};
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "rewriter/verify_overlap.h"
@@ -56,6 +57,9 @@ class PatchPointCheck {
     const std::vector<elf::Shdr> sections = image_.sections();
     const uint64_t names = image_.header().shstrndx;
     if (names >= sections.size()) return;
+    for (const elf::Shdr& section : sections)
+      if (!base_of_probes_ && name_of(sections[names], section) == ".stapsdt.base")
+        base_of_probes_ = section.addr;
     for (uint64_t i = 0; i < sections.size(); ++i)
       if (const auto kind = kind_of(name_of(sections[names], sections[i])))
         lists_.push_back({*kind, sections[i], i});
@@ -180,17 +184,21 @@ class PatchPointCheck {
              "no patch there: its instructions run in the stub, where nobody restarts them");
   }
 
-  // name size, description size, type; "stapsdt"; where, base, semaphore, words.
+  // name size, description size, type; "stapsdt"; where, base, semaphore, words. Where the program
+  // was linked anew for other addresses (prelink), .stapsdt.base tells how far.
   void check_probes(const elf::Shdr& list) {
     const ByteView bytes = bytes_of(list);
     for (uint64_t at = 0; range_fits(at, 12, bytes.size());) {
       const uint64_t name_size = *load<uint32_t>(bytes, at);
       const uint64_t size = *load<uint32_t>(bytes, at + 4);
+      const bool is_probe = load<uint32_t>(bytes, at + 8) == uint32_t{3} && size >= 24;
       const uint64_t description = at + 12 + align_up(name_size, 4);
-      const auto where = load<uint64_t>(bytes, description);
-      if (size >= 24 && where) {
-        const auto probe = in_.decoder.decode(image_.bytes_from({*where}), {*where});
-        refuse({*where}, probe ? probe->length : 1, "an SDT probe");
+      const auto noted = load<uint64_t>(bytes, description),
+                 base = load<uint64_t>(bytes, description + 8);
+      if (is_probe && noted && base) {
+        const Vaddr where{*noted + (base_of_probes_.value_or(*base) - *base)};
+        const auto probe = in_.decoder.decode(image_.bytes_from(where), where);
+        refuse(where, probe ? probe->length : 1, "an SDT probe");
       }
       at = description + align_up(size, 4);
     }
@@ -230,6 +238,7 @@ class PatchPointCheck {
   const Evidenced& in_;
   const OriginalImage& image_;
   Findings& findings_;
+  std::optional<uint64_t> base_of_probes_;
   uint64_t nops_budget_;  // bytes
   std::vector<Patch> patches_;
   std::vector<List> lists_, written_;  // all; those that relocations may write to, by address

@@ -198,7 +198,10 @@ TEST(PatchPoints, AreReadFromEachList) {
   EXPECT_EQ(listed("xray_instr_map", words({0 - uint64_t{0x3000 - 0x1010}, 0, 0x20000, 0})),
             bytes_from(0x1010, 0x101b));
   EXPECT_EQ(listed("__rseq_cs", words({0, 0xffc, 6, 0})), bytes_from(0x1000, 0x1002));
-  EXPECT_EQ(listed("__rseq_cs", words({0, 0x1000, 65537, 0})), std::vector<uint64_t>{});
+  // Long ones, which may overlap; what leaves the address space is none.
+  EXPECT_EQ(listed("__rseq_cs", words({0, 0x1080, 70000, 0, 0, 0x1010, 65537, 0})),
+            bytes_from(0x1010, 0x1100));
+  EXPECT_EQ(listed("__rseq_cs", words({0, 0x1000, UINT64_MAX, 0})), std::vector<uint64_t>{});
   EXPECT_EQ(
       listed(".note.stapsdt", hex("00 00 00 00 18 00 00 00 03 00 00 00") + words({0x1006, 0, 0})),
       bytes_from(0x1006, 0x1008));

@@ -245,6 +245,34 @@ TEST(Verify, SeesAnInstructionThatReadsAPatchNearTheBeginOfASegment) {
   }
 }
 
+// A probe's note counts from where .stapsdt.base was when it was written, 32 bytes further on.
+TEST(Verify, ReadsProbesAndSequencesAsTheRewriterDoes) {
+  const Bytes code = hex("b8 27 00 00 00 0f 05 c3");
+  const auto probe_at = [&](uint64_t noted) {
+    const Bytes note =
+        hex("00 00 00 00 18 00 00 00 03 00 00 00") + words({noted, kCode + 0x5020, 0});
+    return ElfBuilder()
+        .code(kCode, code)
+        .data(0x405000, note)
+        .data(0x406000, Bytes(1))
+        .section(".note.stapsdt", elf::kShtNote, 0, 0x405000, note.size())
+        .section(".stapsdt.base", 1, 2, 0x406000, 1)
+        .build();
+  };
+  const Whole probed = rewrite_whole(probe_at(kCode));
+  ASSERT_EQ(probed.report.sites.at(0).tier, Tier::kInstruction);
+  EXPECT_EQ(verdict(probed.output), "proven");
+  EXPECT_TRUE(finds(with_input(probed, probe_at(kCode + 0x20)), "an SDT probe"));
+
+  const Whole sequence = rewrite_whole(ElfBuilder()
+                                           .code(kCode, code)
+                                           .data(0x405000, words({0, kCode, 0x20000, 0}))
+                                           .section("__rseq_cs", 1, 3, 0x405000, 32)
+                                           .build());
+  EXPECT_NE(sequence.report.sites.at(0).tier, Tier::kInstruction);
+  EXPECT_EQ(verdict(sequence.output), "proven");
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
