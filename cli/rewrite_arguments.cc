@@ -80,6 +80,9 @@ void add_site_options(CLI::App& app, Options& options) {
 // What sysload would say when the program starts; empty where it would not. An object need not be
 // here yet.
 std::string hook_problem(const std::string& hook) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  if (std::any_of(hook.begin(), hook.end(), is_control))
+    return "a control character cannot be written into the file";
   const std::string name = hook.substr(0, hook.find(':'));
   const bool is_path = name.find_first_of("/\\") != std::string::npos;
   constexpr std::string_view kNames[] = {"none",

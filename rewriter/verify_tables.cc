@@ -1,6 +1,10 @@
 #include "rewriter/verify_tables.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <string_view>
+
+#include "trampoline/built_in_hooks.h"
 
 namespace sysrewrite {
 
@@ -127,6 +131,27 @@ class TableProof {
     check_options();
   }
 
+  static std::string_view text_of(ByteView bytes) {
+    const void* start = bytes.data();
+    return {static_cast<const char*>(start), bytes.size()};
+  }
+
+  // A hook that comes with sysload, or the path of an object; and what becomes of the vdso.
+  static bool is_obeyed(std::string_view option) {
+    constexpr std::string_view kHook = "hook=";
+    constexpr std::string_view kBuiltIn[] = {"none",
+#define SYSLOAD_BUILT_IN(hook) #hook,
+                                             SYSLOAD_BUILT_IN_HOOKS
+#undef SYSLOAD_BUILT_IN
+    };
+    if (option == "vdso=keep" || option == "vdso=hide") return true;
+    if (!option.starts_with(kHook)) return false;
+    const std::string_view rest = option.substr(kHook.size());
+    const std::string_view name = rest.substr(0, rest.find(':'));
+    return name.find_first_of("/\\") != std::string_view::npos ||
+           std::find(std::begin(kBuiltIn), std::end(kBuiltIn), name) != std::end(kBuiltIn);
+  }
+
   void check_options() {
     const ByteView options = file_.options();
     uint64_t start = 0;
@@ -142,6 +167,9 @@ class TableProof {
       if (!assigns || option[0] == std::byte{'='})
         findings_.at_offset(meta_at(meta_.options.offset + start), "an option", hex_text(option),
                             "key=value");
+      else if (!is_obeyed(text_of(option)))
+        findings_.at_offset(meta_at(meta_.options.offset + start), "an option", hex_text(option),
+                            "one that sysload obeys: it does not start a program otherwise");
       start = at + 1;
     }
   }

@@ -39,6 +39,7 @@ class Talking(CommandTest):
                      ["--uncertain=maybe", self.input, self.output],
                      ["--tiers=AX", self.input, self.output],
                      ["--hook=nosuch:filter=%file", self.input, self.output],
+                     ["--hook=trace:output=a\tb", self.input, self.output],
                      [self.input, self.output, "--interp"]):
             before = self.listing()
             done = self.run_command(*args, expect=2)

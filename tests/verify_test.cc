@@ -273,6 +273,19 @@ TEST(Verify, ReadsProbesAndSequencesAsTheRewriterDoes) {
   EXPECT_EQ(verdict(sequence.output), "proven");
 }
 
+TEST(Verify, SeesAnOptionThatSysloadDoesNotObey) {
+  const auto proven_with = [](const std::string& option) {
+    Options options;
+    options.loader_options = {option};
+    return verdict(rewrite_whole(every_tier().build(), options).output) == "proven";
+  };
+  for (const char* option : {"hook=count", "hook=none", "hook=trace:filter=%file", "hook=./my.so",
+                             "vdso=hide", "vdso=keep"})
+    EXPECT_TRUE(proven_with(option)) << option;
+  for (const char* option : {"zzz=1", "hook=nosuch", "hook=", "vdso=away"})
+    EXPECT_FALSE(proven_with(option)) << option;
+}
+
 TEST(Verify, SeesAPointerIntoAWindow) {
   for (const uint64_t base : {uint64_t{kCode}, uint64_t{0x200001000}}) {
     const Whole whole = rewrite_whole(ElfBuilder()
