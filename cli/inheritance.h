@@ -11,8 +11,8 @@
 
 namespace sysrewrite {
 
-// It waits for SIGCHLD, which the kernel does not send where it is ignored, and keeps a descriptor
-// open for each copy.
+// It waits for SIGCHLD, which the kernel does not send where it is ignored, keeps a descriptor open
+// for each copy, and writes copies of whole libraries into its memory, and that of files.
 class Inheritance {
  public:
   // Takes what run needs to start.
@@ -27,9 +27,12 @@ class Inheritance {
   // Those that a fork does not copy.
   static constexpr std::array<__itimer_which_t, 3> kTimers{ITIMER_REAL, ITIMER_VIRTUAL,
                                                            ITIMER_PROF};
+  // Below which run could not do what the program asks of it.
+  static constexpr std::array<__rlimit_resource, 4> kLimits{RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_AS,
+                                                            RLIMIT_DATA};
   sigset_t mask_{};
   struct sigaction on_child_ {};
-  rlimit descriptors_{};
+  std::array<rlimit, kLimits.size()> limits_{};
   std::array<itimerval, kTimers.size()> timers_{};
   int reaps_orphans_ = 0;
 };

@@ -79,6 +79,16 @@ void answer_memory(int socket, int descriptor) {
   answer(socket, descriptor >= 0 ? ServerVerdict::kCopy : ServerVerdict::kNothing, descriptor);
 }
 
+// Without memory, most likely. Whoever has asked finds the connection closed, and says that what he
+// wanted runs native; all others are served.
+template <typename Work>
+void or_give_up(Work&& work) {
+  try {
+    work();
+  } catch (const std::exception&) {
+  }
+}
+
 struct Worker {
   Worker() = default;
   Worker(const Worker&) = delete;
@@ -166,6 +176,14 @@ struct RewriteServer::Impl {
 
   Outcome rewrite_file(Descriptor file) {
     const std::string path = path_of(file.get());
+    try {
+      return rewrite_file(std::move(file), path);
+    } catch (const std::bad_alloc&) {
+      return give_up(path, {ErrorCode::kInputOutput, std::nullopt, "there is no memory for it"});
+    }
+  }
+
+  Outcome rewrite_file(Descriptor file, const std::string& path) {
     struct stat status {};
     if (fstat(file.get(), &status) == 0)
       if (auto known =
@@ -201,7 +219,7 @@ struct RewriteServer::Impl {
     const auto kept = std::make_shared<Work>(std::move(work));
     try {
       worker.thread = std::thread([&worker, kept] {
-        (*kept)();
+        or_give_up(*kept);
         worker.has_ended = true;
       });
     } catch (const std::system_error&) {
@@ -330,9 +348,11 @@ struct RewriteServer::Impl {
 
   // Whoever has connected has most often sent by now what he wants.
   void listen_to(Descriptor socket) {
-    auto request = receive(socket.get());
-    if (request) return serve(std::move(socket), std::move(*request));
-    if (errno == EAGAIN) silent.push_back(std::move(socket));
+    or_give_up([this, &socket] {
+      auto request = receive(socket.get());
+      if (request) return serve(std::move(socket), std::move(*request));
+      if (errno == EAGAIN) silent.push_back(std::move(socket));
+    });
   }
 
   void accept_one() {

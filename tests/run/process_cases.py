@@ -4,6 +4,7 @@ import shutil
 import struct
 import subprocess
 
+from inheritance_cases import same_around
 from comparison import FULL, PYTHON, build, check, same, tool, under_run, write
 
 ROUNDS = 400 if FULL else 20
@@ -134,6 +135,23 @@ def case_orphans_of_a_namespace(runner):
     folder = runner.folder()
     outcome = runner.execute(["unshare", "-p", "-f", "--mount-proc", *under_run([PYTHON, "-c", ORPHANS])], folder)
     check((outcome.status, outcome.stdout, outcome.stderr) == (0, "1 0\n", ""), f"{outcome}")
+
+
+def case_low_limits_around_run(runner):
+    """Of the size of files and of memory: they are the program's, and run does what it has to."""
+    hook = ("--hook", "trace:output=calls")
+    script = "ulimit -Sf; ulimit -Hf; ulimit -Sv; ulimit -Hv; exec 9>big; echo kept >&9; /bin/echo $?"
+    for limits in ("-Sf 100", "-Sv 30000"):
+        around = ["bash", "-c", f"ulimit {limits}; exec \"$@\"", "bash"]
+        same_around(runner, around, ["bash", "-c", script], options=("--no-cache", *hook))
+    # Where it may not have more, it goes on serving.
+    libraries = "import ctypes; print([ctypes.CDLL(n) is not None for n in ('libm.so.6', 'libz.so.1', 'libutil.so.1')])"
+    user = [tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for limits in ("-f 100", "-v 21000", "-v 24000", "-v 27000", "-v 30000"):
+        folder = runner.folder()
+        around = [*user, "bash", "-c", f"ulimit {limits}; exec \"$@\"", "bash"]
+        outcome = runner.execute([*around, *under_run([PYTHON, "-c", libraries], "--no-cache")], folder)
+        check(outcome.status == 0 and ("native: " in outcome.stderr or "-v" in limits), f"{limits}: {outcome}")
 
 
 VFORK_KILLED = r"""
