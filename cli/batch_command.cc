@@ -145,11 +145,10 @@ class Batch {
 };
 
 Result<InputFile> open_loader(const BatchCommand& command) {
-  const auto path = loader_path(command.loader);
-  if (!path) return path.error();
-  auto loader = InputFile::open(*path);
+  const std::string path = loader_path(command.loader);
+  auto loader = InputFile::open(path);
   if (loader && !is_sysload(loader->bytes()))
-    return Error{ErrorCode::kOptions, std::nullopt, fmt::format("{} is not sysload", *path)};
+    return Error{ErrorCode::kOptions, std::nullopt, fmt::format("{} is not sysload", path)};
   return loader;
 }
 

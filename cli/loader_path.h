@@ -4,12 +4,10 @@
 
 #include <string>
 
-#include "rewriter/result.h"
-
 namespace sysrewrite {
 
 // What was asked for, or, where that is empty, the one beside this program, or the installed one.
-Result<std::string> loader_path(const std::string& asked);
+std::string loader_path(const std::string& asked);
 
 }  // namespace sysrewrite
 

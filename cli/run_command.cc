@@ -31,10 +31,9 @@ void complain(const std::string& message) {
 }
 
 Result<Descriptor> open_loader(const RunCommand& command) {
-  const auto path = loader_path(command.loader);
-  if (!path) return path.error();
-  Descriptor loader(open(path->c_str(), O_RDONLY | O_CLOEXEC));
-  if (!loader.valid()) return system_error("cannot open the loader", *path, errno);
+  const std::string path = loader_path(command.loader);
+  Descriptor loader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!loader.valid()) return system_error("cannot open the loader", path, errno);
   return loader;
 }
 

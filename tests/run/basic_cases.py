@@ -180,6 +180,7 @@ def case_programs_that_cannot_run(runner):
     def prepare(folder):
         write(folder, "noexec", "#!/bin/sh\n", 0o644)
         write(folder, "badint", "#!/no/such/interpreter\n", 0o755)
+        os.symlink("loop", os.path.join(folder, "loop"))
         build(folder, "noint", "int main(void) { return 0; }", "-Wl,--dynamic-linker=/no/such/ld.so")
         build(folder, "libx.so", "int x(void) { return 1; }", "-shared", "-fPIC")
         build(folder, "nolib", "int x(void); int main(void) { return x(); }", "-L.", "-L" + folder,
@@ -192,6 +193,7 @@ def case_programs_that_cannot_run(runner):
     folder = runner.folder(prepare)
     for command, message in ((["nosuchcommand"], "not found in $PATH"),
                              (["./nosuch"], "No such file"),
+                             (["./loop"], "Too many levels of symbolic links"),
                              (["./noexec"], "Permission denied"),
                              (["./badint"], "/no/such/interpreter"),
                              (["./noint"], "/no/such/ld.so"),

@@ -5,7 +5,7 @@ import struct
 import subprocess
 
 from inheritance_cases import same_around
-from comparison import FULL, PYTHON, build, check, same, tool, under_run, write
+from comparison import FULL, PYTHON, SYSREWRITE, build, check, same, tool, under_run, write
 
 ROUNDS = 400 if FULL else 20
 
@@ -249,6 +249,14 @@ int main(void) {
 def case_vsyscall(runner):
     for options in ((), ("--hook", "pass:entry:exit"), ("--vdso", "hide"), ("--exhaustive",)):
         same(runner, ["./old"], prepare=lambda folder: build(folder, "old", VSYSCALL), options=options, status=None)
+
+
+def case_without_proc(runner):
+    """Where run cannot tell where it lies itself, sysload is where it is installed."""
+    around = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"]
+    same_around(runner, around, ["sh", "-c", "/bin/echo it; exec ls /proc"], options=("--no-cache",))
+    outcome = runner.execute([*around, SYSREWRITE, "run", "--", "true"], runner.folder())
+    check(outcome.stderr == "" or "/usr/lib/sysload" in outcome.stderr, f"{outcome}")
 
 
 def case_chroot(runner):
