@@ -133,7 +133,7 @@ void for_each_hook(ThreadBlock* block, Function sysload_hook::*function, HookFun
     LoadedHook& loaded = sysload_state.hooks->loaded[i];
     if (loaded.hook.*function == nullptr) continue;
     sysload_thread thread = thread_of(block, loaded);
-    const OpenFaults faults(block);
+    const OpenFaults faults(block, loaded.base.value != 0);
     const Running running(block, i, name);
     notify(&loaded.hook, &thread);
   }

@@ -135,20 +135,24 @@ void set_signals(const uint64_t& mask) {
             SYSLOAD_SIGSET_SIZE);
 }
 
-OpenFaults::OpenFaults(ThreadBlock* block) : block_(block) {
+OpenFaults::OpenFaults(ThreadBlock* block, bool opens) : block_(block) {
   constexpr uint64_t kFaults = uint64_t{1} << (kSigSegv - 1) | uint64_t{1} << (kSigBus - 1) |
                                uint64_t{1} << (kSigIll - 1) | uint64_t{1} << (kSigFpe - 1) |
                                uint64_t{1} << (kSigTrap - 1);
-  if (block->pending == 0) return;
+  if (!opens) return;
+  sys::call(__NR_rt_sigprocmask, 0, 0, Memory::address_of(&before_).value, SYSLOAD_SIGSET_SIZE);
+  if ((before_ & kFaults) == 0) return;
   uint64_t waiting = 0;
   sys::call(__NR_rt_sigpending, Memory::address_of(&waiting).value, SYSLOAD_SIGSET_SIZE);
+  if (block->pending == 0) block->mask = before_;
   block->opens_faults = true;
-  set_signals(~kFaults | waiting);
+  set_signals(before_ & (~kFaults | waiting));
 }
 
 OpenFaults::~OpenFaults() {
   if (!block_->opens_faults) return;
-  set_signals(~uint64_t{0});
+  const bool has_struck = (block_->pending & SYSLOAD_PENDING_SIGNAL) != 0;
+  set_signals(has_struck ? ~uint64_t{0} : before_);
   block_->opens_faults = false;
 }
 

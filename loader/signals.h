@@ -17,18 +17,19 @@ void block_signals(uint64_t* old_mask);
 void keep_signals_away(ThreadBlock* block);
 void set_signals(const uint64_t& mask);
 
-// While a hook is told something with all signals blocked: the kernel ends a process that faults
-// then, and nobody would know why. Open are the signals of faults, but those that wait. One that is
-// sent meanwhile is put off.
+// While a hook of somebody else's is told something: the kernel ends a process that faults with the
+// signal blocked, as all are while a thread begins or ends, and nobody would know why. Open are the
+// signals of faults, but those that wait. One that is sent meanwhile is put off.
 class OpenFaults {
  public:
-  explicit OpenFaults(ThreadBlock* block);
+  OpenFaults(ThreadBlock* block, bool opens);
   OpenFaults(const OpenFaults&) = delete;
   OpenFaults& operator=(const OpenFaults&) = delete;
   ~OpenFaults();
 
  private:
   ThreadBlock* block_;
+  uint64_t before_ = 0;
 };
 
 }  // namespace sysrewrite

@@ -83,7 +83,7 @@ struct ThreadBlock {
   bool has_fault_stack;      // it is the kernel's alternate stack, since the program has none
   int32_t no_stack_flags;    // ss_flags in the frames of a thread that has no alternate stack: 0 up
                              // to the first one, SS_DISABLE from then on and in new threads
-  bool opens_faults;         // while all other signals are blocked (signals.h)
+  bool opens_faults;         // against what `mask` says (signals.h)
   bool lends;                // the kernel has the program's mask (program_mask.h)
   uint64_t masked;           // of the open signals, those that the program has blocked
   uint64_t awaits;           // of them, those that its call waits for

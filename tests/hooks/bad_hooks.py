@@ -180,9 +180,6 @@ def notified(folder, build):
             source = NOTIFIED % {"before": before, "does": does, "nth": nth, "register": register}
             build(f"notified{i}.so", source, *HOOK_FLAGS)
             for blocked in ([], ["blocked"]):
-                # Called by exit_group, with the mask that the program has.
-                if name == "finishing" and blocked:
-                    continue
                 done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", f"./notified{i}.so", "--", "./beginnings",
                             *blocked], folder)
                 function = name.split()[0]

@@ -6,6 +6,7 @@ What is lost all the same is said.
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -83,8 +84,9 @@ def trickle(folder):
 
 
 def killed(folder):
-    """The ring is full, and nobody will ever read it."""
+    """The ring is full, or will be, and nobody will ever read it."""
     running = start(folder, "trace:filter=getppid", "./program", "200000", stderr=subprocess.PIPE)
+    select.select([running.stderr], [], [], LONG)
     time.sleep(1)
     os.kill(running.pid, signal.SIGKILL)
     said, traced = end(running)
