@@ -222,7 +222,8 @@ void print_resumed(sysload_hook* hook, uint64_t tid, uint32_t number, Sheet& she
 // This program is what an execve asked for.
 void complete_execve(sysload_hook* hook) {
   Shared* shared = data_of(hook).shared;
-  for (const uint32_t number : {__NR_execve, __NR_execveat}) {
+  constexpr uint32_t kNumbers[] = {__NR_execve, __NR_execveat};
+  for (const uint32_t number : kNumbers) {
     if (!exchange(shared, execution(*hook->api, number), 0)) continue;
     Sheet sheet;
     print_resumed(hook, own_process(*hook->api), number, sheet);

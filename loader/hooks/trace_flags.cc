@@ -27,11 +27,14 @@ void print_map_flags(Line& line, uint32_t flags) {
   static constexpr char kTypes[4][20] = {"MAP_FILE", "MAP_SHARED", "MAP_PRIVATE",
                                          "MAP_SHARED_VALIDATE"};
   constexpr unsigned kHugeShift = 26;
+  constexpr uint32_t kDroppable = 8;
   const uint32_t type = flags & 15;
   bool first = false;
   if (type < 4) {
     // MAP_FILE is 0, and said only where there is nothing else.
     line.text(kTypes[type]);
+  } else if (type == kDroppable) {
+    line.text("MAP_DROPPABLE");
   } else {
     line.hex(type).text(" /* MAP_??? */");
   }
@@ -40,6 +43,15 @@ void print_map_flags(Line& line, uint32_t flags) {
   const uint64_t rest = Names(kNamesOfMapFlags).known_flags(line, named & ~15U, first);
   if (rest != 0) line.character('|').hex(rest);
   if (size != 0) line.character('|').unsigned_decimal(size).text("<<MAP_HUGE_SHIFT");
+}
+
+// The uppermost bits are the logarithm of a page size.
+void print_memfd_flags(Line& line, uint32_t flags) {
+  constexpr unsigned kHugeShift = 26;
+  const uint32_t size = flags >> kHugeShift, named = flags & ((1U << kHugeShift) - 1);
+  if (named != 0 || size == 0) Names(kNamesOfMemfdFlags).flags(line, named);
+  if (size == 0) return;
+  line.text(named != 0 ? "|" : "").unsigned_decimal(size).text("<<MFD_HUGE_SHIFT");
 }
 
 // "IPC_CREAT|0600". Of shared memory the uppermost bits are the logarithm of a page size.
@@ -163,6 +175,8 @@ void print_flags(Printer& p, Kind kind) {
       return print_flags_and_mode(p.line, kNamesOfShmgetFlags, low, true);
     case Kind::SemgetHow:
       return print_flags_and_mode(p.line, kNamesOfSemgetFlags, low, false);
+    case Kind::MemfdHow:
+      return print_memfd_flags(p.line, low);
     case Kind::NodeMode:
       return print_mode(p.line, static_cast<uint16_t>(value));
     case Kind::NodeDevice:

@@ -248,7 +248,7 @@ void print_prctl(const Printer& p) {
 }
 
 // Of arch_prctl: what it does with its second argument. The option is an int.
-enum class ArchForm : uint8_t { kNumber, kBase, kAddress, kNothing };
+enum class ArchForm : uint8_t { kNumber, kBase, kFeatures, kNothing };
 
 ArchForm arch_form(const sysload_call& call) {
   switch (static_cast<uint32_t>(call.argument[0])) {
@@ -260,7 +260,7 @@ ArchForm arch_form(const sysload_call& call) {
     case 0x1021:  // ARCH_GET_XCOMP_SUPP
     case 0x1022:  // ARCH_GET_XCOMP_PERM
     case 0x1024:  // ARCH_GET_XCOMP_GUEST_PERM
-      return ArchForm::kAddress;
+      return ArchForm::kFeatures;
     default:
       return ArchForm::kNumber;
   }
@@ -268,13 +268,13 @@ ArchForm arch_form(const sysload_call& call) {
 
 void print_arch(const Printer& p) {
   const ArchForm form = arch_form(p.call);
-  uint64_t base = 0;
-  if (form == ArchForm::kBase && !p.failed() && p.peek(p.argument(), base)) {
-    p.line.character('[').hex(base).character(']');
-  } else if (form == ArchForm::kNumber) {
+  uint64_t answer = 0;
+  if (form == ArchForm::kNumber) {
     p.line.hex(p.argument());
-  } else {
-    p.line.address(p.argument());
+  } else if (p.fetch_result(p.argument(), answer)) {
+    p.line.character('[');
+    form == ArchForm::kBase ? p.line.address(answer) : p.line.hex(answer);
+    p.line.character(']');
   }
 }
 
@@ -286,7 +286,8 @@ bool option_has_arguments(const sysload_call& call, Kind kind) {
 }
 
 bool option_answers(const sysload_call& call, Kind kind) {
-  if (kind == Kind::ArchArgument) return arch_form(call) == ArchForm::kBase;
+  if (kind == Kind::ArchArgument)
+    return arch_form(call) == ArchForm::kBase || arch_form(call) == ArchForm::kFeatures;
   return is_answer(form_of(call).letters[0]);
 }
 

@@ -45,6 +45,7 @@ enum class Kind : uint16_t {
   RemapAddress,
   ShmgetHow,
   SemgetHow,
+  MemfdHow,
   NodeMode,
   NodeDevice,
   StatxHow,
