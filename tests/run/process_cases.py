@@ -147,7 +147,7 @@ def case_low_limits_around_run(runner):
     # Where it may not have more, it goes on serving.
     libraries = "import ctypes; print([ctypes.CDLL(n) is not None for n in ('libm.so.6', 'libz.so.1', 'libutil.so.1')])"
     user = [tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"]
-    for limits in ("-f 100", "-v 21000", "-v 24000", "-v 27000", "-v 30000"):
+    for limits in ("-f 100", "-v 24000", "-v 27000", "-v 30000"):
         folder = runner.folder()
         around = [*user, "bash", "-c", f"ulimit {limits}; exec \"$@\"", "bash"]
         outcome = runner.execute([*around, *under_run([PYTHON, "-c", libraries], "--no-cache")], folder)
