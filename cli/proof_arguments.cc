@@ -17,7 +17,9 @@ constexpr const char* kRestoreFooter =
     "  sysrewrite restore ./busybox ./busybox      in place\n"
     "\n"
     "A file that was never rewritten, was cut off or was edited where the rewrite changed it is\n"
-    "refused with the reason. Owner, mode and extended attributes are those of OUT.\n"
+    "refused with the reason. What the rewrite left alone is taken as it stands: only an output of\n"
+    "--embed=segment holds a digest of the whole input, and is refused where that differs.\n"
+    "Owner, mode and extended attributes are those of OUT.\n"
     "\n"
     "Exit status: 0 done; 1 error, nothing written; 2 usage.\n";
 
