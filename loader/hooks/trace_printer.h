@@ -130,6 +130,9 @@ bool ioctl_has_argument(uint32_t command);
 // trace_signal.cc
 void print_sigset(const Printer& p, uint64_t address, uint64_t size);
 void print_signal(Printer& p, Kind kind);
+// trace_siginfo.cc
+void print_signal_name(Line& line, int32_t number);  // a number where it has none
+void print_siginfo(const Printer& p, uint64_t address);
 
 // trace_process.cc: clone, wait, limits, the system.
 void print_process(Printer& p, Kind kind);

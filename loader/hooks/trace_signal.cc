@@ -42,15 +42,6 @@ void print_set(Line& line, uint64_t set) {
   line.character(']');
 }
 
-void print_signal_name(Line& line, int32_t number) {
-  const Names names(kNamesOfSignals);
-  if (number >= 0 && names.has(static_cast<uint32_t>(number))) {
-    names.value(line, static_cast<uint32_t>(number));
-  } else {
-    line.decimal(number);
-  }
-}
-
 void print_action(const Printer& p) {
   constexpr uint64_t kRestorer = 0x04000000;  // SA_RESTORER
   struct {
@@ -84,59 +75,6 @@ void print_stack(const Printer& p) {
   field(p.line, "ss_flags");
   Names(kNamesOfStackFlags).flags(p.line, stack.flags);
   field(p.line, "ss_size").unsigned_decimal(stack.size).character('}');
-}
-
-constexpr int32_t kChild = 17;        // SIGCHLD
-constexpr int32_t kKernelCode = 128;  // SI_KERNEL
-
-void print_child(Line& line, const int32_t* word) {
-  constexpr int32_t kExited = 1;
-  field(line, "si_pid").decimal(word[4]);
-  field(line, "si_uid").user_id(static_cast<uint32_t>(word[5]));
-  field(line, "si_status");
-  if (word[2] == kExited) {
-    line.decimal(word[6]);
-  } else {
-    print_signal_name(line, word[6]);
-  }
-  int64_t times[2];
-  __builtin_memcpy(times, word + 8, sizeof(times));
-  static constexpr char kFields[2][10] = {"si_utime", "si_stime"};
-  for (unsigned i = 0; i < 2; ++i) {
-    field(line, kFields[i]).decimal(times[i]);
-    if (times[i] <= 0) continue;
-    line.text(" /* ").decimal(times[i] / 100).character('.');
-    line.padded(static_cast<uint64_t>(times[i] % 100), 2).text(" s */");
-  }
-}
-
-// siginfo_t: signal, errno, code, padding, and then what depends on them.
-void print_info(const Printer& p, uint64_t address) {
-  int32_t word[16]{};
-  if (!p.fetch(address, word)) return;
-  if (word[0] == 0) {
-    p.line.text("{}");
-    return;
-  }
-  field(p.line, "si_signo", true);
-  print_signal_name(p.line, word[0]);
-  field(p.line, "si_code");
-  const bool from_child = word[0] == kChild && word[2] > 0 && word[2] < kKernelCode;
-  if (from_child) {
-    Names(kNamesOfChildCodes).value(p.line, static_cast<uint32_t>(word[2]));
-  } else if (Names(kNamesOfSignalCodes).has(static_cast<uint32_t>(word[2]))) {
-    Names(kNamesOfSignalCodes).value(p.line, static_cast<uint32_t>(word[2]));
-  } else {
-    p.line.hex(static_cast<uint32_t>(word[2]));
-  }
-  if (word[1] != 0) field(p.line, "si_errno").unsigned_decimal(static_cast<uint32_t>(word[1]));
-  if (from_child) {
-    print_child(p.line, word);
-  } else if (word[2] <= 0) {
-    field(p.line, "si_pid").decimal(word[4]);
-    field(p.line, "si_uid").user_id(static_cast<uint32_t>(word[5]));
-  }
-  p.line.character('}');
 }
 
 // What a timer does: sigev_value, sigev_signo, sigev_notify, and the thread.
@@ -211,7 +149,7 @@ void print_signal(Printer& p, Kind kind) {
       return print_stack(p);
     case Kind::Siginfo:
     case Kind::SiginfoOut:
-      return print_info(p, address);
+      return print_siginfo(p, address);
     case Kind::SigmaskPair: {
       uint64_t pair[2]{};
       if (!p.fetch(address, pair)) return;

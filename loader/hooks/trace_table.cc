@@ -67,4 +67,16 @@ void print_named(Line& line, Kind kind, uint64_t value) {
   }
 }
 
+bool is_named(Kind kind, uint64_t value) {
+  switch (kind) {
+#define NAMES(name, ...) \
+  case Kind::name:       \
+    return Names(kNamesOf##name).has(value);
+#include "loader/hooks/trace_names.inc"
+#undef NAMES
+    default:
+      return false;
+  }
+}
+
 }  // namespace sysrewrite::trace

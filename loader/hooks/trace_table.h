@@ -238,6 +238,8 @@ const CallRow* find_call(uint64_t number);
 
 // Of a kind that is a set of names: prints the value as one of it.
 void print_named(Line& line, Kind kind, uint64_t value);
+// Whether the set has a name for the value.
+bool is_named(Kind kind, uint64_t value);
 
 }  // namespace sysrewrite::trace
 

@@ -54,7 +54,7 @@ static int answer_all(unsigned error) {
 }
 
 int main(int count, char** arguments) {
-  static struct asked all[60000];
+  static struct asked all[100000];
   size_t known = 0;
   char line[1000];
   if (count != 3) return 2;

@@ -61,6 +61,8 @@ NAMED_INSIDE = [
     *((46, f"3 {PAGE}",
        f"32:{PAGE + 256} 40:{16 + size} 256:{16 + size} 264:{kind << 32 | 1} 272:X 280:X 288:7 296:X 304:X 312:8")
       for kind, size in ((1, 8), (2, 12), (4, 4), (29, 16), (35, 16), (37, 48), (63, 16), (64, 16), (65, 48), (29, 8), (37, 32))),
+    (129, f"7 10 {PAGE}", "0:0x500000001 8:0 16:X"), (129, f"7 10 {PAGE}", "0:X 8:X 16:X 24:X"),
+    (129, f"7 10 {PAGE}", "0:31 8:1 24:0xc000003e00000003"),
     (435, f"{PAGE} 88", f"64:{PAGE + 256} 72:X 256:0x8000000000000007"), (435, f"{END - 88} 96", ""),
     (16, f"0 0x5402 {PAGE}", "0:X"), (16, f"0 0x5402 {PAGE}", "8:X"), (240, f"0 64 0 {PAGE}", "0:X"),
     (245, f"0 {PAGE} {PAGE}", "0:X 8:X 16:X 24:X"),
@@ -102,11 +104,11 @@ for reason, calls in {
         "add_key request_key landlock_add_rule mbind seccomp io_uring_register "
         "delete_module",
     "what other architectures have": "prctl",
+    "flags that were none then": "pidfd_send_signal",
     "which bits are unknown is said otherwise":
         "clone shmctl semctl msgctl semget msgget memfd_secret fanotify_init fanotify_mark "
         "io_uring_enter",
     "options and addresses of rare families": "setsockopt sendmsg bind socket",
-    "a signal's code decides what else is shown": "rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal",
     "of nonsense, the first bytes are shown nevertheless":
         "setxattr lsetxattr fsetxattr sethostname setdomainname setgroups mount fsconfig select pselect6 "
         "timer_create",
@@ -122,7 +124,6 @@ for reason, calls in {
     "never 0": "lookup_dcookie",
     "addresses of rare families": "getsockname",
     "of nonsense, the first bytes are shown nevertheless": "listxattr llistxattr flistxattr",
-    "a signal's code decides what else is shown": "waitid rt_sigtimedwait",
 }.items():
     for call in calls.split():
         DIFFERENT[call] = reason
@@ -162,6 +163,11 @@ def questions():
     for number, arguments, page in NAMED_INSIDE:
         for value in (0, *(1 << bit for bit in range(64)), 0xffff, *WIDE):
             yield f"{number} {padded(arguments).replace('X', str(value))} {page.replace('X', str(value))}"
+    # What comes with a signal, of each kind of number and code; from 0 down it is a process's.
+    for number in (1, 4, 5, 7, 8, 11, 17, 27, 29, 31):
+        for code in (*range(1, 11), 128, *range(-8, 1), -60):
+            for value in (0, 5, *WIDE):
+                yield f"129 7 10 {PAGE} 0 0 0 0:{number} 8:{code % 2**32} 16:{value} 24:{value} 32:5 40:{value}"
     for number, arguments in STRUCTURES:
         for bits in (64, 64, 64, 32, 31, 8, 1):
             yield f"{number} {padded(str(arguments))} {words(lambda: rng.getrandbits(bits), 256)}"
