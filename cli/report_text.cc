@@ -50,19 +50,10 @@ const char* pair_text(PairKind kind) {
 
 namespace {
 
-// Nothing in the file says who maps its trampoline.
-const char* unstarted_text(const Report& report) {
-  if (report.trampoline_size == 0) return "started as before";
-  if (report.kind == ImageKind::kSharedObject)
-    return "mapped by a rewritten ld.so under sysload (sysrewrite batch makes both): under any "
-           "other its first call crashes";
-  return "names no sysload: where nobody maps its trampoline its first call crashes";
-}
-
 std::string start_text(const Report& report) {
   switch (report.start) {
     case StartChange::kNone:
-      return unstarted_text(report);
+      return "started as before";
     case StartChange::kPathInPlace:
       return fmt::format("started by {}", report.interpreter);
     case StartChange::kPathAtEnd:
@@ -75,6 +66,22 @@ std::string start_text(const Report& report) {
       return fmt::format("started by {} where it is executed itself", report.interpreter);
   }
   return "";
+}
+
+// Who maps the trampoline.
+std::string start_lines(const Report& report) {
+  std::string out;
+  const bool is_library = report.kind == ImageKind::kSharedObject;
+  const bool has_trampoline = report.trampoline_size != 0;
+  if (report.start != StartChange::kNone || !has_trampoline)
+    out += fmt::format("  {}\n", start_text(report));
+  else if (!is_library)
+    out += "  names no sysload: where nobody maps its trampoline its first call crashes\n";
+  if (is_library && has_trampoline)
+    out +=
+        "  mapped by a rewritten ld.so under sysload (sysrewrite batch makes both): under any "
+        "other its first call crashes\n";
+  return out;
 }
 
 std::string tier_lines(const Report& report) {
@@ -165,7 +172,7 @@ std::string report_text(const Report& report, const std::string& input, const st
                          static_cast<double>(report.input_size),
                      report.sites.size(), report.candidates.size());
   out += tier_lines(report);
-  out += fmt::format("  {}\n", start_text(report));
+  out += start_lines(report);
   if (report.symbols)
     out += fmt::format("  stubs named for debuggers, {} of them with unwind tables\n",
                        report.framed_stubs);

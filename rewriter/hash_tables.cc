@@ -13,8 +13,7 @@ constexpr uint64_t kWord = sizeof(uint32_t);
 std::optional<HashTable> read_plain(ByteView bytes) {
   const auto buckets = load<uint32_t>(bytes, 0), chains = load<uint32_t>(bytes, kWord);
   if (!buckets || !chains) return std::nullopt;
-  const uint64_t size = (2 + uint64_t{*buckets} + *chains) * kWord;
-  return size <= bytes.size() ? std::optional(HashTable{*chains, size}) : std::nullopt;
+  return HashTable{*chains, (2 + uint64_t{*buckets} + *chains) * kWord};
 }
 
 std::optional<HashTable> read_gnu(ByteView bytes) {
@@ -29,8 +28,7 @@ std::optional<HashTable> read_gnu(ByteView bytes) {
     highest = std::max<uint64_t>(highest, *bucket);
   }
   const uint64_t chains = bucket_table + uint64_t{*buckets} * kWord;
-  if (highest < *first)
-    return chains <= bytes.size() ? std::optional(HashTable{*first, chains}) : std::nullopt;
+  if (highest < *first) return HashTable{*first, chains};
   for (;; ++highest) {
     const uint64_t at = chains + (highest - *first) * kWord;
     const auto hash = load<uint32_t>(bytes, at);

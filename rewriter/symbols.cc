@@ -1,5 +1,7 @@
 #include "rewriter/symbols.h"
 
+#include <algorithm>
+
 #include "rewriter/hash_tables.h"
 
 namespace sysrewrite {
@@ -10,9 +12,11 @@ namespace {
 
 // Only a hash table tells how many symbols the dynamic table has.
 std::optional<uint64_t> count_dynamic_symbols(const ElfImage& image) {
-  const auto table =
-      read_hash_table(image, image.dynamic(elf::kDtHash) ? elf::kDtHash : elf::kDtGnuHash);
-  return table ? std::optional(table->symbols) : std::nullopt;
+  std::optional<uint64_t> count;
+  for (const int64_t tag : {elf::kDtHash, elf::kDtGnuHash})
+    if (const auto table = read_hash_table(image, tag))
+      count = std::max(count.value_or(0), table->symbols);
+  return count;
 }
 
 std::optional<SymbolTable> dynamic_table(const ElfImage& image) {
@@ -31,11 +35,14 @@ std::optional<SymbolTable> dynamic_table(const ElfImage& image) {
   return SymbolTable{*table, *strings};
 }
 
+bool holds(ByteView table, ByteView part) {
+  return table.data() <= part.data() && part.data() + part.size() <= table.data() + table.size();
+}
+
 }  // namespace
 
 std::vector<SymbolTable> find_symbol_tables(const ElfImage& image) {
   std::vector<SymbolTable> tables;
-  bool dynamic_seen = false;
   for (const elf::Shdr& section : image.sections()) {
     if (section.type != elf::kShtSymtab && section.type != elf::kShtDynsym) continue;
     const auto symbols = slice(image.bytes(), section.offset, section.size);
@@ -43,10 +50,13 @@ std::vector<SymbolTable> find_symbol_tables(const ElfImage& image) {
     const elf::Shdr& strings = image.sections()[section.link];
     const auto names = slice(image.bytes(), strings.offset, strings.size);
     tables.push_back({*symbols, names.value_or(ByteView{})});
-    dynamic_seen |= section.type == elf::kShtDynsym;
   }
-  if (!dynamic_seen)
-    if (const auto table = dynamic_table(image)) tables.push_back(*table);
+  // Section headers may be missing, or leave out what ld.so finds.
+  const auto dynamic = dynamic_table(image);
+  if (dynamic && std::none_of(tables.begin(), tables.end(), [&](const SymbolTable& table) {
+        return holds(table.symbols, dynamic->symbols);
+      }))
+    tables.push_back(*dynamic);
   return tables;
 }
 

@@ -32,7 +32,7 @@ struct Symbol {
 bool names_code(const ElfImage& image, const Symbol& symbol);
 
 // Calls visit(const Symbol&) for each defined symbol of .symtab and .dynsym (through the dynamic
-// segment where there are no section headers). Symbols that do not parse are left out.
+// segment where section headers do not name all of it). Symbols that do not parse are left out.
 template <typename Visit>
 void for_each_symbol(const ElfImage& image, Visit visit);
 

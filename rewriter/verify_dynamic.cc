@@ -17,8 +17,7 @@ Extent hash_extent(ByteView table) {
   const auto sizes = load<uint64_t>(table, 0);
   if (!sizes) return kUnread;
   const uint64_t buckets = *sizes & UINT32_MAX, chains = *sizes >> 32;
-  const uint64_t bytes = 8 + 4 * (buckets + chains);
-  return bytes <= table.size() ? Extent{chains, bytes} : kUnread;
+  return {chains, 8 + 4 * (buckets + chains)};
 }
 
 // Four words, a filter of 64-bit words, the buckets; then a word for each symbol from the first one

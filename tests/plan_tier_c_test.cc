@@ -1,6 +1,7 @@
 // Tier C: a window of several instructions, and what may enter it.
 #include <gtest/gtest.h>
 
+#include "rewriter/verify.h"
 #include "tests/plans.h"
 
 namespace sysrewrite {
@@ -50,6 +51,38 @@ TEST(PlanTierC, IsRefusedWhereASymbolLiesInTheWindow) {
   const auto file = code_file(hex("48 89 fe 89 d0") + kSyscall + kRet)
                         .symbol("label", kCode + 3, 0, elf::kSttNotype);
   EXPECT_EQ(plan_of(file), "401005 D 401005+2: a symbol or function start lies in the window\n");
+}
+
+// A program that has a hash table with two symbols, the second of which lies in the window: ld.so
+// finds it, whatever the section's header says.
+TEST(PlanTierC, IsRefusedWhereASymbolThatNoSectionHoldsLiesInTheWindow) {
+  const auto file = [](uint64_t label, uint64_t section_size) {
+    constexpr uint32_t kNotype = 1 << 16 | 0x10;  // section 1, global
+    const Bytes symbols = repeat(0, 24) + bytes_of(uint32_t{0}) + bytes_of(kNotype) +
+                          bytes_of(label) + bytes_of(uint64_t{0});
+    const Bytes hash = bytes_of(uint32_t{1}) + bytes_of(uint32_t{2}) + repeat(0, 12);
+    const ElfBuilder builder = ElfBuilder(elf::kTypeDyn)
+                                   .code(kCode, hex("48 89 fe 89 d0") + kSyscall + kRet)
+                                   .symbol("f", kCode, 8)
+                                   .data(0x403000, symbols)
+                                   .data(0x404000, hash)
+                                   .data(0x405000, repeat(0, 8))
+                                   .dynamic(0x407000, {{elf::kDtSymtab, 0x403000},
+                                                       {elf::kDtHash, 0x404000},
+                                                       {elf::kDtStrtab, 0x405000},
+                                                       {elf::kDtStrsz, 8}});
+    return ElfBuilder(builder).section(".dynsym", elf::kShtDynsym, elf::kShfAlloc, 0x403000,
+                                       section_size);
+  };
+  for (const uint64_t size : {uint64_t{24}, uint64_t{48}}) {
+    EXPECT_EQ(plan_of(file(kCode + 3, size)),
+              "401005 D 401005+2: a symbol or function start lies in the window\n");
+    EXPECT_EQ(plan_of(file(kCode, size)), std::string("401005 C 401000+7: ") + kBefore);
+    const Whole whole = rewrite_whole(file(kCode, size).build());
+    EXPECT_TRUE(verify(whole.output).proven());
+    const uint64_t value = whole.file.offset_of({0x403020}, 8)->value;
+    EXPECT_FALSE(verify(with(whole.output, value, kCode + 3)).proven());
+  }
 }
 
 TEST(PlanTierC, IsRefusedWhereAnInstructionReadsTheWindow) {
