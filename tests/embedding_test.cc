@@ -174,6 +174,13 @@ TEST(Embedding, AChangedFileIsToldFromAWholeOne) {
   ASSERT_TRUE(image);
   const Segment& data = image->segments().at(image->segments().size() - 3);
   changed[data.offset.value + data.file_size - 1] ^= std::byte{1};
+  // Under the headers that were written it is damage; else a tool has been here.
+  const Verdict damaged = verify(changed);
+  EXPECT_FALSE(damaged.changed_since);
+  ASSERT_FALSE(damaged.proven());
+  EXPECT_NE(describe(damaged.findings.first().front()).find("the digest of the input"),
+            std::string::npos);
+  changed = with(changed, offsetof(elf::Ehdr, flags), uint32_t{1});
   const Verdict verdict = verify(changed);
   EXPECT_TRUE(verdict.proven());
   EXPECT_TRUE(verdict.changed_since);

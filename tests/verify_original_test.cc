@@ -268,7 +268,7 @@ TEST(VerifyRoom, SeesASectionThatMovesAndIsNotFoundThere) {
 
 TEST(VerifyRoom, SeesThatASegmentGrowsOverZerosOfItsOwn) {
   const uint64_t memsz = phdr_field(0, offsetof(elf::Phdr, memsz));
-  const auto file = [memsz](uint64_t size) {
+  const auto file = [](uint64_t size) {
     const Bytes input =
         with(with_room(1, 0), phdr_field(0, offsetof(elf::Phdr, filesz)), kTableEnd);
     return with(input, memsz, size);
