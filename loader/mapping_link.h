@@ -1,6 +1,6 @@
 // The link that /proc has for the file of a mapping. It leads there whatever has become of the
-// file's name, but only for who has CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN; everybody may read what
-// the file is called now. Source: linux, fs/proc/base.c, proc_map_files_get_link().
+// file's name, but only for who has CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN; everybody may read
+// what the file is called now. Source: linux, fs/proc/base.c, proc_map_files_get_link().
 #ifndef SYSREWRITE_LOADER_MAPPING_LINK_H_
 #define SYSREWRITE_LOADER_MAPPING_LINK_H_
 

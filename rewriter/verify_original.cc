@@ -92,10 +92,10 @@ class OriginalProof {
   void check_path(const elf::Phdr& header) {
     const auto path = slice(original_.bytes(), header.offset, header.filesz);
     if (!path || path->size() < 2 || path->size() > kLongestPath || path->back() != std::byte{0})
-      findings_.at_offset(header.offset, "the original interpreter path",
-                          path ? hex_text(path->first(std::min<size_t>(path->size(), 32)))
-                               : "one outside the file",
-                          "a path that ends in NUL");
+      findings_.at_offset(
+          header.offset, "the original interpreter path",
+          path ? hex_text(path->first(std::min<size_t>(path->size(), 32))) : "one outside the file",
+          "a path that ends in NUL");
     for (const HeaderBytes& part : header_bytes(original_))
       if (part.to <= original_.bytes().size() && part.meets(header.offset, header.filesz))
         return findings_.at_offset(header.offset, "the original interpreter path",
