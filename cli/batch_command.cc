@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -165,6 +166,9 @@ int execute(const BatchCommand& command) {
     if (!opened) return fail(command.input, opened.error(), command.json);
     loader.emplace(std::move(*opened));
   }
+  // What it takes to remove a tree that ran out of memory. Read by nobody.
+  constexpr size_t kReserve = 1 << 20;
+  auto reserve = std::make_unique_for_overwrite<std::byte[]>(kReserve);
   std::optional<OutputTree> target;
   if (!command.dry_run) {
     auto made = OutputTree::create(source.get(), command.output);
@@ -175,7 +179,8 @@ int execute(const BatchCommand& command) {
     return Batch(command, source.get(), target ? &*target : nullptr, loader ? &*loader : nullptr)
         .run();
   };
-  const auto clean_up = [&target] {
+  const auto clean_up = [&target, &reserve] {
+    reserve.reset();
     if (!target) return;
     if (const auto error = target->remove()) print(stderr, "sysrewrite: " + error->message + "\n");
   };

@@ -114,10 +114,9 @@ TEST(Restore, RefusesTablesThatLie) {
   const Bytes two = hex("b8 27 00 00 00 0f 05 b8 28 00 00 00 0f 05 c3");
   const Whole whole = rewrite_whole(ElfBuilder().code(kCode, two).build());
   ASSERT_EQ(whole.file.site_count(), 2U);
-  const Bytes overlap =
-      with(whole.output, record_at(whole, 1, offsetof(SiteRecord, before)), uint8_t{7});
-  const Bytes longer = with(overlap, record_at(whole, 1, offsetof(SiteRecord, window)), uint8_t{9});
-  EXPECT_EQ(refusal(sealed(longer)),
+  const uint64_t edit = whole.file.meta_offset().value + whole.file.meta().edits.offset;
+  const Bytes overlap = with(whole.output, edit + offsetof(EditRecord, offset), uint64_t{0x1005});
+  EXPECT_EQ(refusal(sealed(overlap)),
             "two records of the site table overlap at file offset 0x1005; nothing can be restored "
             "from it");
   const Bytes outside =
