@@ -16,7 +16,7 @@ import time
 SYSREWRITE, SYSLOAD = os.environ["SYSREWRITE"], os.environ["SYSLOAD"]
 LONG = 120  # seconds, for what would never end
 
-# Makes so many calls, then says so. "child": in a child, of which nobody waits, once its parent has gone and
+# Makes so many calls, then says so. "fork": in a child, which lives on where its parent is killed. "child": in a child, of which nobody waits, once its parent has gone and
 # standard input is at its end. "nonblock": where standard error, which it shares with run, does not block.
 PROGRAM = r"""
 #include <fcntl.h>
@@ -26,6 +26,7 @@ PROGRAM = r"""
 #include <unistd.h>
 int main(int argc, char **argv) {
   char byte;
+  if (argc > 2 && strcmp(argv[2], "fork") == 0 && fork() != 0) pause();
   if (argc > 2 && strcmp(argv[2], "child") == 0) {
     if (fork() != 0) return 7;
     while (read(0, &byte, 1) > 0) {}
@@ -85,7 +86,7 @@ def trickle(folder):
 
 def killed(folder):
     """The ring is full, or will be, and nobody will ever read it."""
-    running = start(folder, "trace:filter=getppid", "./program", "200000", stderr=subprocess.PIPE)
+    running = start(folder, "trace:filter=getppid", "./program", "200000", "fork", stderr=subprocess.PIPE)
     select.select([running.stderr], [], [], LONG)
     time.sleep(1)
     os.kill(running.pid, signal.SIGKILL)
@@ -159,7 +160,7 @@ def main():
                        check=True)
         for what, case in (("a slow reader gets every line", slow_reader),
                            ("a hook that waits for a slow reader does not hang", trickle),
-                           ("a program goes on where run is killed, and says what was lost", killed),
+                           ("a child goes on where run is killed, and says what was lost", killed),
                            ("a process that outlives run goes on", outlives),
                            ("processes that live on are counted", background),
                            ("files says that it is incomplete where processes live on", incomplete),

@@ -296,7 +296,7 @@ int main(int argc, char** argv) {
 """
 
 
-def first_lines(folder):
+def beginnings_of_scripts(folder):
     """What scripts begin with: blanks, zeros and ends of the file, and names that end around byte 256."""
     lines = [b"", b" ", b"\t \t", b"\0", b"\n./show", b" \n", b" \t" * 200, b" \t" * 126 + b"./show\n",
              b" " * 247 + b"./show", b" " * 248 + b"./show", b" " * 248 + b"./show\n", b"nosuch x\n"]
@@ -312,7 +312,7 @@ def case_first_lines_of_scripts(runner):
     """Which interpreter a line names, with which argument, or whether it is ENOEXEC, is the kernel's to say."""
     def prepare(folder):
         build(folder, "show", SHOWS, "-include", "string.h")
-        for number, line in enumerate(first_lines(folder)):
+        for number, line in enumerate(beginnings_of_scripts(folder)):
             path = os.path.join(folder, f"script-{number:03}")
             with open(path, "wb") as file:
                 file.write(b"#!" + line)
