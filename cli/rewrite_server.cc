@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -101,6 +102,20 @@ struct Worker {
   std::thread thread;
   std::atomic<bool> has_ended = false;
 };
+
+// Whoever sends another one says nothing of the file, but of his descriptor.
+bool can_be_read(const Descriptor& file) {
+  const int flags = fcntl(file.get(), F_GETFL);
+  return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+// So many may have connected without a word: half of the descriptors that there may be.
+size_t most_silent() {
+  constexpr rlim_t kMost = 4096;
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return std::min(limit.rlim_cur / 2, kMost);
+}
 
 // So that neither a signal nor another client waits for long.
 bool is_large(const EntryView& entry) {
@@ -285,7 +300,8 @@ struct RewriteServer::Impl {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
     struct stat status {};
-    if (fstat(file.get(), &status) != 0) return answer(socket.get(), ServerVerdict::kNothing, -1);
+    if (!can_be_read(file) || fstat(file.get(), &status) != 0)
+      return answer(socket.get(), ServerVerdict::kNothing, -1);
     const FileIdentity identity = identity_of(status);
     if (!has_settled(identity, now)) return serve_unsettled(std::move(socket), std::move(file));
     const auto [place, inserted] = files.try_emplace(identity);
@@ -352,6 +368,8 @@ struct RewriteServer::Impl {
       auto request = receive(socket.get());
       if (request) return serve(std::move(socket), std::move(*request));
       if (errno == EAGAIN) silent.push_back(std::move(socket));
+      // Else nobody could connect any more.
+      if (silent.size() > most_silent()) silent.erase(silent.begin());
     });
   }
 

@@ -37,6 +37,13 @@ Result<Descriptor> checked_folder(int descriptor, int error_number, const std::s
   return folder;
 }
 
+// Whatever the umask takes away: nobody could open it any more. False, with errno; one that is
+// there already is left as it is.
+bool make_folder(int parent, const std::string& name) {
+  if (mkdirat(parent, name.c_str(), 0700) != 0) return errno == EEXIST;
+  return fchmodat(parent, name.c_str(), 0700, 0) == 0;
+}
+
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 }  // namespace
@@ -57,11 +64,9 @@ Result<Descriptor> open_private_folder(const std::string& path) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
-    if (mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST)
-      return system_error("cannot create", parent, errno);
+    if (!make_folder(AT_FDCWD, parent)) return system_error("cannot create", parent, errno);
   }
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return system_error("cannot create", path, errno);
+  if (!make_folder(AT_FDCWD, path)) return system_error("cannot create", path, errno);
   const int descriptor = open(path.c_str(), kFolderFlags);
   return checked_folder(descriptor, errno, path);
 }
@@ -70,7 +75,7 @@ Result<Descriptor> open_private_folder(const Descriptor& parent, const std::stri
                                        const std::string& path_for_people) {
   const int found = openat(parent.get(), name.c_str(), kFolderFlags);
   if (found >= 0 || errno != ENOENT) return checked_folder(found, errno, path_for_people);
-  if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
+  if (!make_folder(parent.get(), name))
     return system_error("cannot create", path_for_people, errno);
   const int descriptor = openat(parent.get(), name.c_str(), kFolderFlags);
   return checked_folder(descriptor, errno, path_for_people);
@@ -105,7 +110,7 @@ int write_private_file(const Descriptor& folder, const std::string& name, ByteVi
   const std::string temporary = fmt::format("new.{:016x}", random);
   Descriptor file(openat(folder.get(), temporary.c_str(),
                          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.valid()) return errno;
+  if (!file.valid() || fchmod(file.get(), 0600) != 0) return errno;
   int problem = 0;
   if (!write_at(file.get(), bytes, 0)) {
     problem = errno != 0 ? errno : EIO;

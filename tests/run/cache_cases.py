@@ -295,6 +295,23 @@ def case_cache_cannot_be_had(runner):
     cache.run([program], complaint="belongs to user 65534")
 
 
+def case_cache_under_any_umask(runner):
+    """The folders that it makes can be opened the next time, and by others: ~/.cache is everybody's."""
+    check(os.geteuid() == 0, "this test has to be another user, for whom rights count: run it as root")
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    for umask in (0o777, 0o277, 0o477):
+        home = runner.folder()
+        tools = [shutil.copy(path, home) for path in (SYSREWRITE, os.environ["SYSLOAD"], "/bin/echo")]
+        os.chown(home, 65534, 65534)
+        for mask in (umask, 0o022):
+            done = subprocess.run([tools[0], "run", "--loader", tools[1], "--", tools[2], "said"], env={"HOME": home}, umask=mask,
+                                  capture_output=True, text=True, timeout=60, check=False, **nobody)
+            check((done.returncode, done.stdout, done.stderr) == (0, "said\n", ""), f"{umask:o} {mask:o}: {done}")
+        for folder in (".cache", ".cache/sysrewrite/entries", ".local", ".local/state/sysrewrite"):
+            mode = os.stat(os.path.join(home, folder)).st_mode & 0o777
+            check(mode == 0o700, f"{umask:o}: {folder} has mode {mode:o}")
+
+
 def case_cache_commands(runner):
     cache = Cache(runner)
     program = sample(runner)

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 
-from comparison import SYSLOAD, build, check, source_of, tool, under_run, write
+from comparison import SYSLOAD, build, check, counts, source_of, tool, under_run, write
 
 
 def case_what_outlives_the_program(runner):
@@ -142,6 +142,53 @@ def case_clients_that_say_nothing(runner):
         shutil.copy("/bin/true", os.path.join(folder, f"true{i}"))
     outcome = runner.execute(under_run(["python3", "-c", SILENT]), folder)
     check(outcome.stdout == "100 wait, 0 dropped\n" and outcome.stderr == "", f"{outcome}")
+
+
+MANY_SILENT = SERVER + r"""
+import signal, subprocess
+reader, writer = os.pipe()
+children = []
+for _ in range(3):
+    children.append(os.fork())
+    if children[-1] == 0:
+        connections = [connect() for _ in range(40)]
+        os.write(writer, b"x")
+        signal.pause()
+    os.read(reader, 1)
+print([subprocess.run([f"./true{i}"]).returncode for i in range(5)])
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def case_clients_that_take_all_descriptors(runner):
+    """The oldest of those who have connected and say nothing make room for who has something to say."""
+    folder = runner.folder()
+    for i in range(5):
+        shutil.copy("/bin/true", os.path.join(folder, f"true{i}"))
+    outcome = runner.execute(["prlimit", "--nofile=60:60", *under_run(["python3", "-c", MANY_SILENT])], folder)
+    check(outcome.stdout == "[0, 0, 0, 0, 0]\n" and outcome.stderr == "", f"{outcome}")
+
+
+WITHOUT_RIGHTS = SERVER + r"""
+import subprocess
+for number, flags in enumerate((os.O_PATH, os.O_WRONLY)):
+    with connect() as connection:
+        socket.send_fds(connection, [struct.pack("I508x", 1)], [os.open(f"true{number}", flags)])
+        connection.recv(1000)
+print([subprocess.run([f"./true{i}"]).returncode for i in range(2)])
+"""
+
+
+def case_clients_whose_descriptors_cannot_be_read(runner):
+    """What such a one is told is told nobody else."""
+    folder = runner.folder()
+    for i in range(2):
+        shutil.copy("/bin/true", os.path.join(folder, f"true{i}"))
+    outcome = runner.execute(under_run(["python3", "-c", WITHOUT_RIGHTS], "--hook", "count:each"), folder)
+    seen = {name for name, calls in counts(outcome.stderr) if calls.get("total", 0) > 10}
+    check(outcome.stdout == "[0, 0]\n" and {"true0", "true1"} <= seen and "native" not in outcome.stderr, f"{outcome}")
 
 
 TWO_FILES = SERVER + r"""
