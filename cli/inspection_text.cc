@@ -195,7 +195,8 @@ std::string summary_text(const Summary& summary) {
     if (row.refusal.empty())
       add(row.rewritten ? "rewritten" : "input", row);
     else
-      refusals += fmt::format("  refused: {}: {}\n", row.path, row.refusal);
+      refusals +=
+          fmt::format("  refused: {}: {}\n", printable(row.path), printable_line(row.refusal));
   }
   SummaryRow total = summary.total;
   total.path = fmt::format("{} files", summary.rows.size() - summary.refused);

@@ -28,7 +28,7 @@ int finish_output(int status) {
 
 int fail(const std::string& file, const Error& error, bool json) {
   if (json) print_json(error_json(error, file));
-  print(stderr, "sysrewrite: " + printable(file) + ": " + error.message + "\n");
+  print(stderr, "sysrewrite: " + printable(file) + ": " + printable_line(error.message) + "\n");
   return static_cast<int>(ExitStatus::kError);
 }
 

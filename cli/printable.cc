@@ -69,4 +69,8 @@ std::string printable_lines(const std::string& text) {
   return made_printable(text, "\n\t\\");
 }
 
+std::string printable_line(const std::string& text) {
+  return made_printable(text, "\t\\");
+}
+
 }  // namespace sysrewrite

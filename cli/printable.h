@@ -15,6 +15,9 @@ std::string printable(const std::string& name);
 // stay.
 std::string printable_lines(const std::string& text);
 
+// A sentence, into which names may have got: as lines, but always one.
+std::string printable_line(const std::string& text);
+
 }  // namespace sysrewrite
 
 #endif  // SYSREWRITE_CLI_PRINTABLE_H_

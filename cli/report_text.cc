@@ -162,10 +162,11 @@ nlohmann::json candidate_json(const ClassifiedCandidate& candidate) {
 
 std::string report_text(const Report& report, const std::string& input, const std::string& output,
                         bool dry_run) {
-  const std::string where = dry_run ? "nothing written (--dry-run)" : output;
+  const std::string where = dry_run ? "nothing written (--dry-run)" : printable(output);
   if (report.already_rewritten)
-    return fmt::format("{}: already rewritten, nothing to do: {}\n", input, where);
-  std::string out = fmt::format("{} -> {}\n", input, where);
+    return fmt::format("{}: already rewritten{}, nothing to do: {}\n", printable(input),
+                       report.was_incomplete ? ", and some sites were left native" : "", where);
+  std::string out = fmt::format("{} -> {}\n", printable(input), where);
   out += fmt::format("  {}, {} -> {} bytes (+{:.1f} %), {} sites of {} `0f 05` pairs\n",
                      kind_text(report.kind), report.input_size, report.output_size,
                      100.0 * static_cast<double>(report.output_size - report.input_size) /

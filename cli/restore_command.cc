@@ -6,6 +6,7 @@
 
 #include "cli/messages.h"
 #include "cli/output_file.h"
+#include "cli/printable.h"
 #include "cli/report_text.h"
 #include "rewriter/restore.h"
 
@@ -41,9 +42,11 @@ int execute(const RestoreCommand& command) {
   if (command.json)
     print_json(as_json(command, *original, size));
   else if (!command.quiet)
-    print(stderr, fmt::format("{} -> {}\n  {} -> {} bytes, {} places put back\n", command.rewritten,
-                              command.dry_run ? "nothing written (--dry-run)" : command.original,
-                              size, original->tail_offset.value, original->patches.size()));
+    print(stderr,
+          fmt::format("{} -> {}\n  {} -> {} bytes, {} places put back\n",
+                      printable(command.rewritten),
+                      command.dry_run ? "nothing written (--dry-run)" : printable(command.original),
+                      size, original->tail_offset.value, original->patches.size()));
   print(stderr, lost_text(lost, command.original));
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "cli/input_file.h"
 #include "cli/messages.h"
+#include "cli/printable.h"
 #include "rewriter/verify.h"
 
 namespace sysrewrite {
@@ -13,8 +14,9 @@ namespace sysrewrite {
 namespace {
 
 std::string proof_text(const VerifyCommand& command, const Verdict& verdict) {
-  std::string out = fmt::format("{}: proven{}{}\n", command.rewritten,
-                                command.original.empty() ? "" : " against ", command.original);
+  std::string out =
+      fmt::format("{}: proven{}{}\n", printable(command.rewritten),
+                  command.original.empty() ? "" : " against ", printable(command.original));
   out += fmt::format(
       "  {} sites: {} covered (A), {} by springboard (B), {} windows (C), "
       "{} trapped (D), {} native\n",
@@ -43,10 +45,10 @@ std::string refusal_text(const VerifyCommand& command, const Verdict& verdict) {
   size_t shown = 0;
   for (const Finding& finding : verdict.findings.first()) {
     if (shown++ == kMost) break;
-    out += fmt::format("sysrewrite: {}: {}\n", command.rewritten, describe(finding));
+    out += fmt::format("sysrewrite: {}: {}\n", printable(command.rewritten), describe(finding));
   }
   if (verdict.findings.count() > kMost)
-    out += fmt::format("sysrewrite: {}: ... and {} more\n", command.rewritten,
+    out += fmt::format("sysrewrite: {}: ... and {} more\n", printable(command.rewritten),
                        verdict.findings.count() - kMost);
   return out;
 }
