@@ -57,7 +57,8 @@ int print_details(const InspectCommand& command) {
       inspected.push_back({path, std::nullopt, inspection.error().message});
     } else {
       keep_wanted(command.site, *inspection);
-      if (!command.site.empty() && inspection->sites.empty() && inspection->pairs.empty())
+      if (!command.site.empty() && inspection->sites.empty() && inspection->pairs.empty() &&
+          inspection->other_calls.empty())
         status = fail(path, no_such_site(command.site), false);
       if (!command.json) print(stdout, inspection_text(path, *inspection));
       if (command.json) inspected.push_back({path, std::move(*inspection), {}});

@@ -80,6 +80,7 @@ std::optional<Error> refuse_unpatchable(const Plan& plan, const Options& options
   if (options.on_unpatchable != OnUnpatchable::kFail) return std::nullopt;
   for (const PlannedSite& site : plan.sites) {
     if (site.tier() != Tier::kTrap && site.tier() != Tier::kNative) continue;
+    if (!is_selected(options, site.site->instruction.address)) continue;  // as was asked for
     const uint64_t address = site.site->instruction.address.value;
     return Error{ErrorCode::kUnpatchable, address,
                  fmt::format("no jump fits at {:#x}: {}; --on-unpatchable=trap poisons it, keep "
@@ -221,6 +222,17 @@ Result<Rewritten> rewrite_input(ByteView input, const Options& asked, Origin ori
 
 }  // namespace
 
+namespace {
+
+bool was_left_incomplete(const RewrittenFile& file) {
+  if (file.meta().uncertain_count != 0) return true;
+  for (uint32_t i = 0; i < file.site_count(); ++i)
+    if (file.site(i).tier == Tier::kNative) return true;
+  return false;
+}
+
+}  // namespace
+
 Result<Rewritten> rewrite(ByteView input, const Options& asked) {
   // A file that carries our trailer has been through here.
   const auto previous = RewrittenFile::parse(input);
@@ -234,6 +246,7 @@ Result<Rewritten> rewrite(ByteView input, const Options& asked) {
                              problem)};
   Rewritten same;
   same.report.already_rewritten = true;
+  same.report.was_incomplete = was_left_incomplete(previous.file);
   same.report.input_size = same.report.output_size = input.size();
   return same;
 }
@@ -254,7 +267,7 @@ size_t Report::count(CandidateClass wanted) const {
 }
 
 bool Report::incomplete() const {
-  return count(Tier::kNative) != 0 || count(CandidateClass::kUncertain) != 0;
+  return was_incomplete || count(Tier::kNative) != 0 || count(CandidateClass::kUncertain) != 0;
 }
 
 }  // namespace sysrewrite

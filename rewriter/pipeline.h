@@ -25,7 +25,8 @@ struct SiteReport {
 
 struct Report {
   ImageKind kind = ImageKind::kSharedObject;
-  bool already_rewritten = false;  // nothing was done, and nothing else of this is filled
+  bool already_rewritten = false;  // nothing was done, and nothing else of this is filled, but
+  bool was_incomplete = false;     // whether the file has calls that were left native
   StartChange start = StartChange::kNone;
   std::string interpreter;
   uint64_t input_size = 0;   // bytes

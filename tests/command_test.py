@@ -148,6 +148,16 @@ class Talking(CommandTest):
             self.assertIn(rb"\x1b]0;title\x07", said, words)
             self.assertFalse(set(said) & (set(range(32)) - {10} | {127}), (words, said))
 
+    def test_a_name_is_one_line(self):
+        named = self.dir / "one\ntwo: proven"
+        shutil.copy(self.input, named)
+        for words in ([named, self.output], ["verify", named], ["restore", named, self.output], [f"{named}x", self.output],
+                      ["inspect", "--summary", f"{named}x"]):
+            done = subprocess.run([command_case.SYSREWRITE, *words], capture_output=True, text=True)
+            said = done.stdout + done.stderr
+            self.assertIn("one\\ntwo: proven", said, words)
+            self.assertNotIn("\ntwo", said, words)
+
     def test_dry_run_decides_everything_and_writes_nothing(self):
         before = self.listing()
         dry = json.loads(self.run_command("--dry-run", "--json", self.input, self.output).stdout)
@@ -167,9 +177,14 @@ class Deciding(CommandTest):
         self.run_command("--on-unpatchable=trap", self.input, self.output)
         done = self.run_command("--on-unpatchable=keep", self.input, self.output, expect=3)
         self.assertIn("0x401004: native: an instruction", done.stderr)
+        again = self.run_command(self.output, self.dir / "again", expect=3)
+        self.assertIn("already rewritten, and some sites were left native", again.stderr)
+        (self.dir / "again").unlink()
         self.output.unlink()
         message = self.fail_command("--on-unpatchable=fail", self.input, self.output)
         self.assertIn("no jump fits at 0x401004", message)
+        # What is excluded is to stay as it is.
+        self.run_command("--on-unpatchable=fail", "--exclude=0x401004", self.input, self.output, expect=3)
 
     def test_tiers_can_be_chosen(self):
         for letters, tier, status in (("A", "A", 0), ("abcd", "A", 0), ("D", "D", 0),
@@ -211,6 +226,7 @@ class Deciding(CommandTest):
         done = self.run_command(self.input, self.output)
         self.assertIn("0x401005: int $0x80 left alone", done.stderr)
         self.assertIn("sysenter left alone", done.stderr)
+        self.assertIn("int $0x80", self.run_command("inspect", "--site", "0x401005", self.input).stdout)
 
     def test_interpreter_of_a_dynamic_program(self):
         for path, start in (("/usr/lib/sysload", "by /usr/lib/sysload\n"),
