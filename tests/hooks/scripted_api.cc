@@ -52,8 +52,16 @@ struct ScriptedFunctions {
     return answer == -1 ? -errno : answer;
   }
 
+  // AddressSanitizer's own memory, which it maps at fixed addresses. Source: LLVM, compiler-rt,
+  // asan_mapping.h.
+  static bool is_sanitizers(uint64_t address) {
+    constexpr uint64_t kStart = 0x7fff8000, kEnd = 0x10007fff8000;
+    return address >= kStart && address < kEnd;
+  }
+
   static int64_t read(void* to, uint64_t address, uint64_t size) {
     if (size == 0) return 0;
+    if (is_sanitizers(address)) return -EFAULT;
     iovec here{to, size}, there{pointer_to(address), size};
     const ssize_t done = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
     return done < 0 ? -errno : done;

@@ -21,9 +21,8 @@ import sys
 PAGE = 0x10000000
 END = PAGE + 16 * 4096  # of what is mapped there
 ONES = (1 << 64) - 1
-# Where a number is cut to 32 bits, or taken for a signed or an unsigned one, one of these differs. None is an address of
-# what sanitizers map.
-WIDE = [0x180000005, 0x90000000, 3000000000, 0x7fffffffffffffff]
+# Where a number is cut to 32 bits, or taken for a signed or an unsigned one, one of these differs.
+WIDE = [0x180000005, 0x80000000, 3000000000, 0x7fffffffffffffff]
 
 # The calls that strace 6.1 knows, and that the filter can answer: 335 (uretprobe) is answered before.
 NUMBERS = [n for n in (*range(335), *range(424, 451)) if n not in (15, 60, 219, 231)]
