@@ -284,18 +284,35 @@ struct HookMemory::Impl {
     return process_vm_readv(pid, &here, 1, &there, 1, 0) == sizeof(*call);
   }
 
-  // How many processes of the tree live on. What others have written says whether to look, and
-  // where.
-  size_t count_tree() const {
+  // The processes that threads are known of. One who was killed is still there.
+  std::set<pid_t> named_processes() const {
     std::set<pid_t> named;
     for (const WatchedThread& thread : ring->watched) {
       const auto pid = static_cast<pid_t>(__atomic_load_n(&thread.pid, __ATOMIC_RELAXED));
       WatchedCall call{};
-      // One who was killed is still there.
       if (pid > 0 && (read_call(pid, thread, &call) || errno != ESRCH)) named.insert(pid);
     }
-    const bool is_forking = __atomic_load_n(&ring->forking, __ATOMIC_SEQ_CST) != 0;
-    return named.empty() && !is_forking ? 0 : count_living(ring_memory.descriptor(), named);
+    return named;
+  }
+
+  // How many processes of the tree live on. What others have written says whether to look, and
+  // where. A child is counted as one that is being made until it has named itself, so that is read
+  // first: the other way round, one that names itself in between is neither. It may then execute
+  // something before it is looked at, and map nothing, so whoever has just come has to be known by
+  // name.
+  size_t count_tree() const {
+    constexpr int kMostLooks = 10;  // at a tree that goes on making processes
+    std::set<pid_t> known;
+    size_t count = 0;
+    for (int i = 0; i < kMostLooks; ++i) {
+      const bool is_forking = __atomic_load_n(&ring->forking, __ATOMIC_SEQ_CST) != 0;
+      std::set<pid_t> named = named_processes();
+      if (named.empty() && !is_forking) return 0;
+      if (i > 0 && named == known) break;
+      count = count_living(ring_memory.descriptor(), named);
+      known = std::move(named);
+    }
+    return count;
   }
 
   // Says once of each thread whose hook has been in the same call for a while, always when looked

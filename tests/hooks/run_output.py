@@ -3,6 +3,7 @@
 What is lost all the same is said.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -126,6 +127,19 @@ def background(folder):
     return not wrong, wrong
 
 
+def just_made(folder):
+    """A child that is being forked, or executes something, at the moment when the first program ends."""
+
+    def is_counted(number):
+        running = start(folder, f"count:output=out{number}", "sh", "-c", "sleep 100 & exit 7", stderr=subprocess.PIPE)
+        status = running.wait(timeout=LONG)
+        return status == 7 and "1 process still runs" in end_all(running)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        missed = list(pool.map(is_counted, range(200))).count(False)
+    return missed == 0, f"{missed} of 200 were missed"
+
+
 def incomplete(folder):
     """A result that claims to be complete says itself that it is not."""
     running = start(folder, "files:output=out", "bash", "-c", "echo x > >(sleep 100; cat > late)", stderr=subprocess.PIPE)
@@ -166,6 +180,7 @@ def main():
                            ("a child goes on where run is killed, and says what was lost", killed),
                            ("a process that outlives run goes on", outlives),
                            ("processes that live on are counted", background),
+                           ("a process that is just being made is counted", just_made),
                            ("files says that it is incomplete where processes live on", incomplete),
                            ("standard error that does not block is waited for", non_blocking),
                            ("what a full device does not take is said", full_device)):
