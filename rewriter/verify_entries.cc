@@ -201,23 +201,36 @@ class PatchedBytes {
   std::vector<Span> spans_;
 };
 
+// Calls visit(from, to, the site) for each range of addresses at which no function may start: a
+// window, or the padding of a springboard. A start at the syscall itself is served by what stands
+// there, but in a window of several instructions.
+template <typename Visit>
+void for_each_range_without_starts(const std::vector<SiteReading>& sites, Visit visit) {
+  for (const SiteReading& site : sites) {
+    if (site.record.tier == Tier::kNative) continue;
+    visit(site.site + 1, site.syscall.end(), site.site);
+    if (site.record.tier == Tier::kInstruction) visit(site.window + 1, site.site, site.site);
+    if (site.record.tier == Tier::kWindow) visit(site.window + 1, site.end, site.site);
+    if (site.springboard) visit(site.padding, *site.springboard + kSpringboardSize, site.site);
+  }
+}
+
 // Those that only an unwind table tells.
 void verify_function_starts(const KnownFunctions& functions, const std::vector<SiteReading>& sites,
                             Findings& findings) {
-  const auto none_in = [&](Vaddr from, Vaddr to, Vaddr site) {
+  for_each_range_without_starts(sites, [&](Vaddr from, Vaddr to, Vaddr site) {
     if (const auto start = functions.start_in(from, to))
       findings.at_address(*start, "the start of a function",
                           fmt::format("it inside the patch of the site {:#x}", site.value),
                           "none there");
-  };
+  });
+}
+
+void verify_signal_frames(const KnownFunctions& functions, const std::vector<SiteReading>& sites,
+                          Findings& findings) {
   for (const SiteReading& site : sites) {
-    if (site.record.tier == Tier::kNative) continue;
-    none_in(site.site + 1, site.syscall.end(), site.site);
-    if (site.record.tier == Tier::kInstruction) none_in(site.window + 1, site.site, site.site);
-    if (site.record.tier == Tier::kWindow) none_in(site.window + 1, site.end, site.site);
-    if (!site.springboard) continue;
+    if (site.record.tier == Tier::kNative || !site.springboard) continue;
     const Vaddr end = *site.springboard + kSpringboardSize;
-    none_in(site.padding, end, site.site);
     if (functions.holds_front_of_signal_frame(*site.springboard, end))
       findings.at_address(*site.springboard, "a springboard",
                           "the byte in front of a signal frame's function in it",
@@ -235,25 +248,17 @@ void verify_relocations(const OriginalImage& original, const std::vector<SiteRea
   });
 }
 
-// A start in a window, or in the padding of a springboard. One at the syscall itself is served by
-// what stands there, but in a window of several instructions.
+// Those that symbols and the like tell.
 void verify_starts(const OriginalImage& original, const std::vector<SiteReading>& sites,
                    Findings& findings) {
   const std::vector<uint64_t> starts = original.starts();
-  const auto none_in = [&](Vaddr from, Vaddr to, Vaddr site) {
+  for_each_range_without_starts(sites, [&](Vaddr from, Vaddr to, Vaddr site) {
     const auto it = std::lower_bound(starts.begin(), starts.end(), from.value);
     if (it != starts.end() && *it < to.value)
       findings.at_address({*it}, "a symbol or entry point",
                           fmt::format("one inside the patch of the site {:#x}", site.value),
                           "none there");
-  };
-  for (const SiteReading& site : sites) {
-    if (site.record.tier == Tier::kNative) continue;
-    none_in(site.site + 1, site.syscall.end(), site.site);
-    if (site.record.tier == Tier::kInstruction) none_in(site.window + 1, site.site, site.site);
-    if (site.record.tier == Tier::kWindow) none_in(site.window + 1, site.end, site.site);
-    if (site.springboard) none_in(site.padding, *site.springboard + kSpringboardSize, site.site);
-  }
+  });
 }
 
 }  // namespace
@@ -266,6 +271,7 @@ void verify_entries(const OriginalImage& original, const Decoder& decoder,
   verify_relocations(original, sites, scan, findings);
   verify_starts(original, sites, findings);
   verify_function_starts(functions, sites, findings);
+  verify_signal_frames(functions, sites, findings);
   if (set.empty()) return;
   verify_hidden_entries(original, functions, sites, set, findings);
   for (const elf::Phdr& load : original.loads()) {
