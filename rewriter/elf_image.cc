@@ -275,11 +275,16 @@ class ImageReader {
   void read_sections() {
     const elf::Ehdr& header = image_.header_;
     if (header.shoff == 0 || header.shentsize != sizeof(elf::Shdr)) return;
-    const auto size = checked_multiply(header.shnum, sizeof(elf::Shdr));
+    const auto first = load<elf::Shdr>(image_.bytes_, header.shoff);
+    if (!first) return;
+    const bool counts = header.shnum == 0 && first->type == elf::kShtNull;
+    const uint64_t count = counts ? first->size : header.shnum;
+    const auto size = checked_multiply(count, sizeof(elf::Shdr));
     if (!size || !range_fits(header.shoff, *size, image_.bytes_.size())) return;
-    for (uint64_t i = 0; i < header.shnum; ++i)
+    for (uint64_t i = 0; i < count; ++i)
       image_.sections_.push_back(
           *load<elf::Shdr>(image_.bytes_, header.shoff + i * sizeof(elf::Shdr)));
+    image_.names_index_ = header.shstrndx == elf::kShnXIndex ? first->link : header.shstrndx;
   }
 
   void collect_code_sections() {
@@ -361,8 +366,8 @@ std::optional<uint64_t> ElfImage::dynamic(int64_t tag) const {
 }
 
 std::string ElfImage::section_name(const elf::Shdr& section) const {
-  if (header_.shstrndx >= sections_.size()) return {};
-  const elf::Shdr& names = sections_[header_.shstrndx];
+  if (names_index_ >= sections_.size()) return {};
+  const elf::Shdr& names = sections_[names_index_];
   const auto table = slice(bytes_, names.offset, names.size);
   if (!table || section.name >= table->size()) return {};
   std::string name;

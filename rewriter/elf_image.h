@@ -49,6 +49,11 @@ class ElfImage {
   const elf::Ehdr& header() const { return header_; }
   const std::vector<elf::Phdr>& program_headers() const { return phdrs_; }
   const std::vector<elf::Shdr>& sections() const { return sections_; }
+  // True where the first of them holds their number or the index of their names, as it does from
+  // 65,280 on. Source: gABI "ELF Header", e_shnum and e_shstrndx.
+  bool counts_sections_elsewhere() const {
+    return !sections_.empty() && (header_.shnum == 0 || header_.shstrndx == elf::kShnXIndex);
+  }
   // Two of code that adjoin, in memory and in the file, are one, as they are to whoever runs there.
   const std::vector<Segment>& segments() const { return segments_; }
   // Where two were made one, ascending. A patch lies within one of them, as its record does.
@@ -92,6 +97,7 @@ class ElfImage {
   elf::Ehdr header_{};
   std::vector<elf::Phdr> phdrs_;
   std::vector<elf::Shdr> sections_;
+  uint32_t names_index_ = 0;  // in sections_, if it is one's
   std::vector<Segment> segments_;
   std::vector<uint64_t> seams_;
   std::vector<elf::Dyn> dynamic_;

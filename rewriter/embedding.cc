@@ -84,6 +84,8 @@ class Embedding::Planner {
   std::optional<Error> check_file() const {
     if (image_.kind() == ImageKind::kInterpreter)
       return refusal(0, "it is an interpreter, whose own headers must stay as they are");
+    if (image_.counts_sections_elsewhere())
+      return refusal(offsetof(elf::Ehdr, shnum), "it has more sections than e_shnum can say");
     if (image_.sections().empty())
       return refusal(image_.header().shoff,
                      "it has no section headers, by which strip and objcopy know what to keep");

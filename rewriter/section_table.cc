@@ -70,6 +70,8 @@ class SectionTableReader {
 
   Result<SectionTable> read() {
     const elf::Ehdr& header = image_.header();
+    if (image_.counts_sections_elsewhere())
+      return damaged(offsetof(elf::Ehdr, shnum), "there are more of them than e_shnum can say");
     if (header.shoff == 0 || (header.shnum == 0 && header.shstrndx == 0)) {
       table_.headers_.push_back({});
       return std::move(table_);

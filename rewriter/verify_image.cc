@@ -173,16 +173,27 @@ bool OriginalImage::read_headers(Findings& findings) {
   return check_symbol_tables(findings);
 }
 
+// Source: gABI "ELF Header": where e_shnum is 0, or e_shstrndx SHN_XINDEX, the null entry says it.
 std::vector<elf::Shdr> OriginalImage::sections() const {
   std::vector<elf::Shdr> sections;
-  if (header_.shentsize != sizeof(elf::Shdr)) return sections;
-  for (uint64_t i = 0; i < header_.shnum; ++i) {
+  if (header_.shoff == 0 || header_.shentsize != sizeof(elf::Shdr)) return sections;
+  const auto null = load<elf::Shdr>(bytes_, header_.shoff);
+  if (!null) return sections;
+  const bool extended = header_.shnum == 0 && null->type == elf::kShtNull;
+  const uint64_t count = extended ? null->size : header_.shnum;
+  for (uint64_t i = 0; i < count; ++i) {
     const auto offset = checked_add(header_.shoff, i * sizeof(elf::Shdr));
     const auto section = offset ? load<elf::Shdr>(bytes_, *offset) : std::nullopt;
     if (!section) break;
     sections.push_back(*section);
   }
   return sections;
+}
+
+uint64_t OriginalImage::names_index() const {
+  if (header_.shstrndx != elf::kShnXIndex) return header_.shstrndx;
+  const auto null = load<elf::Shdr>(bytes_, header_.shoff);
+  return null ? null->link : header_.shstrndx;
 }
 
 // Each is read from end to end, whatever it costs: each symbol may speak against a patch.

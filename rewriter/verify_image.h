@@ -44,6 +44,8 @@ class OriginalImage {
   ByteView words_of(const elf::Phdr& load) const;
   // Section headers that lie in the file.
   std::vector<elf::Shdr> sections() const;
+  // Which of them holds their names, if it is one.
+  uint64_t names_index() const;
   bool position_independent() const { return header_.type == elf::kTypeDyn; }
   const elf::Phdr* find_header(uint32_t type) const;
   // Of several the last one's value, as loaders have it.

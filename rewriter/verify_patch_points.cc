@@ -55,7 +55,7 @@ class PatchPointCheck {
 
   void collect_lists() {
     const std::vector<elf::Shdr> sections = image_.sections();
-    const uint64_t names = image_.header().shstrndx;
+    const uint64_t names = image_.names_index();
     if (names >= sections.size()) return;
     for (const elf::Shdr& section : sections)
       if (!base_of_probes_ && name_of(sections[names], section) == ".stapsdt.base")

@@ -175,6 +175,16 @@ void ElfBuilder::append_sections(Bytes& file, const std::vector<elf::Phdr>& head
   place(file, 0, bytes_of(ehdr));
 }
 
+Bytes counted_by_the_null_entry(Bytes file) {
+  auto header = *load<elf::Ehdr>(file, 0);
+  auto null = *load<elf::Shdr>(file, header.shoff);
+  null.size = header.shnum;
+  null.link = header.shstrndx;
+  header.shnum = 0;
+  header.shstrndx = elf::kShnXIndex;
+  return with(with(std::move(file), header.shoff, null), 0, header);
+}
+
 ElfBuilder code_file(Bytes code) {
   const uint64_t size = code.size();
   return ElfBuilder().code(kCode, std::move(code)).symbol("f", kCode, size);

@@ -112,6 +112,10 @@ Bytes with(Bytes file, uint64_t offset, T value) {
   return file;
 }
 
+// The file with the number of its sections and the index of their names in the first header, where
+// they stand from 65,280 sections on.
+Bytes counted_by_the_null_entry(Bytes file);
+
 }  // namespace sysrewrite::test
 
 #endif  // SYSREWRITE_TESTS_ELF_BUILDER_H_

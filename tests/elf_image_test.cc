@@ -353,6 +353,24 @@ TEST(ElfImage, IgnoresSectionHeadersThatDoNotHold) {
   EXPECT_TRUE(ElfImage::parse(many)->sections().empty());
 }
 
+TEST(ElfImage, ReadsTheNumbersOfSectionsFromTheNullEntry) {
+  const Bytes file = small(), extended = counted_by_the_null_entry(file);
+  const auto plain = ElfImage::parse(file), image = ElfImage::parse(extended);
+  ASSERT_TRUE(image.ok());
+  EXPECT_FALSE(plain->counts_sections_elsewhere());
+  EXPECT_TRUE(image->counts_sections_elsewhere());
+  ASSERT_EQ(image->sections().size(), plain->sections().size());
+  for (size_t i = 0; i < plain->sections().size(); ++i)
+    EXPECT_EQ(image->section_name(image->sections()[i]), plain->section_name(plain->sections()[i]));
+  EXPECT_EQ(image->payload().has_value(), plain->payload().has_value());
+  const uint64_t null = load<elf::Ehdr>(extended, 0)->shoff;
+  const uint64_t size_at = null + offsetof(elf::Shdr, size);
+  for (const uint64_t count : {uint64_t{0}, uint64_t{5}, ~uint64_t{0}, uint64_t{1} << 58})
+    EXPECT_TRUE(ElfImage::parse(with(extended, size_at, count))->sections().empty()) << count;
+  const Bytes typed = with(extended, null + offsetof(elf::Shdr, type), elf::kShtSymtab);
+  EXPECT_TRUE(ElfImage::parse(typed)->sections().empty());
+}
+
 // Symbol tables and lists of patch points are read wherever they are; see read_once.h.
 TEST(ElfImage, RefusesTablesThatShareBytes) {
   const auto two = [](const char* first, uint32_t first_type, const char* second,

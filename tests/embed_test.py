@@ -380,6 +380,18 @@ int main(void) { char line[512]; FILE *maps = fopen("/proc/self/maps", "r"); whi
         static = self.built("plain", "gcc", "-static")
         self.assertIn("LiteBox", self.refusal("--embed=segment", "--format=litebox", static))
 
+    def test_more_sections_than_the_header_can_count(self):
+        code = "_start: mov $60, %eax; xor %edi, %edi; syscall\n"
+        sections = "".join(f'.section s{i}, "", @progbits\n.byte 1\n' for i in range(66000))
+        (WORK / "many.s").write_text(".globl _start\n" + code + sections)
+        subprocess.run(["gcc", "-nostdlib", "-static", "-o", WORK / "many", WORK / "many.s"], check=True)
+        header = subprocess.run(["readelf", "-h", WORK / "many"], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(header, r"Number of section headers: +0 \(66\d{3}\)")
+        self.assertIn("it has more sections than e_shnum can say", self.refusal("--embed=segment", WORK / "many"))
+        subprocess.run([SYSREWRITE, "-q", WORK / "many", WORK / "many.out"], check=True)
+        subprocess.run([SYSREWRITE, "verify", "-q", WORK / "many.out", "--against", WORK / "many"], check=True)
+        subprocess.run([SYSLOAD, WORK / "many.out"], check=True)
+
     def test_a_damaged_one_does_not_start(self):
         output = self.rewritten(self.built("whole", "gcc", "-static"))
         contents = bytearray(output.read_bytes())

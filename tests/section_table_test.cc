@@ -39,7 +39,9 @@ Bytes changed(Bytes file, uint32_t type, const std::function<void(elf::Shdr&)>& 
 TEST(SectionTable, ThatMakesNoSenseIsRefusedWithTheReason) {
   const Bytes file = every_tier().build();
   const uint16_t count = load<elf::Ehdr>(file, 0)->shnum;
+  const Bytes uncounted = counted_by_the_null_entry(file);
   const std::vector<std::pair<Bytes, const char*>> cases = {
+      {uncounted, "more of them than e_shnum can say"},
       {with(file, offsetof(elf::Ehdr, shstrndx), uint16_t{0}), "e_shstrndx names section 0"},
       {with(file, offsetof(elf::Ehdr, shstrndx), count), "which is no string table"},
       {with(file, offsetof(elf::Ehdr, shoff), uint64_t{1} << 63), "make no table"},

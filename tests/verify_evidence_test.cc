@@ -63,6 +63,8 @@ TEST(VerifyEvidence, ReadsProbesAndSequencesAsTheRewriterDoes) {
   ASSERT_EQ(probed.report.sites.at(0).tier, Tier::kInstruction);
   EXPECT_EQ(verdict(probed.output), "proven");
   EXPECT_TRUE(finds(with_input(probed, probe_at(kCode + 0x20)), "an SDT probe"));
+  EXPECT_TRUE(
+      finds(with_input(probed, counted_by_the_null_entry(probe_at(kCode + 0x20))), "an SDT probe"));
 
   const Whole sequence = rewrite_whole(ElfBuilder()
                                            .code(kCode, code)
@@ -71,6 +73,9 @@ TEST(VerifyEvidence, ReadsProbesAndSequencesAsTheRewriterDoes) {
                                            .build());
   EXPECT_NE(sequence.report.sites.at(0).tier, Tier::kInstruction);
   EXPECT_EQ(verdict(sequence.output), "proven");
+  const Whole counted = rewrite_whole(counted_by_the_null_entry(sequence.input));
+  EXPECT_NE(counted.report.sites.at(0).tier, Tier::kInstruction);
+  EXPECT_EQ(verdict(counted.output), "proven");
 }
 
 // f: push, pop, eleven bytes with the call, and five of padding up to 401010. Behind that g.

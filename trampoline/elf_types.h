@@ -94,7 +94,8 @@ inline constexpr uint32_t kShtNull = 0, kShtProgbits = 1, kShtSymtab = 2, kShtSt
                           kShtGnuHash = 0x6ffffff6, kShtGnuVerdef = 0x6ffffffd,
                           kShtGnuVersym = 0x6fffffff;
 inline constexpr uint64_t kShfWrite = 1, kShfAlloc = 2, kShfExecInstr = 4, kShfCompressed = 0x800;
-inline constexpr uint16_t kShnUndef = 0, kShnLoReserve = 0xff00, kShnAbs = 0xfff1;
+inline constexpr uint16_t kShnUndef = 0, kShnLoReserve = 0xff00, kShnAbs = 0xfff1,
+                          kShnXIndex = 0xffff;
 inline constexpr uint8_t kStbLocal = 0, kStbGlobal = 1, kStvHidden = 2;
 inline constexpr uint8_t kSttNotype = 0, kSttObject = 1, kSttFunc = 2, kSttSection = 3, kSttTls = 6,
                          kSttGnuIfunc = 10;
