@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "rewriter/verify_hash_tables.h"
 #include "rewriter/verify_overlap.h"
 
 namespace sysrewrite {
@@ -427,32 +428,15 @@ void OriginalImage::for_each_code_symbol(const std::function<void(const elf::Sym
   });
 }
 
-// Source: gABI "Hash Table" (nchain); of the GNU one the chain of the highest bucket, which ends at
-// a hash with its lowest bit set, is the last. What cannot be read to its end counts as far as it
-// goes: the part of a page behind a segment's end is mapped, too.
+// What cannot be read to its end counts as far as it goes: the part of a page behind a segment's
+// end is mapped, too.
 uint64_t OriginalImage::count_dynamic_symbols() const {
   const auto table_of = [this](int64_t tag) {
     const auto address = dynamic(tag);
     return address ? bytes_from({*address}) : ByteView{};
   };
-  const uint64_t count = load<uint32_t>(table_of(elf::kDtHash), 4).value_or(0);
-  const ByteView gnu = table_of(elf::kDtGnuHash);
-  const auto buckets = load<uint32_t>(gnu, 0), first = load<uint32_t>(gnu, 4);
-  const auto filter = load<uint32_t>(gnu, 8);
-  if (!buckets || !first || !filter) return count;
-  const uint64_t bucket_table = 16 + uint64_t{*filter} * 8;
-  uint64_t highest = 0;
-  for (uint64_t i = 0; i < *buckets; ++i) {
-    const auto bucket = load<uint32_t>(gnu, bucket_table + i * 4);
-    if (!bucket) break;
-    highest = std::max<uint64_t>(highest, *bucket);
-  }
-  if (highest < *first) return std::max<uint64_t>(count, *first);
-  const uint64_t chains = bucket_table + uint64_t{*buckets} * 4;
-  for (;; ++highest) {
-    const auto hash = load<uint32_t>(gnu, chains + (highest - *first) * 4);
-    if (!hash || (*hash & 1) != 0) return std::max(count, highest + 1);
-  }
+  return std::max(hash_extent(table_of(elf::kDtHash)).symbols,
+                  gnu_hash_extent(table_of(elf::kDtGnuHash)).symbols);
 }
 
 ByteView OriginalImage::dynamic_symbols() const {
