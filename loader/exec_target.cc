@@ -13,6 +13,7 @@
 #include "loader/memory.h"
 #include "loader/own_image.h"
 #include "trampoline/elf_types.h"
+#include "trampoline/program_kind.h"
 
 namespace sysrewrite {
 
@@ -109,23 +110,19 @@ ExecKind kind_by_headers(sys::Fd fd, const elf::Ehdr& header) {
   return ExecKind::kElf;
 }
 
-// A 32-bit program, which most kernels can start.
-bool is_for_compatibility(const elf::Ehdr& header) {
-  constexpr uint8_t kClass32 = 1;
-  constexpr uint16_t kMachine386 = 3;
-  return header.ident[4] == kClass32 &&
-         (header.machine == kMachine386 || header.machine == elf::kMachineX8664);
-}
-
-ExecKind kind_of_elf(sys::Fd fd, ByteView start) {
-  const auto header = load<elf::Ehdr>(start, 0);
-  if (!header || (header->type != elf::kTypeExec && header->type != elf::kTypeDyn))
-    return ExecKind::kFails;
-  if (is_for_compatibility(*header)) return ExecKind::kOther;
-  if (header->ident[4] != elf::kClass64 || header->machine != elf::kMachineX8664)
-    return ExecKind::kFails;
-  const ExecKind kind = kind_by_headers(fd, *header);
-  return kind == ExecKind::kElf && is_own_image(start) ? ExecKind::kSysload : kind;
+ExecKind kind_of_file(sys::Fd fd, ByteView start) {
+  switch (kind_by_start(start)) {
+    case ProgramKind::kElf: {
+      const ExecKind kind = kind_by_headers(fd, *load<elf::Ehdr>(start, 0));
+      return kind == ExecKind::kElf && is_own_image(start) ? ExecKind::kSysload : kind;
+    }
+    case ProgramKind::kScript:
+      return ExecKind::kScript;
+    case ProgramKind::kOther:
+      return ExecKind::kOther;
+    default:
+      return ExecKind::kFails;
+  }
 }
 
 // Reads a file's first bytes and its rights. `name` is what the kernel calls it.
@@ -139,21 +136,14 @@ ExecKind look(sys::Fd fd, const char* name, char (&head)[kScriptLine]) {
                                       Memory::address_of(&head[0]).value, sizeof(head), 0);
   if (sys::failed(head_size)) return ExecKind::kFails;
   const ByteView start = as_byte_view(&head[0], static_cast<uint64_t>(head_size));
-  const auto begins_with = [start](const auto& magic, uint64_t size) {
-    return start.size() >= size && memcmp(start.data(), &magic, size) == 0;
-  };
-  ExecKind kind = ExecKind::kFails;
-  if (begins_with(elf::kMagic, sizeof(elf::kMagic))) kind = kind_of_elf(fd, start);
-  if (begins_with("#!", 2)) kind = ExecKind::kScript;
+  const ExecKind kind = kind_of_file(fd, start);
   // What is left is ENOEXEC, and a shell reads the file itself.
-  if (kind == ExecKind::kFails && has_registered_format(start, name)) return ExecKind::kRegistered;
+  if (kind == ExecKind::kFails)
+    return has_registered_format(start, name) ? ExecKind::kRegistered : kind;
   const char attribute[] = "security.capability";
   const bool capable = sys::call(__NR_fgetxattr, static_cast<uint64_t>(fd),
                                  Memory::address_of(attribute).value, 0, 0) > 0;
-  constexpr uint32_t kSetuid = 04000, kSetgidExec = 02010;
-  const bool is_privileged =
-      capable || (status.st_mode & kSetuid) != 0 || (status.st_mode & kSetgidExec) == kSetgidExec;
-  return is_privileged && kind != ExecKind::kFails ? ExecKind::kPrivileged : kind;
+  return capable || gives_rights(status.st_mode) ? ExecKind::kPrivileged : kind;
 }
 
 // A script gets its own name as an argument, and opens it. False where that would lead nowhere: the
@@ -195,15 +185,15 @@ bool name_in_dev(int32_t directory, const char* path, char* into, uint64_t size)
 const char* reason_of(ExecKind kind) {
   switch (kind) {
     case ExecKind::kUnreadable:
-      return "it may be executed, but not read";
+      return native_reason(ProgramKind::kUnreadable);
     case ExecKind::kUnreadableInterpreter:
       return "its interpreter may be executed, but not read";
     case ExecKind::kPrivileged:
-      return "it is setuid, setgid or has capabilities";
+      return native_reason(ProgramKind::kPrivileged);
     case ExecKind::kOther:
-      return "not an x86-64 program";
+      return native_reason(ProgramKind::kOther);
     case ExecKind::kRegistered:
-      return "its format is registered with binfmt_misc";
+      return native_reason(ProgramKind::kUnknown);
     case ExecKind::kSysload:
       return kServesItself;
     case ExecKind::kNoDescriptor:

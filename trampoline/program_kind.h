@@ -26,26 +26,30 @@ constexpr bool gives_rights(uint32_t mode) {
   return (mode & kSetuid) != 0 || (mode & kSetgidExec) == kSetgidExec;
 }
 
-// Of a file that could be read. Where this is no x86-64 program, most kernels can start one of 32
-// bits.
-inline ProgramKind kind_of(ByteView head, uint32_t mode, bool has_capabilities) {
+// By a file's first bytes alone: never kUnreadable or kPrivileged. Where this is no x86-64 program,
+// most kernels can start one of 32 bits.
+inline ProgramKind kind_by_start(ByteView head) {
   constexpr uint16_t kMachine386 = 3;
   const auto begins_with = [head](const auto& magic, size_t size) {
     return head.size() >= size && __builtin_memcmp(head.data(), &magic, size) == 0;
   };
-  ProgramKind kind = begins_with("#!", 2) ? ProgramKind::kScript : ProgramKind::kUnknown;
+  if (begins_with("#!", 2)) return ProgramKind::kScript;
   const auto header = load<elf::Ehdr>(head, 0);
   const bool is_elf = header && begins_with(elf::kMagic, sizeof(elf::kMagic)) &&
                       (header->type == elf::kTypeExec || header->type == elf::kTypeDyn);
-  if (is_elf) {
-    const uint8_t size = header->ident[4];
-    if (size == elf::kClass64 && header->machine == elf::kMachineX8664) kind = ProgramKind::kElf;
-    if (size == elf::kClass32 &&
-        (header->machine == kMachine386 || header->machine == elf::kMachineX8664))
-      kind = ProgramKind::kOther;
-  }
-  if (kind == ProgramKind::kUnknown) return kind;
-  return gives_rights(mode) || has_capabilities ? ProgramKind::kPrivileged : kind;
+  if (!is_elf) return ProgramKind::kUnknown;
+  const uint8_t size = header->ident[4];
+  const bool is_x86_64 = header->machine == elf::kMachineX8664;
+  if (size == elf::kClass64 && is_x86_64) return ProgramKind::kElf;
+  const bool is_small = size == elf::kClass32 && (header->machine == kMachine386 || is_x86_64);
+  return is_small ? ProgramKind::kOther : ProgramKind::kUnknown;
+}
+
+// Of a file that could be read.
+inline ProgramKind kind_of(ByteView head, uint32_t mode, bool has_capabilities) {
+  const ProgramKind kind = kind_by_start(head);
+  const bool is_privileged = gives_rights(mode) || has_capabilities;
+  return is_privileged && kind != ProgramKind::kUnknown ? ProgramKind::kPrivileged : kind;
 }
 
 // Why a program of this kind runs without sysload, where it runs; nullptr for the others.
