@@ -153,8 +153,9 @@ int execute(const RunCommand& command) {
       inheritance);
   if (started.child < 0)
     return complain(fmt::format("cannot fork: {}", std::strerror(errno))), kCannotStart;
+  const Job job(started.child, is_alone_in_job());
   let_go_of_inherited_files(nothing);
-  const int status = stand_in_for(started.child, arrived, **server);
+  const int status = stand_in_for(started.child, job, arrived, **server);
   (*server)->stop();
   std::vector<std::string> natives = natives_of(**server);
   if (started.is_native)

@@ -23,7 +23,7 @@ bool is_pending(int signal) {
 }
 
 // Whether the program would have got it, had it been executed here, and has not got it as well.
-bool is_for_program(const signalfd_siginfo& info) {
+bool is_for_program(const signalfd_siginfo& info, const Job& job) {
   // What this process raises itself, by writing where nobody reads, is its own.
   if (info.ssi_code <= 0) return static_cast<pid_t>(info.ssi_pid) != getpid();
   switch (static_cast<int>(info.ssi_signo)) {
@@ -33,9 +33,10 @@ bool is_for_program(const signalfd_siginfo& info) {
     case SIGINT:  // What the terminal sends goes to the whole group.
     case SIGQUIT:
     case SIGTSTP:
+    case SIGWINCH:
+      return job.is_apart();
     case SIGTTIN:
     case SIGTTOU:
-    case SIGWINCH:
       return false;
     case SIGHUP:   // But that it was hung up the session's leader hears alone. Source: linux,
     case SIGCONT:  // drivers/tty/tty_jobctrl.c, tty_signal_session_leader().
@@ -45,10 +46,18 @@ bool is_for_program(const signalfd_siginfo& info) {
   }
 }
 
-void forward(const signalfd_siginfo& info, pid_t child) {
+// By a terminal, or by a shell that lets its job go on: these are told whole groups.
+bool is_for_groups(const signalfd_siginfo& info) {
+  return info.ssi_code > 0 || info.ssi_signo == SIGCONT;
+}
+
+void forward(const signalfd_siginfo& info, pid_t child, const Job& job) {
   const auto signal = static_cast<int>(info.ssi_signo);
+  if (signal == SIGCONT) job.put_in_front();
   if (info.ssi_code == SI_QUEUE) {
     sigqueue(child, signal, {.sival_ptr = std::bit_cast<void*>(info.ssi_ptr)});
+  } else if (is_for_groups(info)) {
+    job.send(signal);
   } else {
     kill(child, signal);
   }
@@ -111,7 +120,7 @@ sigset_t forwarded_signals() {
   return set;
 }
 
-int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server) {
+int stand_in_for(pid_t child, const Job& job, const Descriptor& signals, RewriteServer& server) {
   pid_t watcher = -1;
   for (;;) {
     server.serve_until_readable(signals.get());
@@ -119,17 +128,25 @@ int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server) 
     if (read(signals.get(), &info, sizeof(info)) != sizeof(info)) continue;
     const auto sender = static_cast<pid_t>(info.ssi_pid);
     if (info.ssi_signo == SIGCONT && sender == watcher) continue;
-    if (is_for_program(info)) forward(info, child);
+    if (is_for_program(info, job)) forward(info, child, job);
     if (info.ssi_signo != SIGCHLD) continue;
     int status = 0;
     // All, since the orphans of a namespace may be this process's to reap.
     while (const pid_t changed = waitpid(-1, &status, WNOHANG | WUNTRACED)) {
       if (changed < 0) break;
       if (changed != child) continue;
-      if (WIFEXITED(status)) return WEXITSTATUS(status);
-      if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
+      if (!WIFSTOPPED(status)) {
+        job.put_back();
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      }
+      const int by = WSTOPSIG(status);
+      // It wants the terminal, which this group has been given: natively that would be its own.
+      if ((by == SIGTTIN || by == SIGTTOU) && job.put_in_front()) {
+        job.send(SIGCONT);
+        continue;
+      }
       // Whoever has stopped both, and tells this process alone to go on, means the program.
-      if (WIFSTOPPED(status) && !is_pending(SIGCONT)) stop_with(child, WSTOPSIG(status), &watcher);
+      if (!is_pending(SIGCONT)) stop_with(child, by, &watcher);
     }
   }
 }

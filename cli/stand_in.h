@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "cli/descriptor.h"
+#include "cli/job.h"
 #include "cli/rewrite_server.h"
 
 namespace sysrewrite {
@@ -15,7 +16,7 @@ namespace sysrewrite {
 sigset_t forwarded_signals();
 
 // Serves, waits and forwards until the child is gone; its status as a shell shows it.
-int stand_in_for(pid_t child, const Descriptor& signals, RewriteServer& server);
+int stand_in_for(pid_t child, const Job& job, const Descriptor& signals, RewriteServer& server);
 
 }  // namespace sysrewrite
 

@@ -114,6 +114,11 @@ void open_answers() {
   sys::close(fd);
 }
 
+uint32_t pid_of_server() {
+  Place place{};
+  return find_place(sysload_state.server_name, &place) ? static_cast<uint32_t>(place.pid) : 0;
+}
+
 const KnownAnswer* known_answer(sys::Fd file) {
   const AnswerTable* const table = sysload_state.answers;
   sys::FileIdentity identity{};

@@ -12,6 +12,9 @@ namespace sysrewrite {
 // runs. Under the serving lock, or before there are threads, like all that follows.
 void open_answers();
 
+// 0 where there is none. Another process may have this number by now.
+uint32_t pid_of_server();
+
 // What was said of this file; nullptr where nothing was, or nobody can tell.
 const KnownAnswer* known_answer(sys::Fd file);
 

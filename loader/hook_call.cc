@@ -320,6 +320,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_readlinkat:
     case __NR_execve:
     case __NR_execveat:
+    case __NR_setpgid:
       return serve_mapping(block, result);
     default:
       return serve_own_exe(call.number, call.argument, result);

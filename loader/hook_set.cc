@@ -198,6 +198,7 @@ bool wants_service(uint64_t number) {
     case __NR_readlinkat:
     case __NR_execve:
     case __NR_execveat:
+    case __NR_setpgid:
       return true;
     default:
       return sysload_state.exe_size != 0 && takes_path_of_exe(number);

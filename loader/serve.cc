@@ -10,6 +10,7 @@
 
 #include "loader/follow.h"
 #include "loader/foreign_threads.h"
+#include "loader/job.h"
 #include "loader/memory.h"
 #include "loader/objects.h"
 #include "loader/own_exe.h"
@@ -130,6 +131,12 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
     case __NR_execveat:
       return serve_exec(*call, {static_cast<int32_t>(call->rdi), call->rsi, call->rdx, call->r10,
                                 call->r8, call->mask});
+    case __NR_setpgid: {
+      int64_t answer = 0;
+      if (!serve_setpgid(call->rdi, call->rsi, &answer)) return kPass;
+      call->rax = static_cast<uint64_t>(answer);
+      return kAnswered;
+    }
     case __NR_readlink:
       return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
     case __NR_readlinkat:

@@ -160,6 +160,51 @@ def case_job_control_in_a_terminal(runner):
         check_nothing_left("job control")
 
 
+LEADER = "import os, sys; os.setpgid(0, 0); print('wai'+'ting', flush=True); print('re'+'ad', sys.stdin.readline())"
+ASKS = "sh -c 'echo wai''ting; read line; echo re''ad $line'"
+# What stands for run, or nothing, and what is typed once the text before has come.
+GROUPS = (
+    ("what it asks is answered", (f"RUN timeout 60 {ASKS}; echo is $?", "waiting", "a line", "is 0")),
+    ("Ctrl-C", ("RUN timeout 60 sh -c 'trap \"exit 4\" INT; echo wai''ting; while :; do sleep 0.1; done'; echo is $?",
+                "waiting", "\x03", "is 4")),
+    ("Ctrl-C in a pipeline", ("RUN timeout 60 sh -c 'echo wai''ting; exec sleep 100' | cat", "waiting", "\x03", "\r\n", "", "", "",
+                              "", "echo is $?", "is ")),
+    ("Ctrl-Z", (f"RUN {PYTHON} -c \"{LEADER}\"", "waiting", "\x1a", "Stopped", "fg; echo is $?", "", "a line", "is 0")),
+    ("it goes on behind, and comes back",
+     (f"RUN {PYTHON} -c \"{LEADER}\" &", "waiting", "sleep 1; jobs", "Stopped", "fg; echo is $?", "", "a line",
+      "is 0")),
+)
+
+
+def type_in(master, steps):
+    """Types each first one of two, and waits for the other."""
+    for typed, awaited in zip(steps[::2], steps[1::2]):
+        time.sleep(0.3)
+        if typed:
+            os.write(master, typed.encode() + (b"" if typed < " " else b"\n"))
+        if awaited:
+            read_until(master, awaited.encode(), 20)
+
+
+def case_programs_that_lead_a_group(runner):
+    """timeout makes itself the leader of a process group: natively it is one already, where a shell started it for a terminal."""
+    wrong = []
+    for what, steps in GROUPS:
+        for run in "", shlex.join(under_run([])), shlex.join(under_run([], "--hook", "pass:entry:exit")):
+            pid, master = in_terminal(runner, ["/bin/bash", "--norc", "--noprofile", "-i"])
+            try:
+                type_in(master, ("PS1=; stty -echo; echo re''ady", "ready\r\n"))
+                type_in(master, [step.replace("RUN", run) for step in steps])
+                type_in(master, ("exit 3", ""))
+                check(end_of(pid, 20) == 3, "the shell does not end")
+            except Failure as failure:
+                wrong.append(f"{what}, {run or 'natively'}: {failure}")
+                os.kill(pid, signal.SIGHUP)
+                os.close(master)
+    check(not wrong, "\n".join(wrong))
+    check_nothing_left("groups")
+
+
 def case_a_program_that_ignores_the_stop_key(runner):
     """Ctrl-Z does not stop a program that handles it, and so it must not stop `run`."""
     script = ("import signal, sys, time\n"
