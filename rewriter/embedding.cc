@@ -197,7 +197,7 @@ class Embedding::Planner {
   }
   std::optional<uint64_t> hash_bytes(int64_t tag) const {
     const auto table = read_hash_table(image_, tag);
-    return table ? std::optional(table->size) : std::nullopt;
+    return table && table->is_whole ? std::optional(table->size) : std::nullopt;
   }
 
   void grow_to_whole_notes(uint64_t& limit) {

@@ -13,7 +13,7 @@ constexpr uint64_t kWord = sizeof(uint32_t);
 std::optional<HashTable> read_plain(ByteView bytes) {
   const auto buckets = load<uint32_t>(bytes, 0), chains = load<uint32_t>(bytes, kWord);
   if (!buckets || !chains) return std::nullopt;
-  return HashTable{*chains, (2 + uint64_t{*buckets} + *chains) * kWord};
+  return HashTable{*chains, (2 + uint64_t{*buckets} + *chains) * kWord, true};
 }
 
 std::optional<HashTable> read_gnu(ByteView bytes) {
@@ -21,19 +21,19 @@ std::optional<HashTable> read_gnu(ByteView bytes) {
   const auto bloom = load<uint32_t>(bytes, 2 * kWord);
   if (!buckets || !first || !bloom) return std::nullopt;
   const uint64_t bucket_table = 4 * kWord + uint64_t{*bloom} * sizeof(uint64_t);
+  const uint64_t chains = bucket_table + uint64_t{*buckets} * kWord;
   uint64_t highest = 0;
-  for (uint64_t i = 0; i < *buckets; ++i) {
-    const auto bucket = load<uint32_t>(bytes, bucket_table + i * kWord);
-    if (!bucket) return std::nullopt;
+  for (uint64_t at = bucket_table; at < chains; at += kWord) {
+    const auto bucket = load<uint32_t>(bytes, at);
+    if (!bucket) break;
     highest = std::max<uint64_t>(highest, *bucket);
   }
-  const uint64_t chains = bucket_table + uint64_t{*buckets} * kWord;
-  if (highest < *first) return HashTable{*first, chains};
+  if (highest < *first) return HashTable{*first, chains, chains <= bytes.size()};
   for (;; ++highest) {
     const uint64_t at = chains + (highest - *first) * kWord;
     const auto hash = load<uint32_t>(bytes, at);
-    if (!hash) return std::nullopt;
-    if ((*hash & 1) != 0) return HashTable{highest + 1, at + kWord};
+    if (!hash) return HashTable{highest + 1, at, false};
+    if ((*hash & 1) != 0) return HashTable{highest + 1, at + kWord, true};
   }
 }
 
@@ -51,7 +51,7 @@ std::optional<uint64_t> used_symbol_bytes(const ElfImage& image) {
   for (const int64_t tag : {elf::kDtHash, elf::kDtGnuHash}) {
     if (!image.dynamic(tag)) continue;
     const auto table = read_hash_table(image, tag);
-    if (!table) return std::nullopt;
+    if (!table || !table->is_whole) return std::nullopt;
     symbols = std::max(symbols, table->symbols);
   }
   for_each_relocation(image, [&symbols](const Relocation& relocation) {

@@ -12,10 +12,11 @@ namespace sysrewrite {
 
 struct HashTable {
   uint64_t symbols;  // of the symbol table, up to the last one that it leads to
-  uint64_t size;     // bytes, be they in the file or not
+  uint64_t size;     // bytes
+  bool is_whole;     // false where the file holds less of it: then as far as that goes
 };
 
-// That of DT_HASH or DT_GNU_HASH. Nothing where there is none that can be read.
+// That of DT_HASH or DT_GNU_HASH. Nothing where there is none, or less than its head.
 std::optional<HashTable> read_hash_table(const ElfImage& image, int64_t tag);
 
 // Bytes of the dynamic symbol table, up to the last symbol that a hash table or a relocation leads

@@ -11,52 +11,50 @@ namespace detail {
 namespace {
 
 // Only a hash table tells how many symbols the dynamic table has.
-std::optional<uint64_t> count_dynamic_symbols(const ElfImage& image) {
-  std::optional<uint64_t> count;
+uint64_t count_dynamic_symbols(const ElfImage& image) {
+  uint64_t count = 0;
   for (const int64_t tag : {elf::kDtHash, elf::kDtGnuHash})
-    if (const auto table = read_hash_table(image, tag))
-      count = std::max(count.value_or(0), table->symbols);
+    if (const auto table = read_hash_table(image, tag)) count = std::max(count, table->symbols);
   return count;
 }
 
+// As much of it as the file holds: each symbol may speak against a patch. So nameless ones are
+// taken, too.
 std::optional<SymbolTable> dynamic_table(const ElfImage& image) {
   const auto symbols = image.dynamic(elf::kDtSymtab);
-  const auto names = image.dynamic(elf::kDtStrtab);
-  const auto names_size = image.dynamic(elf::kDtStrsz);
-  const auto count = count_dynamic_symbols(image);
-  if (!symbols || !names || !names_size || !count) return std::nullopt;
-  const auto symbol_bytes = image.bytes_from({*symbols});
-  const auto name_bytes = image.bytes_from({*names});
-  const auto size = checked_multiply(*count, sizeof(elf::Sym));
-  if (!symbol_bytes || !name_bytes || !size) return std::nullopt;
-  const auto table = slice(*symbol_bytes, 0, *size);
-  const auto strings = slice(*name_bytes, 0, *names_size);
-  if (!table || !strings) return std::nullopt;
-  return SymbolTable{*table, *strings};
-}
-
-bool holds(ByteView table, ByteView part) {
-  return table.data() <= part.data() && part.data() + part.size() <= table.data() + table.size();
+  const auto bytes = symbols ? image.bytes_from({*symbols}) : std::nullopt;
+  if (!bytes) return std::nullopt;
+  const uint64_t size =
+      std::min<uint64_t>(bytes->size(), count_dynamic_symbols(image) * sizeof(elf::Sym));
+  if (size == 0) return std::nullopt;
+  const auto names = image.dynamic(elf::kDtStrtab), names_size = image.dynamic(elf::kDtStrsz);
+  const auto strings = names ? image.bytes_from({*names}) : std::nullopt;
+  const uint64_t strings_size = strings ? std::min(strings->size(), names_size.value_or(0)) : 0;
+  return SymbolTable{bytes->first(size), strings ? strings->first(strings_size) : ByteView{}};
 }
 
 }  // namespace
 
 std::vector<SymbolTable> find_symbol_tables(const ElfImage& image) {
   std::vector<SymbolTable> tables;
+  // Section headers may be missing, or leave out what ld.so finds.
+  const auto dynamic = dynamic_table(image);
+  bool has_dynamic = false;
   for (const elf::Shdr& section : image.sections()) {
     if (section.type != elf::kShtSymtab && section.type != elf::kShtDynsym) continue;
     const auto symbols = slice(image.bytes(), section.offset, section.size);
-    if (!symbols || section.link >= image.sections().size()) continue;
-    const elf::Shdr& strings = image.sections()[section.link];
-    const auto names = slice(image.bytes(), strings.offset, strings.size);
+    if (!symbols) continue;
+    std::optional<ByteView> names;
+    if (section.link < image.sections().size()) {
+      const elf::Shdr& strings = image.sections()[section.link];
+      names = slice(image.bytes(), strings.offset, strings.size);
+    }
     tables.push_back({*symbols, names.value_or(ByteView{})});
+    has_dynamic |= section.type == elf::kShtDynsym && dynamic &&
+                   symbols->data() == dynamic->symbols.data() &&
+                   symbols->size() >= dynamic->symbols.size();
   }
-  // Section headers may be missing, or leave out what ld.so finds.
-  const auto dynamic = dynamic_table(image);
-  if (dynamic && std::none_of(tables.begin(), tables.end(), [&](const SymbolTable& table) {
-        return holds(table.symbols, dynamic->symbols);
-      }))
-    tables.push_back(*dynamic);
+  if (dynamic && !has_dynamic) tables.push_back(*dynamic);
   return tables;
 }
 

@@ -146,6 +146,29 @@ TEST(VerifyEvidence, SeesTheSymbolsOfAFileWithoutSectionHeaders) {
   }
 }
 
+// A table that is longer than the file, or without names: what is there speaks against a patch.
+TEST(VerifyEvidence, AgreesWithTheRewriterOnDynamicSymbolsThatAreCutOff) {
+  constexpr uint64_t kHash = 0x405000, kPadding = kCode + 11;
+  const auto at = [](const Bytes& file, uint64_t address, uint32_t value) {
+    return with(file, ElfImage::parse(file)->offset_of({address})->value, value);
+  };
+  const auto names_away = [](Bytes file) {
+    const auto image = ElfImage::parse(file);
+    const uint64_t dynamic = image->find_header(elf::kPtDynamic)->offset;
+    return with(file, dynamic + sizeof(elf::Dyn), elf::Dyn{0x6fff0000, 0});
+  };
+  const Bytes plain = without_sections(elf::kDtHash, kPadding + 2, elf::kSttFunc);
+  const Bytes gnu = without_sections(elf::kDtGnuHash, kPadding + 2, elf::kSttFunc);
+  for (const Bytes& file :
+       {at(plain, kHash + 4, 4), at(plain, kHash + 4, UINT32_MAX), names_away(plain),
+        at(gnu, kHash, UINT32_MAX), at(gnu, kHash + 24, UINT32_MAX), at(gnu, kHash + 32, 0),
+        names_away(gnu)}) {
+    const Whole whole = rewrite_whole(file);
+    EXPECT_NE(whole.report.sites.at(0).springboard, Vaddr{kPadding});
+    EXPECT_EQ(verdict(whole.output), "proven");
+  }
+}
+
 // Near the begin of a segment, where few decodes begin, and known by the entry point alone, or not
 // even by that: cmpb $0xb8, data(%rip); mov $60, %eax; syscall.
 TEST(VerifyEvidence, SeesAnInstructionThatReadsAPatchNearTheBeginOfASegment) {
