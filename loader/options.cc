@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "loader/hook_set.h"
+#include "loader/engine/hook_set.h"
 #include "loader/report.h"
 #include "loader/text.h"
 

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "loader/include/sysload/hook.h"
-#include "loader/stack_view.h"
+#include "loader/start/stack_view.h"
 #include "trampoline/bytes.h"
 
 namespace sysrewrite {

@@ -4,7 +4,7 @@
 #include <linux/errno.h>
 
 #include "loader/memory.h"
-#include "loader/signals.h"
+#include "loader/signals/signals.h"
 #include "loader/state.h"
 #include "loader/thread_block.h"
 

@@ -8,9 +8,9 @@
 #include <cstdint>
 
 #include "loader/abi.h"
-#include "loader/handlers.h"
-#include "loader/hook_set.h"
-#include "loader/site_tables.h"
+#include "loader/engine/hook_set.h"
+#include "loader/signals/handlers.h"
+#include "loader/signals/site_tables.h"
 #include "loader/syscalls.h"
 #include "loader/thread_block.h"
 #include "trampoline/address.h"

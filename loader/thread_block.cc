@@ -5,11 +5,11 @@
 
 #include <cstring>
 
-#include "loader/alternate_stack.h"
-#include "loader/foreign_threads.h"
-#include "loader/hook_output.h"
+#include "loader/engine/foreign_threads.h"
+#include "loader/engine/hook_output.h"
 #include "loader/process_lock.h"
 #include "loader/report.h"
+#include "loader/signals/alternate_stack.h"
 #include "loader/state.h"
 
 // The list of free blocks: a thread that ends pushes its own with nothing but registers

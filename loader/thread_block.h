@@ -32,8 +32,8 @@
 
 #include "loader/abi.h"
 #include "loader/include/sysload/hook.h"
-#include "loader/signal_frame.h"
-#include "loader/signal_table.h"
+#include "loader/signals/signal_frame.h"
+#include "loader/signals/signal_table.h"
 #include "trampoline/output_ring.h"
 
 namespace sysrewrite {

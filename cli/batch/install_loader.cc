@@ -22,7 +22,7 @@ namespace sysrewrite {
 
 namespace {
 
-constexpr const char* kSuffix = ".rewritten";  // loader/tree.h
+constexpr const char* kSuffix = ".rewritten";  // loader/start/tree.h
 // Named by programs that may be installed later.
 constexpr const char* kUsualNames[] = {"/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1"};
 

@@ -8,8 +8,8 @@
 //
 // One name may lead to another: Debian's names above are links to the file, which a program may
 // name by its real path, too. The last one of those that are named is taken, and the others are
-// links to sysload then, which follows them (loader/tree.h). So a name that moves never takes away
-// what another one leads to, whatever order they come in.
+// links to sysload then, which follows them (loader/start/tree.h). So a name that moves never takes
+// away what another one leads to, whatever order they come in.
 #ifndef SYSREWRITE_CLI_BATCH_INSTALL_LOADER_H_
 #define SYSREWRITE_CLI_BATCH_INSTALL_LOADER_H_
 

@@ -14,7 +14,8 @@
 //
 //     symbol                           address
 //     _dl_debug_state                  sysload's: a breakpoint that is set there before the program
-//                                      runs, when nothing but sysload is mapped (loader/debugger.h)
+//                                      runs, when nothing but sysload is mapped
+//                                      (loader/start/debugger.h)
 //     all others                       ld.so's
 #ifndef SYSREWRITE_CLI_BATCH_INTERPRETER_FACE_H_
 #define SYSREWRITE_CLI_BATCH_INTERPRETER_FACE_H_

@@ -10,7 +10,7 @@
  *     ./raw_slot guest.rewritten
  *
  * trampoline/layout.h and docs/format.md say what stands where. A real host also checks the
- * checksum, relocates, and has a stack for each thread; see loader/image_map.cc.
+ * checksum, relocates, and has a stack for each thread; see loader/start/image_map.cc.
  */
 #define _GNU_SOURCE
 #include <asm/unistd.h>

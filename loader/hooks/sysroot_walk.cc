@@ -120,8 +120,8 @@ class Walk {
 
   // The texts of its links are no paths: "pipe:[1]", and what the kernel calls a file on the host.
   // So the kernel goes on alone: from the host's link where that is the same one, since
-  // /proc/self/exe is answered by this name (loader/own_exe.h), and otherwise, be it mounted at
-  // another place or the procfs of another PID namespace, from the one that is in the sysroot.
+  // /proc/self/exe is answered by this name (loader/serve/own_exe.h), and otherwise, be it mounted
+  // at another place or the procfs of another PID namespace, from the one that is in the sysroot.
   WalkEnd in_procfs(uint32_t size) {
     char host[kNameBytes];
     const int64_t got = read_link(api_, path_.text + root_.size, host, sizeof(host));

@@ -189,7 +189,7 @@ uint64_t Process::traps() const {
   return signals.traps;
 }
 
-// What loader/position.cc does for sysload, for the two cases that arise here: displaced
+// What loader/signals/position.cc does for sysload, for the two cases that arise here: displaced
 // instructions fault, and calls raise a signal, which finds rip behind the call. Everything is
 // shown as the unpatched code has it, and the unpatched run says whether that is right.
 void Process::show_original(Ending& ending) const {

@@ -2,7 +2,7 @@
 // relocation may write outside of a writable segment, and no segment may leave the file.
 #include <cstdlib>
 
-#include "loader/hook_image.h"
+#include "loader/engine/hook_image.h"
 
 using namespace sysrewrite;
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "loader/hook_image.h"
+#include "loader/engine/hook_image.h"
 #include "tests/byte_literals.h"
 
 namespace sysrewrite::test {

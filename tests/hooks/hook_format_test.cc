@@ -1,4 +1,4 @@
-#include "loader/hook_format.h"
+#include "loader/engine/hook_format.h"
 
 #include <gtest/gtest.h>
 

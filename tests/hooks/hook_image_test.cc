@@ -1,5 +1,5 @@
 // Objects that real compilers make, accepted, and laid out as they would lie in memory.
-#include "loader/hook_image.h"
+#include "loader/engine/hook_image.h"
 
 #include <gtest/gtest.h>
 
