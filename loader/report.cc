@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "trampoline/decimal.h"
+
 namespace sysrewrite {
 
 namespace {
@@ -102,14 +104,9 @@ Writer& Writer::quoted(const char* words) {
 }
 
 Writer& Writer::number(uint64_t value, unsigned width) {
-  char digits[20];
-  unsigned count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  for (; width > count; --width) put(' ');
-  while (count != 0) put(digits[--count]);
+  const Decimal digits(value);
+  for (; width > digits.size(); --width) put(' ');
+  for (const char digit : digits) put(digit);
   return *this;
 }
 

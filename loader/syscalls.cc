@@ -8,6 +8,7 @@
 #include <linux/poll.h>
 
 #include "loader/memory.h"
+#include "trampoline/decimal.h"
 
 // linux/fcntl.h names only what asm-generic does not.
 #ifndef MAP_FIXED_NOREPLACE
@@ -48,11 +49,7 @@ const char* link_of(Fd fd, char (&into)[64]) {
   constexpr char kFolder[] = "/proc/self/fd/";
   unsigned at = 0;
   for (; kFolder[at] != 0; ++at) into[at] = kFolder[at];
-  char digits[20];
-  unsigned count = 0;
-  for (auto rest = static_cast<uint64_t>(fd); count == 0 || rest != 0; rest /= 10)
-    digits[count++] = static_cast<char>('0' + rest % 10);
-  while (count != 0) into[at++] = digits[--count];
+  for (const char digit : Decimal(static_cast<uint64_t>(fd))) into[at++] = digit;
   into[at] = 0;
   return into;
 }

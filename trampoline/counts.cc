@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "trampoline/call_names.h"
+#include "trampoline/decimal.h"
 
 // Without libc, floating point or allocation: a freestanding loader shows these tables too.
 
@@ -30,14 +31,9 @@ class Line {
     return *this;
   }
   Line& number(uint64_t value, unsigned width = 0, char fill = ' ') {
-    char digits[20];
-    unsigned count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + value % 10);
-      value /= 10;
-    } while (value != 0);
-    for (; width > count; --width) put(fill);
-    while (count != 0) put(digits[--count]);
+    const Decimal digits(value);
+    for (; width > digits.size(); --width) put(fill);
+    for (const char digit : digits) put(digit);
     return *this;
   }
   Line& spaces(unsigned count) {

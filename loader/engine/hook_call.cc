@@ -314,15 +314,8 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
       // The program is to see its own, or none.
       if (block->has_fault_stack) withdraw_fault_stack(block);
       return false;
-    case __NR_mmap:
-    case __NR_munmap:
-    case __NR_readlink:
-    case __NR_readlinkat:
-    case __NR_execve:
-    case __NR_execveat:
-    case __NR_setpgid:
-      return serve_mapping(block, result);
     default:
+      if (may_be_served(call.number)) return serve_mapping(block, result);
       return serve_own_exe(call.number, call.argument, result);
   }
 }

@@ -1,5 +1,7 @@
 #include "loader/engine/hook_refusal.h"
 
+#include "trampoline/decimal.h"
+
 namespace sysrewrite {
 
 void Refusal::append(char c) {
@@ -28,15 +30,9 @@ bool Refusal::say(const char* before, ByteView name, const char* behind) {
 }
 
 bool Refusal::say(const char* before, uint64_t number, const char* behind) {
-  char digits[20];
-  unsigned count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
   used_ = 0;
   append(before);
-  while (count != 0) append(digits[--count]);
+  for (const char digit : Decimal(number)) append(digit);
   append(behind);
   return false;
 }

@@ -11,6 +11,7 @@
 #include "loader/memory.h"
 #include "loader/report.h"
 #include "loader/serve/own_exe.h"
+#include "loader/serve/serve.h"
 #include "loader/signals/signals.h"
 #include "loader/state.h"
 #include "loader/text.h"
@@ -189,19 +190,12 @@ bool wants_service(uint64_t number) {
     case __NR_arch_prctl:
     case __NR_prctl:
     case __NR_seccomp:
-    case __NR_mmap:  // and the next three for what makes code (foreign_threads.h)
-    case __NR_mprotect:
+    case __NR_mprotect:  // and the next two, as mmap, for what makes code (foreign_threads.h)
     case __NR_pkey_mprotect:
     case __NR_shmat:
-    case __NR_munmap:
-    case __NR_readlink:
-    case __NR_readlinkat:
-    case __NR_execve:
-    case __NR_execveat:
-    case __NR_setpgid:
       return true;
     default:
-      return sysload_state.exe_size != 0 && takes_path_of_exe(number);
+      return may_be_served(number) || (sysload_state.exe_size != 0 && takes_path_of_exe(number));
   }
 }
 

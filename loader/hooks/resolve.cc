@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/hooks/address.h"
+#include "trampoline/decimal.h"
 
 namespace sysrewrite {
 
@@ -139,11 +140,7 @@ DescriptorLink::DescriptorLink(uint32_t descriptor) {
   const char prefix[] = "/proc/thread-self/fd/";
   memcpy(text, prefix, sizeof(prefix) - 1);
   char* into = text + sizeof(prefix) - 1;
-  char digits[10];
-  uint32_t count = 0;
-  do digits[count++] = static_cast<char>('0' + descriptor % 10);
-  while ((descriptor /= 10) != 0);
-  while (count != 0) *into++ = digits[--count];
+  for (const char digit : Decimal(descriptor)) *into++ = digit;
   *into = 0;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "trampoline/decimal.h"
+
 namespace sysrewrite::trace {
 
 Line& Line::chars(const char* from, size_t count) {
@@ -32,14 +34,9 @@ Line& Line::unsigned_decimal(uint64_t value) {
 }
 
 Line& Line::padded(uint64_t value, unsigned digits) {
-  char reversed[24];
-  unsigned count = 0;
-  do {
-    reversed[count++] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0 && count < sizeof(reversed));
-  while (count < digits && count < sizeof(reversed)) reversed[count++] = '0';
-  while (count > 0) character(reversed[--count]);
+  const Decimal number(value);
+  for (unsigned count = number.size(); count < digits; ++count) character('0');
+  for (const char digit : number) character(digit);
   return *this;
 }
 

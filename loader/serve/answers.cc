@@ -8,6 +8,7 @@
 
 #include "loader/memory.h"
 #include "loader/state.h"
+#include "trampoline/decimal.h"
 
 // Whom to believe. The name of the server is known to this tree alone, until somebody looks at the
 // arguments of a process that is being started; so what is opened must also belong to this user,
@@ -42,13 +43,7 @@ char* add_text(char* at, const char* text) {
 }
 
 char* add_number(char* at, uint64_t value) {
-  char digits[20];
-  unsigned count = 0;
-  do {
-    digits[count++] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  while (count != 0) *at++ = digits[--count];
+  for (const char digit : Decimal(value)) *at++ = digit;
   return at;
 }
 

@@ -16,6 +16,9 @@ struct CallFrame {
   uint64_t tail;
 };
 
+// Whether sysload_serve() is to be asked about calls of this number, whatever file they name.
+bool may_be_served(uint64_t number);
+
 // Makes a lock that a forked child finds open: another thread may have held it at the fork, and is
 // not there to give it back. Called once, before the program starts.
 void prepare_serving(RuntimeAddr callback);
