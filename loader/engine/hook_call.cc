@@ -431,15 +431,13 @@ void finish_call(ThreadBlock* block) {
     if (was_set) block->no_stack_flags = kStackDisabled;
   }
   if (is_exec(block->call.number)) watch_after_exec(*block);
-  auto result = static_cast<int64_t>(block->result);
-  if (block->call.number == __NR_rt_sigtimedwait) {
-    result = result_of_wait(block->call, result);
-    recall_awaited(block, result);
-  }
+  const auto result = static_cast<int64_t>(block->result);
+  if (block->call.number == __NR_rt_sigtimedwait) recall_awaited(block, result);
   answer(block, result);
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
+  if (block->call.number == __NR_rt_sigtimedwait) take_what_was_awaited(block);
   const bool is_made_again = was_woken_in_vain(*block);
   if (block->lends) take_mask_back(block);
   if (is_made_again) return undo_call(block);

@@ -205,17 +205,18 @@ bool was_woken_in_vain(const ThreadBlock& block) {
   return block.awaits != 0 && static_cast<int64_t>(block.result) == -EINTR;
 }
 
-int64_t result_of_wait(const sysload_call& call, int64_t result) {
+void take_what_was_awaited(ThreadBlock* block) {
+  const auto result = static_cast<int64_t>(block->result);
   const bool is_open =
       result > 0 && (sysload_state.open_signals & bit(static_cast<int>(result))) != 0;
   KernelSiginfo info{};
   const auto bytes = Memory::bytes(Memory::address_of(&info), sizeof(info));
-  const uint64_t at = call.argument[1];
-  if (!is_open || at == 0 || read_program(at, bytes) != sizeof(info) || info.code != kPoke)
-    return result;
-  if (!take_held_signal(static_cast<int>(result), &info)) return -EINTR;
-  write_program(at, as_byte_view(&info, sizeof(info)));
-  return result;
+  const uint64_t at = block->call.argument[1];
+  if (!is_open || at == 0 || read_program(at, bytes) != sizeof(info) || info.code != kPoke) return;
+  if (take_held_signal(static_cast<int>(result), &info))
+    write_program(at, as_byte_view(&info, sizeof(info)));
+  else
+    block->result = static_cast<uint64_t>(int64_t{-EINTR});
 }
 
 void forget_held_signals(ThreadBlock* block) {

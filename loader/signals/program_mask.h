@@ -57,9 +57,10 @@ bool take_held_signal(int signal, KernelSiginfo* info);
 // Whether rt_sigtimedwait, which nothing has interrupted, was woken for a signal that another
 // thread took, since the kernel did not find it blocked there: that one holds it.
 bool was_woken_in_vain(const ThreadBlock& block);
-// Behind rt_sigtimedwait, which may have been poked: the result, with what was held at the call's
-// siginfo.
-int64_t result_of_wait(const sysload_call& call, int64_t result);
+// Behind rt_sigtimedwait, which may have been poked: puts what was held at the call's siginfo.
+// Where there is nothing any more (this thread has itself sent it again, on its way into the call)
+// the result is that of one that was woken in vain.
+void take_what_was_awaited(ThreadBlock* block);
 // In a forked child, where nothing is pending.
 void forget_held_signals(ThreadBlock* block);
 

@@ -8,6 +8,7 @@
 #include "loader/engine/hook_call.h"
 #include "loader/label.h"
 #include "loader/signals/kept_calls.h"
+#include "loader/signals/program_mask.h"
 #include "loader/signals/signals.h"
 #include "loader/state.h"
 
@@ -236,6 +237,8 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   block_signals(&mask);
   const bool is_saved = !is_between(context.rip, sysload_hook_issued, sysload_hook_issued_saved);
   if (!is_undone && !is_saved) block.result = context.r12_to_rax[kRax];
+  // Woken in vain, it was interrupted by the handler that is to run.
+  if (!is_undone && block.call.number == __NR_rt_sigtimedwait) take_what_was_awaited(&block);
   sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
   end_kept_call(&block);
