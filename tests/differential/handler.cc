@@ -17,7 +17,8 @@ alignas(64) char handler_stack[65536];
 constexpr uint64_t kLowestOfMachine = uint64_t{16} << 32;
 constexpr greg_t kTrapFlag = 0x100;
 
-// Under KVM rip is that of F1 (SIGTRAP), elsewhere that of F4 behind it (SIGSEGV): loader/signals/trap.cc.
+// Under KVM rip is that of F1 (SIGTRAP), elsewhere that of F4 behind it (SIGSEGV):
+// loader/signals/trap.cc.
 const PoisonedSite* poison_at(uint64_t rip) {
   const auto& poison = signals.poison;
   const auto next =
