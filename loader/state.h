@@ -87,6 +87,7 @@ struct State {
   uint32_t threads;       // of this process
   uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
   HeldSignal held[2];     // SIGTRAP, SIGSYS: sent to the process while all threads had blocked them
+  uint32_t poking;        // threads that look for another one that takes what they hold
   uint32_t pid;           // of this process, whose threads have the blocks
   bool expects_foreign_threads;  // foreign_threads.h
   bool has_native_files;         // mapped as code: they may ask the kernel what sysload hides,

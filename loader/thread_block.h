@@ -87,8 +87,10 @@ struct ThreadBlock {
   bool lends;                // the kernel has the program's mask (program_mask.h)
   uint64_t masked;           // of the open signals, those that the program has blocked
   uint64_t awaits;           // of them, those that its call waits for
-  uint64_t trap, trap_error;  // the program's last fault, as a context names it; 0: none yet
-  HeldSignal held[2];         // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
+  uint64_t trap, trap_error;   // the program's last fault, as a context names it; 0: none yet
+  HeldSignal held[2];          // SIGTRAP, SIGSYS: sent to this thread while it had blocked them
+  KernelSiginfo awaited_info;  // of a call that waits for one of them, in the place of the one that
+  uint64_t asked_info;         // the program has named; 0: none
   uint64_t scratch[SYSLOAD_MOST_HOOKS][4];
   std::array<KernelSiginfo, 16> put_off;  // the oldest first; signo 0: free, like all behind it
   KeptCall* kept;                         // room for kMostKeptCalls of them; nullptr: none yet

@@ -32,6 +32,8 @@ constexpr Part kParts[] = {
      from_to(offsetof(ThreadBlock, under_way), offsetof(ThreadBlock, watched))},
     {offsetof(ThreadBlock, lends), sizeof(ThreadBlock::lends)},
     {offsetof(ThreadBlock, awaits), sizeof(ThreadBlock::awaits)},
+    {offsetof(ThreadBlock, awaited_info), sizeof(ThreadBlock::awaited_info)},
+    {offsetof(ThreadBlock, asked_info), sizeof(ThreadBlock::asked_info)},
     {offsetof(ThreadBlock, scratch), sizeof(ThreadBlock::scratch)},
 };
 

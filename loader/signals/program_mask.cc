@@ -59,21 +59,33 @@ bool take(HeldSignal* held, KernelSiginfo* info) {
   return true;
 }
 
-// Until `use` says true of one; false where it never does, or all have blocked the signal. A block
-// that nobody has any more names a thread that is not there.
+bool is_held(const HeldSignal& held) {
+  return __atomic_load_n(&held.state, __ATOMIC_RELAXED) == kHeld;
+}
+
+// Whether what is sent to the process may be this thread's.
+bool takes(const ThreadBlock& block, int signal) {
+  return (block.masked & bit(signal)) == 0 || (block.awaits & bit(signal)) != 0;
+}
+
+// Until `use` says true of one; false where it never does. A block that nobody has any more names a
+// thread that is not there.
 template <typename Use>
-bool any_other_that_takes(const ThreadBlock& own, int signal, Use use) {
+bool any_other(const ThreadBlock& own, Use use) {
   for (const ThreadBlock* block = sysload_state.all_blocks; block != nullptr;
-       block = block->all_next) {
-    const bool takes = (block->masked & bit(signal)) == 0 || (block->awaits & bit(signal)) != 0;
-    if (block != &own && block->tid != 0 && takes && use(*block)) return true;
-  }
+       block = block->all_next)
+    if (block != &own && block->tid != 0 && use(*block)) return true;
   return false;
 }
 
 bool send_to(uint32_t tid, int signal, const KernelSiginfo& info) {
   return !sys::failed(sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), tid,
                                 static_cast<uint64_t>(signal), Memory::address_of(&info).value));
+}
+
+// Leads a thread to what is held. However many pokes wait there, they are one.
+bool poke(const ThreadBlock& block, int signal) {
+  return send_to(block.tid, signal, {signal, 0, kPoke, 0, 0, {}});
 }
 
 bool exists(uint32_t tid) {
@@ -83,9 +95,10 @@ bool exists(uint32_t tid) {
 // The kernel lets nobody forge for another thread what a kill says of its sender, so what was sent
 // stays where it is, and a signal that nobody else sends leads the other one there.
 void poke_another(const ThreadBlock& own, int signal) {
-  const KernelSiginfo poke{signal, 0, kPoke, 0, 0, {}};
-  any_other_that_takes(own, signal,
-                       [&](const ThreadBlock& other) { return send_to(other.tid, signal, poke); });
+  __atomic_fetch_add(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
+  any_other(own,
+            [&](const ThreadBlock& other) { return takes(other, signal) && poke(other, signal); });
+  __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
 }
 
 // Only a process's first thread may queue again for the process what a kill says of its sender.
@@ -95,20 +108,68 @@ void send_to_process(int signal, const KernelSiginfo& info) {
   if (sys::failed(answer)) send_to_self(signal, info);
 }
 
-// Into the kernel's queues, while all signals are blocked. What is everybody's stays where another
-// thread is about to take it.
-void send_again(ThreadBlock* block, uint64_t signals) {
+// Takes the first of the signals that the kernel has for this thread; 0: there is none.
+int take_pending(const uint64_t& signals, KernelSiginfo* info) {
+  const uint64_t no_time[2] = {0, 0};
+  const int64_t signal = sys::call(__NR_rt_sigtimedwait, Memory::address_of(&signals).value,
+                                   Memory::address_of(info).value,
+                                   Memory::address_of(&no_time[0]).value, SYSLOAD_SIGSET_SIZE);
+  return sys::failed(signal) ? 0 : static_cast<int>(signal);
+}
+
+// Of two signals of a number that wait for a thread the kernel keeps the first, so a poke would
+// take the place of what is sent next. The thread takes none any more, and whoever saw it when it
+// did is about to be done; one that was killed meanwhile is not waited for.
+void drop_poke(int signal) {
+  constexpr int kMostTurns = 10'000;
+  for (int turn = 0; turn < kMostTurns; ++turn) {
+    if (__atomic_load_n(&sysload_state.poking, __ATOMIC_SEQ_CST) == 0) break;
+    sys::call(__NR_sched_yield);
+  }
+  KernelSiginfo info{};
+  if (take_pending(bit(signal), &info) == 0 || info.code == kPoke) return;
+  if (info.code == kSentToThread || info.code > 0)
+    send_to_self(signal, info);
+  else
+    send_to_process(signal, info);
+}
+
+// To where this thread gets it, while all signals are blocked: what it takes stays held, and a poke
+// leads there; all else goes into the kernel's queues, for who looks into them. But what is
+// everybody's stays where another thread is about to take it.
+void send_again(ThreadBlock* block, int signal) {
+  HeldSignal& own = block->held[place_of(signal)];
+  HeldSignal& everybodys = sysload_state.held[place_of(signal)];
+  if (!is_held(own) && !is_held(everybodys)) return;
+  if (takes(*block, signal)) {
+    poke(*block, signal);
+    return;
+  }
+  drop_poke(signal);
+  KernelSiginfo info{};
+  if (take(&own, &info)) send_to_self(signal, info);
+  const auto is_there_and_takes = [&](const ThreadBlock& other) {
+    return takes(other, signal) && exists(other.tid);
+  };
+  if (!is_held(everybodys) || any_other(*block, is_there_and_takes)) return;
+  if (take(&everybodys, &info)) send_to_process(signal, info);
+}
+
+// Whoever holds a signal looks for those who take it behind that, and so finds this thread as it is
+// now, or what it holds is found here.
+void send_all_again(ThreadBlock* block, uint64_t signals) {
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
   for_each_open([&](int signal) {
-    if ((signals & bit(signal)) == 0) return;
-    HeldSignal& everybodys = sysload_state.held[place_of(signal)];
-    KernelSiginfo info{};
-    const auto is_there = [](const ThreadBlock& other) { return exists(other.tid); };
-    if (take(&block->held[place_of(signal)], &info)) send_to_self(signal, info);
-    if (__atomic_load_n(&everybodys.state, __ATOMIC_RELAXED) != kHeld) return;
-    const bool is_mine = (block->masked & bit(signal)) == 0;
-    if (!is_mine && any_other_that_takes(*block, signal, is_there)) return;
-    if (take(&everybodys, &info)) send_to_process(signal, info);
+    if ((signals & bit(signal)) != 0) send_again(block, signal);
   });
+}
+
+// Where a call that waits for a signal is told of it.
+constexpr size_t kInfoArgument = 1;
+
+// Where sysload is told of it, and sees whether the thread was poked.
+uint64_t own_info_of(const ThreadBlock& block) {
+  return Memory::address_of(&block.awaited_info).value;
 }
 
 // Which open signals the thread waits for by its call.
@@ -126,13 +187,7 @@ void open_program_mask(ThreadBlock* block, uint64_t held) {
   if (open == 0) return;
   // What was pending when the program was executed would strike here.
   KernelSiginfo info{};
-  const uint64_t no_time[2] = {0, 0};
-  int64_t signal = 0;
-  while (
-      !sys::failed(signal = sys::call(__NR_rt_sigtimedwait, Memory::address_of(&open).value,
-                                      Memory::address_of(&info).value,
-                                      Memory::address_of(&no_time[0]).value, SYSLOAD_SIGSET_SIZE)))
-    put(&block->held[place_of(static_cast<int>(signal))], info);
+  while (const int signal = take_pending(open, &info)) put(&block->held[place_of(signal)], info);
   uint64_t mask = 0;
   sys::call(__NR_rt_sigprocmask, kUnblock, Memory::address_of(&open).value,
             Memory::address_of(&mask).value, SYSLOAD_SIGSET_SIZE);
@@ -147,11 +202,12 @@ bool needs_mask(const ThreadBlock& block, uint64_t number) {
 
 void lend_mask(ThreadBlock* block) {
   keep_signals_away(block);
-  // Whoever holds a signal looks for those who wait behind it, and so finds this thread, or is
-  // found.
   block->awaits = awaited_by(block->call);
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  send_again(block, sysload_state.open_signals);
+  if (block->awaits != 0) {
+    block->asked_info = block->call.argument[kInfoArgument];
+    block->call.argument[kInfoArgument] = own_info_of(*block);
+  }
+  send_all_again(block, sysload_state.open_signals);
   block->mask |= block->masked;
   block->lends = true;
 }
@@ -167,7 +223,7 @@ void split_mask(ThreadBlock* block) {
 void take_mask_back(ThreadBlock* block) {
   keep_signals_away(block);
   split_mask(block);
-  send_again(block, ~block->masked);
+  send_all_again(block, ~block->masked);
 }
 
 void take_apart_frame_mask(ThreadBlock* block, uint64_t frame) {
@@ -180,7 +236,7 @@ void take_apart_frame_mask(ThreadBlock* block, uint64_t frame) {
   keep_signals_away(block);
   block->mask = ~uint64_t{0};
   block->masked = mask & open;
-  send_again(block, ~block->masked);
+  send_all_again(block, ~block->masked);
   mask &= ~open;
   write_program(at, as_byte_view(&mask, sizeof(mask)));
 }
@@ -197,31 +253,44 @@ void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
   poke_another(*block, signal);
 }
 
-bool take_held_signal(int signal, KernelSiginfo* info) {
-  return info->code != kPoke || take(&sysload_state.held[place_of(signal)], info);
+bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
+  if (info->code != kPoke) return true;
+  HeldSignal& everybodys = sysload_state.held[place_of(signal)];
+  if (!take(&block->held[place_of(signal)], info)) return take(&everybodys, info);
+  // The two had one poke.
+  if (is_held(everybodys)) poke(*block, signal);
+  return true;
 }
 
 bool was_woken_in_vain(const ThreadBlock& block) {
   return block.awaits != 0 && static_cast<int64_t>(block.result) == -EINTR;
 }
 
+bool take_info_back(ThreadBlock* block) {
+  uint64_t& argument = block->call.argument[kInfoArgument];
+  if (block->call.number != __NR_rt_sigtimedwait || argument != own_info_of(*block)) return false;
+  argument = block->asked_info;
+  return true;
+}
+
 void take_what_was_awaited(ThreadBlock* block) {
   const auto result = static_cast<int64_t>(block->result);
-  const bool is_open =
-      result > 0 && (sysload_state.open_signals & bit(static_cast<int>(result))) != 0;
-  KernelSiginfo info{};
-  const auto bytes = Memory::bytes(Memory::address_of(&info), sizeof(info));
-  const uint64_t at = block->call.argument[1];
-  if (!is_open || at == 0 || read_program(at, bytes) != sizeof(info) || info.code != kPoke) return;
-  if (take_held_signal(static_cast<int>(result), &info))
-    write_program(at, as_byte_view(&info, sizeof(info)));
-  else
-    block->result = static_cast<uint64_t>(int64_t{-EINTR});
+  if (!take_info_back(block) || result <= 0) return;
+  const auto signal = static_cast<int>(result);
+  KernelSiginfo& info = block->awaited_info;
+  const bool is_open = (sysload_state.open_signals & bit(signal)) != 0;
+  int64_t error = 0;
+  if (is_open && !take_held_signal(block, signal, &info))
+    error = -EINTR;
+  else if (block->asked_info != 0)
+    error = write_program(block->asked_info, as_byte_view(&info, sizeof(info)));
+  if (error != 0) block->result = static_cast<uint64_t>(error);
 }
 
 void forget_held_signals(ThreadBlock* block) {
   for (HeldSignal& held : block->held) held.state = kFree;
   for (HeldSignal& held : sysload_state.held) held.state = kFree;
+  sysload_state.poking = 0;
 }
 
 void mend_mask(ThreadBlock* block, KernelUcontext* context, bool was_lent, bool runs_handler) {

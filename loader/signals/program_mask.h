@@ -37,7 +37,8 @@ void open_program_mask(ThreadBlock* block, uint64_t held);
 
 // Whether the call is made with the program's mask in the kernel.
 bool needs_mask(const ThreadBlock& block, uint64_t number);
-// Makes leaving the runtime give the kernel all of the mask. Blocks all signals until then.
+// Makes leaving the runtime give the kernel all of the mask. Blocks all signals until then. A call
+// that waits for an open signal names a siginfo of sysload's own from here on.
 void lend_mask(ThreadBlock* block);
 // Behind the call.
 void take_mask_back(ThreadBlock* block);
@@ -52,14 +53,16 @@ void take_apart_frame_mask(ThreadBlock* block, uint64_t frame);
 bool is_masked(const ThreadBlock& block, int signal);
 // Keeps it; what was sent to the process may go to another thread.
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
-// Where a thread was poked, puts what is held into `info`. False: there is nothing any more.
-bool take_held_signal(int signal, KernelSiginfo* info);
+// Where the thread was poked, puts what is held into `info`. False: there is nothing any more.
+bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
 // Whether rt_sigtimedwait, which nothing has interrupted, was woken for a signal that another
 // thread took, since the kernel did not find it blocked there: that one holds it.
 bool was_woken_in_vain(const ThreadBlock& block);
-// Behind rt_sigtimedwait, which may have been poked: puts what was held at the call's siginfo.
-// Where there is nothing any more (this thread has itself sent it again, on its way into the call)
-// the result is that of one that was woken in vain.
+// Where a call was not made, or is to be made again: it names the program's siginfo once more.
+// False: it always has.
+bool take_info_back(ThreadBlock* block);
+// The same behind a call, which may have been poked: puts what was held at the program's siginfo.
+// Where there is nothing any more the result is that of one that was woken in vain.
 void take_what_was_awaited(ThreadBlock* block);
 // In a forked child, where nothing is pending.
 void forget_held_signals(ThreadBlock* block);

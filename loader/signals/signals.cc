@@ -281,7 +281,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     }
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
-  if (!take_held_signal(signal, info)) return SYSLOAD_SIGNAL_TO_PROGRAM;
+  if (!take_held_signal(block, signal, info)) return SYSLOAD_SIGNAL_TO_PROGRAM;
   if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
       block->signals->action[signal].handler != kSigDefault) {
     send_elsewhere(*block, signal, *info, *context);

@@ -238,7 +238,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   const bool is_saved = !is_between(context.rip, sysload_hook_issued, sysload_hook_issued_saved);
   if (!is_undone && !is_saved) block.result = context.r12_to_rax[kRax];
   // Woken in vain, it was interrupted by the handler that is to run.
-  if (!is_undone && block.call.number == __NR_rt_sigtimedwait) take_what_was_awaited(&block);
+  if (!is_undone) take_what_was_awaited(&block);
   sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
   end_kept_call(&block);

@@ -11,6 +11,7 @@ import shutil
 from ways import FULL, SYSLOAD, Comparison
 
 CHANGES = "20000" if FULL else "500"
+WAITS = "3000" if FULL else "300"
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 
@@ -24,7 +25,7 @@ def by_traps_alone(comparison):
     native = shutil.copy(comparison.build("masks.c", "glibc dynamic"), comparison.path("native"))
     patched = comparison.rewritten(
         comparison.build("masks.c", "glibc dynamic", f"-Wl,--dynamic-linker={loader},-rpath={folder}"))
-    for arguments in ([], ["storm", CHANGES]):
+    for arguments in ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]):
         wanted = comparison.natively("dynamic", [native, *arguments])
         comparison.same(f"dynamic by traps alone {' '.join(arguments)}", wanted, [patched, *arguments])
 
@@ -33,7 +34,7 @@ def main():
     comparison = Comparison()
     for build in ("glibc static", "musl static"):
         program = comparison.build("masks.c", build)
-        for arguments in ([], ["storm", CHANGES]):
+        for arguments in ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]):
             name = f"{build}, masks {' '.join(arguments)}"
             comparison.everywhere(name, program, arguments, True, ("none", "pass:entry:exit"), ("D",), run_hooks=())
             wanted = comparison.natively(name, [program, *arguments])

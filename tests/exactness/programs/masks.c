@@ -4,12 +4,15 @@
  *   masks           all of it, printed
  *   masks report    what a program that was executed has inherited
  *   masks storm N   ticks at 10 kHz, while the mask changes N times
+ *   masks waits N   a thread takes N signals that are sent to the process, each as soon as it has the last
+ *   masks opens N   two threads take N of them by a handler, for which they are open now and then
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -518,10 +521,95 @@ static int storm(long count) {
   return 0;
 }
 
+struct waits {
+  int signal;
+  long count, taken, wrong;
+};
+
+/* A third does not want to be told what it was. */
+static void *take_all(void *argument) {
+  struct waits *all = argument;
+  const sigset_t set = set_of(all->signal, 0);
+  const struct timespec long_time = {20, 0};
+  for (long i = 0; i < all->count; i++) {
+    siginfo_t info = {0};
+    const int got = sigtimedwait(&set, i % 3 == 0 ? NULL : &info, &long_time);
+    const int was_wrong = got != all->signal || (i % 3 != 0 && (info.si_code != SI_USER || info.si_pid != getpid()));
+    __atomic_store_n(&all->wrong, was_wrong, __ATOMIC_SEQ_CST);
+    if (was_wrong) break;  /* one that is lost takes all of the time */
+    __atomic_store_n(&all->taken, i + 1, __ATOMIC_SEQ_CST);
+  }
+  return NULL;
+}
+
+static int waits(long count) {
+  for (int way = 0; way < 2; way++) {
+    struct waits all = {kOdd[way], count, 0, 0};
+    pthread_t thread;
+    set_mask(SIG_BLOCK, all.signal, 0);
+    pthread_create(&thread, NULL, take_all, &all);
+    for (long i = 0; i < count; i++) {
+      kill(getpid(), all.signal);
+      /* By a call, and by turning around. */
+      while (__atomic_load_n(&all.taken, __ATOMIC_SEQ_CST) <= i && !__atomic_load_n(&all.wrong, __ATOMIC_SEQ_CST))
+        if (i % 2 == 0) sched_yield();
+      if (all.wrong) break;
+    }
+    pthread_join(thread, NULL);
+    sigset_t left;
+    sigpending(&left);
+    printf("waits for %d: taken %ld, wrong %ld, left %llu\n", all.signal, all.taken, all.wrong, (unsigned long long)some(&left));
+  }
+  return 0;
+}
+
+static long opened;
+static int is_over;
+
+static void on_opened(int signal) {
+  (void)signal;
+  __atomic_fetch_add(&opened, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *open_now_and_then(void *argument) {
+  const int signal = *(const int *)argument;
+  while (!__atomic_load_n(&is_over, __ATOMIC_SEQ_CST)) {
+    set_mask(SIG_UNBLOCK, signal, 0);
+    set_mask(SIG_BLOCK, signal, 0);
+  }
+  return NULL;
+}
+
+static int opens(long count) {
+  for (int way = 0; way < 2; way++) {
+    int signal = kOdd[way];
+    const struct sigaction action = {.sa_handler = on_opened, .sa_flags = SA_RESTART};
+    pthread_t threads[2];
+    sigaction(signal, &action, NULL);
+    set_mask(SIG_BLOCK, signal, 0);
+    opened = is_over = 0;
+    for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, open_now_and_then, &signal);
+    long sent = 0;
+    while (sent < count && opened == sent) {
+      kill(getpid(), signal);
+      sent++;
+      const time_t lost = time(NULL) + 20;
+      while (__atomic_load_n(&opened, __ATOMIC_SEQ_CST) < sent && time(NULL) < lost)
+        if (sent % 2 == 0) sched_yield();
+    }
+    __atomic_store_n(&is_over, 1, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    printf("opened for %d: sent %ld, taken %ld\n", signal, sent, opened);
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
   if (argc > 1 && strcmp(argv[1], "report") == 0) return report();
   if (argc > 2 && strcmp(argv[1], "storm") == 0) return storm(atol(argv[2]));
+  if (argc > 2 && strcmp(argv[1], "waits") == 0) return waits(atol(argv[2]));
+  if (argc > 2 && strcmp(argv[1], "opens") == 0) return opens(atol(argv[2]));
   for (int i = 0; i < 3; i++) {
     of_changing(kOdd[i]);
     of_handlers(kOdd[i]);
