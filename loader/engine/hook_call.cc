@@ -437,7 +437,7 @@ void finish_call(ThreadBlock* block) {
 }
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
-  take_what_was_awaited(block);
+  if (block->call.number == __NR_rt_sigtimedwait) take_what_was_awaited(block);
   const bool is_made_again = was_woken_in_vain(*block);
   if (block->lends) take_mask_back(block);
   if (is_made_again) return undo_call(block);
