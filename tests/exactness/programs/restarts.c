@@ -134,7 +134,8 @@ static void stop_in(const struct way *way, int is_struck) {
   } else if (way->number == SYS_poll) {
     if (write(pipe_of[1], "x", 1) != 1) exit(4);
   } else {
-    syscall(SYS_futex, &shared->word, 1, 1, NULL, NULL, 0);
+    /* It may not have come back to the call yet, from where it was stopped, and nothing keeps a wake. */
+    while (syscall(SYS_futex, &shared->word, 1, 1, NULL, NULL, 0) == 0) sched_yield();
   }
   end(child);
 }
