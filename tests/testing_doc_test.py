@@ -5,14 +5,9 @@ import re
 import subprocess
 import sys
 
+from testing_rows import rows_of, text_of
+
 SOURCE, BUILD = sys.argv[1:]
-# One that needs ./dev test --full, or whose build was made without it, is looked for in the lists of tests.
-ROW = re.compile(r"^\| ([A-H]\d+) \|[^|]*\|([^|]*)\|$", re.MULTILINE)
-
-
-def text_of(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
 
 
 def sources(*endings):
@@ -23,6 +18,7 @@ def sources(*endings):
 
 
 def known():
+    # One that needs ./dev test --full, or whose build was made without it, is looked for in the lists of tests.
     listed = subprocess.run(["ctest", "--test-dir", BUILD, "--show-only=json-v1"], capture_output=True, check=True, text=True)
     names = {test["name"] for test in json.loads(listed.stdout)["tests"]}
     for path in sources(".cc"):
@@ -35,7 +31,7 @@ def known():
     return names
 
 
-rows = ROW.findall(text_of(os.path.join(SOURCE, "docs", "testing.md")))
+rows = rows_of(SOURCE)
 names = known()
 failed = 0
 for row, tests in rows:

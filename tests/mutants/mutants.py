@@ -5,6 +5,7 @@
 """
 
 import ctypes
+import filecmp
 import os
 import re
 import shutil
@@ -14,17 +15,15 @@ import sys
 import time
 import tomllib
 
-ROW = re.compile(r"^\| ([A-H]\d+) \|[^|]*\|([^|]*)\|$", re.MULTILINE)
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(FOLDER))
+
+from testing_rows import rows_of, text_of  # noqa: E402
+
 # Whose rows all have one.
 SECTIONS = "CDE"
 PR_SET_CHILD_SUBREAPER = 36
 BUILT_WITHOUT = ("SYSREWRITE_UNIT_TESTS", "SYSREWRITE_LONG_TESTS")
-
-
-def text_of(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
 
 
 def write(texts):
@@ -35,6 +34,10 @@ def write(texts):
 
 def mutants():
     return tomllib.loads(text_of(os.path.join(FOLDER, "mutants.toml")))["mutant"]
+
+
+def run_by(mutant):
+    return mutant.get("ctest", mutant["test"])
 
 
 def planted(source, edits):
@@ -51,7 +54,7 @@ def planted(source, edits):
 
 def check(source):
     """How the table does not fit, a line each."""
-    rows = dict(ROW.findall(text_of(os.path.join(source, "docs", "testing.md"))))
+    rows = dict(rows_of(source))
     for mutant in mutants():
         name = f"{mutant['row']}, {mutant['what']}"
         try:
@@ -75,13 +78,9 @@ def copy_of(source, work):
         origin, copy = os.path.join(source, name), os.path.join(work, name)
         if not os.path.exists(origin):
             continue
+        if os.path.exists(copy) and filecmp.cmp(origin, copy, shallow=False):
+            continue
         os.makedirs(os.path.dirname(copy), exist_ok=True)
-        with open(origin, "rb") as left:
-            content = left.read()
-        if os.path.exists(copy):
-            with open(copy, "rb") as right:
-                if right.read() == content:
-                    continue
         shutil.copy(origin, copy)
 
 
@@ -145,7 +144,6 @@ def outcome_with(mutant, work, test, seconds):
         return outcome_of(work, test, seconds)
     finally:
         write(sound)
-        build(work)
 
 
 def main(source, work, rows):
@@ -158,11 +156,11 @@ def main(source, work, rows):
                    stdout=subprocess.DEVNULL)
     if wrong := build(work):
         sys.exit(wrong)
-    natural, bad = {}, []
+    # All of these first, while what is built is sound.
+    natural = {test: outcome_of(work, test, None) for test in dict.fromkeys(map(run_by, chosen))}
+    bad = []
     for mutant in chosen:
-        test, name = mutant.get("ctest", mutant["test"]), f"{mutant['row']}, {mutant['what']}"
-        if test not in natural:
-            natural[test] = outcome_of(work, test, None)
+        test, name = run_by(mutant), f"{mutant['row']}, {mutant['what']}"
         said, seconds = natural[test]
         if said == "passes":
             said, seconds = outcome_with(mutant, work, test, 60 + 10 * seconds)
