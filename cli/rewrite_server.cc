@@ -17,6 +17,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cli/answer_board.h"
@@ -131,6 +132,7 @@ struct RewriteServer::Impl {
   std::string name;
   Descriptor listener;
   std::vector<Descriptor> silent;  // connections that have sent nothing yet
+  std::vector<Descriptor> doors;   // and those that bring others
   std::list<Worker> workers;
   // What was found out about a file, and whether everybody can read it.
   struct Known {
@@ -329,8 +331,16 @@ struct RewriteServer::Impl {
     });
   }
 
+  // Who has opened it has said so, and whoever inherits it sends a connection.
+  void serve_door(Descriptor door, Descriptor connection) {
+    if (connection.valid() && is_same_user(connection.get())) listen_to(std::move(connection));
+    if (doors.size() < most_silent()) doors.push_back(std::move(door));
+  }
+
   void serve(Descriptor socket, Request request) {
     switch (request.request.kind) {
+      case RequestKind::kDoor:
+        return serve_door(std::move(socket), std::move(request.file));
       case RequestKind::kCopy:
         if (request.file.valid()) return serve_copy(std::move(socket), std::move(request.file));
         return answer(socket.get(), give_up("a file", {ErrorCode::kInputOutput, std::nullopt,
@@ -382,20 +392,30 @@ struct RewriteServer::Impl {
     if (is_out) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 
+  // To those of which poll() has something to say. The others go on waiting.
+  void listen_again(std::vector<Descriptor> connections, const pollfd* waits,
+                    std::vector<Descriptor>* waiting) {
+    for (Descriptor& connection : connections) {
+      if ((waits++)->revents == 0) {
+        waiting->push_back(std::move(connection));
+      } else {
+        listen_to(std::move(connection));
+      }
+    }
+  }
+
   void serve_until_readable(int descriptor) {
     for (;;) {
       std::vector<pollfd> waits{{descriptor, POLLIN, 0}, {listener.get(), POLLIN, 0}};
+      constexpr size_t kOwn = 2;
+      const size_t first_door = kOwn + silent.size();
       for (const Descriptor& socket : silent) waits.push_back({socket.get(), POLLIN, 0});
+      for (const Descriptor& socket : doors) waits.push_back({socket.get(), POLLIN, 0});
       if (poll(waits.data(), waits.size(), -1) < 0) continue;
-      std::vector<Descriptor> waiting;
-      waiting.swap(silent);
-      for (size_t i = 0; i < waiting.size(); ++i) {
-        if (waits[2 + i].revents == 0) {
-          silent.push_back(std::move(waiting[i]));
-        } else {
-          listen_to(std::move(waiting[i]));
-        }
-      }
+      // Both, since a silent one may be a door, and a door brings silent ones.
+      auto were_silent = std::exchange(silent, {}), were_doors = std::exchange(doors, {});
+      listen_again(std::move(were_silent), waits.data() + kOwn, &silent);
+      listen_again(std::move(were_doors), waits.data() + first_door, &doors);
       if (waits[1].revents != 0) accept_one();
       if (waits[0].revents != 0) return;
     }
@@ -439,6 +459,7 @@ void RewriteServer::serve_until_readable(int descriptor) {
 void RewriteServer::stop() {
   impl_->workers.clear();
   impl_->silent.clear();
+  impl_->doors.clear();
   impl_->listener.reset();
 }
 

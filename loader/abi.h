@@ -11,6 +11,7 @@
 
 #define SYSLOAD_STATE_EXE_SIZE 40          // u32: not 0 where /proc/self/exe is not the program's
 #define SYSLOAD_STATE_INTERPRETER_SIZE 44  // u32: of the stubs of an ld.so; 0: there are none
+#define SYSLOAD_STATE_DOOR 48  // u32: minus the number of the door (serve/door.h); 0: there is none
 #define SYSLOAD_STATE_INTEREST 24  // u64: 65,536 bytes, one for each number; a multiple of 64 KiB
 #define SYSLOAD_STATE_FREE_BLOCKS 32  // u64: the first block that no thread has
 
@@ -203,6 +204,15 @@
 #define SYSLOAD_NR_EXECVE 59
 #define SYSLOAD_NR_EXECVEAT 322
 #define SYSLOAD_NR_SETPGID 109
+#define SYSLOAD_NR_CLOSE 3
+#define SYSLOAD_NR_IOCTL 16
+#define SYSLOAD_NR_DUP2 33
+#define SYSLOAD_NR_DUP3 292
+#define SYSLOAD_NR_CLOSE_RANGE 436
+#define SYSLOAD_NR_CLONE 56
+#define SYSLOAD_NR_CLONE3 435
+#define SYSLOAD_NR_UNSHARE 272
+#define SYSLOAD_NR_SETNS 308
 #define SYSLOAD_NR_RT_SIGACTION 13
 #define SYSLOAD_NR_RT_SIGPROCMASK 14
 #define SYSLOAD_NR_RT_SIGRETURN 15
@@ -214,6 +224,8 @@
 // Source: linux, include/uapi/linux/prctl.h.
 #define SYSLOAD_PR_SET_SYSCALL_USER_DISPATCH 59
 #define SYSLOAD_PR_SYS_DISPATCH_ON 1
+
+#define SYSLOAD_CLONE_CHILD_SETTID 1  // in the highest byte of the flags: linux, uapi/linux/sched.h
 
 #define SYSLOAD_SIG_SETMASK 2
 #define SYSLOAD_SIGSET_SIZE 8

@@ -31,6 +31,7 @@
 #include "loader/report.h"
 #include "loader/serve/answers.h"
 #include "loader/serve/client.h"
+#include "loader/serve/door.h"
 #include "loader/serve/exec_target.h"
 #include "loader/serve/own_exe.h"
 #include "loader/serve/serve.h"
@@ -281,6 +282,7 @@ void start_as_command(StackView& stack) {
   program.read_trailer("program");
   if (!program.is_rewritten() && names_sysload(program)) fail_without_trailer(program.path());
   remember_server(arguments.server);
+  if (arguments.door_fd >= 0) take_door(arguments.door_fd);
   sysload_state.unpatched_fails = arguments.unpatched_fails;
   if (arguments.server != nullptr && is_own_image(program.bytes())) {
     report_unfollowed(path, kServesItself);

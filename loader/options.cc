@@ -38,6 +38,7 @@ so that ./PROGRAM alone does the same; options then come from the environment or
   --unpatched WHAT  what cannot be rewritten runs native (default), or ends the process: fail
   --native        let the kernel start PROGRAM, as it is
   --mask HEX      start PROGRAM with these signals blocked
+  --door HEX      reach that process through this descriptor: its name leads nowhere from here
   --program-fd HEX  read the program from this descriptor; PROGRAM only names it
   --execfn NAME   what was executed: a script, where PROGRAM is its interpreter; or a name in /dev/fd
   --comm NAME     what the process is called, where that is not the end of the name that was executed
@@ -85,7 +86,7 @@ uint64_t hexadecimal(const char* digits) {
   for (; *digits != 0; ++digits) {
     const bool letter = *digits >= 'a' && *digits <= 'f';
     if (!letter && (*digits < '0' || *digits > '9'))
-      fail("options", "--mask and --program-fd take lower-case hex");
+      fail("options", "--mask, --door and --program-fd take lower-case hex");
     value = value * 16 + static_cast<uint64_t>(letter ? *digits - 'a' + 10 : *digits - '0');
   }
   return value;
@@ -183,6 +184,8 @@ Arguments read_arguments(const StackView& stack) {
       add_spec(hook, "--hook", &*arguments.specs);
     } else if (const char* server = reader.value_of("--server")) {
       arguments.server = server;
+    } else if (const char* door = reader.value_of("--door")) {
+      arguments.door_fd = static_cast<int64_t>(hexadecimal(door));
     } else if (const char* fd = reader.value_of("--program-fd")) {
       arguments.program_fd = static_cast<int64_t>(hexadecimal(fd));
     } else if (const char* mask = reader.value_of("--mask")) {

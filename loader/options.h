@@ -26,6 +26,7 @@ struct Arguments {
   bool unpatched_fails = false;    // what would run without its calls being seen
   bool native = false;             // the kernel is to start the program, as it is
   int64_t program_fd = -1;  // the program, open, where its path leads to another file or nowhere
+  int64_t door_fd = -1;     // a way to the server, where its name leads nowhere (serve/door.h)
   std::optional<uint64_t> mask;  // signals that the program starts with blocked
   char* argv0 = nullptr;         // the name that the program is given, instead of its path
   const char* execfn = nullptr;  // the name that was executed: of a script, where the program is

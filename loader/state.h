@@ -83,6 +83,7 @@ struct State {
   ThreadBlock* free_blocks;
   uint32_t exe_size;  // of exe_path; 0: /proc/self/exe names the program already
   uint32_t interpreter_stubs_size;
+  uint32_t minus_door;  // the descriptor of serve/door.h, negated for serve.S; 0: there is none
   ThreadBlock* all_blocks;
   uint32_t threads;       // of this process
   uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
@@ -130,6 +131,7 @@ static_assert(offsetof(State, objects_low) == SYSLOAD_STATE_OBJECTS_LOW);
 static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
 static_assert(offsetof(State, exe_size) == SYSLOAD_STATE_EXE_SIZE);
 static_assert(offsetof(State, interpreter_stubs_size) == SYSLOAD_STATE_INTERPRETER_SIZE);
+static_assert(offsetof(State, minus_door) == SYSLOAD_STATE_DOOR);
 static_assert(offsetof(State, interest) == SYSLOAD_STATE_INTEREST);
 static_assert(offsetof(State, free_blocks) == SYSLOAD_STATE_FREE_BLOCKS);
 

@@ -11,6 +11,15 @@
 //      copy       |headers|      |pieces|      |piece|               |trampoline, metadata|
 //
 // Code is mapped from the original, then each piece from the copy over it.
+//
+// A door is a connection for those who will not find the server's name any more, since they leave
+// its network namespace. Nothing is answered there. Each further packet, kDoor again, has one end
+// of a socketpair attached, which is a connection as any other. It is inherited, and ends when all
+// who have it have closed it.
+//
+//   request:   kDoor
+//              kDoor with a socket attached  ---+    request over it, answer over it
+//              kDoor with a socket attached  ---|-+  request over it, answer over it
 #ifndef SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
 #define SYSREWRITE_TRAMPOLINE_SERVER_PROTOCOL_H_
 
@@ -29,6 +38,7 @@ enum class RequestKind : uint32_t {
   kReport = 4,      // packets of text follow until the end of the connection: print them
   kShare = 5,       // memory that a hook shares with the whole tree; `text` is a ShareRequest
   kOutput = 6,      // the ring that hooks' output goes through (output_ring.h)
+  kDoor = 7,        // this connection stays, and is to bring others: see below
 };
 
 struct ServerRequest {

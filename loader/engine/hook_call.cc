@@ -15,6 +15,8 @@
 #include "loader/memory.h"
 #include "loader/process_lock.h"
 #include "loader/report.h"
+#include "loader/serve/door.h"
+#include "loader/serve/leaving.h"
 #include "loader/serve/own_exe.h"
 #include "loader/serve/program_memory.h"
 #include "loader/serve/serve.h"
@@ -164,6 +166,10 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
 uint64_t begin_clone(ThreadBlock* block) {
   const uint64_t flags = clone_flags(block->call);
   keep_signals_away(block);
+  if (leaves_network(flags)) {
+    const ProcessLock lock(Guarded::kServing);
+    open_door();
+  }
   block->clears_handlers = block->call.number == __NR_clone3 && (flags & kCloneClearSighand) != 0;
   ThreadBlock* child = nullptr;
   if ((flags & kCloneVm) != 0) {

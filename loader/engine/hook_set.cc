@@ -296,6 +296,15 @@ void prepare_hooks() {
   sysload_state.threads = 1;
 }
 
+void want_service(uint64_t number) {
+  const RuntimeAddr address{sysload_state.interest};
+  sys::protect(address, kInterestSize, sys::kRead | sys::kWrite);
+  auto* const entry = &Memory::at<uint8_t>(address)[number];
+  const auto wanted = static_cast<uint8_t>((*entry & ~kIsSimple) | kWantsService);
+  __atomic_store_n(entry, wanted, __ATOMIC_RELAXED);
+  sys::protect(address, kInterestSize, sys::kRead);
+}
+
 namespace {
 
 bool run_entry(ThreadBlock* block, uint32_t index) {

@@ -75,6 +75,8 @@ bool hooks_see_vdso();
 
 // Maps and fills the table.
 void prepare_hooks();
+// sysload has to do with this number as well, from now on.
+void want_service(uint64_t number);
 
 // Runs entry() of those that want it, until one answers: true. Otherwise the call is to be made.
 bool run_entries(ThreadBlock* block, uint8_t interest);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "loader/memory.h"
+#include "loader/serve/door.h"
 #include "loader/state.h"
 
 namespace sysrewrite {
@@ -55,22 +56,48 @@ bool is_trusted(sys::Fd socket) {
          (peer.user == 0 || peer.user == static_cast<uint64_t>(sys::call(__NR_geteuid)));
 }
 
+// Its size.
+uint64_t address_of_server(SocketAddress* address) {
+  const size_t length = strlen(sysload_state.server_name);
+  *address = {};
+  address->family = kUnix;
+  memcpy(address->path + 1, sysload_state.server_name, length);  // behind a NUL: no path
+  return sizeof(address->family) + 1 + length;
+}
+
 }  // namespace
 
 sys::Fd connect_to_server() {
-  const char* name = sysload_state.server_name;
-  if (name[0] == 0) return -1;
+  const sys::Fd through = door();
+  return through >= 0 ? connect_through(through) : connect_by_name();
+}
+
+int64_t make_connected_pair(int32_t (&ends)[2]) {
+  return sys::call(__NR_socketpair, kUnix, kSeqPacket | kCloseOnExec, 0,
+                   Memory::address_of(&ends[0]).value);
+}
+
+sys::Fd connect_by_name() {
+  if (sysload_state.server_name[0] == 0) return -1;
   const sys::Fd fd = sys::call(__NR_socket, kUnix, kSeqPacket | kCloseOnExec, 0);
   if (sys::failed(fd)) return fd;
-  SocketAddress address{};
-  address.family = kUnix;
-  const size_t length = strlen(name);
-  memcpy(address.path + 1, name, length);  // a leading NUL: the abstract namespace
-  const int64_t answer = sys::call(__NR_connect, static_cast<uint64_t>(fd),
-                                   Memory::address_of(&address).value, 2 + 1 + length);
+  SocketAddress address;
+  const uint64_t size = address_of_server(&address);
+  const int64_t answer =
+      sys::call(__NR_connect, static_cast<uint64_t>(fd), Memory::address_of(&address).value, size);
   if (!sys::failed(answer) && is_trusted(fd)) return fd;
   sys::close(fd);
   return sys::failed(answer) ? answer : -EACCES;
+}
+
+bool leads_to_server(sys::Fd fd) {
+  SocketAddress address, peer{};
+  const uint64_t wanted = address_of_server(&address);
+  uint32_t size = sizeof(peer);
+  const int64_t answer =
+      sys::call(__NR_getpeername, static_cast<uint64_t>(fd), Memory::address_of(&peer).value,
+                Memory::address_of(&size).value);
+  return !sys::failed(answer) && size == wanted && memcmp(&peer, &address, wanted) == 0;
 }
 
 bool send_packet(sys::Fd socket, const ServerRequest& request, sys::Fd file) {

@@ -8,8 +8,16 @@
 
 namespace sysrewrite {
 
-// Closed by exec; negative where nobody listens, or a stranger does.
+// Closed by exec; negative where nobody listens, or a stranger does. By its name, or, where there
+// is a door (door.h), through that.
 sys::Fd connect_to_server();
+sys::Fd connect_by_name();
+
+// Whether this is a connection that was made by its name.
+bool leads_to_server(sys::Fd fd);
+
+// Two sockets that are connected with each other. 0, or why not.
+int64_t make_connected_pair(int32_t (&ends)[2]);
 
 // `file` goes along, where it is not negative. False where nobody takes it.
 bool send_packet(sys::Fd socket, const ServerRequest& request, sys::Fd file);

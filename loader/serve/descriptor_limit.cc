@@ -18,9 +18,13 @@ bool set_limit(const ResourceLimit& limit) {
 
 }  // namespace
 
+bool read_descriptor_limit(ResourceLimit* limit) {
+  const uint64_t into = Memory::address_of(limit).value;
+  return !sys::failed(sys::call(__NR_prlimit64, 0, kLimitDescriptors, 0, into));
+}
+
 BeyondLimit::BeyondLimit() {
-  const uint64_t into = Memory::address_of(&old_).value;
-  if (sys::failed(sys::call(__NR_prlimit64, 0, kLimitDescriptors, 0, into))) return;
+  if (!read_descriptor_limit(&old_)) return;
   if (old_.current < old_.maximum) {
     raised_ = set_limit({old_.maximum, old_.maximum});
   } else if (old_.maximum < UINT64_MAX - kMore) {

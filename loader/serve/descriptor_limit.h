@@ -13,6 +13,9 @@ struct ResourceLimit {
   uint64_t current, maximum;
 };
 
+// False where the kernel does not say, and `limit` is as it was.
+bool read_descriptor_limit(ResourceLimit* limit);
+
 // exec needs no descriptor, so a program must start, and be followed, where none is free. For as
 // long as this lives RLIMIT_NOFILE is higher, as far as that may be: up to the hard limit, and with
 // privilege a little beyond. What was opened meanwhile stays open.

@@ -12,6 +12,7 @@
 #include "loader/report.h"
 #include "loader/serve/client.h"
 #include "loader/serve/descriptor_limit.h"
+#include "loader/serve/door.h"
 #include "loader/serve/exec_target.h"
 #include "loader/serve/own_exe.h"
 #include "loader/serve/program_memory.h"
@@ -93,13 +94,35 @@ int64_t count_arguments(uint64_t argv) {
   return -E2BIG;
 }
 
+// What sysload is told in figures.
+class Figures {
+ public:
+  Figures(uint64_t mask, sys::Fd program, sys::Fd door)
+      : mask_(hexadecimal(mask, mask_text_)),
+        program_(hexadecimal(static_cast<uint64_t>(program), program_text_)),
+        door_(door < 0 ? nullptr : hexadecimal(static_cast<uint64_t>(door), door_text_)) {}
+  Figures(const Figures&) = delete;
+  Figures& operator=(const Figures&) = delete;
+
+  const char* mask() const { return mask_; }
+  const char* program_fd() const { return program_; }
+  const char* door_fd() const { return door_; }  // nullptr: there is none
+
+ private:
+  char mask_text_[17], program_text_[17], door_text_[17];
+  const char *mask_, *program_, *door_;
+};
+
 uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t argv,
-                         uint64_t count, const char* mask, const char* program_fd,
-                         const char* comm) {
+                         uint64_t count, const Figures& figures, const char* comm) {
   list->add("sysload");
   if (sysload_state.follow) {
     list->add("--server");
     list->add(sysload_state.server_name);
+    if (figures.door_fd() != nullptr) {
+      list->add("--door");
+      list->add(figures.door_fd());
+    }
   } else if (sysload_state.server_name[0] != 0) {
     list->add("--native");
   }
@@ -110,7 +133,7 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
     }
   }
   list->add("--mask");
-  list->add(mask);
+  list->add(figures.mask());
   if (sysload_state.exhaustive) list->add("--exhaustive");
   if (sysload_state.unpatched_fails) {
     list->add("--unpatched");
@@ -132,7 +155,7 @@ uint64_t build_arguments(ArgumentList* list, const ExecTarget& target, uint64_t 
     list->add(comm);
   }
   list->add("--program-fd");
-  list->add(program_fd);
+  list->add(figures.program_fd());
   const auto* words = Memory::at<const uint64_t>({argv});
   list->add("--argv0");
   if (target.word_count != 0) {
@@ -255,11 +278,6 @@ bool is_for_sysload(const ExecRequest& request, int64_t answer) {
   return verdict != -EACCES && (verdict != answer || may_be_execve);
 }
 
-// Over exec.
-void keep_open(sys::Fd fd) {
-  sys::call(__NR_fcntl, static_cast<uint64_t>(fd), F_SETFD, 0);
-}
-
 // Of a program that is named by a descriptor, or from a folder's. The kernel's name for it means
 // something only where that descriptor is open; what sysload and hooks call it leads there from
 // everywhere.
@@ -300,12 +318,14 @@ bool execute_by_sysload(const ExecRequest& request, const Followed& followed, Ex
                                   uint64_t{2} * SYSLOAD_MOST_HOOKS);
   bool done = followed.own;
   if (ready) {
-    keep_open(followed.program);
-    char mask[17], fd[17];
-    const uint64_t arguments = build_arguments(
-        &list, *target, request.argv, followed.count, hexadecimal(request.mask, mask),
-        hexadecimal(static_cast<uint64_t>(followed.program), fd), followed.comm);
+    const sys::Fd way = door();
+    keep_over_exec(followed.program, true);
+    keep_over_exec(way, true);
+    const Figures figures(request.mask, followed.program, way);
+    const uint64_t arguments =
+        build_arguments(&list, *target, request.argv, followed.count, figures, followed.comm);
     *answer = execute(loader, arguments, request.envp);
+    keep_over_exec(way, false);
     done = done || !is_for_sysload(request, *answer);
     if (!done)
       report_native(request, followed.named, "sysload may not be executed where it runs", target);

@@ -69,6 +69,18 @@
 .Lname\@:
 .endm
 
+// Serves where the register, of a descriptor, holds the door. Clobbers rcx, and no flags.
+.macro  DOOR    register
+        movl    sysload_state+SYSLOAD_STATE_DOOR(%rip), %ecx
+        jrcxz   .Lother\@
+        leal    (%rcx,%\register), %ecx
+        jrcxz   .Ldoor\@
+.Lother\@:
+        jmp     *%r11
+.Ldoor\@:
+        jmp     .Lserve
+.endm
+
 // --- The filter -------------------------------------------------------------------------------
 //
 // As filter.inc says; or at resume, with an answer. Static programs come to sysload_special, with r11 and
@@ -82,6 +94,8 @@ sysload_callback_serve:
         FILTER  .Ltable, .Lspecial, sysload_callback_serve_tail
 .Lspecial:
         WHERE   SYSLOAD_NR_WRITE, .Lpass        // has the low byte of openat
+        WHERE   SYSLOAD_NR_IOCTL, .Lpass        // has that of unshare
+        WHERE   SYSLOAD_NR_CLOSE, .Lclose
         WHERE   SYSLOAD_NR_OPENAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_NEWFSTATAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_MMAP, .Lmmap
@@ -108,14 +122,47 @@ sysload_callback_serve:
 .Lpath_in_rdi:
         jmp     .Lpath_rdi
 
+.Lclose:
+        jmp     .Ldoor_rdi
+
 .Lrare:
         WHERE   SYSLOAD_NR_OPENAT2, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_FACCESSAT2, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_READLINK, .Lpath_in_rdi
         WHERE   SYSLOAD_NR_READLINKAT, .Lpath_in_rsi
-        WHERE   SYSLOAD_NR_EXECVE, .Lserve_near
-        WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_near
-        WHERE   SYSLOAD_NR_SETPGID, .Lserve_near
+        WHERE   SYSLOAD_NR_CLONE, .Lclone
+        WHERE   SYSLOAD_NR_CLONE3, .Lclone3_near
+        WHERE   SYSLOAD_NR_EXECVE, .Lserve_rare
+        WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_rare
+        WHERE   SYSLOAD_NR_SETPGID, .Lserve_rare
+        WHERE   SYSLOAD_NR_UNSHARE, .Lserve_rare
+        WHERE   SYSLOAD_NR_SETNS, .Lserve_rare
+        WHERE   SYSLOAD_NR_DUP2, .Ldoor_rsi
+        WHERE   SYSLOAD_NR_DUP3, .Ldoor_rsi
+        WHERE   SYSLOAD_NR_CLOSE_RANGE, .Lclose_range
+        jmp     *%r11
+.Lserve_rare:
+        jmp     .Lserve
+.Lclone3_near:
+        jmp     .Lclone3
+
+// Of a process or thread that begins, new namespaces alone are of interest.
+.Lclone:
+        movl    %edi, %ecx
+        bswapl  %ecx
+        movzbl  %cl, %ecx
+        jmp     .Lnew_namespaces
+
+// Of a descriptor, the door (door.h).
+.Ldoor_rsi:
+        DOOR    rsi
+.Ldoor_rdi:
+        DOOR    rdi
+.Lclose_range:
+        movl    sysload_state+SYSLOAD_STATE_DOOR(%rip), %ecx
+        jrcxz   .Lno_door
+        jmp     .Lserve
+.Lno_door:
         jmp     *%r11
 
 // Of a static program: the ld.so inside tells the kernel, which no longer listens, that nobody is to write
@@ -158,7 +205,20 @@ sysload_callback_serve:
         PATH    rsi
 .Lpath_rdi:
         PATH    rdi
+.Lclone3:
+        movzbl  3(%rdi), %ecx           // of clone_args, whose first field is the flags
+        jmp     .Lnew_namespaces
         LABEL   sysload_filter_pass
+        jmp     *%r11
+
+// ecx = bits 24 to 31 of a clone's flags: CLONE_CHILD_SETTID is the lowest; those from 25 to 30 are new
+// namespaces, and the highest is CLONE_IO.
+.Lnew_namespaces:
+        jrcxz   .Lnone_new
+        leal    -SYSLOAD_CLONE_CHILD_SETTID(%rcx), %ecx
+        jrcxz   .Lnone_new
+        jmp     .Lserve
+.Lnone_new:
         jmp     *%r11
 
 .Lis_munmap:
@@ -288,7 +348,7 @@ sysload_callback_serve:
         .size   sysload_serve_entry, . - sysload_serve_entry
 
         .section .rodata, "a"
-        TABLE   .Ltable, SYSLOAD_NR_OPEN, SYSLOAD_NR_STAT, SYSLOAD_NR_ACCESS, SYSLOAD_NR_OPENAT, SYSLOAD_NR_NEWFSTATAT, SYSLOAD_NR_FACCESSAT, SYSLOAD_NR_STATX, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_READLINKAT, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_SETPGID, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
+        TABLE   .Ltable, SYSLOAD_NR_OPEN, SYSLOAD_NR_STAT, SYSLOAD_NR_ACCESS, SYSLOAD_NR_OPENAT, SYSLOAD_NR_NEWFSTATAT, SYSLOAD_NR_FACCESSAT, SYSLOAD_NR_STATX, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_READLINKAT, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_SETPGID, SYSLOAD_NR_CLOSE, SYSLOAD_NR_DUP2, SYSLOAD_NR_DUP3, SYSLOAD_NR_CLOSE_RANGE, SYSLOAD_NR_CLONE, SYSLOAD_NR_CLONE3, SYSLOAD_NR_UNSHARE, SYSLOAD_NR_SETNS, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
         .p2align 3
 .Lall:  .quad   -1
 .Lpause:

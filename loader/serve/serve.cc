@@ -12,6 +12,7 @@
 #include "loader/memory.h"
 #include "loader/serve/follow.h"
 #include "loader/serve/job.h"
+#include "loader/serve/leaving.h"
 #include "loader/serve/objects.h"
 #include "loader/serve/own_exe.h"
 #include "loader/serve/program_memory.h"
@@ -130,7 +131,7 @@ bool may_be_served(uint64_t number) {
     case __NR_setpgid:
       return true;
     default:
-      return false;
+      return may_leave(number) || may_close_door(number);
   }
 }
 
@@ -157,6 +158,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
     case __NR_readlinkat:
       return serve_readlink(*call, call->rsi, call->rdx, call->r10);
     default: {
+      if (serve_leaving(call)) return kAnswered;
       int64_t answer = 0;
       const uint64_t asked[] = {call->rdi, call->rsi, call->rdx, call->r10, call->r8, call->r9};
       if (!serve_own_exe(number, asked, &answer)) return kPass;

@@ -305,7 +305,6 @@ def case_nothing_runs_native_where_it_is_to_fail(runner):
 
     vforks = [PYTHON, "-c", "import subprocess; print(subprocess.run(['./suid']).returncode)"]
     for command in (["sh", "-c", "./suid; echo $?"], ["sh", "-c", "./old; echo $?"], vforks,
-                    ["sh", "-c", "unshare -n ./mine; echo $?"],
                     ["sh", "-c", "setpriv --reuid 65534 --clear-groups ./mine; echo $?"]):
         for hook in ("none", "pass:entry:exit"):
             folder = runner.folder(prepare)

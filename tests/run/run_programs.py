@@ -14,6 +14,7 @@ import library_cases
 import lock_cases
 import mapping_cases
 import name_cases
+import network_cases
 import process_cases
 import rewriter_cases
 import server_cases
@@ -22,7 +23,7 @@ import tree_cases
 
 CASES = {}
 for module in (basic_cases, cache_cases, debugger_cases, exec_cases, exhaustive_cases, inheritance_cases, job_cases,
-               language_cases, library_cases, lock_cases, mapping_cases, name_cases, process_cases, rewriter_cases,
+               language_cases, library_cases, lock_cases, mapping_cases, name_cases, network_cases, process_cases, rewriter_cases,
                server_cases, signal_cases, tree_cases):
     for name, function in vars(module).items():
         if name.startswith("case_"):
