@@ -85,6 +85,8 @@ struct ThreadBlock {
                              // to the first one, SS_DISABLE from then on and in new threads
   bool opens_faults;         // against what `mask` says (signals.h)
   bool lends;                // the kernel has the program's mask (program_mask.h)
+  bool looks;                // its call may see what is pending (pending_view.h)
+  bool was_poked_in_vain;    // during it
   uint64_t masked;           // of the open signals, those that the program has blocked
   uint64_t awaits;           // of them, those that its call waits for
   uint64_t trap, trap_error;   // the program's last fault, as a context names it; 0: none yet

@@ -107,6 +107,7 @@ void adopt_process(ThreadBlock* block, uint64_t* mask) {
   block->pending = 0;
   block->running = 0;
   block->lends = false;
+  block->looks = false;
   block->awaits = 0;
   open_mask(block, block->masked, mask);
   sysload_call_on_hook_stack(

@@ -23,6 +23,7 @@
 #include "loader/signals/alternate_stack.h"
 #include "loader/signals/dispositions.h"
 #include "loader/signals/kept_calls.h"
+#include "loader/signals/pending_view.h"
 #include "loader/signals/places.h"
 #include "loader/signals/position.h"
 #include "loader/signals/program_mask.h"
@@ -444,7 +445,7 @@ void finish_call(ThreadBlock* block) {
 
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
   if (block->call.number == __NR_rt_sigtimedwait) take_what_was_awaited(block);
-  const bool is_made_again = was_woken_in_vain(*block);
+  const bool is_made_again = was_woken_in_vain(*block) || !take_what_was_read(block);
   if (block->lends) take_mask_back(block);
   if (is_made_again) return undo_call(block);
   finish_call(block);

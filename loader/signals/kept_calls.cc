@@ -31,6 +31,7 @@ constexpr Part kParts[] = {
     {offsetof(ThreadBlock, under_way),
      from_to(offsetof(ThreadBlock, under_way), offsetof(ThreadBlock, watched))},
     {offsetof(ThreadBlock, lends), sizeof(ThreadBlock::lends)},
+    {offsetof(ThreadBlock, looks), sizeof(ThreadBlock::looks)},
     {offsetof(ThreadBlock, awaits), sizeof(ThreadBlock::awaits)},
     {offsetof(ThreadBlock, awaited_info), sizeof(ThreadBlock::awaited_info)},
     {offsetof(ThreadBlock, asked_info), sizeof(ThreadBlock::asked_info)},
@@ -85,6 +86,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_keep_call(Threa
   memcpy(kept->memory, memory_of_call(block), block->call_memory_used);
   block->under_way = 0;
   block->lends = false;
+  block->looks = false;
   block->awaits = 0;
 }
 

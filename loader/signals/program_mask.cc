@@ -5,6 +5,7 @@
 
 #include "loader/memory.h"
 #include "loader/serve/program_memory.h"
+#include "loader/signals/pending_view.h"
 #include "loader/signals/signals.h"
 #include "loader/state.h"
 
@@ -14,8 +15,6 @@ namespace {
 
 // Source: linux, include/uapi/asm-generic/siginfo.h: sent to one thread, by tkill or tgkill.
 constexpr int32_t kSentToThread = -6;
-// A code of sysload's own.
-constexpr int32_t kPoke = -0x706f;
 // Source: linux, include/uapi/asm-generic/signal-defs.h.
 constexpr uint64_t kUnblock = 1;
 
@@ -93,12 +92,30 @@ bool exists(uint32_t tid) {
 }
 
 // The kernel lets nobody forge for another thread what a kill says of its sender, so what was sent
-// stays where it is, and a signal that nobody else sends leads the other one there.
-void poke_another(const ThreadBlock& own, int signal) {
+// stays where it is, and a signal that nobody else sends leads the other one there. Where nobody
+// takes it, it is for all who look: which of them has the right descriptor nobody knows.
+void poke_another(const ThreadBlock& own, int signal, bool is_new) {
   __atomic_fetch_add(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
-  any_other(own,
-            [&](const ThreadBlock& other) { return takes(other, signal) && poke(other, signal); });
+  const bool is_led = any_other(
+      own, [&](const ThreadBlock& other) { return takes(other, signal) && poke(other, signal); });
+  if (!is_led && is_new)
+    any_other(own, [&](const ThreadBlock& other) {
+      if (other.looks) poke(other, signal);
+      return false;
+    });
   __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
+}
+
+// Whether the kernel would keep what this thread queues for the process, instead of giving it to a
+// thread that runs code of its own; and lets it queue that.
+bool may_queue(const ThreadBlock& own) {
+  return own.tid == sys::pid() && !any_other(own, [](const ThreadBlock& other) {
+           return !other.lends && exists(other.tid);
+         });
+}
+
+bool is_exec(uint64_t number) {
+  return number == __NR_execve || number == __NR_execveat;
 }
 
 // Only a process's first thread may queue again for the process what a kill says of its sender.
@@ -136,7 +153,8 @@ void drop_poke(int signal) {
 
 // To where this thread gets it, while all signals are blocked: what it takes stays held, and a poke
 // leads there; all else goes into the kernel's queues, for who looks into them. But what is
-// everybody's stays where another thread is about to take it.
+// everybody's stays where another thread is about to take it, or where the kernel would give it to
+// one that cannot; a program that is executed gets it all the same.
 void send_again(ThreadBlock* block, int signal) {
   HeldSignal& own = block->held[place_of(signal)];
   HeldSignal& everybodys = sysload_state.held[place_of(signal)];
@@ -152,7 +170,16 @@ void send_again(ThreadBlock* block, int signal) {
     return takes(other, signal) && exists(other.tid);
   };
   if (!is_held(everybodys) || any_other(*block, is_there_and_takes)) return;
-  if (take(&everybodys, &info)) send_to_process(signal, info);
+  const bool stays = may_queue(*block);
+  if (stays || is_exec(block->call.number)) {
+    if (!take(&everybodys, &info)) return;
+    if (stays)
+      send_to_process(signal, info);
+    else
+      send_to_self(signal, info);
+    return;
+  }
+  if (block->looks) poke(*block, signal);
 }
 
 // Whoever holds a signal looks for those who take it behind that, and so finds this thread as it is
@@ -203,6 +230,8 @@ bool needs_mask(const ThreadBlock& block, uint64_t number) {
 void lend_mask(ThreadBlock* block) {
   keep_signals_away(block);
   block->awaits = awaited_by(block->call);
+  block->looks = looks_at_pending(block->call.number);
+  block->was_poked_in_vain = false;
   if (block->awaits != 0) {
     block->asked_info = block->call.argument[kInfoArgument];
     block->call.argument[kInfoArgument] = own_info_of(*block);
@@ -217,6 +246,7 @@ void split_mask(ThreadBlock* block) {
   block->masked = block->mask & open;
   block->mask &= ~open;
   block->awaits = 0;
+  block->looks = false;
   block->lends = false;
 }
 
@@ -248,22 +278,31 @@ bool is_masked(const ThreadBlock& block, int signal) {
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
   // The code of a fault nobody but the thread can have queued, or the process's first one.
   if (info.code == kSentToThread || info.code > 0) return put(&block->held[place_of(signal)], info);
-  if (info.code != kPoke) put(&sysload_state.held[place_of(signal)], info);
+  const bool is_new = info.code != kPoke;
+  if (is_new) put(&sysload_state.held[place_of(signal)], info);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  poke_another(*block, signal);
+  poke_another(*block, signal, is_new);
 }
 
 bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
   if (info->code != kPoke) return true;
   HeldSignal& everybodys = sysload_state.held[place_of(signal)];
-  if (!take(&block->held[place_of(signal)], info)) return take(&everybodys, info);
+  if (!take(&block->held[place_of(signal)], info)) {
+    block->was_poked_in_vain = !take(&everybodys, info);
+    return !block->was_poked_in_vain;
+  }
   // The two had one poke.
   if (is_held(everybodys)) poke(*block, signal);
   return true;
 }
 
+bool take_everybodys_signal(int signal, KernelSiginfo* info) {
+  return take(&sysload_state.held[place_of(signal)], info);
+}
+
 bool was_woken_in_vain(const ThreadBlock& block) {
-  return block.awaits != 0 && static_cast<int64_t>(block.result) == -EINTR;
+  const bool is_concerned = block.awaits != 0 || (block.looks && block.was_poked_in_vain);
+  return is_concerned && static_cast<int64_t>(block.result) == -EINTR;
 }
 
 bool take_info_back(ThreadBlock* block) {

@@ -14,9 +14,11 @@
 // kernel itself answers rt_sigprocmask, rt_sigpending, ppoll, sigwait, signalfd, /proc/self/status
 // and execve, and waits are not disturbed by what the program has blocked.
 //
-// An open signal that somebody sends while the program has blocked it is held, and put back into
-// the kernel's queue for the time of each call. What was sent to the process is held for all
-// threads; one that has not blocked it, or waits for it, is poked, and finds it.
+// An open signal that somebody sends while the program has blocked it is held. What was sent to a
+// thread is put back into the kernel's queue for the time of each of its calls. What was sent to
+// the process is held for all threads, since the kernel would give it, again, to one that runs code
+// of its own: those are poked that have not blocked it, or wait for it, or are in a call that looks
+// for it (pending_view.h), and find it. Where there is no such one it is in the kernel's queue.
 //
 // Only where there is something to serve by such signals: State::open_signals is 0 otherwise, and
 // none of this does anything.
@@ -51,12 +53,18 @@ void take_apart_frame_mask(ThreadBlock* block, uint64_t frame);
 
 // Whether the signal must wait since the program has blocked it: the kernel does not know that.
 bool is_masked(const ThreadBlock& block, int signal);
+// What a poke says in the place of a siginfo.
+inline constexpr int32_t kPoke = -0x706f;
+
 // Keeps it; what was sent to the process may go to another thread.
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
 // Where the thread was poked, puts what is held into `info`. False: there is nothing any more.
 bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
-// Whether rt_sigtimedwait, which nothing has interrupted, was woken for a signal that another
-// thread took, since the kernel did not find it blocked there: that one holds it.
+// The same of what was sent to the process.
+bool take_everybodys_signal(int signal, KernelSiginfo* info);
+// Whether a call was woken for a signal that another thread took: rt_sigtimedwait, which nothing
+// has interrupted, since the kernel did not find it blocked there, and that one holds it; another
+// one by a poke.
 bool was_woken_in_vain(const ThreadBlock& block);
 // Where a call was not made, or is to be made again: it names the program's siginfo once more.
 // False: it always has.

@@ -8,6 +8,7 @@
 #include "loader/engine/hook_call.h"
 #include "loader/label.h"
 #include "loader/signals/kept_calls.h"
+#include "loader/signals/pending_view.h"
 #include "loader/signals/program_mask.h"
 #include "loader/signals/signals.h"
 #include "loader/state.h"
@@ -231,7 +232,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   if (is_left(context.rip)) context.rip = context.rcx;
   start_handler(context);
   end_resumed_call(block, context);
-  const bool is_undone = is_to_be_made(context.rip);
+  bool is_undone = is_to_be_made(context.rip);
   if (!is_undone && !is_done(context.rip)) return;
   uint64_t mask = 0;
   block_signals(&mask);
@@ -239,6 +240,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
   if (!is_undone && !is_saved) block.result = context.r12_to_rax[kRax];
   // Woken in vain, it was interrupted by the handler that is to run.
   if (!is_undone) take_what_was_awaited(&block);
+  if (!is_undone) is_undone = !take_what_was_read(&block);
   sysload_call_on_hook_stack(is_undone ? &undo_call : &finish_call, &block);
   finish_leaving(block, context);
   end_kept_call(&block);

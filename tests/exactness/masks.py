@@ -1,5 +1,5 @@
 """Signal masks, whatever is in them: as natively in every call that carries one, by traps alone, and where calls are
-caught (programs/masks.c).
+caught (programs/masks.c); and what looks for a signal sees it, wherever the kernel has given it (programs/looks.c).
 
 Sysload lives by SIGTRAP where sites are nothing but poison, and by SIGSYS with --exhaustive: the kernel must not find
 them blocked, and the program must not notice.
@@ -12,6 +12,8 @@ from ways import FULL, SYSLOAD, Comparison
 
 CHANGES = "20000" if FULL else "500"
 WAITS = "3000" if FULL else "300"
+LOOKS = "200" if FULL else "20"
+PROGRAMS = {"masks.c": ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]), "looks.c": ([LOOKS], [LOOKS, "herd"])}
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 
@@ -22,25 +24,27 @@ def by_traps_alone(comparison):
     os.mkdir(folder)
     loader = comparison.rewritten_as(LOADER, os.path.join(folder, "ld.so"), "--tiers=D")
     comparison.rewritten_as(LIBC, os.path.join(folder, "libc.so.6"), "--tiers=D")
-    native = shutil.copy(comparison.build("masks.c", "glibc dynamic"), comparison.path("native"))
-    patched = comparison.rewritten(
-        comparison.build("masks.c", "glibc dynamic", f"-Wl,--dynamic-linker={loader},-rpath={folder}"))
-    for arguments in ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]):
-        wanted = comparison.natively("dynamic", [native, *arguments])
-        comparison.same(f"dynamic by traps alone {' '.join(arguments)}", wanted, [patched, *arguments])
+    for source, ways in PROGRAMS.items():
+        native = shutil.copy(comparison.build(source, "glibc dynamic"), comparison.path("native"))
+        patched = comparison.rewritten(
+            comparison.build(source, "glibc dynamic", f"-Wl,--dynamic-linker={loader},-rpath={folder}"))
+        for arguments in ways:
+            wanted = comparison.natively("dynamic", [native, *arguments])
+            comparison.same(f"dynamic by traps alone, {source} {' '.join(arguments)}", wanted, [patched, *arguments])
 
 
 def main():
     comparison = Comparison()
-    for build in ("glibc static", "musl static"):
-        program = comparison.build("masks.c", build)
-        for arguments in ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]):
-            name = f"{build}, masks {' '.join(arguments)}"
-            comparison.everywhere(name, program, arguments, True, ("none", "pass:entry:exit"), ("D",), run_hooks=())
-            wanted = comparison.natively(name, [program, *arguments])
-            for tiers in ([], ["--tiers=D"]):
-                caught = [SYSLOAD, "--exhaustive", comparison.rewritten(program, *tiers), *arguments]
-                comparison.same(f"{name} --exhaustive {' '.join(tiers)}", wanted, caught)
+    for source, ways in PROGRAMS.items():
+        for build in ("glibc static", "musl static"):
+            program = comparison.build(source, build)
+            for arguments in ways:
+                name = f"{build}, {source} {' '.join(arguments)}"
+                comparison.everywhere(name, program, arguments, True, ("none", "pass:entry:exit"), ("D",), run_hooks=())
+                wanted = comparison.natively(name, [program, *arguments])
+                for tiers in ([], ["--tiers=D"]):
+                    caught = [SYSLOAD, "--exhaustive", comparison.rewritten(program, *tiers), *arguments]
+                    comparison.same(f"{name} --exhaustive {' '.join(tiers)}", wanted, caught)
     by_traps_alone(comparison)
     comparison.end()
 
