@@ -12,7 +12,8 @@
 #define SYSLOAD_STATE_EXE_SIZE 40          // u32: not 0 where /proc/self/exe is not the program's
 #define SYSLOAD_STATE_INTERPRETER_SIZE 44  // u32: of the stubs of an ld.so; 0: there are none
 #define SYSLOAD_STATE_DOOR 48  // u32: minus the number of the door (serve/door.h); 0: there is none
-#define SYSLOAD_STATE_INTEREST 24  // u64: 65,536 bytes, one for each number; a multiple of 64 KiB
+#define SYSLOAD_STATE_WRITES_GS 52  // u32: 1 where wrgsbase may be executed
+#define SYSLOAD_STATE_INTEREST 24   // u64: 65,536 bytes, one for each number; a multiple of 64 KiB
 #define SYSLOAD_STATE_FREE_BLOCKS 32  // u64: the first block that no thread has
 
 // A thread's block (thread_block.h), as hook_entry.S knows it, from %gs:0.

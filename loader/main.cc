@@ -18,6 +18,7 @@
 // line and status 127. From stage 6 on sysload is the callbacks of start.S and the trap.
 #include <asm/unistd.h>
 #include <linux/auxvec.h>
+#include <linux/prctl.h>
 
 #include <algorithm>
 #include <cstring>
@@ -187,6 +188,10 @@ void start_program(StackView& stack, ProgramFile& program, const ElfImage& image
   sysload_state.has_hooks = settings.specs.count != 0;
   sysload_state.open_signals = find_open_signals(program, interpreter_file);
   sysload_state.has_engine = sysload_state.has_hooks || sysload_state.open_signals != 0;
+  sysload_state.has_filter = sys::call(__NR_prctl, PR_GET_SECCOMP) > 0;
+  // Source: linux, arch/x86/include/uapi/asm/hwcap2.h, HWCAP2_FSGSBASE.
+  constexpr uint64_t kFsGsBase = 2;
+  sysload_state.writes_gs = (stack.auxiliary_or(AT_HWCAP2, 0) & kFsGsBase) != 0 ? 1 : 0;
   const bool loads = is_interpreter(program);
   const bool is_static = !interpreter.found && !loads && sysload_state.exe_size == 0;
   choose_callback(is_static, program, image, mapped);

@@ -84,6 +84,7 @@ struct State {
   uint32_t exe_size;  // of exe_path; 0: /proc/self/exe names the program already
   uint32_t interpreter_stubs_size;
   uint32_t minus_door;  // the descriptor of serve/door.h, negated for serve.S; 0: there is none
+  uint32_t writes_gs;   // 1 where wrgsbase may be executed
   ThreadBlock* all_blocks;
   uint32_t threads;       // of this process
   uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
@@ -96,6 +97,7 @@ struct State {
   uint32_t adoptions_left;       // until blocks of threads that are gone are looked for
   bool watches_faults;           // signals.cc handles them
   bool has_engine;               // calls go through hook_call.cc
+  bool has_filter;               // seccomp: the program's, or one that it has inherited
   bool has_hooks;                // which show them to somebody
   HookSet* hooks;                // nullptr: there are none
   sysload_api api;               // what hooks may call
@@ -132,6 +134,7 @@ static_assert(offsetof(State, objects_high) == SYSLOAD_STATE_OBJECTS_HIGH);
 static_assert(offsetof(State, exe_size) == SYSLOAD_STATE_EXE_SIZE);
 static_assert(offsetof(State, interpreter_stubs_size) == SYSLOAD_STATE_INTERPRETER_SIZE);
 static_assert(offsetof(State, minus_door) == SYSLOAD_STATE_DOOR);
+static_assert(offsetof(State, writes_gs) == SYSLOAD_STATE_WRITES_GS);
 static_assert(offsetof(State, interest) == SYSLOAD_STATE_INTEREST);
 static_assert(offsetof(State, free_blocks) == SYSLOAD_STATE_FREE_BLOCKS);
 

@@ -166,11 +166,13 @@ uint32_t give_back_of_the_dead();
 // Notes whose block it is: the calling thread's.
 void name_thread(ThreadBlock* block);
 
-// Whether the gs base names no block: the program has set it, by an instruction. One system call.
+// Whether the gs base names no block: the program has set it, by an instruction.
 bool has_lost_block();
 // A program that sets it cannot have what finds threads by it.
 [[noreturn]] void refuse_gs_base();
 
+// Makes it the calling thread's, which ends the process where that cannot be.
+void set_own_block(ThreadBlock* block);
 // Gives the calling thread, the first one, its block.
 ThreadBlock* start_first_block();
 

@@ -88,9 +88,7 @@ void adopt_thread(const ThreadBlock& inherited, uint64_t* mask) {
   // Source: linux, kernel/fork.c, copy_process(): sas_ss_reset(), but for vfork.
   block->no_stack_flags = is_thread ? kStackDisabled : inherited.no_stack_flags;
   open_mask(block, inherited.masked, mask);
-  const int64_t answer =
-      sys::call(__NR_arch_prctl, SYSLOAD_ARCH_SET_GS, Memory::address_of(block).value);
-  if (sys::failed(answer)) fail_errno(answer, kPhase, "cannot set the gs base");
+  set_own_block(block);
   if (is_thread) __atomic_fetch_add(&sysload_state.threads, 1, __ATOMIC_RELAXED);
   sysload_call_on_hook_stack(
       [](ThreadBlock* own) {

@@ -231,17 +231,21 @@ bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   return true;
 }
 
-// Nothing that sysload could do instead: it needs calls of its own at each clone, each exit, and
-// where a signal has come.
-void warn_of_strict_mode(const sysload_call& call) {
-  const uint64_t(&argument)[6] = call.argument;
-  const bool is_strict = call.number == __NR_seccomp
-                             ? static_cast<uint32_t>(argument[0]) == SECCOMP_SET_MODE_STRICT
-                             : static_cast<uint32_t>(argument[0]) == PR_SET_SECCOMP &&
-                                   argument[1] == SECCOMP_MODE_STRICT;
-  if (is_strict)
+// Whether it asks for seccomp to do this, by either call.
+bool sets_seccomp(const sysload_call& call, uint32_t operation, uint64_t mode) {
+  const auto what = static_cast<uint32_t>(call.argument[0]);
+  if (call.number == __NR_seccomp) return what == operation;
+  return what == PR_SET_SECCOMP && call.argument[1] == mode;
+}
+
+// Nothing that sysload could do instead of strict mode: it needs calls of its own at each clone,
+// each exit, and where a signal has come.
+void look_at_seccomp(const sysload_call& call) {
+  if (sets_seccomp(call, SECCOMP_SET_MODE_STRICT, SECCOMP_MODE_STRICT))
     note("hooks",
          "the program enters strict seccomp mode, which kills it for calls of sysload's own");
+  if (sets_seccomp(call, SECCOMP_SET_MODE_FILTER, SECCOMP_MODE_FILTER))
+    sysload_state.has_filter = true;
 }
 
 // Syscall User Dispatch would catch the calls that sysload makes itself, too, while all signals are
@@ -249,7 +253,7 @@ void warn_of_strict_mode(const sysload_call& call) {
 bool serve_prctl(ThreadBlock* block, int64_t* result) {
   constexpr uint64_t kOff = 0;
   const uint64_t(&argument)[6] = block->call.argument;
-  warn_of_strict_mode(block->call);
+  look_at_seccomp(block->call);
   if (static_cast<uint32_t>(argument[0]) != SYSLOAD_PR_SET_SYSCALL_USER_DISPATCH) return false;
   const bool turns_off =
       argument[1] == kOff && argument[2] == 0 && argument[3] == 0 && argument[4] == 0;
@@ -313,7 +317,7 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_prctl:
       return serve_prctl(block, result);
     case __NR_seccomp:
-      warn_of_strict_mode(call);
+      look_at_seccomp(call);
       return false;
     case __NR_exit_group:
       end_process(block);

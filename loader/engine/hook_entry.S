@@ -501,11 +501,16 @@
         leaq    -SYSREWRITE_RED_ZONE(%rsp), %rsp
         jz      .Lforked
         movq    %rsp, SYSLOAD_BLOCK_RSP(%rbx)
+        cmpl    $0, sysload_state+SYSLOAD_STATE_WRITES_GS(%rip)
+        je      .Lset_by_call
+        wrgsbase %rbx
+        jmp     .Lset
+.Lset_by_call:
         movl    $SYSLOAD_NR_ARCH_PRCTL, %eax
         movl    $SYSLOAD_ARCH_SET_GS, %edi
         movq    %rbx, %rsi
         syscall
-        movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
+.Lset:  movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         movq    %gs:SYSLOAD_BLOCK_RBX, %rbx
         movq    %gs:SYSLOAD_BLOCK_SELF, %rdi
         call    sysload_hook_started
