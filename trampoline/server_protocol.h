@@ -38,7 +38,7 @@ enum class RequestKind : uint32_t {
   kReport = 4,      // packets of text follow until the end of the connection: print them
   kShare = 5,       // memory that a hook shares with the whole tree; `text` is a ShareRequest
   kOutput = 6,      // the ring that hooks' output goes through (output_ring.h)
-  kDoor = 7,        // this connection stays, and is to bring others: see below
+  kDoor = 7,        // this connection stays, and is to bring others: see above
 };
 
 struct ServerRequest {

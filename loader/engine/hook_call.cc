@@ -16,6 +16,7 @@
 #include "loader/process_lock.h"
 #include "loader/report.h"
 #include "loader/serve/door.h"
+#include "loader/serve/follow.h"
 #include "loader/serve/leaving.h"
 #include "loader/serve/own_exe.h"
 #include "loader/serve/program_memory.h"
@@ -128,11 +129,8 @@ uint64_t clone_flags(const sysload_call& call) {
       return kCloneVm | kCloneVfork;
     case __NR_clone:
       return call.argument[0];
-    case __NR_clone3: {
-      uint64_t flags = 0;
-      const auto into = Memory::bytes(Memory::address_of(&flags), sizeof(flags));
-      return read_program(call.argument[0], into) == sizeof(flags) ? flags : 0;
-    }
+    case __NR_clone3:
+      return flags_of_clone3(call.argument[0]);
     default:
       return 0;
   }
@@ -334,10 +332,6 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
 bool is_clone(uint64_t number) {
   return number == __NR_clone || number == __NR_clone3 || number == __NR_fork ||
          number == __NR_vfork;
-}
-
-bool is_exec(uint64_t number) {
-  return number == __NR_execve || number == __NR_execveat;
 }
 
 // It does not return, and finds its frame by rsp.

@@ -2,6 +2,8 @@
 #ifndef SYSREWRITE_LOADER_SERVE_FOLLOW_H_
 #define SYSREWRITE_LOADER_SERVE_FOLLOW_H_
 
+#include <asm/unistd.h>
+
 #include <cstdint>
 
 namespace sysrewrite {
@@ -20,6 +22,10 @@ struct ExecRequest {
 // left to the kernel: because it will fail, or because the new program cannot be followed, which is
 // then reported.
 bool follow_exec(const ExecRequest& request, int64_t* answer);
+
+inline bool is_exec(uint64_t number) {
+  return number == __NR_execve || number == __NR_execveat;
+}
 
 }  // namespace sysrewrite
 

@@ -68,12 +68,6 @@ bool close_range(CallFrame* call) {
   return is_answered(call, answer);
 }
 
-uint64_t flags_of_clone3(uint64_t arguments) {
-  uint64_t flags = 0;
-  const auto into = Memory::bytes(Memory::address_of(&flags), sizeof(flags));
-  return read_program(arguments, into) == sizeof(flags) ? flags : 0;
-}
-
 }  // namespace
 
 bool may_leave(uint64_t number) {
@@ -109,6 +103,12 @@ bool serve_leaving(CallFrame* call) {
     default:
       return false;
   }
+}
+
+uint64_t flags_of_clone3(uint64_t arguments) {
+  uint64_t flags = 0;
+  const auto into = Memory::bytes(Memory::address_of(&flags), sizeof(flags));
+  return read_program(arguments, into) == sizeof(flags) ? flags : 0;
 }
 
 bool leaves_network(uint64_t flags) {

@@ -17,6 +17,8 @@ bool may_close_door(uint64_t number);
 // nothing to do with a door.
 bool serve_leaving(CallFrame* call);
 
+// Of its clone_args; 0 where they cannot be read, which the kernel will say.
+uint64_t flags_of_clone3(uint64_t arguments);
 // Whether unshare, or a clone, with these flags does.
 bool leaves_network(uint64_t flags);
 

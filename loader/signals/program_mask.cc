@@ -4,6 +4,7 @@
 #include <linux/errno.h>
 
 #include "loader/memory.h"
+#include "loader/serve/follow.h"
 #include "loader/serve/program_memory.h"
 #include "loader/signals/pending_view.h"
 #include "loader/signals/signals.h"
@@ -114,10 +115,6 @@ bool may_queue(const ThreadBlock& own) {
          });
 }
 
-bool is_exec(uint64_t number) {
-  return number == __NR_execve || number == __NR_execveat;
-}
-
 // Only a process's first thread may queue again for the process what a kill says of its sender.
 void send_to_process(int signal, const KernelSiginfo& info) {
   const int64_t answer = sys::call(__NR_rt_sigqueueinfo, sys::pid(), static_cast<uint64_t>(signal),
@@ -223,8 +220,7 @@ void open_program_mask(ThreadBlock* block, uint64_t held) {
 
 bool needs_mask(const ThreadBlock& block, uint64_t number) {
   if (sysload_state.open_signals == 0) return false;
-  return block.masked != 0 || number == __NR_rt_sigprocmask || number == __NR_execve ||
-         number == __NR_execveat;
+  return block.masked != 0 || number == __NR_rt_sigprocmask || is_exec(number);
 }
 
 void lend_mask(ThreadBlock* block) {
