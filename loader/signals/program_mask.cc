@@ -204,6 +204,33 @@ uint64_t awaited_by(const sysload_call& call) {
   return set & sysload_state.open_signals;
 }
 
+// The mask that a call has for its own time, of those that end with EINTR where no handler has run:
+// all others the kernel makes again (ERESTARTNOHAND).
+uint64_t mask_of(const sysload_call& call, uint64_t otherwise) {
+  constexpr size_t kMask = 4, kPair = 5;
+  uint64_t at = 0, mask = otherwise;
+  if (call.number == __NR_epoll_pwait || call.number == __NR_epoll_pwait2)
+    at = call.argument[kMask];
+  else if (call.number == __NR_io_pgetevents && call.argument[kPair] != 0)
+    read_program(call.argument[kPair], Memory::bytes(Memory::address_of(&at), sizeof(at)));
+  if (at != 0) read_program(at, Memory::bytes(Memory::address_of(&mask), sizeof(mask)));
+  return mask;
+}
+
+// The kernel finds two threads that take what was sent to the process: this one by its call's mask,
+// and one that runs its own code, where the program has it blocked. It has woken the one, and given
+// it to the other, which holds it for this one, or is about to.
+bool may_be_with_another(const ThreadBlock& block) {
+  const uint64_t opened = block.masked & ~mask_of(block.call, block.masked);
+  bool is_there = false;
+  for_each_open([&](int signal) {
+    const bool may_be_held = is_held(sysload_state.held[place_of(signal)]) ||
+                             any_other(block, [](const ThreadBlock&) { return true; });
+    is_there = is_there || ((opened & bit(signal)) != 0 && may_be_held);
+  });
+  return is_there;
+}
+
 }  // namespace
 
 void open_program_mask(ThreadBlock* block, uint64_t held) {
@@ -297,8 +324,9 @@ bool take_everybodys_signal(int signal, KernelSiginfo* info) {
 }
 
 bool was_woken_in_vain(const ThreadBlock& block) {
-  const bool is_concerned = block.awaits != 0 || (block.looks && block.was_poked_in_vain);
-  return is_concerned && static_cast<int64_t>(block.result) == -EINTR;
+  if (static_cast<int64_t>(block.result) != -EINTR) return false;
+  if (block.awaits != 0) return true;
+  return block.looks && (block.was_poked_in_vain || may_be_with_another(block));
 }
 
 bool take_info_back(ThreadBlock* block) {

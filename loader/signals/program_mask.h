@@ -63,8 +63,8 @@ bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
 // The same of what was sent to the process.
 bool take_everybodys_signal(int signal, KernelSiginfo* info);
 // Whether a call was woken for a signal that another thread took: rt_sigtimedwait, which nothing
-// has interrupted, since the kernel did not find it blocked there, and that one holds it; another
-// one by a poke.
+// has interrupted, since the kernel did not find it blocked there, and that one holds it; one whose
+// own mask opens it, likewise; another one by a poke.
 bool was_woken_in_vain(const ThreadBlock& block);
 // Where a call was not made, or is to be made again: it names the program's siginfo once more.
 // False: it always has.

@@ -5,6 +5,8 @@
  *
  *   looks N        N signals for each way, signal, and thread that looks
  *   looks N herd   N for each of some ways and signal, for which three threads look at once
+ *   looks N crowd  N that epoll_pwait opens, in each of four processes at once: there the kernel often wakes one thread for
+ *                  a signal, and gives it to another
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -290,11 +292,25 @@ static int look_by_herds(int number) {
   return 0;
 }
 
+static int look_in_crowd(int number) {
+  for (int is_first = 0; is_first < 2; is_first++) {
+    for (int i = 0; i < 4; i++)
+      if (fork() == 0) {
+        alarm(300);
+        look_by(kEpollPwait, SIGTRAP, number, is_first);
+        exit(0);
+      }
+    for (int status; wait(&status) > 0;)
+      if (status != 0) printf("a process ended with %x\n", status);
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return 64;
-  setvbuf(stdout, NULL, _IONBF, 0);
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* whole lines, of several processes */
   alarm(600);
-  if (argc > 2) return look_by_herds(atoi(argv[1]));
+  if (argc > 2) return strcmp(argv[2], "herd") == 0 ? look_by_herds(atoi(argv[1])) : look_in_crowd(atoi(argv[1]));
   for (int i = 0; i < 2; i++)
     for (int way = 0; way < kWays; way++)
       for (int is_first = 0; is_first < 2; is_first++) look_by((enum Way)way, kSignals[i], atoi(argv[1]), is_first);
