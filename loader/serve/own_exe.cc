@@ -156,6 +156,49 @@ bool writes(uint64_t open_flags) {
   return (open_flags & O_PATH) == 0 && (open_flags & (O_WRONLY | O_RDWR | O_TRUNC)) != 0;
 }
 
+// Of a call that writes, and is not told of rights by flags of open.
+int64_t refuse_to_write(const char* path) {
+  const int64_t opened = sys::call(__NR_open, Memory::address_of(path).value, O_WRONLY | O_CLOEXEC);
+  if (sys::failed(opened)) return opened;
+  sys::close(static_cast<sys::Fd>(opened));
+  return -ETXTBSY;
+}
+
+bool gives_descriptor(uint64_t number) {
+  constexpr uint64_t kOpenTreeAttr = 467;
+  const PathUse use = path_call(number)->slot[0].use;
+  return use == PathUse::kOpen || number == __NR_open_tree || number == kOpenTreeAttr;
+}
+
+// By a name that may be a link to a file. What executes is follow.cc's.
+bool may_follow_exe(const PathSlot& slot) {
+  if (slot.form != PathForm::kString || slot.last == LastLink::kNamed) return false;
+  switch (slot.use) {
+    case PathUse::kNothing:
+    case PathUse::kExecute:
+    case PathUse::kEnter:
+    case PathUse::kRoot:
+      return false;
+    default:
+      return true;
+  }
+}
+
+// They write, for which nobody has a right but the kernel's administrator: they are told of
+// sysload's file what they would be told of the program's.
+bool is_administrators(uint64_t number) {
+  switch (number) {
+    case __NR_acct:
+    case __NR_quotactl:
+    case __NR_swapon:
+    case __NR_swapoff:
+    case __NR_uselib:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // openat2 is then called with what was read. False: it asks for more than a path.
 // Source: linux, include/uapi/linux/openat2.h: a larger structure is a later kernel's.
 bool read_how(Arguments& argument, open_how* how) {
@@ -167,49 +210,55 @@ bool read_how(Arguments& argument, open_how* how) {
   return how->resolve == 0;
 }
 
+// Whether this name, of which a call has `flags`, leads through the link.
+bool is_own_exe(const PathSlot& slot, const Arguments& argument, uint64_t flags) {
+  char name[64];
+  return may_follow_exe(slot) &&
+         follows_last(slot, flags, slot.use == PathUse::kOpen ? flags : 0) &&
+         read_program_string(argument[slot.name], name, sizeof(name)) >= 0 && names_own_exe(name);
+}
+
+int64_t make_by_path(uint64_t number, Arguments& argument, uint64_t* flags, OwnExe* own) {
+  if (!own->found()) return -ENOENT;
+  if (number == __NR_creat || number == __NR_truncate) return refuse_to_write(own->path());
+  const bool opens = path_call(number)->slot[0].use == PathUse::kOpen;
+  if (opens && writes(*flags)) return open_to_write(number, argument, flags);
+  if (own->is_copy() && gives_descriptor(number)) return open_copy(number, argument, *flags, own);
+  return make(number, argument);
+}
+
 }  // namespace
 
 bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer) {
-  char name[64];
   if (sysload_state.exe_size == 0 || !takes_path_of_exe(number)) return false;
-  const PathSlot& slot = path_call(number)->slot[0];
   Arguments argument;
   std::copy(std::begin(asked), std::end(asked), argument.begin());
   open_how how{};
   if (number == __NR_openat2 && !read_how(argument, &how)) return false;
+  // What the kernel says of it comes before the path.
+  if (number == __NR_truncate && static_cast<int64_t>(asked[1]) < 0) return false;
   static_assert(sizeof(how.flags) == sizeof(uint64_t));
+  const auto& slots = path_call(number, asked)->slot;
   uint64_t none = 0;
-  uint64_t& flags = number == __NR_openat2 ? *Memory::at<uint64_t>(Memory::address_of(&how.flags))
-                    : slot.flags == kNoArgument ? none
-                                                : argument[slot.flags];
-  const bool opens = slot.use == PathUse::kOpen;
-  if (!follows_last(slot, flags, opens ? flags : 0) ||
-      read_program_string(argument[slot.name], name, sizeof(name)) < 0 || !names_own_exe(name))
-    return false;
+  uint64_t* flags = &none;
+  bool is_named[2] = {};
+  for (size_t i = 0; i < 2; ++i) {
+    if (slots[i].flags != kNoArgument) flags = &argument[slots[i].flags];
+    if (number == __NR_openat2) flags = Memory::at<uint64_t>(Memory::address_of(&how.flags));
+    is_named[i] = is_own_exe(slots[i], argument, *flags);
+  }
+  if (!is_named[0] && !is_named[1]) return false;
   OwnExe own;
-  argument[slot.name] = Memory::address_of(own.path()).value;
-  *answer = !own.found()             ? -ENOENT
-            : opens && writes(flags) ? open_to_write(number, argument, &flags)
-            : opens && own.is_copy() ? open_copy(number, argument, flags, &own)
-                                     : make(number, argument);
+  for (size_t i = 0; i < 2; ++i)
+    if (is_named[i]) argument[slots[i].name] = Memory::address_of(own.path()).value;
+  *answer = make_by_path(number, argument, flags, &own);
   return true;
 }
 
 bool takes_path_of_exe(uint64_t number) {
-  switch (number) {
-    case __NR_open:
-    case __NR_openat:
-    case __NR_openat2:
-    case __NR_stat:
-    case __NR_newfstatat:
-    case __NR_statx:
-    case __NR_access:
-    case __NR_faccessat:
-    case __NR_faccessat2:
-      return true;
-    default:
-      return false;
-  }
+  const PathCall* const call = widest_path_call(number);
+  return call != nullptr && !is_administrators(number) &&
+         (may_follow_exe(call->slot[0]) || may_follow_exe(call->slot[1]));
 }
 
 }  // namespace sysrewrite

@@ -44,12 +44,12 @@ bool read_own_exe(char (&name)[kOwnPath]);
 // True for /proc/self/exe, /proc/thread-self/exe and /proc/PID/exe of this process.
 bool names_own_exe(const char* path);
 
-// Whether the call may open or look at such a path: one of those that the filter of serve.S looks
-// into.
+// Whether the call may do something with the file that such a path leads to, execve apart: the
+// filter of serve.S looks into their paths.
 bool takes_path_of_exe(uint64_t number);
 
 // Makes such a call of the program's with the program's own path. False: it is another, or one of
-// the link itself.
+// the link itself. Nobody writes the file, as if the kernel had executed it.
 bool serve_own_exe(uint64_t number, const uint64_t (&asked)[6], int64_t* answer);
 
 }  // namespace sysrewrite

@@ -34,6 +34,8 @@
 .Lnone\@:
         jmp     *%r11
 .Lbegin\@:
+        movq    %\register, %rcx       // no name: the descriptor's file
+        jrcxz   .Lnone\@
         BYTE    \register, 0, '/'
         BYTE    \register, 1, 'p'
         BYTE    \register, 2, 'r'
@@ -69,6 +71,17 @@
 .Lname\@:
 .endm
 
+// Goes to `to` where the number is one of these, which are at most 13. Clobbers rcx.
+.macro  WHERE_ONE_OF to, numbers:vararg
+        .irp    number, \numbers
+        WHERE   \number, .Lone\@
+        .endr
+        jmp     .Lnone\@
+.Lone\@:
+        jmp     \to
+.Lnone\@:
+.endm
+
 // Serves where the register, of a descriptor, holds the door. Clobbers rcx, and no flags.
 .macro  DOOR    register
         movl    sysload_state+SYSLOAD_STATE_DOOR(%rip), %ecx
@@ -80,6 +93,12 @@
 .Ldoor\@:
         jmp     .Lserve
 .endm
+
+// Which calls follow a link as open and stat do, besides those: own_exe.cc.
+#define OTHER_PATHS_IN_RSI_1 SYSLOAD_NR_UTIMENSAT, SYSLOAD_NR_FCHMODAT, SYSLOAD_NR_FCHOWNAT, SYSLOAD_NR_LINKAT, SYSLOAD_NR_INOTIFY_ADD_WATCH, SYSLOAD_NR_NAME_TO_HANDLE_AT, SYSLOAD_NR_FCHMODAT2, SYSLOAD_NR_FUTIMESAT, SYSLOAD_NR_OPEN_TREE
+#define OTHER_PATHS_IN_RSI_2 SYSLOAD_NR_MOVE_MOUNT, SYSLOAD_NR_FSPICK, SYSLOAD_NR_MOUNT_SETATTR, SYSLOAD_NR_SETXATTRAT, SYSLOAD_NR_GETXATTRAT, SYSLOAD_NR_LISTXATTRAT, SYSLOAD_NR_REMOVEXATTRAT, SYSLOAD_NR_OPEN_TREE_ATTR, SYSLOAD_NR_FILE_GETATTR, SYSLOAD_NR_FILE_SETATTR
+#define OTHER_PATHS_IN_RDI SYSLOAD_NR_CHMOD, SYSLOAD_NR_CHOWN, SYSLOAD_NR_STATFS, SYSLOAD_NR_GETXATTR, SYSLOAD_NR_SETXATTR, SYSLOAD_NR_LISTXATTR, SYSLOAD_NR_REMOVEXATTR, SYSLOAD_NR_UTIMES, SYSLOAD_NR_UTIME, SYSLOAD_NR_TRUNCATE, SYSLOAD_NR_CREAT, SYSLOAD_NR_UMOUNT2
+#define OTHER_PATHS SYSLOAD_NR_MOUNT, SYSLOAD_NR_FANOTIFY_MARK
 
 // --- The filter -------------------------------------------------------------------------------
 //
@@ -95,6 +114,7 @@ sysload_callback_serve:
 .Lspecial:
         WHERE   SYSLOAD_NR_WRITE, .Lpass        // has the low byte of openat
         WHERE   SYSLOAD_NR_IOCTL, .Lpass        // has that of unshare
+        WHERE   SYSLOAD_NR_FSTAT, .Lpass        // has that of futimesat
         WHERE   SYSLOAD_NR_CLOSE, .Lclose
         WHERE   SYSLOAD_NR_OPENAT, .Lpath_in_rsi
         WHERE   SYSLOAD_NR_NEWFSTATAT, .Lpath_in_rsi
@@ -126,25 +146,19 @@ sysload_callback_serve:
         jmp     .Ldoor_rdi
 
 .Lrare:
-        WHERE   SYSLOAD_NR_OPENAT2, .Lpath_in_rsi
-        WHERE   SYSLOAD_NR_FACCESSAT2, .Lpath_in_rsi
-        WHERE   SYSLOAD_NR_READLINK, .Lpath_in_rdi
-        WHERE   SYSLOAD_NR_READLINKAT, .Lpath_in_rsi
-        WHERE   SYSLOAD_NR_CLONE, .Lclone
-        WHERE   SYSLOAD_NR_CLONE3, .Lclone3_near
-        WHERE   SYSLOAD_NR_EXECVE, .Lserve_rare
-        WHERE   SYSLOAD_NR_EXECVEAT, .Lserve_rare
-        WHERE   SYSLOAD_NR_SETPGID, .Lserve_rare
-        WHERE   SYSLOAD_NR_UNSHARE, .Lserve_rare
-        WHERE   SYSLOAD_NR_SETNS, .Lserve_rare
-        WHERE   SYSLOAD_NR_DUP2, .Ldoor_rsi
-        WHERE   SYSLOAD_NR_DUP3, .Ldoor_rsi
-        WHERE   SYSLOAD_NR_CLOSE_RANGE, .Lclose_range
+        WHERE_ONE_OF .Lpass, SYSLOAD_NR_RECVMSG, SYSLOAD_NR_RECVFROM, SYSLOAD_NR_BRK, SYSLOAD_NR_SCHED_YIELD, SYSLOAD_NR_GETTID, SYSLOAD_NR_IO_GETEVENTS, SYSLOAD_NR_IO_SUBMIT
+        WHERE_ONE_OF .Lpath_rsi, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_READLINKAT
+        WHERE_ONE_OF .Lpath_rdi, SYSLOAD_NR_READLINK
+        WHERE_ONE_OF .Lclone, SYSLOAD_NR_CLONE
+        WHERE_ONE_OF .Lclone3, SYSLOAD_NR_CLONE3
+        WHERE_ONE_OF .Lserve, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_SETPGID, SYSLOAD_NR_UNSHARE, SYSLOAD_NR_SETNS
+        WHERE_ONE_OF .Ldoor_rsi, SYSLOAD_NR_DUP2, SYSLOAD_NR_DUP3
+        WHERE_ONE_OF .Lclose_range, SYSLOAD_NR_CLOSE_RANGE
+        WHERE_ONE_OF .Lpath_rsi, OTHER_PATHS_IN_RSI_1
+        WHERE_ONE_OF .Lpath_rsi, OTHER_PATHS_IN_RSI_2
+        WHERE_ONE_OF .Lpath_rdi, OTHER_PATHS_IN_RDI
+        WHERE_ONE_OF .Lserve, OTHER_PATHS
         jmp     *%r11
-.Lserve_rare:
-        jmp     .Lserve
-.Lclone3_near:
-        jmp     .Lclone3
 
 // Of a process or thread that begins, new namespaces alone are of interest.
 .Lclone:
@@ -348,7 +362,7 @@ sysload_callback_serve:
         .size   sysload_serve_entry, . - sysload_serve_entry
 
         .section .rodata, "a"
-        TABLE   .Ltable, SYSLOAD_NR_OPEN, SYSLOAD_NR_STAT, SYSLOAD_NR_ACCESS, SYSLOAD_NR_OPENAT, SYSLOAD_NR_NEWFSTATAT, SYSLOAD_NR_FACCESSAT, SYSLOAD_NR_STATX, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_READLINKAT, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_SETPGID, SYSLOAD_NR_CLOSE, SYSLOAD_NR_DUP2, SYSLOAD_NR_DUP3, SYSLOAD_NR_CLOSE_RANGE, SYSLOAD_NR_CLONE, SYSLOAD_NR_CLONE3, SYSLOAD_NR_UNSHARE, SYSLOAD_NR_SETNS, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN
+        TABLE   .Ltable, SYSLOAD_NR_OPEN, SYSLOAD_NR_STAT, SYSLOAD_NR_ACCESS, SYSLOAD_NR_OPENAT, SYSLOAD_NR_NEWFSTATAT, SYSLOAD_NR_FACCESSAT, SYSLOAD_NR_STATX, SYSLOAD_NR_OPENAT2, SYSLOAD_NR_FACCESSAT2, SYSLOAD_NR_MMAP, SYSLOAD_NR_MUNMAP, SYSLOAD_NR_READLINK, SYSLOAD_NR_READLINKAT, SYSLOAD_NR_EXECVE, SYSLOAD_NR_EXECVEAT, SYSLOAD_NR_SETPGID, SYSLOAD_NR_CLOSE, SYSLOAD_NR_DUP2, SYSLOAD_NR_DUP3, SYSLOAD_NR_CLOSE_RANGE, SYSLOAD_NR_CLONE, SYSLOAD_NR_CLONE3, SYSLOAD_NR_UNSHARE, SYSLOAD_NR_SETNS, SYSLOAD_NR_RT_SIGACTION, SYSLOAD_NR_RT_SIGRETURN, OTHER_PATHS_IN_RSI_1, OTHER_PATHS_IN_RSI_2, OTHER_PATHS_IN_RDI, OTHER_PATHS
         .p2align 3
 .Lall:  .quad   -1
 .Lpause:

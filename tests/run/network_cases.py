@@ -1,5 +1,8 @@
 """Programs that leave the network namespace in which the process behind `run` has its name."""
+import json
 import os
+import shutil
+import subprocess
 
 from comparison import FULL, PYTHON, build, check, same, source_of, under_run
 from rewriter_cases import SERVER
@@ -60,6 +63,27 @@ print(int(subprocess.run(['sh', '-c', '{MAPS}'], close_fds=True, capture_output=
         check(outcome.status == 0 and int(outcome.stdout) > 0 and outcome.stderr == "", f"{around}: {outcome}")
     outcome = runner.execute(under_run(daemons, NOTHING_NATIVE), runner.folder())
     check((outcome.status, outcome.stdout, outcome.stderr) == (0, "True\n", ""), f"{outcome}")
+
+
+def bundle(folder):
+    """What an OCI runtime starts: a root directory with a shell in it, and a description."""
+    os.makedirs(os.path.join(folder, "rootfs", "bin"))
+    shutil.copy("/bin/busybox", os.path.join(folder, "rootfs", "bin", "sh"))
+    subprocess.run(["runc", "spec"], cwd=folder, check=True)
+    path = os.path.join(folder, "config.json")
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    config["process"].update(terminal=False, args=["sh", "-c", "echo /*; id -u; exit 3"])
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+
+
+def case_oci_runtime(runner):
+    """It executes itself from where nobody can write, by a mount of /proc/self/exe, and asks for seccomp as libseccomp
+    does, which is nothing to be said of."""
+    for options in ((), ("--hook", "pass:entry:exit"), ("--exhaustive",)):
+        same(runner, ["sh", "-c", "runc --rootless true --root $PWD/state run contained-$$"], prepare=bundle,
+             status=3, options=(NOTHING_NATIVE, *options))
 
 
 def case_hooks_in_another_network(runner):

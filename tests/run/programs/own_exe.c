@@ -1,7 +1,7 @@
 /* /proc/self/exe and its other names, opened and looked at by every call that follows a link; and paths that are
  * no addresses. What is printed depends on nothing but the kernel.
  *
- *   own_exe PATH     PATH is this program's file */
+ *   own_exe PATH     PATH is this program's file, and not "bind" or "bound", which are ways of its own */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,11 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+#include <utime.h>
 
 static struct stat own;
 
@@ -62,6 +70,136 @@ static void look(const char *name) {
   say("faccessat2", syscall(SYS_faccessat2, here, name, R_OK, 0));
 }
 
+static const char *path;
+
+/* What a change by the name has made of the program's file. */
+static void say_mode(const char *what, long answer) {
+  struct stat found = {0};
+  say(what, answer);
+  stat(path, &found);
+  printf("  %o\n", found.st_mode);
+}
+
+static void say_time(const char *what, long answer) {
+  struct stat found = {0};
+  say(what, answer);
+  stat(path, &found);
+  printf("  %ld\n", (long)found.st_mtime);
+}
+
+static void change(const char *name) {
+  const int here = AT_FDCWD;
+  const struct utimbuf first = {1000, 1000};
+  const struct timeval second[2] = {{2000, 0}, {2000, 0}}, third[2] = {{3000, 0}, {3000, 0}};
+  const struct timespec fourth[2] = {{4000, 0}, {4000, 0}}, fifth[2] = {{5000, 0}, {5000, 0}};
+  say("creat", syscall(SYS_creat, name, 0600));
+  say("truncate", truncate(name, 0));
+  say("acct", acct(name));
+  say_mode("chmod", chmod(name, 0700));
+  say_mode("fchmodat", syscall(SYS_fchmodat, here, name, 0711));
+  say_mode("fchmodat2", syscall(452, here, name, 0751, 0));
+  say_mode("fchmodat2 of the link", syscall(452, here, name, 0711, AT_SYMLINK_NOFOLLOW));
+  say("chown", chown(name, getuid(), getgid()));
+  say("fchownat", fchownat(here, name, getuid(), getgid(), 0));
+  say("lchown", lchown(name, getuid(), getgid()));
+  say_time("utime", syscall(SYS_utime, name, &first));
+  say_time("utimes", syscall(SYS_utimes, name, second));
+  say_time("futimesat", syscall(SYS_futimesat, here, name, third));
+  say_time("utimensat", utimensat(here, name, fourth, 0));
+  say_time("utimensat of the link", utimensat(here, name, fifth, AT_SYMLINK_NOFOLLOW));
+}
+
+static void attributes(const char *name) {
+  char list[1024] = "", value[16] = "";
+  say("setxattr", setxattr(name, "user.own", "abc", 4, 0));
+  say("getxattr of the path", getxattr(path, "user.own", value, sizeof value));
+  say("getxattr", getxattr(name, "user.own", value, sizeof value));
+  printf("  %s\n", value);
+  say("listxattr", listxattr(name, list, sizeof list));
+  printf("  %d\n", memmem(list, sizeof list, "user.own", 9) != NULL);
+  say("lgetxattr", lgetxattr(name, "user.own", value, sizeof value));
+  say("removexattr", removexattr(name, "user.own"));
+  say("getxattr of the path", getxattr(path, "user.own", value, sizeof value));
+}
+
+static void name_otherwise(const char *name) {
+  struct {
+    struct file_handle head;
+    unsigned char rest[MAX_HANDLE_SZ];
+  } of_path = {{MAX_HANDLE_SZ, 0}, {0}}, of_name = of_path;
+  int mount_of_path = 0, mount_of_name = 0;
+  struct statfs system_of_path = {0}, system_of_name = {0};
+  say("statfs", statfs(name, &system_of_name) | statfs(path, &system_of_path));
+  printf("  %d\n", memcmp(&system_of_name.f_fsid, &system_of_path.f_fsid, sizeof system_of_path.f_fsid));
+  say("name_to_handle_at", name_to_handle_at(AT_FDCWD, name, &of_name.head, &mount_of_name, AT_SYMLINK_FOLLOW));
+  say("of the path", name_to_handle_at(AT_FDCWD, path, &of_path.head, &mount_of_path, 0));
+  printf("  %d %d\n", memcmp(&of_path, &of_name, sizeof of_path), mount_of_path == mount_of_name);
+  say("linkat", linkat(AT_FDCWD, name, AT_FDCWD, "linked", AT_SYMLINK_FOLLOW));
+  say_file("what it made", open("linked", O_PATH));
+  say("unlink", unlink("linked"));
+  say("linkat of the link", linkat(AT_FDCWD, name, AT_FDCWD, "linked", 0));
+  say("link", link(name, "linked"));
+  say_file("open_tree", syscall(SYS_open_tree, AT_FDCWD, name, 1));
+}
+
+static void watch(const char *name) {
+  char events[4096];
+  const int changes = inotify_init1(IN_NONBLOCK);
+  say("inotify_add_watch", inotify_add_watch(changes, name, IN_ATTRIB));
+  chmod(path, 0755);
+  say("a change of the path", read(changes, events, sizeof events));
+  close(changes);
+  const int opens = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY);
+  say("fanotify_init", opens);
+  say("fanotify_mark", fanotify_mark(opens, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, name));
+  close(open(path, O_RDONLY));
+  say("an open of the path", read(opens, events, sizeof events));
+  close(opens);
+}
+
+/* As runc and crun do it, to execute themselves from where nobody can write. */
+static int be_binding(void) {
+  close(open("bound", O_CREAT | O_WRONLY, 0600));
+  say("bind", mount("/proc/self/exe", "bound", "", MS_BIND, ""));
+  say_file("what is bound", open("bound", O_PATH));
+  say("read-only", mount("", "bound", "", MS_REMOUNT | MS_BIND | MS_RDONLY, ""));
+  const int bound = open("bound", O_PATH | O_CLOEXEC);
+  say("umount", umount2("bound", MNT_DETACH));
+  unlink("bound");
+  fflush(stdout);
+  char *const arguments[] = {"own_exe", "bound", NULL}, *const none[] = {NULL};
+  syscall(SYS_execveat, bound, "", arguments, none, AT_EMPTY_PATH);
+  say("execveat", -1);
+  return 1;
+}
+
+/* The kernel binds what is mounted where the process is, so the namespace comes first. */
+static void bind_in_child(void) {
+  int status = 0;
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    say("unshare", unshare(CLONE_NEWNS));
+    say("private", mount("", "/", "", MS_REC | MS_PRIVATE, ""));
+    fflush(stdout);
+    execl(path, "own_exe", "bind", NULL);
+    exit(1);
+  }
+  waitpid(child, &status, 0);
+  printf("the child ends with %x\n", status);
+}
+
+/* Executed from there. */
+static int be_bound(void) {
+  struct statfs system = {0};
+  const int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  say("open, bound", self);
+  say("fstatfs", fstatfs(self, &system));
+  printf("  %d\n", (system.f_flags & MS_RDONLY) != 0);
+  say("fchmod", fchmod(self, 0700));
+  return 3;
+}
+
 static void no_addresses(void) {
   char *const pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   munmap(pages + 4096, 4096);
@@ -75,6 +213,9 @@ static void no_addresses(void) {
     say("stat", syscall(SYS_stat, none[i], NULL));
     say("statx", syscall(SYS_statx, AT_FDCWD, none[i], 0, 0, 0));
     say("access", syscall(SYS_access, none[i], 0));
+    say("truncate", syscall(SYS_truncate, none[i], 0));
+    say("mount", syscall(SYS_mount, none[i], none[i], 0, MS_BIND, 0));
+    say("utimensat", syscall(SYS_utimensat, AT_FDCWD, none[i], 0, 1));
   }
 }
 
@@ -111,11 +252,22 @@ static void faults(void) {
 
 int main(int argc, char **argv) {
   char with_number[64];
-  if (argc != 2 || stat(argv[1], &own) != 0) return 2;
+  if (argc != 2) return 2;
+  const char *const way = argv[1];
+  const int binds = strcmp(way, "bind") == 0, is_bound = strcmp(way, "bound") == 0;
+  path = binds || is_bound ? "own" : way;
+  if (stat(path, &own) != 0) return 2;
+  if (binds) return be_binding();
+  if (is_bound) return be_bound();
   sprintf(with_number, "/proc/%d/exe", getpid());
   look("/proc/self/exe");
   look("/proc/thread-self/exe");
   look(with_number);
+  change("/proc/self/exe");
+  attributes("/proc/thread-self/exe");
+  name_otherwise("/proc/self/exe");
+  watch(with_number);
+  bind_in_child();
   no_addresses();
   faults();
   return 0;
