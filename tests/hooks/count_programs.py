@@ -51,6 +51,7 @@ int main(int argc, char **argv) {
   if (has_no_ticks && syscall(SYS_prctl, PR_SET_TSC | upper, PR_TSC_SIGSEGV | upper, 0, 0, 0) != 0) return 4;
   if (strcmp(how, "strict prctl") == 0) prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
   if (strcmp(how, "strict seccomp") == 0) syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, 0);
+  if (strcmp(how, "asked for strict seccomp") == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 1, 0) == 0) return 5;
   if (strncmp(how, "strict", 6) == 0) syscall(SYS_exit, 0);
   calls();
   if (has_no_ticks) execl(argv[0], argv[0], "fork", (char *)0);
@@ -161,6 +162,11 @@ def in_strict_mode(folder):
         done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "count", "--", program, how], folder)
         line = "sysload: hooks: the program enters strict seccomp mode, which kills it for calls of sysload's own\n"
         failed += check(native.returncode == 0 and line in done.stderr, f"{how}: is said", native, done)
+    # With flags, as libseccomp asks whether there is that call, the kernel does nothing.
+    native = run([program, "asked for strict seccomp"], folder)
+    done = run([SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", "count", "--", program, "asked for strict seccomp"], folder)
+    failed += check(native.returncode == 0 and done.returncode == 0 and "strict" not in done.stderr, "who asks enters nothing",
+                    native, done)
     return failed
 
 
