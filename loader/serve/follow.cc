@@ -13,6 +13,7 @@
 #include "loader/serve/client.h"
 #include "loader/serve/descriptor_limit.h"
 #include "loader/serve/door.h"
+#include "loader/serve/exe_link.h"
 #include "loader/serve/exec_target.h"
 #include "loader/serve/own_exe.h"
 #include "loader/serve/program_memory.h"
@@ -214,7 +215,7 @@ bool find_loader(const char* name, bool own, sys::Fd* loader) {
 // As a command sysload is what /proc/self/exe names, and the program means itself.
 bool means_own_exe(const ExecRequest& request, const ExecTarget& target) {
   const bool follows_link = (request.flags & AT_SYMLINK_NOFOLLOW) == 0;
-  return follows_link && sysload_state.exe_size != 0 && names_own_exe(target.path);
+  return follows_link && sysload_state.exe_size != 0 && is_exe_link(request.directory, target.path);
 }
 
 // AT_EXECFN is to be what the program has said. Where its file cannot be executed any more, the
@@ -366,7 +367,10 @@ bool follow_exec(const ExecRequest& request, int64_t* answer) {
     read_comm(target.path, comm);
   }
   const bool from_folder = request.directory != AT_FDCWD && named[0] != '/';
-  if (from_folder && target.word_count == 0) name_by_descriptor(request, named, program, &target);
+  if (from_folder && own)
+    name_in_dev(request.directory, named, target.executed, sizeof(target.executed));
+  else if (from_folder && target.word_count == 0)
+    name_by_descriptor(request, named, program, &target);
   const Followed followed{named, own, static_cast<uint64_t>(count), comm, program};
   const bool done = execute_by_sysload(request, followed, &target, answer);
   sys::close(program);

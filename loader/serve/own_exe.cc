@@ -14,6 +14,7 @@
 #include "loader/hooks/path_calls.h"
 #include "loader/memory.h"
 #include "loader/serve/descriptor_limit.h"
+#include "loader/serve/exe_link.h"
 #include "loader/serve/mapping_link.h"
 #include "loader/serve/own_copy.h"
 #include "loader/serve/program_memory.h"
@@ -21,15 +22,6 @@
 #include "loader/text.h"
 
 namespace sysrewrite {
-
-namespace {
-
-bool is_exe(const char* rest) {
-  const char* end = rest == nullptr ? nullptr : after(rest, "/exe");
-  return end != nullptr && *end == 0;
-}
-
-}  // namespace
 
 void remember_own_exe(sys::Fd fd) {
   State& state = sysload_state;
@@ -107,16 +99,6 @@ bool read_own_exe(char (&name)[kOwnPath]) {
   char link[kMappingLink];
   return leads_to_own_exe(name) ||
          (link_of_mapping(sysload_state.exe_mapping, link) && read_link(link, name));
-}
-
-bool names_own_exe(const char* path) {
-  const char* rest = after(path, "/proc/");
-  if (rest == nullptr) return false;
-  if (is_exe(after(rest, "self")) || is_exe(after(rest, "thread-self"))) return true;
-  uint64_t number = 0;
-  while (*rest >= '0' && *rest <= '9' && number < UINT32_MAX)
-    number = number * 10 + static_cast<uint64_t>(*rest++ - '0');
-  return number == sys::pid() && is_exe(rest);
 }
 
 namespace {
@@ -213,9 +195,12 @@ bool read_how(Arguments& argument, open_how* how) {
 // Whether this name, of which a call has `flags`, leads through the link.
 bool is_own_exe(const PathSlot& slot, const Arguments& argument, uint64_t flags) {
   char name[64];
+  const int32_t directory =
+      slot.directory == kNoArgument ? AT_FDCWD : static_cast<int32_t>(argument[slot.directory]);
   return may_follow_exe(slot) &&
          follows_last(slot, flags, slot.use == PathUse::kOpen ? flags : 0) &&
-         read_program_string(argument[slot.name], name, sizeof(name)) >= 0 && names_own_exe(name);
+         read_program_string(argument[slot.name], name, sizeof(name)) >= 0 &&
+         is_exe_link(directory, name);
 }
 
 int64_t make_by_path(uint64_t number, Arguments& argument, uint64_t* flags, OwnExe* own) {

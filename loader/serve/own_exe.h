@@ -41,11 +41,8 @@ class OwnExe {
 // What readlink says of /proc/self/exe: how the file is called by now.
 bool read_own_exe(char (&name)[kOwnPath]);
 
-// True for /proc/self/exe, /proc/thread-self/exe and /proc/PID/exe of this process.
-bool names_own_exe(const char* path);
-
-// Whether the call may do something with the file that such a path leads to, execve apart: the
-// filter of serve.S looks into their paths.
+// Whether the call may do something with the file that such a link (exe_link.h) leads to, execve
+// apart: the filter of serve.S looks into their paths.
 bool takes_path_of_exe(uint64_t number);
 
 // Makes such a call of the program's with the program's own path. False: it is another, or one of

@@ -27,6 +27,13 @@
 .Lsame\@:
 .endm
 
+// Goes to `to`, which is near, where it is this one.
+.macro  WHERE_BYTE register, offset, value, to
+        movzbl  \offset(%\register), %ecx
+        leaq    -\value(%rcx), %rcx
+        jrcxz   \to
+.endm
+
 .macro  PATH    register
         movl    sysload_state+SYSLOAD_STATE_EXE_SIZE(%rip), %ecx
         jrcxz   .Lnone\@
@@ -36,7 +43,33 @@
 .Lbegin\@:
         movq    %\register, %rcx       // no name: the descriptor's file
         jrcxz   .Lnone\@
-        BYTE    \register, 0, '/'
+        WHERE_BYTE \register, 0, '/', .Labsolute\@
+        WHERE_BYTE \register, 0, 'e', .Lexe\@
+        WHERE_BYTE \register, 0, 's', .Lself\@
+        WHERE_BYTE \register, 0, 't', .Lthread\@
+        jmp     *%r11
+.Labsolute\@:
+        jmp     .Lproc\@
+.Lexe\@:
+        BYTE    \register, 1, 'x'
+        BYTE    \register, 2, 'e'
+        BYTE    \register, 3, 0
+        jmp     .Lserve
+.Lself\@:
+        BYTE    \register, 1, 'e'
+        BYTE    \register, 2, 'l'
+        BYTE    \register, 3, 'f'
+        BYTE    \register, 4, '/'
+        jmp     .Lserve
+.Lthread\@:
+        BYTE    \register, 1, 'h'
+        BYTE    \register, 2, 'r'
+        BYTE    \register, 3, 'e'
+        BYTE    \register, 4, 'a'
+        BYTE    \register, 5, 'd'
+        BYTE    \register, 6, '-'
+        jmp     .Lserve
+.Lproc\@:
         BYTE    \register, 1, 'p'
         BYTE    \register, 2, 'r'
         BYTE    \register, 3, 'o'
@@ -211,7 +244,7 @@ sysload_callback_serve:
         jmp     *%r11
 
 // A path is of interest only where it may be /proc/self/exe by one of its names, and sysload is what that
-// names: "/proc/", a name of 1 to 11 bytes, "/e". All others pass here, where no lock is taken and no
+// names: "/proc/", a name of 1 to 11 bytes, "/e"; or, from a folder, "exe", "self/", "thread-". All others pass here, where no lock is taken and no
 // signal blocked. One byte at a time, so that nothing behind a path's end is read. The program's pointer
 // may name nothing: a fault of a load leads to sysload_filter_pass (watched_signals.cc).
         LABEL   sysload_filter_loads

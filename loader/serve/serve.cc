@@ -10,6 +10,7 @@
 
 #include "loader/engine/foreign_threads.h"
 #include "loader/memory.h"
+#include "loader/serve/exe_link.h"
 #include "loader/serve/follow.h"
 #include "loader/serve/job.h"
 #include "loader/serve/leaving.h"
@@ -104,10 +105,12 @@ uint64_t serve_exec(CallFrame& call, const ExecRequest& request) {
 
 // As a command sysload is what the kernel executed. The links that name it are read as the
 // program's name.
-uint64_t serve_readlink(CallFrame& call, uint64_t path, uint64_t buffer, uint64_t size) {
+uint64_t serve_readlink(CallFrame& call, int32_t directory, uint64_t path, uint64_t buffer,
+                        uint64_t size) {
   char name[64], own[kOwnPath];
   if (sysload_state.exe_size == 0 || static_cast<int32_t>(size) <= 0) return kPass;
-  if (read_program_string(path, name, sizeof(name)) < 0 || !names_own_exe(name)) return kPass;
+  if (read_program_string(path, name, sizeof(name)) < 0 || !is_exe_link(directory, name))
+    return kPass;
   int64_t answer = -ENOENT;
   if (read_own_exe(own)) {
     const uint64_t length = std::min<uint64_t>(static_cast<uint32_t>(size), strlen(own));
@@ -154,9 +157,10 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_serve(CallF
       return kAnswered;
     }
     case __NR_readlink:
-      return serve_readlink(*call, call->rdi, call->rsi, call->rdx);
+      return serve_readlink(*call, AT_FDCWD, call->rdi, call->rsi, call->rdx);
     case __NR_readlinkat:
-      return serve_readlink(*call, call->rsi, call->rdx, call->r10);
+      return serve_readlink(*call, static_cast<int32_t>(call->rdi), call->rsi, call->rdx,
+                            call->r10);
     default: {
       if (serve_leaving(call)) return kAnswered;
       int64_t answer = 0;

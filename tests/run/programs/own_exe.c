@@ -1,7 +1,7 @@
 /* /proc/self/exe and its other names, opened and looked at by every call that follows a link; and paths that are
  * no addresses. What is printed depends on nothing but the kernel.
  *
- *   own_exe PATH     PATH is this program's file, and not "bind" or "bound", which are ways of its own */
+ *   own_exe PATH     PATH is this program's file, and not "bind", "bound" or "executed", which are ways of its own */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sched.h>
+#include <sys/auxv.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -68,6 +69,73 @@ static void look(const char *name) {
   say("access", syscall(SYS_access, name, R_OK));
   say("faccessat", syscall(SYS_faccessat, here, name, X_OK));
   say("faccessat2", syscall(SYS_faccessat2, here, name, R_OK, 0));
+}
+
+/* The link by a shorter name, from a folder of /proc that is a descriptor and the working directory. */
+static void look_from(const char *folder, const char *name) {
+  struct stat found = {0};
+  struct statx more = {0};
+  struct open_how how = {0};
+  char target[4096] = "", first[4096] = "";
+  const int home = open(".", O_PATH), in = open(folder, O_PATH | O_DIRECTORY);
+  printf("%s in %s\n", name, folder);
+  say_file("openat", openat(in, name, O_RDONLY));
+  say_file("openat2", syscall(SYS_openat2, in, name, &how, sizeof how));
+  say_which("fstatat", fstatat(in, name, &found, 0), &found);
+  say_which("fstatat of the link", fstatat(in, name, &found, AT_SYMLINK_NOFOLLOW), &found);
+  say("statx", statx(in, name, 0, STATX_INO, &more));
+  printf("  %d\n", more.stx_ino == own.st_ino);
+  say("readlink", readlink("/proc/self/exe", first, sizeof first));
+  say("readlinkat", readlinkat(in, name, target, sizeof target));
+  printf("  %d\n", strcmp(first, target));
+  say("fchdir", fchdir(in));
+  say_file("open", syscall(SYS_open, name, O_RDONLY));
+  say_which("stat", syscall(SYS_stat, name, &found), &found);
+  memset(target, 0, sizeof target);
+  say("readlink", readlink(name, target, sizeof target));
+  printf("  %d\n", strcmp(first, target));
+  fchdir(home);
+  for (int is_here = 0; is_here < 2; is_here++) {
+    int status = 0;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+      char *const arguments[] = {"own_exe", "executed", NULL}, *const none[] = {NULL};
+      /* Whose folder it is: /proc/self would be the parent's, were it opened before. */
+      const int now = open(folder, O_PATH | O_DIRECTORY);
+      fchdir(now);
+      if (is_here) execve(name, arguments, none);
+      syscall(SYS_execveat, now, name, arguments, none, 0);
+      _exit(9);
+    }
+    waitpid(child, &status, 0);
+    printf("executed: %x\n", status);
+  }
+  close(in), close(home);
+}
+
+/* What has the same names elsewhere. */
+static void look_like_it(void) {
+  mkdir("self", 0700), mkdir("thread-self", 0700);
+  const char *const names[] = {"exe", "self/exe", "thread-self/exe"};
+  for (int i = 0; i < 3; i++) {
+    struct stat found = {0};
+    close(open(names[i], O_CREAT | O_WRONLY, 0600));
+    say_file(names[i], open(names[i], O_RDONLY));
+    say_which(names[i], syscall(SYS_stat, names[i], &found), &found);
+    say("unlink", unlink(names[i]));
+    say_file("not there", open(names[i], O_RDONLY));
+  }
+  rmdir("self"), rmdir("thread-self");
+  const int other = open("/proc/1", O_PATH | O_DIRECTORY);
+  struct stat found = {0};
+  say_which("that of the first process", fstatat(other, "exe", &found, 0), &found);
+  close(other);
+}
+
+static int be_executed(void) {
+  printf("  executed as %s\n", (const char *)getauxval(AT_EXECFN));
+  return 4;
 }
 
 static const char *path;
@@ -255,6 +323,7 @@ int main(int argc, char **argv) {
   if (argc != 2) return 2;
   const char *const way = argv[1];
   const int binds = strcmp(way, "bind") == 0, is_bound = strcmp(way, "bound") == 0;
+  if (strcmp(way, "executed") == 0) return be_executed();
   path = binds || is_bound ? "own" : way;
   if (stat(path, &own) != 0) return 2;
   if (binds) return be_binding();
@@ -263,6 +332,11 @@ int main(int argc, char **argv) {
   look("/proc/self/exe");
   look("/proc/thread-self/exe");
   look(with_number);
+  look_from("/proc", "self/exe");
+  look_from("/proc", "thread-self/exe");
+  look_from("/proc/self", "exe");
+  look_from("/proc/thread-self", "exe");
+  look_like_it();
   change("/proc/self/exe");
   attributes("/proc/thread-self/exe");
   name_otherwise("/proc/self/exe");
