@@ -63,8 +63,10 @@
 #define SYSLOAD_BLOCK_ASKED 376        // u32: how many hooks have seen the call
 #define SYSLOAD_BLOCK_EXITS 380        // u32: 1 where they are to see its end
 #define SYSLOAD_BLOCK_HOOK_EXIT 384    // the one hook's exit()
+#define SYSLOAD_BLOCK_I386_RETURN \
+  392  // u64: behind the `int $0x80` that sysload makes (exhaustive.S)
 #define SYSLOAD_BLOCK_UNDER_WAY \
-  392  // u32: 1 where a call is, and any handler may run (kept_calls.h)
+  400  // u32: 1 where a call is, and any handler may run (kept_calls.h)
 
 // The vectors' area, where they are kept by moves (vectors.S). The registers come first, 64 bytes
 // each.

@@ -74,6 +74,7 @@ struct ThreadBlock {
   uint32_t asked;             // how many hooks have seen it
   uint32_t exits;             // 1 where hooks are to see its end
   void (*hook_exit)(sysload_hook*, sysload_thread*, sysload_call*);
+  uint64_t i386_return;
   uint32_t under_way;        // 1 where a call is, and any handler may run (kept_calls.h)
   bool shares_thread_group;  // what is being cloned
   bool clears_handlers;      // likewise; and in it, until it has begun
@@ -146,6 +147,7 @@ static_assert(offsetof(ThreadBlock, call_memory_used) == SYSLOAD_BLOCK_CALL_MEMO
 static_assert(offsetof(ThreadBlock, asked) == SYSLOAD_BLOCK_ASKED);
 static_assert(offsetof(ThreadBlock, exits) == SYSLOAD_BLOCK_EXITS);
 static_assert(offsetof(ThreadBlock, hook_exit) == SYSLOAD_BLOCK_HOOK_EXIT);
+static_assert(offsetof(ThreadBlock, i386_return) == SYSLOAD_BLOCK_I386_RETURN);
 static_assert(offsetof(ThreadBlock, under_way) == SYSLOAD_BLOCK_UNDER_WAY);
 static_assert(offsetof(ThreadBlock, call.result) == SYSLOAD_CALL_RESULT);
 static_assert(offsetof(ThreadBlock, running) - offsetof(ThreadBlock, call) ==

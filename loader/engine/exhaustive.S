@@ -1,6 +1,7 @@
 // Arming Syscall User Dispatch: sysload's own code is the one allowed range, so every call of anybody
 // else's raises SIGSYS, and sysload issues those of the program's itself (hook_entry.S).
 #include "loader/abi.h"
+#include "loader/label.inc"
 
         .section .note.GNU-stack, "", @progbits
         .text
@@ -25,5 +26,13 @@ sysload_arm:
         syscall
         ret
         .size   sysload_arm, . - sysload_arm
+
+// An i386 call that was caught, which no hook knows by its number. Its registers and the stack are the
+// program's: `int $0x80` changes none but eax, so the way back is found by gs. struck.cc knows the places.
+        LABEL   sysload_i386_call
+        int     $0x80
+        LABEL   sysload_i386_made
+        jmp     *%gs:SYSLOAD_BLOCK_I386_RETURN
+        LABEL   sysload_i386_end
         .hidden etext
         .hidden __ehdr_start

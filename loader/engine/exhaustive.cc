@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "loader/abi.h"
+#include "loader/label.h"
 #include "loader/report.h"
 #include "loader/serve/client.h"
 #include "loader/signals/signal_frame.h"
@@ -21,8 +22,10 @@
 //   rsp              128 lower, as a stub steps over the red zone
 //   rip              the callback
 //
-// so hooks see these calls like all others, and hook_entry.S issues them. They are counted without
-// a lock, since any thread may be here at any time; the table is shared with forked children.
+// so hooks see these calls like all others, and hook_entry.S issues them. A call by `int $0x80` has
+// other numbers and registers, of which hooks know nothing: it is made in exhaustive.S, and
+// counted. All are counted without a lock, since any thread may be here at any time; the table is
+// shared with forked children.
 
 namespace sysrewrite {
 
@@ -31,12 +34,13 @@ namespace {
 constexpr char kPhase[] = "exhaustive";
 constexpr uint64_t kSyscallSize = 2;
 constexpr uint32_t kMostPlaces = 4096;
+constexpr uint64_t kI386 = uint64_t{1} << 32;
 
 // Where calls were caught: an open-addressed table by address.
 struct CaughtPlace {
   uint64_t address;  // of the syscall instruction; 0: free
   uint64_t calls;
-  uint64_t number;  // of the first
+  uint64_t number;  // of the first; with kI386 where it is one of that table
 };
 
 struct CaughtTable {
@@ -45,6 +49,7 @@ struct CaughtTable {
 };
 
 extern "C" [[gnu::visibility("hidden")]] int64_t sysload_arm();
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_i386_call[];
 
 CaughtTable* table() {
   return Memory::at<CaughtTable>({sysload_state.caught_table});
@@ -126,9 +131,15 @@ class Maps {
 
 }  // namespace
 
-void redirect_caught(KernelUcontext& context) {
-  constexpr size_t kRax = 9;
-  note_caught(context.rip - kSyscallSize, static_cast<uint32_t>(context.r12_to_rax[kRax]));
+void redirect_caught(ThreadBlock* block, const KernelSiginfo& info, KernelUcontext& context) {
+  const auto number = static_cast<uint32_t>(context.r12_to_rax[kRax]);
+  const bool is_i386 = is_i386_call(info);
+  note_caught(context.rip - kSyscallSize, is_i386 ? number | kI386 : number);
+  if (is_i386) {
+    block->i386_return = context.rip;
+    context.rip = address(sysload_i386_call);
+    return;
+  }
   context.rcx = context.rip;
   context.rsp -= SYSREWRITE_RED_ZONE;
   context.rip = sysload_state.callback;
@@ -166,7 +177,9 @@ void print_caught() {
     for (const CaughtPlace& place : all.places) {
       if (place.calls == 0) continue;
       out.number(place.calls, 10).text("  at ").hex(place.address).text("  ");
-      if (const char* name = call_name(place.number)) {
+      if ((place.number & kI386) != 0) {
+        out.text("int $0x80, which no hook sees, eax ").number(place.number & ~kI386);
+      } else if (const char* name = call_name(place.number)) {
         out.text(name);
       } else {
         out.text("syscall_").number(place.number);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "loader/signals/signal_frame.h"
+#include "loader/thread_block.h"
 
 namespace sysrewrite {
 
@@ -16,8 +17,8 @@ void prepare_exhaustive();
 // SYS_USER_DISPATCH.
 inline constexpr int32_t kUserDispatch = 2;
 
-// Makes a caught call go on in the callback.
-void redirect_caught(KernelUcontext& context);
+// Makes a caught call go on in the callback; one of the i386 table where it is made as it is.
+void redirect_caught(ThreadBlock* block, const KernelSiginfo& info, KernelUcontext& context);
 
 // From here on only sysload's code may issue system calls. Ends the process with a line where the
 // kernel does not know Syscall User Dispatch (Linux before 5.11).

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "loader/abi.h"
 #include "loader/memory.h"
@@ -65,6 +66,15 @@ inline bool names_place(uint64_t signal, const KernelSiginfo& info, uint64_t rip
   const bool is_of_place =
       signal == kSigIll || signal == kSigTrap || signal == kSigFpe || signal == kSigSys;
   return is_of_place && info.code > 0 && info.address == rip;
+}
+
+// Whether a call that was caught is one of the i386 table: by `int $0x80`.
+// Source: linux, include/uapi/asm-generic/siginfo.h: _call_addr, _syscall, _arch.
+inline bool is_i386_call(const KernelSiginfo& info) {
+  constexpr uint32_t kI386 = 0x40000003;  // AUDIT_ARCH_I386
+  uint32_t architecture = 0;
+  memcpy(&architecture, &info.rest[4], sizeof(architecture));
+  return architecture == kI386;
 }
 
 // Of a program that steps itself. What it has stepped over may have cleared TF.

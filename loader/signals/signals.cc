@@ -259,7 +259,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (is_in_runtime(*block, *context)) {
     const bool is_dispatched = is_caught && is_at_handler(context->rip);
     if (is_dispatched) {
-      redirect_caught(struck);
+      redirect_caught(block, *info, struck);
       return SYSLOAD_SIGNAL_TO_RUNTIME;
     }
     const bool is_raised = !is_forged({number, *info, *context});
@@ -268,7 +268,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     return SYSLOAD_SIGNAL_TO_RUNTIME;
   }
   if (is_caught) {
-    redirect_caught(*context);
+    redirect_caught(block, *info, *context);
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
   recall_signal(block, signal, info);

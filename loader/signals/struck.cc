@@ -36,6 +36,8 @@ extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
     sysload_check_exit_saved[], sysload_check_exit_loaded[], sysload_guard_saved[],
     sysload_callback_guarded_end[], sysload_hook_stacked[], sysload_hook_stack_left[],
     sysload_serve_entry[], sysload_serve_answered[], etext[];
+// Of exhaustive.S.
+extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_i386_call[], sysload_i386_end[];
 
 // Everything is the program's, but rip, which is in rcx.
 bool is_left(uint64_t rip) {
@@ -62,6 +64,17 @@ bool is_checked(uint64_t rip) {
          is_between(rip, sysload_callback_guarded, sysload_callback_guarded_end);
 }
 
+bool is_i386_call(uint64_t rip) {
+  return is_between(rip, sysload_i386_call, sysload_i386_end);
+}
+
+// The call is made again, and caught again, or it is made.
+void leave_i386_call(const ThreadBlock& block, KernelUcontext& context) {
+  constexpr uint64_t kInstruction = 2;
+  const bool is_made = context.rip != address(sysload_i386_call);
+  context.rip = block.i386_return - (is_made ? 0 : kInstruction);
+}
+
 // sysload's own code where it stands between the program and the runtime: rsp is the program's.
 bool is_between_program_and_runtime(uint64_t rip) {
   return is_between(rip, sysload_callback_hook, sysload_hook_entered) ||
@@ -71,7 +84,7 @@ bool is_between_program_and_runtime(uint64_t rip) {
          is_between(rip, sysload_signal_back, sysload_signal_end) || is_checked(rip) ||
          is_between(rip, sysload_serve_entry, sysload_serve_answered + 1) || is_left(rip) ||
          is_to_be_made(rip) || is_done(rip) || rip == address(sysload_hook_ending) ||
-         rip - address(sysload_restorer) < kRestorerSize;
+         is_i386_call(rip) || rip - address(sysload_restorer) < kRestorerSize;
 }
 
 // The call has not begun: it begins again, from the callback, since what is of interest in it, and
@@ -221,6 +234,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
       is_between(context.rip, sysload_hook_alternate, sysload_hook_alternate_blocked))
     return begin_again(block, context);
   if (is_checked(context.rip)) return begin_check_again(context);
+  if (is_i386_call(context.rip)) return leave_i386_call(block, context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
     finish_leaving(block, context);
   if (is_between(context.rip, sysload_hook_stacked, sysload_hook_stack_left))

@@ -2,7 +2,7 @@
 import os
 import re
 
-from comparison import (FULL, PYTHON, build, check, counts, environment, same, tool, under_run)
+from comparison import (FULL, PYTHON, build, check, counts, environment, same, source_of, tool, under_run)
 
 # Code made at run time: getpid, from five threads, a child of fork and one of vfork.
 JIT = r"""
@@ -148,6 +148,20 @@ def case_exhaustive_catches(runner):
     outcome = runner.execute(under_run(["./jit"], "--hook", "count"), folder)
     getpid = max(calls.get("getpid", 0) for _, calls in counts(outcome.stderr))
     check(0 < getpid <= 110, str(outcome))
+
+
+def case_exhaustive_i386_calls(runner):
+    """`int $0x80` has numbers of its own: what is caught of it is made as it is, and counted apart."""
+    def prepare(folder):
+        build(folder, "dynamic", source_of("i386_calls"), "-lpthread")
+        build(folder, "static", source_of("i386_calls"), "-lpthread", "-static")
+
+    for kind in ("dynamic", "static"):
+        for options in ((), ("--exhaustive",), ("--exhaustive", "--hook", "pass:entry:exit")):
+            ours = same(runner, [f"./{kind}"], prepare=prepare, options=options, stderr=False)
+            lines = re.findall(r"^ *(\d+)  at 0x[0-9a-f]+  int \$0x80, which no hook sees, eax (\d+)", ours.stderr, re.MULTILINE)
+            check(len(lines) == (1 if options else 0) and all(int(calls) > 60000 and eax == "20" for calls, eax in lines),
+                  str(ours))
 
 
 def case_exhaustive_keeps_state(runner):
