@@ -27,6 +27,14 @@
 .Lsame\@:
 .endm
 
+// The same of several bytes, from `offset` on.
+.macro  BYTES   register, offset, value, more:vararg
+        BYTE    \register, \offset, \value
+        .ifnb   \more
+        BYTES   \register, (\offset+1), \more
+        .endif
+.endm
+
 // Goes to `to`, which is near, where it is this one.
 .macro  WHERE_BYTE register, offset, value, to
         movzbl  \offset(%\register), %ecx
@@ -50,34 +58,22 @@
         jmp     *%r11
 .Labsolute\@:
         jmp     .Lproc\@
+.Lthread\@:
+        jmp     .Lthread_rest\@
 .Lexe\@:
-        BYTE    \register, 1, 'x'
-        BYTE    \register, 2, 'e'
-        BYTE    \register, 3, 0
+        BYTES   \register, 1, 'x', 'e', 0
         jmp     .Lserve
 .Lself\@:
-        BYTE    \register, 1, 'e'
-        BYTE    \register, 2, 'l'
-        BYTE    \register, 3, 'f'
-        BYTE    \register, 4, '/'
+        BYTES   \register, 1, 'e', 'l', 'f', '/', 'e', 'x', 'e', 0
         jmp     .Lserve
-.Lthread\@:
-        BYTE    \register, 1, 'h'
-        BYTE    \register, 2, 'r'
-        BYTE    \register, 3, 'e'
-        BYTE    \register, 4, 'a'
-        BYTE    \register, 5, 'd'
-        BYTE    \register, 6, '-'
+.Lthread_rest\@:
+        BYTES   \register, 1, 'h', 'r', 'e', 'a', 'd', '-', 's', 'e', 'l', 'f', '/', 'e', 'x', 'e', 0
         jmp     .Lserve
 .Lproc\@:
-        BYTE    \register, 1, 'p'
-        BYTE    \register, 2, 'r'
-        BYTE    \register, 3, 'o'
-        BYTE    \register, 4, 'c'
-        BYTE    \register, 5, '/'
+        BYTES   \register, 1, 'p', 'r', 'o', 'c', '/'
         BYTE_IS_NOT_END \register, 6
         .irp    offset, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
-        SLASH_AND_E \register, \offset
+        SLASH_AND_EXE \register, \offset
         .endr
         jmp     *%r11
 .endm
@@ -91,15 +87,15 @@
 .Lmore\@:
 .endm
 
-// Serves where "/e" stands at `offset`; passes where another name does, or the path ends.
-.macro  SLASH_AND_E register, offset
+// Serves where "/exe" stands at `offset`; passes where another name does, or the path ends.
+.macro  SLASH_AND_EXE register, offset
         movzbl  \offset(%\register), %ecx
         leaq    -'/'(%rcx), %rcx
         jrcxz   .Lslash\@
         BYTE_IS_NOT_END \register, \offset
         jmp     .Lname\@
 .Lslash\@:
-        BYTE    \register, (\offset+1), 'e'
+        BYTES   \register, (\offset+1), 'e', 'x', 'e', 0
         jmp     .Lserve
 .Lname\@:
 .endm
@@ -244,7 +240,7 @@ sysload_callback_serve:
         jmp     *%r11
 
 // A path is of interest only where it may be /proc/self/exe by one of its names, and sysload is what that
-// names: "/proc/", a name of 1 to 11 bytes, "/e"; or, from a folder, "exe", "self/", "thread-". All others pass here, where no lock is taken and no
+// names: "/proc/", a name of 1 to 11 bytes, "/exe"; or, from a folder, "exe", "self/exe", "thread-self/exe". All others pass here, where no lock is taken and no
 // signal blocked. One byte at a time, so that nothing behind a path's end is read. The program's pointer
 // may name nothing: a fault of a load leads to sysload_filter_pass (watched_signals.cc).
         LABEL   sysload_filter_loads

@@ -133,6 +133,29 @@ static void look_like_it(void) {
   close(other);
 }
 
+/* Names that begin as the link's do, at the end of what may be read, with their zero and without. */
+static void nearly(void) {
+  static const char *const names[] = {
+      "/proc/self/exec", "/proc/self/ex", "/proc/self/exe/", "/proc/self/environ", "/proc/thread-self/exe", "/proc/",
+      "/proc/self/", "/proc/123456789012/exe", "ex", "exec", "exe/", "self/ex", "self/exe/", "self/exes", "thread-self/ex",
+      "thread-selfx", "t", "s", "", "/"};
+  char *const page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  munmap(page + 4096, 4096);
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    const size_t size = strlen(names[i]);
+    char *name = page + 4095 - size;
+    struct stat found = {0};
+    strcpy(name, names[i]);
+    printf("%s: ", name), say_which("stat", syscall(SYS_stat, name, &found), &found);
+    for (size_t part = 1; part <= size; part++) {
+      name = page + 4096 - part;
+      memcpy(name, names[i], part);
+      say("  not ended", syscall(SYS_access, name, F_OK));
+    }
+  }
+  munmap(page, 4096);
+}
+
 static int be_executed(void) {
   printf("  executed as %s\n", (const char *)getauxval(AT_EXECFN));
   return 4;
@@ -337,6 +360,7 @@ int main(int argc, char **argv) {
   look_from("/proc/self", "exe");
   look_from("/proc/thread-self", "exe");
   look_like_it();
+  nearly();
   change("/proc/self/exe");
   attributes("/proc/thread-self/exe");
   name_otherwise("/proc/self/exe");
