@@ -453,7 +453,10 @@ void finish_call(ThreadBlock* block) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
   if (block->call.number == __NR_rt_sigtimedwait) take_what_was_awaited(block);
   const bool is_made_again = was_woken_in_vain(*block) || !take_what_was_read(block);
-  if (block->lends) take_mask_back(block);
+  if (block->lends) {
+    keep_what_is_shown(block);
+    take_mask_back(block);
+  }
   if (is_made_again) return undo_call(block);
   finish_call(block);
 }

@@ -78,6 +78,11 @@ bool any_other(const ThreadBlock& own, Use use) {
   return false;
 }
 
+// One that begins counts before its block names it, and may be given a signal.
+bool has_other_threads() {
+  return __atomic_load_n(&sysload_state.threads, __ATOMIC_RELAXED) > 1;
+}
+
 bool send_to(uint32_t tid, int signal, const KernelSiginfo& info) {
   return !sys::failed(sys::call(__NR_rt_tgsigqueueinfo, sys::pid(), tid,
                                 static_cast<uint64_t>(signal), Memory::address_of(&info).value));
@@ -224,14 +229,80 @@ bool may_be_with_another(const ThreadBlock& block) {
   const uint64_t opened = block.masked & ~mask_of(block.call, block.masked);
   bool is_there = false;
   for_each_open([&](int signal) {
-    const bool may_be_held = is_held(sysload_state.held[place_of(signal)]) ||
-                             any_other(block, [](const ThreadBlock&) { return true; });
+    const bool may_be_held = is_held(sysload_state.held[place_of(signal)]) || has_other_threads();
     is_there = is_there || ((opened & bit(signal)) != 0 && may_be_held);
   });
   return is_there;
 }
 
+// Which open signals a call has shown to be pending for the process, or has made so.
+uint64_t shown_by(const ThreadBlock& block) {
+  const sysload_call& call = block.call;
+  uint64_t set = 0;
+  if (block.result != 0) return 0;
+  if (call.number == __NR_rt_sigpending) {
+    read_program(call.argument[0], Memory::bytes(Memory::address_of(&set), sizeof(set)));
+  } else if (call.number == __NR_kill || call.number == __NR_rt_sigqueueinfo) {
+    const auto whom = static_cast<int32_t>(call.argument[0]);
+    const bool is_own = whom == static_cast<int32_t>(sys::pid()) || whom == 0;
+    const auto signal = static_cast<uint32_t>(call.argument[1]);
+    if (is_own && signal - 1 < kMostSignals) set = bit(static_cast<int>(signal));
+  }
+  return set & block.masked & sysload_state.open_signals;
+}
+
+// The kernel may be giving it to a thread that runs its own code, which is not done with it yet:
+// until then it is nowhere, for as long as that thread does not run. So it is held for everybody
+// before the program is told. Where it has been sent it is awaited; in vain, and not for ever, if
+// that thread has died. What was seen may have been a poke: false, where there is nothing else.
+bool keep_pending(ThreadBlock* block, int signal, bool was_sent) {
+  constexpr int kBusyTurns = 50, kMostTurns = 10'000;
+  const uint64_t pause[] = {0, SYSLOAD_LOCK_PAUSE};  // struct timespec
+  const HeldSignal& own = block->held[place_of(signal)];
+  const HeldSignal& everybodys = sysload_state.held[place_of(signal)];
+  const auto may_take = [&](const ThreadBlock& other) {
+    return takes(other, signal) && exists(other.tid);
+  };
+  bool was_poke = false;
+  for (int turn = 0; turn < kMostTurns; ++turn) {
+    if (is_held(own) || is_held(everybodys) || any_other(*block, may_take)) return true;
+    if (was_poke && !was_sent) return false;
+    KernelSiginfo info{};
+    const bool is_there = take_pending(bit(signal), &info) != 0;
+    was_poke = was_poke || (is_there && info.code == kPoke);
+    if (is_there && info.code != kPoke) {
+      hold_signal(block, signal, info);
+      return true;
+    }
+    if (turn < kBusyTurns)
+      sys::call(__NR_sched_yield);
+    else
+      sys::call(__NR_nanosleep, Memory::address_of(&pause[0]).value);
+  }
+  return false;
+}
+
+// What sigpending has answered, without these.
+void hide_pending(const sysload_call& call, uint64_t signals) {
+  uint64_t set = 0;
+  const auto bytes = Memory::bytes(Memory::address_of(&set), sizeof(set));
+  if (read_program(call.argument[0], bytes) != sizeof(set)) return;
+  set &= ~signals;
+  write_program(call.argument[0], as_byte_view(&set, sizeof(set)));
+}
+
 }  // namespace
+
+void keep_what_is_shown(ThreadBlock* block) {
+  const uint64_t shown = shown_by(*block);
+  if (shown == 0 || !has_other_threads()) return;
+  const bool was_sent = block->call.number != __NR_rt_sigpending;
+  uint64_t gone = 0;
+  for_each_open([&](int signal) {
+    if ((shown & bit(signal)) != 0 && !keep_pending(block, signal, was_sent)) gone |= bit(signal);
+  });
+  if (!was_sent && gone != 0) hide_pending(block->call, gone);
+}
 
 void open_program_mask(ThreadBlock* block, uint64_t held) {
   const uint64_t open = sysload_state.open_signals & ~held;

@@ -62,6 +62,9 @@ void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
 bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
 // The same of what was sent to the process.
 bool take_everybodys_signal(int signal, KernelSiginfo* info);
+// Behind a call that has shown a signal to be pending, or has sent one to the process: it is held,
+// wherever the kernel gives it meanwhile. Before the mask is taken back.
+void keep_what_is_shown(ThreadBlock* block);
 // Whether a call was woken for a signal that another thread took: rt_sigtimedwait, which nothing
 // has interrupted, since the kernel did not find it blocked there, and that one holds it; one whose
 // own mask opens it, likewise; another one by a poke.

@@ -13,7 +13,7 @@ from ways import FULL, SYSLOAD, Comparison
 CHANGES = "20000" if FULL else "500"
 WAITS = "3000" if FULL else "300"
 LOOKS = "200" if FULL else "20"
-CROWDED = "5000" if FULL else "500"
+CROWDED = "2000" if FULL else "60"
 PROGRAMS = {
     "masks.c": ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]),
     "looks.c": ([LOOKS], [LOOKS, "herd"], [CROWDED, "crowd"]),

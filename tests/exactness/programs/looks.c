@@ -5,8 +5,9 @@
  *
  *   looks N        N signals for each way, signal, and thread that looks
  *   looks N herd   N for each of some ways and signal, for which three threads look at once
- *   looks N crowd  N that epoll_pwait opens, in each of four processes at once: there the kernel often wakes one thread for
- *                  a signal, and gives it to another
+ *   looks N crowd  N that epoll_pwait opens, that sigpending shows, and that a thread sends to its process, in each of four
+ *                  processes at once: there the kernel often wakes one thread for a signal, or shows it to one, and gives
+ *                  it to another
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,9 +27,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum Way { kRead, kReadv, kPoll, kSelect, kEpoll, kEdge, kAgain, kSuspend, kPpoll, kPselect, kEpollPwait, kPending, kWays };
+enum Way { kRead, kReadv, kPoll, kSelect, kEpoll, kEdge, kAgain, kSuspend, kPpoll, kPselect, kEpollPwait, kPending, kSending, kWays };
 static const char *const kNames[kWays] = {"read", "readv", "poll", "select", "epoll", "epoll, edges", "read, not blocking", "sigsuspend", "ppoll",
-                                          "pselect", "epoll_pwait", "sigpending"};
+                                          "pselect", "epoll_pwait", "sigpending", "itself"};
 
 struct Look {
   int signal;
@@ -156,6 +157,23 @@ static void by_asking(struct Look *look) {
   check_taken(look, look->signal, info.si_code, info.si_pid, info.si_value.sival_int);
 }
 
+/* What a thread has sent to its process is there when it asks, without waiting. */
+static void by_sending(struct Look *look) {
+  sigset_t set;
+  siginfo_t info;
+  const struct timespec none = {0, 0};
+  const int number = (unsigned char)look->asked++;
+  sigemptyset(&set), sigaddset(&set, look->signal);
+  if (number % 2 == 0)
+    kill(getpid(), look->signal);
+  else
+    sigqueue(getpid(), look->signal, (union sigval){.sival_int = 100 + number});
+  if (number % 4 >= 2 && (sigpending(&set) != 0 || sigismember(&set, look->signal) == 0)) look->wrong |= 256;
+  sigemptyset(&set), sigaddset(&set, look->signal);
+  if (sigtimedwait(&set, &info, &none) != look->signal) look->wrong |= 128;
+  check_taken(look, look->signal, info.si_code, info.si_pid, info.si_value.sival_int);
+}
+
 static void *look_for_all(void *argument) {
   struct Look *look = argument;
   while (look->asked < look->number && look->wrong == 0) {
@@ -163,8 +181,10 @@ static void *look_for_all(void *argument) {
       by_file(look);
     else if (look->way < kPending)
       by_opening(look);
-    else
+    else if (look->way == kPending)
       by_asking(look);
+    else
+      by_sending(look);
   }
   look->is_over = 1;
   return NULL;
@@ -195,6 +215,8 @@ static void look_by(enum Way way, int signal, int number, int is_first) {
     send_when_asked(&look);
   }
   close(look.ask[0]);
+  const pid_t sender = look.sender;
+  if (way == kSending) look.sender = getpid();
   pthread_t other;
   must(pthread_create(&other, NULL, is_first ? turn_around : look_for_all, &look) == 0, "pthread_create");
   if (is_first)
@@ -203,7 +225,7 @@ static void look_by(enum Way way, int signal, int number, int is_first) {
     turn_around(&look);
   pthread_join(other, NULL);
   close(look.ask[1]), close(look.file), close(look.polled);
-  must(waitpid(look.sender, NULL, 0) == look.sender, "waitpid");
+  must(waitpid(sender, NULL, 0) == sender, "waitpid");
   sigpending(&set);
   printf("%d by %s, %s: %d taken, wrong %d, left %d\n", signal, kNames[way], is_first ? "the first thread" : "another", look.taken, look.wrong,
          sigismember(&set, signal));
@@ -292,17 +314,22 @@ static int look_by_herds(int number) {
   return 0;
 }
 
+static void crowd_by(enum Way way, int signal, int number, int is_first) {
+  for (int i = 0; i < 4; i++)
+    if (fork() == 0) {
+      alarm(300);
+      look_by(way, signal, number, is_first);
+      exit(0);
+    }
+  for (int status; wait(&status) > 0;)
+    if (status != 0) printf("a process ended with %x\n", status);
+}
+
 static int look_in_crowd(int number) {
-  for (int is_first = 0; is_first < 2; is_first++) {
-    for (int i = 0; i < 4; i++)
-      if (fork() == 0) {
-        alarm(300);
-        look_by(kEpollPwait, SIGTRAP, number, is_first);
-        exit(0);
-      }
-    for (int status; wait(&status) > 0;)
-      if (status != 0) printf("a process ended with %x\n", status);
-  }
+  const enum Way ways[] = {kEpollPwait, kPending, kSending};
+  for (int i = 0; i < 2; i++)
+    for (int way = 0; way < 3; way++)
+      for (int is_first = 0; is_first < 2; is_first++) crowd_by(ways[way], kSignals[i], number, is_first);
   return 0;
 }
 
