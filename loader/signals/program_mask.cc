@@ -390,6 +390,12 @@ bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
   return true;
 }
 
+void lead_behind_trap(const ThreadBlock& block, int signal) {
+  if ((sysload_state.open_signals & bit(signal)) == 0 || !takes(block, signal)) return;
+  if (is_held(block.held[place_of(signal)]) || is_held(sysload_state.held[place_of(signal)]))
+    poke(block, signal);
+}
+
 bool take_everybodys_signal(int signal, KernelSiginfo* info) {
   return take(&sysload_state.held[place_of(signal)], info);
 }

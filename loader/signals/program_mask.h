@@ -60,6 +60,9 @@ inline constexpr int32_t kPoke = -0x706f;
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
 // Where the thread was poked, puts what is held into `info`. False: there is nothing any more.
 bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
+// Behind a signal that served a call: while that was pending the kernel has dropped a poke of the
+// same number, as of any two, and what the poke leads to is still held.
+void lead_behind_trap(const ThreadBlock& block, int signal);
 // The same of what was sent to the process.
 bool take_everybodys_signal(int signal, KernelSiginfo* info);
 // Behind a call that has shown a signal to be pending, or has sent one to the process: it is held,

@@ -248,7 +248,10 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   const auto number = static_cast<uint64_t>(signal);
   KernelUcontext& struck = first_struck(context);
   if (!may_be_poisons(signal, *info)) struck.rip = back_to_poison({struck.rip}).value;
-  if (serve_own(block, signal, *info, context)) return to_what_was_struck(*context);
+  if (serve_own(block, signal, *info, context)) {
+    lead_behind_trap(*block, signal);
+    return to_what_was_struck(*context);
+  }
   const bool is_caught = signal == kSigSys && info->code == kUserDispatch &&
                          sysload_state.exhaustive && info->address == struck.rip;
   if (is_fault(signal, *info) && context->rip == address(sysload_copy_begin)) {
@@ -259,6 +262,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (is_in_runtime(*block, *context)) {
     const bool is_dispatched = is_caught && is_at_handler(context->rip);
     if (is_dispatched) {
+      lead_behind_trap(*block, signal);
       redirect_caught(block, *info, struck);
       return SYSLOAD_SIGNAL_TO_RUNTIME;
     }
@@ -268,6 +272,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     return SYSLOAD_SIGNAL_TO_RUNTIME;
   }
   if (is_caught) {
+    lead_behind_trap(*block, signal);
     redirect_caught(block, *info, *context);
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }

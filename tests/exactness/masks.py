@@ -14,9 +14,10 @@ CHANGES = "20000" if FULL else "500"
 WAITS = "3000" if FULL else "300"
 LOOKS = "200" if FULL else "20"
 CROWDED = "2000" if FULL else "60"
+TAKEN = "5000" if FULL else "300"
 PROGRAMS = {
     "masks.c": ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]),
-    "looks.c": ([LOOKS], [LOOKS, "herd"], [CROWDED, "crowd"]),
+    "looks.c": ([LOOKS], [LOOKS, "herd"], [CROWDED, "crowd"], [TAKEN, "taken"]),
 }
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"

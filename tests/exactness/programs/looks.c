@@ -4,6 +4,7 @@
  * to which the kernel gives the signal.
  *
  *   looks N        N signals for each way, signal, and thread that looks
+ *   looks N taken  N that are for a thread's handler, which makes calls
  *   looks N herd   N for each of some ways and signal, for which three threads look at once
  *   looks N crowd  N that epoll_pwait opens, that sigpending shows, and that a thread sends to its process, in each of four
  *                  processes at once: there the kernel often wakes one thread for a signal, or shows it to one, and gives
@@ -25,6 +26,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum Way { kRead, kReadv, kPoll, kSelect, kEpoll, kEdge, kAgain, kSuspend, kPpoll, kPselect, kEpollPwait, kPending, kSending, kWays };
@@ -307,6 +309,40 @@ static void look_by_three(enum Way way, int signal, int number) {
 
 static const int kSignals[] = {SIGTRAP, SIGSYS};
 
+/* --- One that takes it, and makes calls meanwhile ------------------------------------------------------ */
+
+static void *take_by_handler(void *argument) {
+  sigset_t set;
+  sigemptyset(&set), sigaddset(&set, *(const int *)argument);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  const time_t end = time(NULL) + 5;
+  while (handled == 0 && time(NULL) < end)
+    for (int i = 0; i < 1000 && handled == 0; i++) getppid();
+  return handled == 1 ? NULL : argument;
+}
+
+static void send_to_taker(int signal, int number) {
+  struct sigaction action = {.sa_flags = SA_SIGINFO};
+  action.sa_sigaction = on_signal;
+  sigset_t set;
+  sigemptyset(&set), sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  sigaction(signal, &action, NULL);
+  int late = 0;
+  for (int i = 0; i < number; i++) {
+    pthread_t taker;
+    void *is_late = NULL;
+    handled = 0;
+    must(pthread_create(&taker, NULL, take_by_handler, &signal) == 0, "pthread_create");
+    usleep((unsigned)(i * 37 % 500));
+    for (volatile int turn = i * 7919 % 100000; turn > 0; turn--) continue;
+    kill(getpid(), signal);
+    pthread_join(taker, &is_late);
+    late += is_late != NULL;
+  }
+  printf("%d taken by a handler: %d late\n", signal, late);
+}
+
 static int look_by_herds(int number) {
   const enum Way ways[] = {kRead, kEpoll, kSuspend};
   for (int i = 0; i < 2; i++)
@@ -333,10 +369,16 @@ static int look_in_crowd(int number) {
   return 0;
 }
 
+static int send_to_takers(int number) {
+  for (int i = 0; i < 2; i++) send_to_taker(kSignals[i], number);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return 64;
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* whole lines, of several processes */
   alarm(600);
+  if (argc > 2 && strcmp(argv[2], "taken") == 0) return send_to_takers(atoi(argv[1]));
   if (argc > 2) return strcmp(argv[2], "herd") == 0 ? look_by_herds(atoi(argv[1])) : look_in_crowd(atoi(argv[1]));
   for (int i = 0; i < 2; i++)
     for (int way = 0; way < kWays; way++)
