@@ -31,7 +31,6 @@ sysload_arm:
 // program's: `int $0x80` changes none but eax, so the way back is found by gs. struck.cc knows the places.
         LABEL   sysload_i386_call
         int     $0x80
-        LABEL   sysload_i386_made
         jmp     *%gs:SYSLOAD_BLOCK_I386_RETURN
         LABEL   sysload_i386_end
         .hidden etext

@@ -229,30 +229,29 @@ bool serve_arch_prctl(ThreadBlock* block, int64_t* result) {
   return true;
 }
 
-// By either call; of seccomp the kernel refuses it with flags or an argument, which is how
-// libseccomp asks whether there is that call.
-bool enters_strict_seccomp(const sysload_call& call) {
+// Whether it asks for seccomp to do this, by either call.
+bool sets_seccomp(const sysload_call& call, uint32_t operation, uint64_t mode) {
   const auto what = static_cast<uint32_t>(call.argument[0]);
-  if (call.number == __NR_prctl)
-    return what == PR_SET_SECCOMP && call.argument[1] == SECCOMP_MODE_STRICT;
-  return what == SECCOMP_SET_MODE_STRICT && static_cast<uint32_t>(call.argument[1]) == 0 &&
-         call.argument[2] == 0;
+  if (call.number == __NR_seccomp) return what == operation;
+  return what == PR_SET_SECCOMP && call.argument[1] == mode;
 }
 
-bool sets_seccomp_filter(const sysload_call& call) {
-  const auto what = static_cast<uint32_t>(call.argument[0]);
-  if (call.number == __NR_prctl)
-    return what == PR_SET_SECCOMP && call.argument[1] == SECCOMP_MODE_FILTER;
-  return what == SECCOMP_SET_MODE_FILTER;
+// The kernel refuses strict mode with flags or an argument, which is how libseccomp asks whether
+// there is that call.
+bool only_asks_for_strict_mode(const sysload_call& call) {
+  return call.number == __NR_seccomp &&
+         (static_cast<uint32_t>(call.argument[1]) != 0 || call.argument[2] != 0);
 }
 
 // Nothing that sysload could do instead of strict mode: it needs calls of its own at each clone,
 // each exit, and where a signal has come.
 void look_at_seccomp(const sysload_call& call) {
-  if (enters_strict_seccomp(call))
+  if (sets_seccomp(call, SECCOMP_SET_MODE_STRICT, SECCOMP_MODE_STRICT) &&
+      !only_asks_for_strict_mode(call))
     note("hooks",
          "the program enters strict seccomp mode, which kills it for calls of sysload's own");
-  if (sets_seccomp_filter(call)) sysload_state.has_filter = true;
+  if (sets_seccomp(call, SECCOMP_SET_MODE_FILTER, SECCOMP_MODE_FILTER))
+    sysload_state.has_filter = true;
 }
 
 // Syscall User Dispatch would catch the calls that sysload makes itself, too, while all signals are

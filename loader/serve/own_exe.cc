@@ -147,9 +147,8 @@ int64_t refuse_to_write(const char* path) {
 }
 
 bool gives_descriptor(uint64_t number) {
-  constexpr uint64_t kOpenTreeAttr = 467;
   const PathUse use = path_call(number)->slot[0].use;
-  return use == PathUse::kOpen || number == __NR_open_tree || number == kOpenTreeAttr;
+  return use == PathUse::kOpen || number == __NR_open_tree || number == SYSLOAD_NR_OPEN_TREE_ATTR;
 }
 
 // By a name that may be a link to a file. What executes is follow.cc's.

@@ -240,9 +240,10 @@ sysload_callback_serve:
         jmp     *%r11
 
 // A path is of interest only where it may be /proc/self/exe by one of its names, and sysload is what that
-// names: "/proc/", a name of 1 to 11 bytes, "/exe"; or, from a folder, "exe", "self/exe", "thread-self/exe". All others pass here, where no lock is taken and no
-// signal blocked. One byte at a time, so that nothing behind a path's end is read. The program's pointer
-// may name nothing: a fault of a load leads to sysload_filter_pass (watched_signals.cc).
+// names: "/proc/", a name of 1 to 11 bytes, "/exe"; or, from a folder, "exe", "self/exe", "thread-self/exe".
+// All others pass here, where no lock is taken and no signal blocked. One byte at a time, so that nothing
+// behind a path's end is read. The program's pointer may name nothing: a fault of a load leads to
+// sysload_filter_pass (watched_signals.cc).
         LABEL   sysload_filter_loads
 .Lpath_rsi:
         PATH    rsi

@@ -64,7 +64,7 @@ bool is_checked(uint64_t rip) {
          is_between(rip, sysload_callback_guarded, sysload_callback_guarded_end);
 }
 
-bool is_i386_call(uint64_t rip) {
+bool is_at_i386_call(uint64_t rip) {
   return is_between(rip, sysload_i386_call, sysload_i386_end);
 }
 
@@ -84,7 +84,7 @@ bool is_between_program_and_runtime(uint64_t rip) {
          is_between(rip, sysload_signal_back, sysload_signal_end) || is_checked(rip) ||
          is_between(rip, sysload_serve_entry, sysload_serve_answered + 1) || is_left(rip) ||
          is_to_be_made(rip) || is_done(rip) || rip == address(sysload_hook_ending) ||
-         is_i386_call(rip) || rip - address(sysload_restorer) < kRestorerSize;
+         is_at_i386_call(rip) || rip - address(sysload_restorer) < kRestorerSize;
 }
 
 // The call has not begun: it begins again, from the callback, since what is of interest in it, and
@@ -234,7 +234,7 @@ void mend(ThreadBlock& block, KernelUcontext& context) {
       is_between(context.rip, sysload_hook_alternate, sysload_hook_alternate_blocked))
     return begin_again(block, context);
   if (is_checked(context.rip)) return begin_check_again(context);
-  if (is_i386_call(context.rip)) return leave_i386_call(block, context);
+  if (is_at_i386_call(context.rip)) return leave_i386_call(block, context);
   if (is_between(context.rip, sysload_hook_unblocked, sysload_hook_unblocked_end))
     finish_leaving(block, context);
   if (is_between(context.rip, sysload_hook_stacked, sysload_hook_stack_left))
