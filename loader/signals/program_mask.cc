@@ -112,12 +112,10 @@ void poke_another(const ThreadBlock& own, int signal, bool is_new) {
   __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
 }
 
-// Whether the kernel would keep what this thread queues for the process, instead of giving it to a
-// thread that runs code of its own; and lets it queue that.
+// Whether the kernel would keep what this thread queues for the process, and lets it queue that.
+// Another thread may run code of its own at any time, and the kernel would give it to that one.
 bool may_queue(const ThreadBlock& own) {
-  return own.tid == sys::pid() && !any_other(own, [](const ThreadBlock& other) {
-           return !other.lends && exists(other.tid);
-         });
+  return own.tid == sys::pid() && !has_other_threads();
 }
 
 // Only a process's first thread may queue again for the process what a kill says of its sender.

@@ -18,7 +18,7 @@
 // thread is put back into the kernel's queue for the time of each of its calls. What was sent to
 // the process is held for all threads, since the kernel would give it, again, to one that runs code
 // of its own: those are poked that have not blocked it, or wait for it, or are in a call that looks
-// for it (pending_view.h), and find it. Where there is no such one it is in the kernel's queue.
+// for it (pending_view.h), and find it. Where there is no other thread it is in the kernel's queue.
 //
 // Only where there is something to serve by such signals: State::open_signals is 0 otherwise, and
 // none of this does anything.
