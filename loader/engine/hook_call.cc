@@ -23,6 +23,7 @@
 #include "loader/serve/serve.h"
 #include "loader/signals/alternate_stack.h"
 #include "loader/signals/dispositions.h"
+#include "loader/signals/held_signals.h"
 #include "loader/signals/kept_calls.h"
 #include "loader/signals/pending_view.h"
 #include "loader/signals/places.h"

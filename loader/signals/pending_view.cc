@@ -8,7 +8,7 @@
 
 #include "loader/memory.h"
 #include "loader/serve/program_memory.h"
-#include "loader/signals/program_mask.h"
+#include "loader/signals/held_signals.h"
 #include "loader/signals/signals.h"
 #include "loader/state.h"
 #include "loader/text.h"
@@ -127,6 +127,31 @@ bool reads(const ThreadBlock& block) {
   return block.looks && (number == __NR_read || number == __NR_readv || number == __NR_preadv2);
 }
 
+// Which open signals a call has shown to be pending for the process, or has made so.
+uint64_t shown_by(const ThreadBlock& block) {
+  const sysload_call& call = block.call;
+  uint64_t set = 0;
+  if (block.result != 0) return 0;
+  if (call.number == __NR_rt_sigpending) {
+    read_program(call.argument[0], Memory::bytes(Memory::address_of(&set), sizeof(set)));
+  } else if (call.number == __NR_kill || call.number == __NR_rt_sigqueueinfo) {
+    const auto whom = static_cast<int32_t>(call.argument[0]);
+    const bool is_own = whom == static_cast<int32_t>(sys::pid()) || whom == 0;
+    const auto signal = static_cast<uint32_t>(call.argument[1]);
+    if (is_own && signal - 1 < kMostSignals) set = bit_of(static_cast<int>(signal));
+  }
+  return set & block.masked & sysload_state.open_signals;
+}
+
+// What sigpending has answered, without these.
+void hide_pending(const sysload_call& call, uint64_t signals) {
+  uint64_t set = 0;
+  const auto bytes = Memory::bytes(Memory::address_of(&set), sizeof(set));
+  if (read_program(call.argument[0], bytes) != sizeof(set)) return;
+  set &= ~signals;
+  write_program(call.argument[0], as_byte_view(&set, sizeof(set)));
+}
+
 }  // namespace
 
 bool looks_at_pending(uint64_t number) {
@@ -176,6 +201,18 @@ bool take_what_was_read(ThreadBlock* block) {
   }
   block->result = kept;
   return kept != 0;
+}
+
+void keep_what_is_shown(ThreadBlock* block) {
+  const uint64_t shown = shown_by(*block);
+  if (shown == 0 || !has_other_threads()) return;
+  const bool was_sent = block->call.number != __NR_rt_sigpending;
+  uint64_t gone = 0;
+  for_each_open_signal([&](int signal) {
+    if ((shown & bit_of(signal)) != 0 && !keep_pending(block, signal, was_sent))
+      gone |= bit_of(signal);
+  });
+  if (!was_sent && gone != 0) hide_pending(block->call, gone);
 }
 
 }  // namespace sysrewrite

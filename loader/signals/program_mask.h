@@ -14,11 +14,7 @@
 // kernel itself answers rt_sigprocmask, rt_sigpending, ppoll, sigwait, signalfd, /proc/self/status
 // and execve, and waits are not disturbed by what the program has blocked.
 //
-// An open signal that somebody sends while the program has blocked it is held. What was sent to a
-// thread is put back into the kernel's queue for the time of each of its calls. What was sent to
-// the process is held for all threads, since the kernel would give it, again, to one that runs code
-// of its own: those are poked that have not blocked it, or wait for it, or are in a call that looks
-// for it (pending_view.h), and find it. Where there is no other thread it is in the kernel's queue.
+// An open signal that somebody sends while the program has blocked it is held (held_signals.h).
 //
 // Only where there is something to serve by such signals: State::open_signals is 0 otherwise, and
 // none of this does anything.
@@ -53,21 +49,6 @@ void take_apart_frame_mask(ThreadBlock* block, uint64_t frame);
 
 // Whether the signal must wait since the program has blocked it: the kernel does not know that.
 bool is_masked(const ThreadBlock& block, int signal);
-// What a poke says in the place of a siginfo.
-inline constexpr int32_t kPoke = -0x706f;
-
-// Keeps it; what was sent to the process may go to another thread.
-void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
-// Where the thread was poked, puts what is held into `info`. False: there is nothing any more.
-bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
-// Behind a signal that served a call: while that was pending the kernel has dropped a poke of the
-// same number, as of any two, and what the poke leads to is still held.
-void lead_behind_trap(const ThreadBlock& block, int signal);
-// The same of what was sent to the process.
-bool take_everybodys_signal(int signal, KernelSiginfo* info);
-// Behind a call that has shown a signal to be pending, or has sent one to the process: it is held,
-// wherever the kernel gives it meanwhile. Before the mask is taken back.
-void keep_what_is_shown(ThreadBlock* block);
 // Whether a call was woken for a signal that another thread took: rt_sigtimedwait, which nothing
 // has interrupted, since the kernel did not find it blocked there, and that one holds it; one whose
 // own mask opens it, likewise; another one by a poke.
@@ -78,9 +59,6 @@ bool take_info_back(ThreadBlock* block);
 // The same behind a call, which may have been poked: puts what was held at the program's siginfo.
 // Where there is nothing any more the result is that of one that was woken in vain.
 void take_what_was_awaited(ThreadBlock* block);
-// In a forked child, where nothing is pending.
-void forget_held_signals(ThreadBlock* block);
-
 // The mask in a frame that the program is about to go on with: `was_lent` where it has struck a
 // call that had the mask. Where a handler is to run it is shown the program's, and its own mask is
 // opened; all signals stay blocked until the runtime is left.

@@ -59,6 +59,11 @@ struct KernelSiginfo {
 static_assert(sizeof(KernelSiginfo) == 128);
 static_assert(offsetof(KernelSiginfo, address) == 16);
 
+// Of a signal in a mask.
+constexpr uint64_t bit_of(int signal) {
+  return uint64_t{1} << (signal - 1);
+}
+
 // Whether the siginfo names the place at which the thread is: the instruction that has raised it,
 // or the one behind a call that a filter or a dispatcher has caught.
 // Source: linux, arch/x86/kernel/traps.c; kernel/signal.c, force_sig_seccomp().

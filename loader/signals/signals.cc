@@ -12,6 +12,7 @@
 #include "loader/signals/alternate_stack.h"
 #include "loader/signals/dispositions.h"
 #include "loader/signals/handlers.h"
+#include "loader/signals/held_signals.h"
 #include "loader/signals/plain_flags.h"
 #include "loader/signals/position.h"
 #include "loader/signals/program_mask.h"
