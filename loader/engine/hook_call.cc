@@ -21,6 +21,7 @@
 #include "loader/serve/own_exe.h"
 #include "loader/serve/program_memory.h"
 #include "loader/serve/serve.h"
+#include "loader/signals/aimed_signals.h"
 #include "loader/signals/alternate_stack.h"
 #include "loader/signals/dispositions.h"
 #include "loader/signals/held_signals.h"
@@ -326,6 +327,10 @@ bool serve_by_answer(ThreadBlock* block, int64_t* result) {
     case __NR_seccomp:
       look_at_seccomp(call);
       return false;
+    case __NR_tkill:
+    case __NR_tgkill:
+    case __NR_rt_tgsigqueueinfo:
+      return send_to_thread(block, result);
     case __NR_exit_group:
       end_process(block);
     case __NR_sigaltstack:

@@ -14,10 +14,11 @@ bool has_other_threads() {
   return __atomic_load_n(&sysload_state.threads, __ATOMIC_RELAXED) > 1;
 }
 
-namespace {
+bool exists(uint32_t tid) {
+  return !sys::failed(sys::call(__NR_tgkill, sys::pid(), tid, 0));
+}
 
-// Source: linux, include/uapi/asm-generic/siginfo.h: sent to one thread, by tkill or tgkill.
-constexpr int32_t kSentToThread = -6;
+namespace {
 
 uint32_t place_of(int signal) {
   return signal == kSigTrap ? 0 : 1;
@@ -34,11 +35,20 @@ void release(HeldSignal* held, uint32_t state) {
   __atomic_store_n(&held->state, state, __ATOMIC_RELEASE);
 }
 
-// Of two that wait the kernel keeps the first.
+bool is_held(const HeldSignal& held) {
+  return __atomic_load_n(&held.state, __ATOMIC_RELAXED) == kHeld;
+}
+
+// Of two that wait the kernel keeps the first. One that another thread is about to take is none.
 void put(HeldSignal* held, const KernelSiginfo& info) {
-  if (!claim(held, kFree)) return;
-  held->info = info;
-  release(held, kHeld);
+  constexpr int kMostTurns = 1'000;
+  for (int turn = 0; turn < kMostTurns && !is_held(*held); ++turn) {
+    if (claim(held, kFree)) {
+      held->info = info;
+      return release(held, kHeld);
+    }
+    sys::call(__NR_sched_yield);
+  }
 }
 
 bool take(HeldSignal* held, KernelSiginfo* info) {
@@ -46,10 +56,6 @@ bool take(HeldSignal* held, KernelSiginfo* info) {
   *info = held->info;
   release(held, kFree);
   return true;
-}
-
-bool is_held(const HeldSignal& held) {
-  return __atomic_load_n(&held.state, __ATOMIC_RELAXED) == kHeld;
 }
 
 // Whether what is sent to the process may be this thread's.
@@ -75,10 +81,6 @@ bool send_to(uint32_t tid, int signal, const KernelSiginfo& info) {
 // Leads a thread to what is held. However many pokes wait there, they are one.
 bool poke(const ThreadBlock& block, int signal) {
   return send_to(block.tid, signal, {signal, 0, kPoke, 0, 0, {}});
-}
-
-bool exists(uint32_t tid) {
-  return !sys::failed(sys::call(__NR_tgkill, sys::pid(), tid, 0));
 }
 
 // The kernel lets nobody forge for another thread what a kill says of its sender, so what was sent
@@ -186,6 +188,14 @@ void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
   poke_another(*block, signal, is_new);
 }
 
+void hold_for(ThreadBlock* other, int signal, const KernelSiginfo& info) {
+  put(&other->held[place_of(signal)], info);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  __atomic_fetch_add(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
+  poke(*other, signal);
+  __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
+}
+
 bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
   if (info->code != kPoke) return true;
   HeldSignal& everybodys = sysload_state.held[place_of(signal)];
@@ -198,7 +208,7 @@ bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
   return true;
 }
 
-void lead_behind_trap(const ThreadBlock& block, int signal) {
+void lead_to_held(const ThreadBlock& block, int signal) {
   if ((sysload_state.open_signals & bit_of(signal)) == 0 || !takes(block, signal)) return;
   if (is_held(block.held[place_of(signal)]) || is_held(sysload_state.held[place_of(signal)]))
     poke(block, signal);

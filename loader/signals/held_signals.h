@@ -26,6 +26,9 @@ namespace sysrewrite {
 // What a poke says in the place of a siginfo.
 inline constexpr int32_t kPoke = -0x706f;
 
+// Source: linux, include/uapi/asm-generic/siginfo.h: sent to one thread, by tkill or tgkill.
+inline constexpr int32_t kSentToThread = -6;
+
 // Calls `use` with each open signal.
 template <typename Use>
 void for_each_open_signal(Use use) {
@@ -35,9 +38,13 @@ void for_each_open_signal(Use use) {
 
 // One that begins counts before its block names it, and may be given a signal.
 bool has_other_threads();
+// Whether the process has such a thread.
+bool exists(uint32_t tid);
 
 // Keeps it; what was sent to the process may go to another thread.
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
+// Keeps what was sent to another thread, and pokes that one, which must not go away meanwhile.
+void hold_for(ThreadBlock* other, int signal, const KernelSiginfo& info);
 // Holds for this thread what the kernel has for it of the open `signals`.
 void hold_pending(ThreadBlock* block, uint64_t signals);
 // Where the thread was poked, puts what is held into `info`. False: there is nothing any more.
@@ -46,9 +53,9 @@ bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info);
 bool take_everybodys_signal(int signal, KernelSiginfo* info);
 // To where the thread gets it as it is now, what is held of the open `signals`.
 void send_all_again(ThreadBlock* block, uint64_t signals);
-// Behind a signal that served a call: while that was pending the kernel has dropped a poke of the
+// Behind a signal that was no poke: while that was pending the kernel has dropped a poke of the
 // same number, as of any two, and what the poke leads to is still held.
-void lead_behind_trap(const ThreadBlock& block, int signal);
+void lead_to_held(const ThreadBlock& block, int signal);
 // Whether it is held for everybody, or another thread may have just been given it.
 bool may_be_with_another(int signal);
 // Where the signal was shown to be pending, or `was_sent` to the process. The kernel may be giving

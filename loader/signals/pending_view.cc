@@ -191,8 +191,8 @@ bool take_what_was_read(ThreadBlock* block) {
       is_known = is_known || is_signalfd(block->call.argument[0]);
       if (!is_known) return true;
       const auto signal = static_cast<int>(record.signo);
-      KernelSiginfo info{};
-      is_there = take_everybodys_signal(signal, &info);
+      KernelSiginfo info{signal, 0, kPoke, 0, 0, {}};
+      is_there = take_held_signal(block, signal, &info);
       if (is_there) record = record_of(signal, info);
     }
     if (!is_there) continue;

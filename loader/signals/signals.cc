@@ -250,7 +250,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   KernelUcontext& struck = first_struck(context);
   if (!may_be_poisons(signal, *info)) struck.rip = back_to_poison({struck.rip}).value;
   if (serve_own(block, signal, *info, context)) {
-    lead_behind_trap(*block, signal);
+    lead_to_held(*block, signal);
     return to_what_was_struck(*context);
   }
   const bool is_caught = signal == kSigSys && info->code == kUserDispatch &&
@@ -263,7 +263,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   if (is_in_runtime(*block, *context)) {
     const bool is_dispatched = is_caught && is_at_handler(context->rip);
     if (is_dispatched) {
-      lead_behind_trap(*block, signal);
+      lead_to_held(*block, signal);
       redirect_caught(block, *info, struck);
       return SYSLOAD_SIGNAL_TO_RUNTIME;
     }
@@ -273,7 +273,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     return SYSLOAD_SIGNAL_TO_RUNTIME;
   }
   if (is_caught) {
-    lead_behind_trap(*block, signal);
+    lead_to_held(*block, signal);
     redirect_caught(block, *info, *context);
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
@@ -287,6 +287,7 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
     }
     return SYSLOAD_SIGNAL_TO_PROGRAM;
   }
+  if (info->code != kPoke) lead_to_held(*block, signal);
   if (!take_held_signal(block, signal, info)) return SYSLOAD_SIGNAL_TO_PROGRAM;
   if (is_on_fault_stack(*block, Memory::address_of(context).value) &&
       block->signals->action[signal].handler != kSigDefault) {

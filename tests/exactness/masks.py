@@ -17,7 +17,7 @@ CROWDED = "2000" if FULL else "60"
 TAKEN = "5000" if FULL else "300"
 PROGRAMS = {
     "masks.c": ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]),
-    "looks.c": ([LOOKS], [LOOKS, "herd"], [CROWDED, "crowd"], [TAKEN, "taken"]),
+    "looks.c": ([LOOKS], [LOOKS, "aimed"], [LOOKS, "herd"], [CROWDED, "crowd"], [TAKEN, "taken"]),
 }
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"

@@ -4,7 +4,8 @@
  * gives the signal.
  *
  *   looks N        N signals for each way, signal, and thread that looks
- *   looks N taken  N that are for a thread's handler, which makes calls
+ *   looks N aimed  the same, where the other thread sends them, to the one that looks
+ *   looks N taken  N that are for a thread's handler, which makes calls; and N that are sent to that thread
  *   looks N herd   N for each of some ways and signal, for which three threads look at once
  *   looks N crowd  N that epoll_pwait opens, that sigpending shows, and that a thread sends to its process while
  *                  another turns or makes calls, in each of four processes at once: there the kernel often wakes
@@ -38,10 +39,12 @@ struct Look {
   enum Way way;
   int number; /* of signals */
   int file, polled, ask[2];
-  int asked;
+  volatile int asked;
   pid_t sender;
+  int is_aimed; /* the other thread sends, to this one */
+  volatile pid_t looker;
   int taken, wrong;
-  volatile int turns, is_over;
+  volatile int is_over;
 };
 
 static volatile int handled, code_handled, value_handled;
@@ -85,6 +88,7 @@ static void send_when_asked(const struct Look *look) {
 
 static void ask(struct Look *look) {
   const unsigned char number = (unsigned char)look->asked++;
+  if (look->is_aimed) return;
   must(write(look->ask[1], &number, 1) == 1, "write");
 }
 
@@ -93,7 +97,7 @@ static void check_taken(struct Look *look, int signal, int code, pid_t sender, i
   const int is_queued = number % 2 != 0;
   look->taken++;
   if (signal != look->signal || sender != look->sender) look->wrong |= 1;
-  if (code != (is_queued ? SI_QUEUE : SI_USER)) look->wrong |= 2;
+  if (code != (is_queued ? SI_QUEUE : look->is_aimed ? SI_TKILL : SI_USER)) look->wrong |= 2;
   if (is_queued && value != 100 + number) look->wrong |= 4;
 }
 
@@ -166,7 +170,8 @@ static void by_asking(struct Look *look) {
     if (sigpending(&set) != 0) look->wrong |= 64;
   while (sigismember(&set, look->signal) == 0);
   sigemptyset(&set), sigaddset(&set, look->signal);
-  if (sigtimedwait(&set, &info, &none) != look->signal) look->wrong |= 128;
+  /* glibc's own says SI_USER for SI_TKILL. */
+  if (syscall(SYS_rt_sigtimedwait, &set, &info, &none, _NSIG / 8) != look->signal) look->wrong |= 128;
   check_taken(look, look->signal, info.si_code, info.si_pid, info.si_value.sival_int);
 }
 
@@ -189,6 +194,7 @@ static void by_sending(struct Look *look) {
 
 static void *look_for_all(void *argument) {
   struct Look *look = argument;
+  look->looker = (pid_t)syscall(SYS_gettid);
   while (look->asked < look->number && look->wrong == 0) {
     if (look->way < kSuspend)
       by_file(look);
@@ -203,16 +209,28 @@ static void *look_for_all(void *argument) {
   return NULL;
 }
 
+/* musl has no pthread_sigqueue. */
+static void aim(const struct Look *look, int number) {
+  siginfo_t info = {.si_code = SI_QUEUE};
+  info.si_pid = getpid(), info.si_uid = getuid(), info.si_value.sival_int = 100 + (unsigned char)number;
+  if (number % 2 == 0)
+    syscall(SYS_tgkill, getpid(), look->looker, look->signal);
+  else
+    syscall(SYS_rt_tgsigqueueinfo, getpid(), look->looker, look->signal, &info);
+}
+
 static void *turn_around(void *argument) {
   struct Look *look = argument;
-  look->turns = 1;
-  while (!look->is_over)
+  int sent = 0;
+  while (!look->is_over) {
     if (look->way == kBeside) getppid();
+    if (look->is_aimed && sent < look->asked) aim(look, sent++);
+  }
   return NULL;
 }
 
-static void look_by(enum Way way, int signal, int number, int is_first) {
-  struct Look look = {.signal = signal, .way = way, .number = number};
+static void look_by(enum Way way, int signal, int number, int is_first, int is_aimed) {
+  struct Look look = {.signal = signal, .way = way, .number = number, .is_aimed = is_aimed};
   struct sigaction old;
   sigset_t set = block_and_handle(signal, on_signal, &old);
   must(pipe(look.ask) == 0, "pipe");
@@ -227,7 +245,7 @@ static void look_by(enum Way way, int signal, int number, int is_first) {
   }
   close(look.ask[0]);
   const pid_t sender = look.sender;
-  if (way >= kSending) look.sender = getpid();
+  if (way >= kSending || is_aimed) look.sender = getpid();
   pthread_t other;
   must(pthread_create(&other, NULL, is_first ? turn_around : look_for_all, &look) == 0, "pthread_create");
   if (is_first)
@@ -325,7 +343,7 @@ static void *take_by_handler(void *argument) {
   return handled == 1 ? NULL : argument;
 }
 
-static void send_to_taker(int signal, int number) {
+static void send_to_taker(int signal, int number, int is_aimed) {
   block_and_handle(signal, on_signal, NULL);
   int late = 0;
   for (int i = 0; i < number; i++) {
@@ -335,11 +353,14 @@ static void send_to_taker(int signal, int number) {
     must(pthread_create(&taker, NULL, take_by_handler, &signal) == 0, "pthread_create");
     usleep((unsigned)(i * 37 % 500));
     for (volatile int turn = i * 7919 % 100000; turn > 0; turn--) continue;
-    kill(getpid(), signal);
+    if (is_aimed)
+      pthread_kill(taker, signal);
+    else
+      kill(getpid(), signal);
     pthread_join(taker, &is_late);
     late += is_late != NULL;
   }
-  printf("%d taken by a handler: %d late\n", signal, late);
+  printf("%d %s a thread, taken by a handler: %d late\n", signal, is_aimed ? "sent to" : "left to", late);
 }
 
 static int look_by_herds(int number) {
@@ -353,7 +374,7 @@ static void crowd_by(enum Way way, int signal, int number, int is_first) {
   for (int i = 0; i < 4; i++)
     if (fork() == 0) {
       alarm(300);
-      look_by(way, signal, number, is_first);
+      look_by(way, signal, number, is_first, 0);
       exit(0);
     }
   for (int status; wait(&status) > 0;)
@@ -369,18 +390,27 @@ static int look_in_crowd(int number) {
 }
 
 static int send_to_takers(int number) {
-  for (int i = 0; i < 2; i++) send_to_taker(kSignals[i], number);
+  for (int i = 0; i < 2; i++)
+    for (int is_aimed = 0; is_aimed < 2; is_aimed++) send_to_taker(kSignals[i], number, is_aimed);
+  return 0;
+}
+
+/* What a thread sends to itself is there without this. */
+static int look_by_each(int number, int is_aimed) {
+  for (int i = 0; i < 2; i++)
+    for (int way = 0; way < (is_aimed ? kSending : kWays); way++)
+      for (int is_first = 0; is_first < 2; is_first++) look_by((enum Way)way, kSignals[i], number, is_first, is_aimed);
   return 0;
 }
 
 int main(int argc, char **argv) {
   if (argc < 2) return 64;
+  const int number = atoi(argv[1]);
+  const char *const how = argc > 2 ? argv[2] : "";
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* whole lines, of several processes */
   alarm(600);
-  if (argc > 2 && strcmp(argv[2], "taken") == 0) return send_to_takers(atoi(argv[1]));
-  if (argc > 2) return strcmp(argv[2], "herd") == 0 ? look_by_herds(atoi(argv[1])) : look_in_crowd(atoi(argv[1]));
-  for (int i = 0; i < 2; i++)
-    for (int way = 0; way < kWays; way++)
-      for (int is_first = 0; is_first < 2; is_first++) look_by((enum Way)way, kSignals[i], atoi(argv[1]), is_first);
-  return 0;
+  if (strcmp(how, "taken") == 0) return send_to_takers(number);
+  if (strcmp(how, "herd") == 0) return look_by_herds(number);
+  if (strcmp(how, "crowd") == 0) return look_in_crowd(number);
+  return look_by_each(number, strcmp(how, "aimed") == 0);
 }
