@@ -395,8 +395,8 @@ bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer) {
   return true;
 }
 
-bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
-              uint64_t offset, int64_t* answer) {
+bool map_code(const CodeRequest& request, int64_t* answer) {
+  const auto& [address, size, protection, flags, fd, offset, by_interpreter] = request;
   ProgramFile file;
   if (code_was_prepared(address, size, protection, flags, fd, offset)) {
     *answer = static_cast<int64_t>(address.value);
@@ -405,7 +405,10 @@ bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t 
   const bool known = is_known(address);
   const bool may_be_copied = sysload_state.server_name[0] != 0;
   if ((known && !may_be_copied) || !ProgramFile::look_at(fd, &file)) return false;
-  if (!known && !may_be_fixed(file.bytes()) && !has_own_segment(file.bytes())) {
+  // Whoever else maps a program runs it otherwise than the processor does, and knows of no
+  // trampoline.
+  const bool is_started = by_interpreter && may_be_fixed(file.bytes());
+  if (!known && !is_started && !has_own_segment(file.bytes())) {
     file.release();
     return false;
   }

@@ -35,10 +35,20 @@ int64_t reserve_more(uint64_t size);
 void await_room(RuntimeAddr address, uint64_t size, sys::Fd fd);
 bool room_was_made(RuntimeAddr start, uint64_t size, int64_t* answer);
 
+struct CodeRequest {
+  RuntimeAddr address;
+  uint64_t size;
+  uint32_t protection;
+  uint64_t flags;
+  sys::Fd fd;
+  uint64_t offset;
+  bool by_interpreter;  // as above
+};
+
 // Maps code with MAP_FIXED from the rewritten copy of a file, where the file itself is none and the
-// place belongs to a library mapped by map_library(). True, and the answer, where that was done.
-bool map_code(RuntimeAddr address, uint64_t size, uint32_t protection, uint64_t flags, sys::Fd fd,
-              uint64_t offset, int64_t* answer);
+// place belongs to a library mapped by map_library(), or to a program with fixed addresses that
+// ld.so was asked to start. True, and the answer, where that was done.
+bool map_code(const CodeRequest& request, int64_t* answer);
 
 // Whether code that is about to be mapped there is a library's whose calls are all seen, or which
 // has none.

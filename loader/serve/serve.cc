@@ -66,7 +66,8 @@ uint64_t serve_mmap(CallFrame& call) {
   } else if (fixed && call.r9 == 0 && (protection & PROT_EXEC) == 0) {
     await_room({call.rdi}, call.rsi, fd);
   } else if (fixed && (protection & PROT_EXEC) != 0) {
-    served = map_code({call.rdi}, call.rsi, protection, flags, fd, call.r9, &answer);
+    served = map_code({{call.rdi}, call.rsi, protection, flags, fd, call.r9, is_interpreters(call)},
+                      &answer);
   }
   if (!served) {
     const bool is_foreign = (protection & PROT_EXEC) != 0 && !is_rewritten_code({call.rdi});

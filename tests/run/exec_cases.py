@@ -512,3 +512,5 @@ def case_valgrind(runner):
     """Its tools are static programs without a C library, whose one function for calls nothing describes."""
     same(runner, ["valgrind", "-q", "--trace-children=yes", "sh", "-c", "ls /etc/hostname; exit 3"], status=3)
     same(runner, ["valgrind", "-q", "--tool=none", "perl", "-e", "print fork ? wait > 0 : 1"])
+    # At fixed addresses: it reads the file itself, and knows of nothing beside it.
+    same(runner, ["valgrind", "-q", "--tool=none", "/bin/busybox", "ls", "-d", "/etc/hostname"])
