@@ -118,6 +118,22 @@ size_t most_silent() {
   return std::min(limit.rlim_cur / 2, kMost);
 }
 
+// What of a file's calls nobody takes over, or may be one.
+std::vector<NativeSite> natives_in(const Report& report) {
+  std::vector<NativeSite> sites;
+  const auto add = [&](Vaddr address, Reason reason) {
+    sites.push_back({address.value, static_cast<uint8_t>(reason)});
+  };
+  for (const SiteReport& site : report.sites)
+    if (site.tier == Tier::kNative) add(site.address, site.reason);
+  for (const ClassifiedCandidate& pair : report.candidates)
+    if (pair.kind == CandidateClass::kUncertain) add(pair.candidate.address, Reason::kMayBeData);
+  for (const ClassifiedCandidate& call : report.other_calls)
+    add(call.candidate.address,
+        call.candidate.kind == PairKind::kInt80 ? Reason::kInt80 : Reason::kSysenter);
+  return sites;
+}
+
 // So that neither a signal nor another client waits for long.
 bool is_large(const EntryView& entry) {
   constexpr uint64_t kAtOnce = uint64_t{32} << 20;  // bytes; 10 ms, if all has to be copied
@@ -149,9 +165,9 @@ struct RewriteServer::Impl {
   mutable std::mutex mutex;
   std::vector<NativeObject> natives;
 
-  void report(std::string path, std::string reason) {
+  void report(std::string path, std::string reason, bool is_certain = true) {
     const std::lock_guard lock(mutex);
-    natives.push_back({std::move(path), std::move(reason)});
+    natives.push_back({std::move(path), std::move(reason), is_certain});
   }
 
   Outcome give_up(const std::string& path, const Error& error) {
@@ -171,9 +187,12 @@ struct RewriteServer::Impl {
       if (!*copy) return std::nullopt;
       outcome = {ServerVerdict::kCopy, std::move(**copy)};
     }
-    for (const NativeSite& site : sites)
+    for (const NativeSite& site : sites) {
+      const auto reason = static_cast<Reason>(site.reason);
       report(path_of(original.descriptor),
-             fmt::format("{:#x}: {}", site.address, reason_text(static_cast<Reason>(site.reason))));
+             fmt::format("{:#x}: {}", site.address, reason_text(reason)),
+             reason != Reason::kMayBeData);
+    }
     return outcome;
   }
 
@@ -217,10 +236,7 @@ struct RewriteServer::Impl {
     const auto rewritten = rewrite(input->bytes(), rewrite_options);
     if (!rewritten) return give_up(path, rewritten.error());
     if (options.rewritten) options.rewritten(path, rewritten->report);
-    std::vector<NativeSite> sites;
-    for (const SiteReport& site : rewritten->report.sites)
-      if (site.tier == Tier::kNative)
-        sites.push_back({site.address.value, static_cast<uint8_t>(site.reason)});
+    const std::vector<NativeSite> sites = natives_in(rewritten->report);
     const bool nothing = rewritten->report.trampoline_size == 0;
     options.cache->keep(*input, known, nothing ? nullptr : &rewritten->output, sites, path);
     const OutputView view = view_of(rewritten->output);

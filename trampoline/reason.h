@@ -37,6 +37,10 @@ enum class Reason : uint8_t {
   kHiddenEntryInWindow = 44,
   kPatchPointInWindow = 45,
   kReadAsData = 46,
+  // No site
+  kMayBeData = 47,
+  kInt80 = 48,
+  kSysenter = 49,
 };
 
 constexpr const char* reason_text(Reason reason) {
@@ -93,6 +97,12 @@ constexpr const char* reason_text(Reason reason) {
       return "a jump table or landing pad leads into the window";
     case Reason::kExcluded:
       return "excluded on request";
+    case Reason::kMayBeData:
+      return "bytes that may be a system call, or data";
+    case Reason::kInt80:
+      return "int $0x80, whose calls have numbers of their own, is left alone";
+    case Reason::kSysenter:
+      return "sysenter, whose calls have numbers of their own, is left alone";
   }
   return "unknown reason";
 }
