@@ -458,6 +458,7 @@ void finish_call(ThreadBlock* block) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_exit(ThreadBlock* block) {
   if (block->call.number == __NR_rt_sigtimedwait) take_what_was_awaited(block);
   const bool is_made_again = was_woken_in_vain(*block) || !take_what_was_read(block);
+  if (block->steps) keep_signals_away(block);
   if (block->lends) {
     keep_what_is_shown(block);
     take_mask_back(block);
@@ -536,6 +537,9 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_hook_settle
   if (is_undone && block->lends) split_mask(block);
   block->pending = 0;
   if (is_undone) undo_call(block);
+  // Behind a call it is C++ that looks.
+  if (block->steps && is_issuing(*block)) block->interest &= ~uint64_t{SYSLOAD_INTEREST_SIMPLE};
+  if (!is_issuing(*block)) go_on_stepping(block);
   if (!sysload_state.has_native_files) return 0;
   const uint64_t at = put_on_stack(*block);
   if (is_issuing(*block))

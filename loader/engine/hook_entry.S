@@ -331,6 +331,7 @@
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         jmp     sysload_hook_entered
 .Lon_alternate_stack:
+        LABEL   sysload_hook_on_alternate
         ASK_FOR_NO_SIGNALS
         movq    %r11, %gs:SYSLOAD_BLOCK_TAIL
         syscall

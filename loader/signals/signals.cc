@@ -44,6 +44,9 @@ namespace {
 // The program's memory is copied between the two (program_copy.S).
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_copy_begin[], sysload_copy_end[];
 
+// What a thread sends itself to go on stepping, where it leaves the runtime.
+constexpr int32_t kStepOn = -0x706e;
+
 bool is_fault(int signal, const KernelSiginfo& info) {
   return is_taken_over(signal) && signal != kSigSys && info.code > 0;
 }
@@ -75,17 +78,22 @@ template <typename... Parts>
   end_by(block, loaded.name, ": ", kind, ", at ", Hex{context.rip - loaded.base.value}, " of it");
 }
 
-// Sends the signal once more, and keeps everything away until the runtime is left.
-void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUcontext& context) {
+// Keeps everything away from what was struck, which is in the runtime, until that is left.
+void keep_away_behind(ThreadBlock& block, KernelUcontext& context) {
   uint64_t mask = 0;
   block_signals(&mask);
   // Another signal may have come up to here, and was put off, too: its frame has this one's mask.
   if (!block.opens_faults) block.mask = context.mask;
+  context.mask = ~uint64_t{0};
+  leave_slowly(&context);
+}
+
+// Sends the signal once more, and keeps everything away until the runtime is left.
+void put_off(ThreadBlock& block, int signal, const KernelSiginfo& info, KernelUcontext& context) {
+  keep_away_behind(block, context);
   block.pending |= SYSLOAD_PENDING_SIGNAL;
   set_again(block, signal);
   put_off_signal(&block, signal, info);
-  context.mask = ~uint64_t{0};
-  leave_slowly(&context);
 }
 
 // Each context names the thread's last fault, which may be one that the program knows nothing of.
@@ -129,6 +137,12 @@ void keep_signals_away(ThreadBlock* block) {
   // One may have come just before.
   if (block->pending == 0) block->mask = mask;
   block->pending |= SYSLOAD_PENDING_BLOCKED;
+}
+
+void go_on_stepping(ThreadBlock* block) {
+  if (!block->steps) return;
+  block->steps = false;
+  send_to_self(kSigTrap, {kSigTrap, 0, kStepOn, 0, 0, {}});
 }
 
 void set_signals(const uint64_t& mask) {
@@ -212,19 +226,40 @@ bool is_taken_for_trap(const ThreadBlock& block, int signal, const KernelSiginfo
 }
 
 // What another frame's handler goes on with is the runtime's.
-uint64_t to_what_was_struck(const KernelUcontext& context) {
-  return is_at_handler(context.rip) ? SYSLOAD_SIGNAL_TO_RUNTIME : SYSLOAD_SIGNAL_TO_PROGRAM;
+uint64_t to_what_was_struck(const ThreadBlock& block, const KernelUcontext& context) {
+  const bool is_runtime = is_at_handler(context.rip) || is_in_runtime(block, context);
+  return is_runtime ? SYSLOAD_SIGNAL_TO_RUNTIME : SYSLOAD_SIGNAL_TO_PROGRAM;
 }
 
-// A program that steps itself is not stepped in the runtime, where signals are blocked at times,
-// nor behind a call, from where nothing leads back to it. True: its handler sees nothing.
-bool is_step_over_call(KernelUcontext* context) {
+// A program that steps itself is not stepped in the runtime, where signals are blocked at times.
+// They are from here on, so that the runtime is left by the way on which kStepOn strikes.
+void step_over_runtime(ThreadBlock& block, KernelUcontext& context) {
+  context.flags_register &= ~uint64_t{SYSLOAD_TRAP_FLAG};
+  if (!is_in_runtime(block, context)) return;
+  keep_away_behind(block, context);
+  block.pending |= SYSLOAD_PENDING_BLOCKED;
+  block.steps = true;
+}
+
+// True: its handler sees nothing.
+bool is_step_over_call(ThreadBlock& block, KernelUcontext* context) {
   RuntimeAddr next{context->rip};
-  const bool is_ours = is_in_sysload(context->rip);
-  if (is_ours) context->flags_register &= ~uint64_t{SYSLOAD_TRAP_FLAG};
-  if (!is_ours && !is_unseen_step({context->rip}, &next)) return false;
+  if (is_in_sysload(context->rip)) {
+    if (!is_on_the_way_in(context->rip)) step_over_runtime(block, *context);
+    return true;
+  }
+  if (!is_unseen_step({context->rip}, &next)) return false;
   context->rip = next.value;
   return true;
+}
+
+// Elsewhere another signal's handler has been before it.
+uint64_t step_on(ThreadBlock& block, KernelUcontext& context) {
+  if (is_on_the_way_out(context.rip)) {
+    mend(block, context);
+    context.flags_register |= SYSLOAD_TRAP_FLAG;
+  }
+  return to_what_was_struck(block, context);
 }
 
 // What is sysload's own. False: it is the program's, or has struck the runtime.
@@ -234,7 +269,7 @@ bool serve_own(ThreadBlock* block, int signal, const KernelSiginfo& info, Kernel
     return true;
   }
   if (is_step(static_cast<uint64_t>(signal), info, *context)) {
-    if (is_step_over_call(context)) return true;
+    if (is_step_over_call(*block, context)) return true;
     if (goes_on_stepping(*context)) return false;
   }
   KernelUcontext& struck = first_struck(context);
@@ -247,11 +282,12 @@ bool serve_own(ThreadBlock* block, int signal, const KernelSiginfo& info, Kernel
 uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
   const auto number = static_cast<uint64_t>(signal);
+  if (signal == kSigTrap && info->code == kStepOn) return step_on(*block, *context);
   KernelUcontext& struck = first_struck(context);
   if (!may_be_poisons(signal, *info)) struck.rip = back_to_poison({struck.rip}).value;
   if (serve_own(block, signal, *info, context)) {
     lead_to_held(*block, signal);
-    return to_what_was_struck(*context);
+    return to_what_was_struck(*block, *context);
   }
   const bool is_caught = signal == kSigSys && info->code == kUserDispatch &&
                          sysload_state.exhaustive && info->address == struck.rip;

@@ -15,6 +15,9 @@ bool may_fault();
 void block_signals(uint64_t* old_mask);
 // Blocks all of them until the runtime is left, and keeps the mask in the block.
 void keep_signals_away(ThreadBlock* block);
+// Where the runtime is about to be left, with all signals blocked: a thread that stepped itself
+// when it came does so again behind that.
+void go_on_stepping(ThreadBlock* block);
 void set_signals(const uint64_t& mask);
 
 // While a hook of somebody else's is told something: the kernel ends a process that faults with the

@@ -21,13 +21,13 @@ constexpr uint64_t kRestorerSize = 9;
 
 // Addresses of hook_entry.S.
 extern "C" [[gnu::visibility("hidden")]] const std::byte sysload_hook_entered[],
-    sysload_hook_alternate[], sysload_hook_alternate_saved[], sysload_hook_alternate_flags[],
-    sysload_hook_alternate_blocked[], sysload_hook_leave[], sysload_hook_leave_end[],
-    sysload_hook_leave_slowly[], sysload_hook_left[], sysload_hook_pass[], sysload_hook_pass_end[],
-    sysload_hook_pass_slowly[], sysload_hook_passed_on[], sysload_hook_to_issue[],
-    sysload_hook_to_issue_end[], sysload_hook_end[], sysload_hook_end_end[],
-    sysload_hook_end_slowly[], sysload_hook_ending[], sysload_hook_ended[], sysload_hook_load[],
-    sysload_hook_to_load[], sysload_hook_issue[], sysload_hook_issued[],
+    sysload_hook_on_alternate[], sysload_hook_alternate[], sysload_hook_alternate_saved[],
+    sysload_hook_alternate_flags[], sysload_hook_alternate_blocked[], sysload_hook_leave[],
+    sysload_hook_leave_end[], sysload_hook_leave_slowly[], sysload_hook_left[], sysload_hook_pass[],
+    sysload_hook_pass_end[], sysload_hook_pass_slowly[], sysload_hook_passed_on[],
+    sysload_hook_to_issue[], sysload_hook_to_issue_end[], sysload_hook_end[],
+    sysload_hook_end_end[], sysload_hook_end_slowly[], sysload_hook_ending[], sysload_hook_ended[],
+    sysload_hook_load[], sysload_hook_to_load[], sysload_hook_issue[], sysload_hook_issued[],
     sysload_hook_issued_saved[], sysload_hook_issued_switched[], sysload_hook_issued_alternate[],
     sysload_hook_issued_end[], sysload_hook_unblocked[], sysload_hook_unblocked_end[],
     sysload_signal_entry[], sysload_signal_back[], sysload_signal_raised[],
@@ -210,6 +210,15 @@ bool is_in_runtime(const ThreadBlock& block, const KernelUcontext& context) {
 
 bool is_at_handler(uint64_t rip) {
   return rip == address(sysload_signal_entry);
+}
+
+bool is_on_the_way_in(uint64_t rip) {
+  return is_between(rip, sysload_callback_hook, sysload_hook_entered) ||
+         is_between(rip, sysload_hook_alternate, sysload_hook_on_alternate);
+}
+
+bool is_on_the_way_out(uint64_t rip) {
+  return rip == address(sysload_hook_unblocked) || rip == address(sysload_hook_stacked);
 }
 
 bool is_behind_call(uint64_t rip) {

@@ -18,6 +18,11 @@ bool is_in_sysload(uint64_t rip);
 // At a handler of sysload's own, which another signal has struck before its first instruction.
 bool is_at_handler(uint64_t rip);
 
+// From the program to the runtime, where no signal is blocked; and behind the runtime, where none
+// is any more, and mend() finishes leaving.
+bool is_on_the_way_in(uint64_t rip);
+bool is_on_the_way_out(uint64_t rip);
+
 // Right behind a call that was made for hooks to see its end.
 bool is_behind_call(uint64_t rip);
 
