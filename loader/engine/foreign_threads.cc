@@ -107,6 +107,7 @@ void adopt_process(ThreadBlock* block, uint64_t* mask) {
   block->lends = false;
   block->looks = false;
   block->awaits = 0;
+  block->steps = false;
   open_mask(block, block->masked, mask);
   sysload_call_on_hook_stack(
       [](ThreadBlock* own) {

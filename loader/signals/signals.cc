@@ -119,6 +119,9 @@ void show_program(ThreadBlock& block, const Signal& signal) {
       names_place(signal.number, signal.info, signal.context.rip) || names_own_call(signal);
   mend(block, signal.context);
   leave_runtime(signal);
+  // Behind the handler, from where it has struck.
+  if (block.steps) signal.context.flags_register |= SYSLOAD_TRAP_FLAG;
+  block.steps = false;
   if (names_rip) signal.info.address = signal.context.rip;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -77,8 +78,11 @@ static void run(const char *what, int i, long number, long a, long b, long c, lo
   fflush(stdout);
 }
 
+static void on_alarm(int number) { (void)number, getppid(); }
+
 int main(void) {
-  struct sigaction action = {.sa_flags = SA_SIGINFO};
+  struct sigaction action = {.sa_flags = SA_SIGINFO}, alarm_action = {.sa_handler = on_alarm};
+  const struct itimerval soon = {{0, 0}, {0, 20000}};
   struct { /* the kernel's */
     void (*handler)(int);
     unsigned long flags;
@@ -92,6 +96,10 @@ int main(void) {
     run("write", i, SYS_write, -1, 0, 0, 0);
     run("rt_sigaction", i, SYS_rt_sigaction, SIGUSR1, (long)&given, (long)&old, 8);
     run("none", i, 5000, 0, 0, 0, 0);
+    /* Whose handler is not stepped. */
+    sigaction(SIGALRM, &alarm_action, NULL);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    run("pause", i, SYS_pause, 0, 0, 0, 0);
   }
   return 0;
 }
