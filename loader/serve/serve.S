@@ -49,8 +49,15 @@
 .Lnone\@:
         jmp     *%r11
 .Lbegin\@:
-        movq    %\register, %rcx       // no name: the descriptor's file
+        movq    %\register, %rcx       // no name: the descriptor's file; or what can be no address
+        movw    $0, %cx
         jrcxz   .Lnone\@
+        movq    %\register, %rcx
+        bswapq  %rcx
+        movzbl  %cl, %ecx
+        jrcxz   .Lplausible\@
+        jmp     *%r11
+.Lplausible\@:
         WHERE_BYTE \register, 0, '/', .Labsolute\@
         WHERE_BYTE \register, 0, 'e', .Lexe\@
         WHERE_BYTE \register, 0, 's', .Lself\@

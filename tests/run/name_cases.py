@@ -13,6 +13,14 @@ def case_own_exe(runner):
                  options=("--hook", hook))
 
 
+def case_a_path_that_is_no_address(runner):
+    """It is EFAULT, though nobody may fault there: neither end of the address space is looked at."""
+    for flags in ((), ("-static",)):
+        for hook in ("none", "pass:entry:exit"):
+            same(runner, ["./program"], prepare=lambda f: build(f, "program", source_of("no_address"), "-w", *flags),
+                 options=("--hook", hook))
+
+
 WAYS_TO_BE_GONE = ["deleted", "renamed", "replaced", "replaced by nothing left", "above the root", "below the root",
                    "without proc", "memory", "memory without seals"]
 
