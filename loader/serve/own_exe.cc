@@ -191,12 +191,18 @@ bool read_how(Arguments& argument, open_how* how) {
   return how->resolve == 0;
 }
 
+// Elsewhere nothing is read, as in serve.S: who traces the program would see that.
+bool may_be_path(uint64_t address) {
+  constexpr uint64_t kFirst = 0x10000, kKernels = uint64_t{1} << 56;
+  return address >= kFirst && address < kKernels;
+}
+
 // Whether this name, of which a call has `flags`, leads through the link.
 bool is_own_exe(const PathSlot& slot, const Arguments& argument, uint64_t flags) {
   char name[64];
   const int32_t directory =
       slot.directory == kNoArgument ? AT_FDCWD : static_cast<int32_t>(argument[slot.directory]);
-  return may_follow_exe(slot) &&
+  return may_follow_exe(slot) && may_be_path(argument[slot.name]) &&
          follows_last(slot, flags, slot.use == PathUse::kOpen ? flags : 0) &&
          read_program_string(argument[slot.name], name, sizeof(name)) >= 0 &&
          is_exe_link(directory, name);
