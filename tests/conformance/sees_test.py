@@ -15,6 +15,7 @@ PLANTED = (
 # Here something has to be compiled, or fetched, first.
 PLANTED_FULL = (
     ("go_suite.py", "syscall", "deny ENOSYS getdents64", "TestDirent"),
+    ("kernel_suite.py", "core/close_range_test", "deny EINVAL close_range", "close_range_unshare"),
     ("perl_suite.py", "t/io/pipe.t", "deny EMFILE pipe, pipe2", "27"),
 )
 

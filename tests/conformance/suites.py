@@ -38,8 +38,8 @@ HANGS, MISSING = "hangs", "missing"
 Outcome = collections.namedtuple("Outcome", "status output")
 
 
-def under_run(command):
-    return [SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", HOOK, "--", *command]
+def under_run(command, hook=HOOK):
+    return [SYSREWRITE, "run", "-q", "--loader", SYSLOAD, "--hook", hook, "--", *command]
 
 
 def environment(folder, **more):
