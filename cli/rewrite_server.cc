@@ -128,9 +128,12 @@ std::vector<NativeSite> natives_in(const Report& report) {
     if (site.tier == Tier::kNative) add(site.address, site.reason);
   for (const ClassifiedCandidate& pair : report.candidates)
     if (pair.kind == CandidateClass::kUncertain) add(pair.candidate.address, Reason::kMayBeData);
-  for (const ClassifiedCandidate& call : report.other_calls)
-    add(call.candidate.address,
-        call.candidate.kind == PairKind::kInt80 ? Reason::kInt80 : Reason::kSysenter);
+  const auto add_others = [&](PairKind kind, Reason reason) {
+    for (const ClassifiedCandidate& call : report.other_calls)
+      if (call.candidate.kind == kind) add(call.candidate.address, reason);
+  };
+  add_others(PairKind::kInt80, Reason::kInt80);
+  add_others(PairKind::kSysenter, Reason::kSysenter);
   return sites;
 }
 
@@ -187,13 +190,23 @@ struct RewriteServer::Impl {
       if (!*copy) return std::nullopt;
       outcome = {ServerVerdict::kCopy, std::move(**copy)};
     }
-    for (const NativeSite& site : sites) {
-      const auto reason = static_cast<Reason>(site.reason);
+    report_sites(original, sites);
+    return outcome;
+  }
+
+  // Sites one by one; of the rest a file may be full, so each kind is one line.
+  void report_sites(const Original& original, const std::vector<NativeSite>& sites) {
+    for (size_t i = 0, same = 1; i < sites.size(); i += same) {
+      const auto reason = static_cast<Reason>(sites[i].reason);
+      same = 1;
+      while (is_no_site(reason) && i + same < sites.size() &&
+             sites[i + same].reason == sites[i].reason)
+        ++same;
+      const std::string more = same == 1 ? "" : fmt::format(" and {} more", same - 1);
       report(path_of(original.descriptor),
-             fmt::format("{:#x}: {}", site.address, reason_text(reason)),
+             fmt::format("{:#x}{}: {}", sites[i].address, more, reason_text(reason)),
              reason != Reason::kMayBeData);
     }
-    return outcome;
   }
 
   std::optional<Outcome> outcome_of(const Original& original, const EntryView& entry) {

@@ -43,6 +43,11 @@ enum class Reason : uint8_t {
   kSysenter = 49,
 };
 
+// Whether it is said of what is no site of the table.
+constexpr bool is_no_site(Reason reason) {
+  return reason >= Reason::kMayBeData;
+}
+
 constexpr const char* reason_text(Reason reason) {
   switch (reason) {
     case Reason::kNone:
