@@ -118,7 +118,8 @@ size_t most_silent() {
   return std::min(limit.rlim_cur / 2, kMost);
 }
 
-// What of a file's calls nobody takes over, or may be one.
+// What of a file's calls nobody takes over. Bytes that may be one, or data, are not among it: the
+// tables of libcrypto's ciphers are in its code.
 std::vector<NativeSite> natives_in(const Report& report) {
   std::vector<NativeSite> sites;
   const auto add = [&](Vaddr address, Reason reason) {
@@ -126,8 +127,6 @@ std::vector<NativeSite> natives_in(const Report& report) {
   };
   for (const SiteReport& site : report.sites)
     if (site.tier == Tier::kNative) add(site.address, site.reason);
-  for (const ClassifiedCandidate& pair : report.candidates)
-    if (pair.kind == CandidateClass::kUncertain) add(pair.candidate.address, Reason::kMayBeData);
   const auto add_others = [&](PairKind kind, Reason reason) {
     for (const ClassifiedCandidate& call : report.other_calls)
       if (call.candidate.kind == kind) add(call.candidate.address, reason);
@@ -168,9 +167,9 @@ struct RewriteServer::Impl {
   mutable std::mutex mutex;
   std::vector<NativeObject> natives;
 
-  void report(std::string path, std::string reason, bool is_certain = true) {
+  void report(std::string path, std::string reason) {
     const std::lock_guard lock(mutex);
-    natives.push_back({std::move(path), std::move(reason), is_certain});
+    natives.push_back({std::move(path), std::move(reason)});
   }
 
   Outcome give_up(const std::string& path, const Error& error) {
@@ -204,8 +203,7 @@ struct RewriteServer::Impl {
         ++same;
       const std::string more = same == 1 ? "" : fmt::format(" and {} more", same - 1);
       report(path_of(original.descriptor),
-             fmt::format("{:#x}{}: {}", sites[i].address, more, reason_text(reason)),
-             reason != Reason::kMayBeData);
+             fmt::format("{:#x}{}: {}", sites[i].address, more, reason_text(reason)));
     }
   }
 

@@ -31,7 +31,6 @@ struct ServerOptions {
 // Something that ran without its system calls being seen.
 struct NativeObject {
   std::string path, reason;
-  bool is_certain = true;  // else it may be none
 };
 
 // Listens on an abstract unix socket with a name that cannot be guessed, answers requests of the

@@ -106,13 +106,11 @@ Started spawn(const Start& start, const Inheritance& inheritance) {
   return {child, is_native};
 }
 
-// What ran without its calls being seen: a line each, and each once. `with_uncertain`: and what may
-// have.
-std::vector<std::string> natives_of(const RewriteServer& server, bool with_uncertain) {
+// What ran without its calls being seen: a line each, and each once.
+std::vector<std::string> natives_of(const RewriteServer& server) {
   std::vector<std::string> lines;
   std::set<std::string> seen;
   for (const NativeObject& object : server.natives()) {
-    if (!object.is_certain && !with_uncertain) continue;
     std::string line = object.path + ": " + object.reason;
     if (seen.insert(line).second) lines.push_back(std::move(line));
   }
@@ -159,15 +157,10 @@ int execute(const RunCommand& command) {
   let_go_of_inherited_files(nothing);
   const int status = stand_in_for(started.child, job, arrived, **server);
   (*server)->stop();
-  std::vector<std::string> natives = natives_of(**server, false);
-  // What --exhaustive catches is seen.
-  std::vector<std::string> unseen = natives_of(**server, !command.exhaustive);
-  if (started.is_native) {
-    const std::string line = fmt::format("{}: {}", program->named, reason);
-    natives.insert(natives.begin(), line);
-    unseen.insert(unseen.begin(), line);
-  }
-  for (const std::string& line : (*hooks)->stop(std::move(unseen))) complain(line);
+  std::vector<std::string> natives = natives_of(**server);
+  if (started.is_native)
+    natives.insert(natives.begin(), fmt::format("{}: {}", program->named, reason));
+  for (const std::string& line : (*hooks)->stop(natives)) complain(line);
   cache.tidy();
   if (!command.quiet) {
     for (const std::string& line : natives) complain("native: " + line);

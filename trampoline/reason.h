@@ -38,14 +38,13 @@ enum class Reason : uint8_t {
   kPatchPointInWindow = 45,
   kReadAsData = 46,
   // No site
-  kMayBeData = 47,
-  kInt80 = 48,
-  kSysenter = 49,
+  kInt80 = 47,
+  kSysenter = 48,
 };
 
 // Whether it is said of what is no site of the table.
 constexpr bool is_no_site(Reason reason) {
-  return reason >= Reason::kMayBeData;
+  return reason >= Reason::kInt80;
 }
 
 constexpr const char* reason_text(Reason reason) {
@@ -102,8 +101,6 @@ constexpr const char* reason_text(Reason reason) {
       return "a jump table or landing pad leads into the window";
     case Reason::kExcluded:
       return "excluded on request";
-    case Reason::kMayBeData:
-      return "bytes that may be a system call, or data";
     case Reason::kInt80:
       return "int $0x80, whose calls have numbers of their own, is left alone";
     case Reason::kSysenter:
