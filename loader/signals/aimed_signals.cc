@@ -32,11 +32,6 @@ std::optional<Aimed> aimed_by(const sysload_call& call) {
   return {};
 }
 
-bool is_open(int signal) {
-  return (signal == kSigTrap || signal == kSigSys) &&
-         (sysload_state.open_signals & bit_of(signal)) != 0;
-}
-
 // As the kernel would tell of it. False: what the program says is the kernel's to judge.
 // Source: linux, kernel/signal.c, prepare_kill_siginfo() and do_rt_tgsigqueueinfo().
 bool tell(const Aimed& aimed, KernelSiginfo* info) {
@@ -66,7 +61,8 @@ bool ignores(const ThreadBlock& block, int signal) {
 
 bool send_to_thread(ThreadBlock* block, int64_t* result) {
   const std::optional<Aimed> aimed = aimed_by(block->call);
-  if (!aimed.has_value() || !is_open(aimed->signal) || aimed->tid == block->tid) return false;
+  if (!aimed.has_value() || !is_open_signal(aimed->signal) || aimed->tid == block->tid)
+    return false;
   // A filter of the program's may not allow that it is poked.
   if (sysload_state.has_filter) return false;
   KernelSiginfo info{};

@@ -209,7 +209,7 @@ bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {
 }
 
 void lead_to_held(const ThreadBlock& block, int signal) {
-  if ((sysload_state.open_signals & bit_of(signal)) == 0 || !takes(block, signal)) return;
+  if (!is_open_signal(signal) || !takes(block, signal)) return;
   if (is_held(block.held[place_of(signal)]) || is_held(sysload_state.held[place_of(signal)]))
     poke(block, signal);
 }

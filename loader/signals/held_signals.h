@@ -29,11 +29,17 @@ inline constexpr int32_t kPoke = -0x706f;
 // Source: linux, include/uapi/asm-generic/siginfo.h: sent to one thread, by tkill or tgkill.
 inline constexpr int32_t kSentToThread = -6;
 
+// Of any number that a program may name.
+inline bool is_open_signal(int signal) {
+  return (signal == kSigTrap || signal == kSigSys) &&
+         (sysload_state.open_signals & bit_of(signal)) != 0;
+}
+
 // Calls `use` with each open signal.
 template <typename Use>
 void for_each_open_signal(Use use) {
   for (const int signal : {kSigTrap, kSigSys})
-    if ((sysload_state.open_signals & bit_of(signal)) != 0) use(signal);
+    if (is_open_signal(signal)) use(signal);
 }
 
 // One that begins counts before its block names it, and may be given a signal.

@@ -143,9 +143,8 @@ void take_what_was_awaited(ThreadBlock* block) {
   if (!take_info_back(block) || result <= 0) return;
   const auto signal = static_cast<int>(result);
   KernelSiginfo& info = block->awaited_info;
-  const bool is_open = (sysload_state.open_signals & bit_of(signal)) != 0;
   int64_t error = 0;
-  if (is_open && !take_held_signal(block, signal, &info))
+  if (is_open_signal(signal) && !take_held_signal(block, signal, &info))
     error = -EINTR;
   else if (block->asked_info != 0)
     error = write_program(block->asked_info, as_byte_view(&info, sizeof(info)));
