@@ -1,6 +1,6 @@
 """kernel_suite.py [TEST...]: the kernel's own tests of its system calls, natively and under `sysrewrite run`.
 
-What they look at is what a program can see of a call: registers and flags, signals and their frames, restarts, clone and
+What they look at is what a program can see of a call: registers and flags, memory, signals and their frames, restarts, clone and
 its children, ptrace, seccomp, /proc, descriptors, futexes, timers. A unit is a test, without a hook or under one that sees
 each call begin and end.
 """
@@ -18,14 +18,17 @@ from suites import AT_ONCE, CACHE, HOOK, Comparison, Folder, execute, under_run
 FOLDERS = ("breakpoints", "capabilities", "clone3", "core", "exec", "filesystems", "filesystems/epoll", "fpu", "futex/functional", "ipc",
            "kcmp", "landlock", "membarrier", "memfd", "mincore", "mount", "mount_setattr", "nsfs", "openat2", "pid_namespace",
            "pidfd", "prctl", "proc", "ptrace", "rlimits", "rseq", "sched", "seccomp", "sigaltstack", "splice",
-           "syscall_user_dispatch", "timens", "timers", "tmpfs", "vDSO", "x86")
+           "syscall_user_dispatch", "timens", "timers", "tmpfs", "vDSO", "vm", "x86")
 HOOKS = (HOOK,) if HOOK != "none" else ("none", "pass:entry:exit")
 # Further words for gcc.
 MORE = {
     "capabilities/*": ["-lcap-ng", "-lcap"], "clone3/clone3_cap_checkpoint_restore": ["-lcap"], "landlock/*": ["-lcap"],
     "futex/functional/*": ["-I../include"], "memfd/memfd_test": ["common.c"], "openat2/*": ["helpers.c"], "rseq/*": ["rseq.c"],
-    "seccomp/*": ["-lcap"], "vDSO/*": ["parse_vdso.c"], "x86/sysret_ss_attrs": ["thunks.S", "-no-pie"],
+    "seccomp/*": ["-lcap"], "vDSO/*": ["parse_vdso.c"], "vm/*": ["vm_util.c", "-lcap"], "vm/protection_keys": ["-mxsave"],
+    "x86/sysret_ss_attrs": ["thunks.S", "-no-pie"],
 }
+# Words for the test itself.
+ARGUMENTS = {"vm/userfaultfd": ["shmem", "20", "4"]}
 # What is no test by itself, or not one of what is tried here, each with its reason; everything else runs.
 LEFT_OUT = {
     "*/common": "a part of others", "memfd/fuse_*": "wants a file system in user space",
@@ -45,6 +48,12 @@ LEFT_OUT = {
     "x86/entry_from_vm86": "of 32 bits", "x86/test_FCOMI": "of 32 bits", "x86/test_FISTTP": "of 32 bits",
     "x86/trivial_32bit_program": "of 32 bits", "x86/unwind_vdso": "of 32 bits", "x86/vdso_restorer": "of 32 bits",
     "x86/check_initial_reg_state": "starts without the C library, and is built so by its Makefile",
+    "vm/vm_util": "a part of others", "vm/hmm-tests": "wants a module", "vm/gup_test": "wants a module",
+    "vm/ksm_tests": "wants libnuma", "vm/migration": "wants libnuma", "vm/transhuge-stress": "never ends",
+    "vm/write_to_hugetlbfs": "a part of a script", "vm/hugepage-*": "wants huge pages, of the whole machine",
+    "vm/compaction_test": "changes the machine's huge pages",
+    "vm/khugepaged": "changes what the machine does of huge pages",
+    "vm/hugetlb-madvise": "wants huge pages, of the whole machine",
     "x86/mov_ss_trap": "raises what some virtual machines get wrong",
 }
 SECONDS = 60
@@ -106,7 +115,7 @@ class Tests:
 
     def run(self, unit, is_patched):
         test, hook = unit.split(" under ")
-        command = [self.program(test)]
+        command = [self.program(test), *ARGUMENTS.get(test, [])]
         with Folder() as folder:
             outcome = execute(under_run(command, hook) if is_patched else command, folder, SECONDS)
         return {**results(outcome.output), "(the program)": f"status {outcome.status}"}, outcome.output
