@@ -22,7 +22,7 @@
 #define SYSLOAD_BLOCK_RSP 16       // u64: the program's, 128 lower
 #define SYSLOAD_BLOCK_PENDING 24   // u32: not 0 where leaving takes more than a jump
 #define SYSLOAD_BLOCK_TID 28       // u32: whose block it is; 0: nobody's
-#define SYSLOAD_BLOCK_HAS_ALT 32   // u64: not 0 where the program has an alternate signal stack
+#define SYSLOAD_BLOCK_MARK 32      // u64: the mark; 1 more where it has an alternate signal stack
 #define SYSLOAD_BLOCK_ALT_LOW 40   // u64
 #define SYSLOAD_BLOCK_ALT_SIZE 48  // u64: bytes
 #define SYSLOAD_BLOCK_CHILD 56     // u64: the block of the thread that is being made; 0: none
@@ -113,6 +113,9 @@
 #define SYSLOAD_LEAVING_RSP 88
 #define SYSLOAD_LEAVING_SIZE 96
 
+// The mark of a block, as a number of 64 bits, negated: hardly anything else that a gs base may
+// lead to has it.
+#define SYSLOAD_MINUS_MARK 0x3a2c5b1d
 // Flags that C code must not run with, and that sahf does not give back: DF and AC.
 // Source: Intel SDM vol. 1, 3.4.3.
 #define SYSLOAD_ODD_FLAGS 0x40400

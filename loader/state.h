@@ -86,7 +86,8 @@ struct State {
   uint32_t minus_door;  // the descriptor of serve/door.h, negated for serve.S; 0: there is none
   uint32_t writes_gs;   // 1 where wrgsbase may be executed
   ThreadBlock* all_blocks;
-  uint32_t threads;       // of this process
+  uint64_t blocks_low, blocks_high;  // where the lowest and the highest of them begin
+  uint32_t threads;                  // of this process
   uint64_t open_signals;  // a mask of those that the kernel must never find blocked; 0: none
   HeldSignal held[2];     // SIGTRAP, SIGSYS: sent to the process while all threads had blocked them
   uint32_t poking;        // threads that look for another one that takes what they hold

@@ -24,6 +24,8 @@ namespace {
 constexpr uint64_t kRegion =
     kBlockGuard + kBlockStack + kBlockSize + SYSLOAD_CALL_MEMORY + kFaultStack;
 
+constexpr uint64_t kMark = -uint64_t{SYSLOAD_MINUS_MARK};
+
 // Source: linux, arch/x86/include/uapi/asm/prctl.h.
 constexpr uint64_t kArchGetGs = 0x1004;
 
@@ -37,9 +39,14 @@ ThreadBlock* new_block() {
   }
   auto* block = Memory::at<ThreadBlock>(usable + kBlockStack);
   block->self = block;
+  block->mark = kMark;
   block->stack = (usable + kBlockStack).value;
   block->all_next = sysload_state.all_blocks;
-  sysload_state.all_blocks = block;
+  const uint64_t at = block->stack;
+  State& state = sysload_state;
+  if (state.all_blocks == nullptr || at < state.blocks_low) state.blocks_low = at;
+  if (at > state.blocks_high) state.blocks_high = at;
+  state.all_blocks = block;
   return block;
 }
 
@@ -50,6 +57,7 @@ void clear(ThreadBlock* block) {
   KeptCall* const kept = block->kept;
   memset(block, 0, offsetof(ThreadBlock, own_signals));
   block->self = block;
+  block->mark = kMark;
   block->stack = stack;
   block->kept = kept;
   block->all_next = all_next;
@@ -104,6 +112,14 @@ uint32_t give_back_of_the_dead() {
   return living;
 }
 
+bool has_alternate_stack(const ThreadBlock& block) {
+  return block.mark != kMark;
+}
+
+void set_has_alternate_stack(ThreadBlock* block, bool has) {
+  block->mark = kMark + (has ? 1 : 0);
+}
+
 void name_thread(ThreadBlock* block) {
   block->tid = sys::tid();
   show_first_hook(block);
@@ -124,10 +140,14 @@ uint64_t gs_base() {
 
 bool has_lost_block() {
   const uint64_t base = gs_base();
-  for (const ThreadBlock* block = sysload_state.all_blocks; block != nullptr;
-       block = block->all_next)
-    if (Memory::address_of(block).value == base) return false;
-  return true;
+  if (base < sysload_state.blocks_low || base > sysload_state.blocks_high) return true;
+  const auto& block = *Memory::at<ThreadBlock>({base});
+  return Memory::address_of(block.self).value != base || block.mark - kMark > 1;
+}
+
+// From a call, which has found out (serve.S).
+extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_end_lost() {
+  refuse_gs_base();
 }
 
 void refuse_gs_base() {

@@ -54,7 +54,7 @@ struct ThreadBlock {
   uint64_t rsp;
   uint32_t pending;
   uint32_t tid;
-  uint64_t has_alt, alt_low, alt_size;
+  uint64_t mark, alt_low, alt_size;
   ThreadBlock* child;
   CallRegisters registers;
   uint64_t flags, tail, rbx, lahf, mask;
@@ -112,7 +112,7 @@ static_assert(offsetof(ThreadBlock, stack) == SYSLOAD_BLOCK_STACK);
 static_assert(offsetof(ThreadBlock, rsp) == SYSLOAD_BLOCK_RSP);
 static_assert(offsetof(ThreadBlock, pending) == SYSLOAD_BLOCK_PENDING);
 static_assert(offsetof(ThreadBlock, tid) == SYSLOAD_BLOCK_TID);
-static_assert(offsetof(ThreadBlock, has_alt) == SYSLOAD_BLOCK_HAS_ALT);
+static_assert(offsetof(ThreadBlock, mark) == SYSLOAD_BLOCK_MARK);
 static_assert(offsetof(ThreadBlock, alt_low) == SYSLOAD_BLOCK_ALT_LOW);
 static_assert(offsetof(ThreadBlock, alt_size) == SYSLOAD_BLOCK_ALT_SIZE);
 static_assert(offsetof(ThreadBlock, child) == SYSLOAD_BLOCK_CHILD);
@@ -169,7 +169,13 @@ uint32_t give_back_of_the_dead();
 // Notes whose block it is: the calling thread's.
 void name_thread(ThreadBlock* block);
 
-// Whether the gs base names no block: the program has set it, by an instruction.
+// Whether the program has an alternate signal stack. What each call begins with looks at the mark
+// anyway.
+bool has_alternate_stack(const ThreadBlock& block);
+void set_has_alternate_stack(ThreadBlock* block, bool has);
+
+// Whether the gs base leads to no block: the program has set it, by an instruction. Memory that it
+// leads to is not looked at where no block is near.
 bool has_lost_block();
 // A program that sets it cannot have what finds threads by it.
 [[noreturn]] void refuse_gs_base();

@@ -97,7 +97,7 @@ void adopt_thread(const ThreadBlock& inherited, uint64_t* mask) {
       },
       block);
   // A child of vfork has that of its parent.
-  if (is_on_fault_stack(inherited, block->alt_low)) block->has_alt = 0;
+  if (is_on_fault_stack(inherited, block->alt_low)) set_has_alternate_stack(block, false);
 }
 
 // The block may be that of a thread which was in the midst of a call, and is not there any more.
@@ -119,6 +119,7 @@ void adopt_process(ThreadBlock* block, uint64_t* mask) {
 
 // The mask is the thread's; all signals are blocked.
 void adopt(uint64_t* mask) {
+  if (has_lost_block()) refuse_gs_base();
   ThreadBlock* const inherited = own_block();
   if (__atomic_load_n(&fork_mark(), __ATOMIC_RELAXED) == 0) return adopt_process(inherited, mask);
   adopt_thread(*inherited, mask);

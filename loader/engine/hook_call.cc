@@ -154,7 +154,7 @@ void prepare_child(const ThreadBlock& parent, uint64_t flags, ThreadBlock* child
   child->no_stack_flags = kStackDisabled;
   if ((flags & (kCloneVm | kCloneVfork)) != kCloneVm) {
     child->no_stack_flags = parent.no_stack_flags;
-    child->has_alt = parent.has_alt;
+    child->mark = parent.mark;
     child->alt_low = parent.alt_low;
     child->alt_size = parent.alt_size;
   }
@@ -513,7 +513,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void sysload_hook_started(Th
   block->pending = SYSLOAD_PENDING_BLOCKED;
   if (block->clears_handlers) clear_handlers(*block);
   if (sysload_state.exhaustive) sysload_arm();
-  if (block->has_alt == 0) offer_fault_stack(block);
+  if (!has_alternate_stack(*block)) offer_fault_stack(block);
   begin_thread(block);
   leave_answered(block, 0);
 }

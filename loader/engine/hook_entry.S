@@ -142,12 +142,13 @@
 //   in       r11 = the native tail; all else the program's, rsp 128 lower
 //   out      sysload_hook_enter(block) has been called, on the hook stack; or the one hook, where there is
 //            nothing else to do
-        movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
-        movq    %gs:SYSLOAD_BLOCK_HAS_ALT, %rcx
+        movq    %gs:SYSLOAD_BLOCK_MARK, %rcx
+        leaq    SYSLOAD_MINUS_MARK(%rcx), %rcx
         jrcxz   .Lswitch
         jmp     sysload_hook_alternate
 .Lpass: jmp     *%r11
 .Lswitch:
+        movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         LABEL   sysload_hook_entered
         pushfq
@@ -311,6 +312,11 @@
 // signals are blocked before rsp is changed. Registers lie in the block by then, and a signal
 // before that begins the entry again.
         LABEL   sysload_hook_alternate
+        leaq    -1(%rcx), %rcx
+        jrcxz   .Lhas_alternate
+        jmp     sysload_serve_lost
+.Lhas_alternate:
+        movq    %rsp, %gs:SYSLOAD_BLOCK_RSP
         movq    %rax, %gs:SYSLOAD_BLOCK_RAX
         movq    %rdi, %gs:SYSLOAD_BLOCK_RDI
         movq    %rsi, %gs:SYSLOAD_BLOCK_RSI
@@ -425,7 +431,7 @@
         LABEL   sysload_hook_issued
         movq    %rax, %gs:SYSLOAD_BLOCK_RESULT
         LABEL   sysload_hook_issued_saved
-        cmpq    $0, %gs:SYSLOAD_BLOCK_HAS_ALT
+        cmpq    $-SYSLOAD_MINUS_MARK, %gs:SYSLOAD_BLOCK_MARK
         jne     .Lissued_alternate
         movq    %gs:SYSLOAD_BLOCK_STACK, %rsp
         LABEL   sysload_hook_issued_switched

@@ -317,6 +317,31 @@ sysload_callback_serve:
         movq    \field-SYSLOAD_FRAME_MASK(%rsp), %\register
 .endm
 
+// Of the one stack that is shared. Clobbers rax, rcx, rdi, rsi, r11 and the flags.
+.macro  TAKE_LOCK
+.Ltake\@:
+        movl    $1, %eax
+        xchgl   %eax, sysload_serve_lock(%rip)
+        testl   %eax, %eax
+        jz      .Ltaken\@
+        movl    $SYSLOAD_NR_NANOSLEEP, %eax // not sched_yield: the owner may have a lower priority
+        leaq    .Lpause(%rip), %rdi
+        xorl    %esi, %esi
+        syscall
+        jmp     .Ltake\@
+.Ltaken\@:
+.endm
+
+// A thread whose gs base leads to no block of sysload's, so that there is no stack for it but that one.
+// Nothing of it is needed any more.
+        LABEL   sysload_serve_lost
+        TAKE_LOCK
+        leaq    sysload_serve_stack+SYSLOAD_SERVE_STACK_SIZE(%rip), %rsp
+        pushq   $0x202                  // neither DF nor AC
+        popfq
+        call    sysload_end_lost
+        hlt
+
         LABEL   sysload_serve_entry
         .type   sysload_serve_entry, @function
 .Lserve:
@@ -344,16 +369,7 @@ sysload_callback_serve:
         pushq   %rbx
         pushq   $0x202                  // neither DF nor AC
         popfq
-.Ltake: movl    $1, %eax
-        xchgl   %eax, sysload_serve_lock(%rip)
-        testl   %eax, %eax
-        jz      .Ltaken
-        movl    $SYSLOAD_NR_NANOSLEEP, %eax // not sched_yield: the owner may have a lower priority
-        leaq    .Lpause(%rip), %rdi
-        xorl    %esi, %esi
-        syscall
-        jmp     .Ltake
-.Ltaken:
+        TAKE_LOCK
         movq    %rsp, %rbx
         movq    %rsp, %rdi
         leaq    sysload_serve_stack+SYSLOAD_SERVE_STACK_SIZE(%rip), %rsp

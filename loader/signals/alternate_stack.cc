@@ -27,7 +27,7 @@ RuntimeAddr fault_stack_of(const ThreadBlock& block) {
 void distrust_stacks(ThreadBlock* block) {
   block->alt_low = 0;
   block->alt_size = ~uint64_t{0};
-  block->has_alt = 1;
+  set_has_alternate_stack(block, true);
 }
 
 void offer_fault_stack(ThreadBlock* block) {
@@ -53,7 +53,7 @@ void hide_fault_stack(const ThreadBlock& block, KernelUcontext* context) {
   KernelStack shown{};
   memcpy(&shown, &context->stack, sizeof(shown));
   // Or it was taken away a moment ago; another one was set by native code.
-  const bool is_none = block.has_alt == 0 && (shown.flags & kStackDisabled) != 0;
+  const bool is_none = !has_alternate_stack(block) && (shown.flags & kStackDisabled) != 0;
   if (is_on_fault_stack(block, shown.low) || is_none) memcpy(&context->stack, &none, sizeof(none));
 }
 
@@ -69,11 +69,11 @@ void give_back_alternate_stack(ThreadBlock* block, uint64_t frame) {
     if (is_none) block->has_fault_stack = false;
     return;
   }
-  const bool is_known = block->has_alt != 0 && !is_none && stack.low == block->alt_low &&
+  const bool is_known = has_alternate_stack(*block) && !is_none && stack.low == block->alt_low &&
                         stack.size == block->alt_size;
-  const bool is_in_use = block->has_alt != 0 && frame - block->alt_low < block->alt_size;
+  const bool is_in_use = has_alternate_stack(*block) && frame - block->alt_low < block->alt_size;
   if (is_known || is_in_use || (!is_none && stack.size < kLeast)) return;
-  block->has_alt = is_none ? 0 : 1;
+  set_has_alternate_stack(block, !is_none);
   block->alt_low = stack.low;
   block->alt_size = stack.size;
   block->has_fault_stack = is_none;
@@ -94,8 +94,9 @@ void learn_alternate_stack(ThreadBlock* block) {
   if (is_on_fault_stack(*block, stack.low)) return;
   block->alt_low = stack.low;
   block->alt_size = stack.size;
-  block->has_alt = (stack.flags & kStackDisabled) == 0 ? 1 : 0;
-  if (block->has_alt == 0) offer_fault_stack(block);
+  const bool has = (stack.flags & kStackDisabled) == 0;
+  set_has_alternate_stack(block, has);
+  if (!has) offer_fault_stack(block);
 }
 
 }  // namespace sysrewrite

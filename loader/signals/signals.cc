@@ -355,9 +355,8 @@ uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
 extern "C" [[gnu::used, gnu::visibility("hidden")]] uint64_t sysload_on_signal(
     int signal, KernelSiginfo* info, KernelUcontext* context) {
   const PlainFlags plain;
-  // All that follows looks into the block.
-  const bool is_access = (signal == kSigSegv || signal == kSigBus) && info->code > 0;
-  if (is_access && is_in_sysload(context->rip) && has_lost_block()) refuse_gs_base();
+  // All that follows looks into the block. A fault here could end the program without a word.
+  if (has_lost_block()) refuse_gs_base();
   if (sysload_state.expects_foreign_threads) adopt_struck(context);
   const uint64_t answer = act_on(signal, info, context);
   uint64_t mask = 0;
