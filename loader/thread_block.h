@@ -88,6 +88,7 @@ struct ThreadBlock {
   bool lends;                // the kernel has the program's mask (program_mask.h)
   bool looks;                // its call may see what is pending (pending_view.h)
   bool was_poked_in_vain;    // during it
+  bool has_no_pokes;         // NoPokes (held_signals.h)
   bool steps;                // by TF, and is to go on with it once the runtime is left
   uint64_t masked;           // of the open signals, those that the program has blocked
   uint64_t awaits;           // of them, those that its call waits for

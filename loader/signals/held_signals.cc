@@ -36,7 +36,7 @@ void release(HeldSignal* held, uint32_t state) {
 }
 
 bool is_held(const HeldSignal& held) {
-  return __atomic_load_n(&held.state, __ATOMIC_RELAXED) == kHeld;
+  return __atomic_load_n(&held.state, __ATOMIC_ACQUIRE) == kHeld;
 }
 
 // Of two that wait the kernel keeps the first. One that another thread is about to take is none.
@@ -83,19 +83,43 @@ bool poke(const ThreadBlock& block, int signal) {
   return send_to(block.tid, signal, {signal, 0, kPoke, 0, 0, {}});
 }
 
+// Around what pokes other threads, and looks at them before: they wait until it is over.
+class Poking {
+ public:
+  Poking() { __atomic_fetch_add(&sysload_state.poking, 1, __ATOMIC_SEQ_CST); }
+  ~Poking() { __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST); }
+  Poking(const Poking&) = delete;
+  Poking& operator=(const Poking&) = delete;
+
+  bool poke(const ThreadBlock& other, int signal) const {
+    return !__atomic_load_n(&other.has_no_pokes, __ATOMIC_SEQ_CST) &&
+           sysrewrite::poke(other, signal);
+  }
+};
+
+// Whoever sees the thread as it was before is done; one that was killed meanwhile is not waited
+// for.
+void wait_for_poking() {
+  constexpr int kMostTurns = 10'000;
+  for (int turn = 0; turn < kMostTurns; ++turn) {
+    if (__atomic_load_n(&sysload_state.poking, __ATOMIC_SEQ_CST) == 0) return;
+    sys::call(__NR_sched_yield);
+  }
+}
+
 // The kernel lets nobody forge for another thread what a kill says of its sender, so what was sent
 // stays where it is, and a signal that nobody else sends leads the other one there. Where nobody
 // takes it, it is for all who look: which of them has the right descriptor nobody knows.
 void poke_another(const ThreadBlock& own, int signal, bool is_new) {
-  __atomic_fetch_add(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
-  const bool is_led = any_other(
-      own, [&](const ThreadBlock& other) { return takes(other, signal) && poke(other, signal); });
+  const Poking poking;
+  const bool is_led = any_other(own, [&](const ThreadBlock& other) {
+    return takes(other, signal) && poking.poke(other, signal);
+  });
   if (!is_led && is_new)
     any_other(own, [&](const ThreadBlock& other) {
-      if (other.looks) poke(other, signal);
+      if (other.looks) poking.poke(other, signal);
       return false;
     });
-  __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
 }
 
 // Whether the kernel would keep what this thread queues for the process, and lets it queue that.
@@ -120,23 +144,6 @@ int take_pending(const uint64_t& signals, KernelSiginfo* info) {
   return sys::failed(signal) ? 0 : static_cast<int>(signal);
 }
 
-// Of two signals of a number that wait for a thread the kernel keeps the first, so a poke would
-// take the place of what is sent next. The thread takes none any more, and whoever saw it when it
-// did is about to be done; one that was killed meanwhile is not waited for.
-void drop_poke(int signal) {
-  constexpr int kMostTurns = 10'000;
-  for (int turn = 0; turn < kMostTurns; ++turn) {
-    if (__atomic_load_n(&sysload_state.poking, __ATOMIC_SEQ_CST) == 0) break;
-    sys::call(__NR_sched_yield);
-  }
-  KernelSiginfo info{};
-  if (take_pending(bit_of(signal), &info) == 0 || info.code == kPoke) return;
-  if (info.code == kSentToThread || info.code > 0)
-    send_to_self(signal, info);
-  else
-    send_to_process(signal, info);
-}
-
 // To where this thread gets it, while all signals are blocked: what it takes stays held, and a poke
 // leads there; all else goes into the kernel's queues, for who looks into them. But what is
 // everybody's stays where another thread is about to take it, or where the kernel would give it to
@@ -149,9 +156,11 @@ void send_again(ThreadBlock* block, int signal) {
     poke(*block, signal);
     return;
   }
-  drop_poke(signal);
   KernelSiginfo info{};
-  if (take(&own, &info)) send_to_self(signal, info);
+  {
+    const NoPokes none(block, signal);
+    if (take(&own, &info)) send_to_self(signal, info);
+  }
   const auto is_there_and_takes = [&](const ThreadBlock& other) {
     return takes(other, signal) && exists(other.tid);
   };
@@ -169,6 +178,26 @@ void send_again(ThreadBlock* block, int signal) {
 }
 
 }  // namespace
+
+NoPokes::NoPokes(ThreadBlock* block, int signal)
+    : block_(is_open_signal(signal) ? block : nullptr), signal_(signal) {
+  if (block_ == nullptr) return;
+  __atomic_store_n(&block->has_no_pokes, true, __ATOMIC_SEQ_CST);
+  wait_for_poking();
+  // A filter of the program's need not allow a look where nothing can have led here.
+  const uint32_t place = place_of(signal);
+  const bool is_any_held = is_held(block->held[place]) || is_held(sysload_state.held[place]);
+  if (sysload_state.has_filter && !is_any_held) return;
+  KernelSiginfo info{};
+  if (take_pending(bit_of(signal), &info) != 0 && info.code != kPoke)
+    hold_signal(block, signal, info);
+}
+
+NoPokes::~NoPokes() {
+  if (block_ == nullptr) return;
+  __atomic_store_n(&block_->has_no_pokes, false, __ATOMIC_SEQ_CST);
+  if (is_held(block_->held[place_of(signal_)])) poke(*block_, signal_);
+}
 
 // Whoever holds a signal looks for those who take it behind that, and so finds this thread as it is
 // now, or what it holds is found here.
@@ -191,9 +220,7 @@ void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
 void hold_for(ThreadBlock* other, int signal, const KernelSiginfo& info) {
   put(&other->held[place_of(signal)], info);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  __atomic_fetch_add(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
-  poke(*other, signal);
-  __atomic_fetch_sub(&sysload_state.poking, 1, __ATOMIC_SEQ_CST);
+  Poking().poke(*other, signal);
 }
 
 bool take_held_signal(ThreadBlock* block, int signal, KernelSiginfo* info) {

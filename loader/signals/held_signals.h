@@ -47,6 +47,22 @@ bool has_other_threads();
 // Whether the process has such a thread.
 bool exists(uint32_t tid);
 
+// While one lives no poke of an open signal's number waits for this thread, and no other thread
+// sends it one: what it sends to itself would be dropped behind a poke, as the second of two that
+// wait. Others hold what they have all the same, and go on; what the thread sends leads it there,
+// or the end of this.
+class NoPokes {
+ public:
+  NoPokes(ThreadBlock* block, int signal);
+  ~NoPokes();
+  NoPokes(const NoPokes&) = delete;
+  NoPokes& operator=(const NoPokes&) = delete;
+
+ private:
+  ThreadBlock* block_;  // nullptr: it is not an open one
+  int signal_;
+};
+
 // Keeps it; what was sent to the process may go to another thread.
 void hold_signal(ThreadBlock* block, int signal, const KernelSiginfo& info);
 // Keeps what was sent to another thread, and pokes that one, which must not go away meanwhile.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "loader/serve/program_memory.h"
+#include "loader/signals/held_signals.h"
 #include "loader/signals/signals.h"
 
 // What was sent has a place in the kernel's queue, which counts against the user's
@@ -70,6 +71,7 @@ void drop_all(ThreadBlock* block, int signal) {
 }  // namespace
 
 void put_off_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) {
+  const NoPokes none(block, signal);
   if (!is_real_time(signal) && info.code < 0 && info.code != kStandIn) {
     drop_all(block, signal);
     keep(block, info);
@@ -84,6 +86,7 @@ void put_back_signal(ThreadBlock* block, int signal, const KernelSiginfo& info) 
   block_signals(&mask);
   drop_all(block, signal);
   keep(block, info);
+  const NoPokes none(block, signal);
   send_bare(signal, kStandIn);
   set_signals(mask);
 }

@@ -145,6 +145,7 @@ void keep_signals_away(ThreadBlock* block) {
 void go_on_stepping(ThreadBlock* block) {
   if (!block->steps) return;
   block->steps = false;
+  const NoPokes none(block, kSigTrap);
   send_to_self(kSigTrap, {kSigTrap, 0, kStepOn, 0, 0, {}});
 }
 
@@ -285,7 +286,10 @@ bool serve_own(ThreadBlock* block, int signal, const KernelSiginfo& info, Kernel
 uint64_t act_on(int signal, KernelSiginfo* info, KernelUcontext* context) {
   ThreadBlock* const block = own_block();
   const auto number = static_cast<uint64_t>(signal);
-  if (signal == kSigTrap && info->code == kStepOn) return step_on(*block, *context);
+  if (signal == kSigTrap && info->code == kStepOn) {
+    lead_to_held(*block, signal);
+    return step_on(*block, *context);
+  }
   KernelUcontext& struck = first_struck(context);
   if (!may_be_poisons(signal, *info)) struck.rip = back_to_poison({struck.rip}).value;
   if (serve_own(block, signal, *info, context)) {

@@ -14,10 +14,11 @@ CHANGES = "20000" if FULL else "500"
 WAITS = "3000" if FULL else "300"
 LOOKS = "200" if FULL else "20"
 CROWDED = "2000" if FULL else "60"
+SHOWN = "5000" if FULL else "500"
 TAKEN = "5000" if FULL else "300"
 PROGRAMS = {
     "masks.c": ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]),
-    "looks.c": ([LOOKS], [LOOKS, "aimed"], [LOOKS, "herd"], [CROWDED, "crowd"], [TAKEN, "taken"]),
+    "looks.c": ([LOOKS], [LOOKS, "aimed"], [LOOKS, "herd"], [CROWDED, "crowd"], [SHOWN, "shown"], [TAKEN, "taken"]),
 }
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"

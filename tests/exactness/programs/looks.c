@@ -5,6 +5,7 @@
  *
  *   looks N        N signals for each way, signal, and thread that looks
  *   looks N aimed  the same, where the other thread sends them, to the one that looks
+ *   looks N shown  N of them that a thread sends to one that asks for what is pending, without a pause
  *   looks N taken  N that are for a thread's handler, which makes calls; and N that are sent to that thread
  *   looks N herd   N for each of some ways and signal, for which three threads look at once
  *   looks N crowd  N that epoll_pwait opens, that sigpending shows, and that a thread sends to its process while
@@ -403,6 +404,13 @@ static int look_by_each(int number, int is_aimed) {
   return 0;
 }
 
+/* What leads a thread to a signal is sent while that is put back for it. */
+static int look_by_asking(int number) {
+  for (int i = 0; i < 2; i++)
+    for (int is_first = 0; is_first < 2; is_first++) look_by(kPending, kSignals[i], number, is_first, 1);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return 64;
   const int number = atoi(argv[1]);
@@ -412,5 +420,6 @@ int main(int argc, char **argv) {
   if (strcmp(how, "taken") == 0) return send_to_takers(number);
   if (strcmp(how, "herd") == 0) return look_by_herds(number);
   if (strcmp(how, "crowd") == 0) return look_in_crowd(number);
+  if (strcmp(how, "shown") == 0) return look_by_asking(number);
   return look_by_each(number, strcmp(how, "aimed") == 0);
 }
