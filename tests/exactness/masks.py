@@ -14,7 +14,7 @@ CHANGES = "20000" if FULL else "500"
 WAITS = "3000" if FULL else "300"
 LOOKS = "200" if FULL else "20"
 CROWDED = "2000" if FULL else "60"
-SHOWN = "5000" if FULL else "500"
+SHOWN = "5000" if FULL else "1000"
 TAKEN = "5000" if FULL else "300"
 PROGRAMS = {
     "masks.c": ([], ["storm", CHANGES], ["waits", WAITS], ["opens", WAITS]),
