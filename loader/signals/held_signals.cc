@@ -39,16 +39,28 @@ bool is_held(const HeldSignal& held) {
   return __atomic_load_n(&held.state, __ATOMIC_ACQUIRE) == kHeld;
 }
 
+// Waits for a thread that is about to be done, and may not be running. Not for ever: it may have
+// been killed.
+template <typename Done>
+void wait_until(Done is_done) {
+  constexpr int kBusyTurns = 50, kMostTurns = 10'000;
+  const uint64_t pause[] = {0, SYSLOAD_LOCK_PAUSE};  // struct timespec
+  for (int turn = 0; turn < kMostTurns && !is_done(); ++turn)
+    if (turn < kBusyTurns)
+      sys::call(__NR_sched_yield);
+    else
+      sys::call(__NR_nanosleep, Memory::address_of(&pause[0]).value);
+}
+
 // Of two that wait the kernel keeps the first. One that another thread is about to take is none.
 void put(HeldSignal* held, const KernelSiginfo& info) {
-  constexpr int kMostTurns = 1'000;
-  for (int turn = 0; turn < kMostTurns && !is_held(*held); ++turn) {
-    if (claim(held, kFree)) {
-      held->info = info;
-      return release(held, kHeld);
-    }
-    sys::call(__NR_sched_yield);
-  }
+  wait_until([&] {
+    if (is_held(*held)) return true;
+    if (!claim(held, kFree)) return false;
+    held->info = info;
+    release(held, kHeld);
+    return true;
+  });
 }
 
 bool take(HeldSignal* held, KernelSiginfo* info) {
@@ -97,14 +109,9 @@ class Poking {
   }
 };
 
-// Whoever sees the thread as it was before is done; one that was killed meanwhile is not waited
-// for.
+// Behind it, whoever has seen the thread as it was before is done.
 void wait_for_poking() {
-  constexpr int kMostTurns = 10'000;
-  for (int turn = 0; turn < kMostTurns; ++turn) {
-    if (__atomic_load_n(&sysload_state.poking, __ATOMIC_SEQ_CST) == 0) return;
-    sys::call(__NR_sched_yield);
-  }
+  wait_until([] { return __atomic_load_n(&sysload_state.poking, __ATOMIC_SEQ_CST) == 0; });
 }
 
 // The kernel lets nobody forge for another thread what a kill says of its sender, so what was sent
@@ -255,30 +262,24 @@ bool take_everybodys_signal(int signal, KernelSiginfo* info) {
 }
 
 bool keep_pending(ThreadBlock* block, int signal, bool was_sent) {
-  constexpr int kBusyTurns = 50, kMostTurns = 10'000;
-  const uint64_t pause[] = {0, SYSLOAD_LOCK_PAUSE};  // struct timespec
   const HeldSignal& own = block->held[place_of(signal)];
   const HeldSignal& everybodys = sysload_state.held[place_of(signal)];
   const auto may_take = [&](const ThreadBlock& other) {
     return takes(other, signal) && exists(other.tid);
   };
-  bool was_poke = false;
-  for (int turn = 0; turn < kMostTurns; ++turn) {
-    if (is_held(own) || is_held(everybodys) || any_other(*block, may_take)) return true;
-    if (was_poke && !was_sent) return false;
+  bool is_kept = false, was_poke = false;
+  wait_until([&] {
+    is_kept = is_held(own) || is_held(everybodys) || any_other(*block, may_take);
+    if (is_kept || (was_poke && !was_sent)) return true;
     KernelSiginfo info{};
     const bool is_there = take_pending(bit_of(signal), &info) != 0;
     was_poke = was_poke || (is_there && info.code == kPoke);
-    if (is_there && info.code != kPoke) {
-      hold_signal(block, signal, info);
-      return true;
-    }
-    if (turn < kBusyTurns)
-      sys::call(__NR_sched_yield);
-    else
-      sys::call(__NR_nanosleep, Memory::address_of(&pause[0]).value);
-  }
-  return false;
+    if (!is_there || info.code == kPoke) return false;
+    hold_signal(block, signal, info);
+    is_kept = true;
+    return true;
+  });
+  return is_kept;
 }
 
 void forget_held_signals(ThreadBlock* block) {
