@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "rewriter/verify_agreement.h"
 #include "rewriter/verify_flows.h"
@@ -55,7 +56,7 @@ class ReachCheck {
       }
     if (!reached) return check_unreached_site(site, known);
     // What flow does not reach, beside what it does, may be data.
-    if (displaced < site.before.size() + site.behind.size())
+    if (displaced < followed(site.before, *known) + followed(site.behind, *known))
       findings_.at_address(site.window, "a window",
                            "that control flow reaches its syscall, and not all that is displaced",
                            "instructions that it reaches");
@@ -101,6 +102,14 @@ class ReachCheck {
       if (known->knows_rest() && known->flow.swept_holder(start) == start) return true;
     }
     return all_come_by(in_.original, in_.decoder, site.syscall.address, start);
+  }
+
+  // Flow ends where a function without a size is taken to end, if need be in the midst of one.
+  static size_t followed(const std::vector<Instruction>& displaced, const KnownFlow& known) {
+    return static_cast<size_t>(
+        std::count_if(displaced.begin(), displaced.end(), [&known](const Instruction& in) {
+          return !known.bounds.bare || in.end().value <= known.bounds.end;
+        }));
   }
 
   // One of the instructions that the window holds.

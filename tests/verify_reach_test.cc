@@ -108,6 +108,18 @@ TEST(VerifyReach, SeesAWindowOverBytesThatFlowLeapsOver) {
   EXPECT_TRUE(finds(with_code(whole, kCode, hex("eb 05")), "and not all that is displaced"));
 }
 
+// Flow is followed for 4,096 bytes from an entry point that no size is told of: up to the midst of
+// what is displaced here.
+TEST(VerifyReach, AcceptsAWindowAcrossTheEndOfWhatIsFollowed) {
+  const Bytes front = hex("e9 f5 0f 00 00") + repeat(0xcc, 0xff5);
+  const Bytes code = front + hex("0f 05 2e 66 41 f7 6d 13 c3");
+  Options options;
+  options.tiers.b = false;
+  const Whole whole = rewrite_whole(ElfBuilder().code(kCode, code).entry(kCode).build(), options);
+  ASSERT_EQ(whole.report.sites.at(0).tier, Tier::kWindow);
+  EXPECT_EQ(verdict(whole.output), "proven");
+}
+
 // Most decodes from in front see `a9 48 b8 90 90` and nops up to the ret, and flow what is there:
 // the last of many movabs takes in the ret, and what was padding runs.
 TEST(VerifyReach, SeesASpringboardInPaddingThatFlowRunsThrough) {
